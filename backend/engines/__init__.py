@@ -1,0 +1,1 @@
+"""The workers: one process per engine and base model. Never imports the server."""

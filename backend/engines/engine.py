@@ -1,0 +1,95 @@
+"""What an engine module offers to the host, and what the host offers to an engine.
+
+An engine is one module of this package, named after its library and verb. It defines
+
+    TASKS: tuple[type[protocol.Message], ...]       the tasks it runs
+    preload() -> None                               import everything a worker needs; starts no thread, touches no GPU
+    load(model_path, options) -> Engine             the weights; raises LoadFailed
+
+and the engine object runs one task at a time on the process's main thread. Two engines exist: `engines.diffusers_image`
+and `engines.fake`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+from engines.protocol import Cancelled, Done, Failed, Message, Progress
+
+Options = Mapping[str, str | int | float | bool]
+"""A model's load options. Every engine documents its own; unknown keys are ignored."""
+
+
+class LoadFailed(Exception):
+    """The model cannot be loaded. `code` is stable, `hint` says what a person can do."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = f"{self.code}: {self.args[0]}"
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class RunFailed(Exception):
+    """Raised inside a run: the run ends with `Failed`, the worker lives on."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+    def as_update(self) -> Failed:
+        return Failed(code=self.code, message=str(self.args[0]), hint=self.hint)
+
+
+class RunCancelled(Exception):
+    """Raised inside a run, between two steps, once `Run.cancelled` is true: the run ends with `Cancelled`."""
+
+
+class Run(Protocol):
+    """The host's side of one run, as an engine sees it. Both may be used from any thread."""
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the run is to end at its next step."""
+
+    def report(self, progress: Progress) -> None:
+        """Hand over progress; never blocks. A slow reader sees the newest step and the newest preview of each picture."""
+
+
+class Engine(Protocol):
+    """A loaded model. `device` is "cpu" or "cuda"; `weights_bytes` counts parameters and buffers."""
+
+    device: str
+    weights_bytes: int
+
+    def run(self, task: Message, run: Run) -> Done | Failed | Cancelled:
+        """Run one task to its end. May raise RunFailed and RunCancelled; anything else becomes `internal_error`."""
+
+
+def engine_module(name: str) -> ModuleType:
+    """Import `engines.NAME`. Raises LoadFailed for a name that is no engine of this package."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
+        raise LoadFailed("unknown_engine", f"{name!r} is not the name of an engine")
+    try:
+        module = importlib.import_module(f"engines.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"engines.{name}":
+            raise LoadFailed("missing_library", f"the environment lacks {error.name!r}", "Build the environment again.") from error
+        raise LoadFailed("unknown_engine", f"there is no engine named {name!r}") from error
+    if not (hasattr(module, "load") and hasattr(module, "TASKS")):
+        raise LoadFailed("unknown_engine", f"engines.{name} is not an engine")
+    return module
+
+
+def engine_path(path: str | Path) -> Path:
+    """An absolute model folder from a message or the command line."""
+    return Path(path).expanduser().absolute()

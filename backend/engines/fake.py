@@ -1,0 +1,206 @@
+"""An engine without a model, for tests of everything around engines. Needs no library but msgspec.
+
+    python -m engines.host fake --model-path . --socket /tmp/w.sock --options '{"step_seconds": 0.05}'
+
+It takes `TextToImage` and draws small real pictures in a colour made from the seed, or a `FakeTask` whose script is a list
+of verbs, done in order:
+
+    step:SECONDS          one step of progress after that time (one step of the script's total)
+    file                  a picture, listed in Done
+    fail:CODE             end with Failed
+    crash:HOW             sigsegv | sigkill | abort | exit3: end the process
+    hang                  never come back and ignore cancel; heartbeats go on
+    silent                stop the process (SIGSTOP): heartbeats end, SIGTERM has no effect
+    ignore_cancel         the steps after it do not look at cancel
+    alloc:BYTES           hold that much touched memory until the run ends
+    stdout_flood:BYTES    write that much to stdout
+    fork_grandchild       start a child that sleeps an hour; its pid goes to the message of a Progress
+
+Load options: `step_seconds` (0), `load_seconds` (0), `load_fails` (a code), `load_crashes` (as crash), `weights_bytes` (1024).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
+from engines.failpoints import failpoint
+from engines.protocol import Done, FakeTask, File, Progress, TextToImage
+
+TASKS = (TextToImage, FakeTask)
+
+
+def preload() -> None:
+    """Nothing to import beyond this module."""
+
+
+def load(model_path: Path, options: Options) -> FakeEngine:
+    time.sleep(float(options.get("load_seconds", 0)))
+    if how := options.get("load_crashes"):
+        _crash(str(how))
+    if code := options.get("load_fails"):
+        raise LoadFailed(str(code), "the fake engine was told to fail", "Tell it something else.")
+    return FakeEngine(float(options.get("step_seconds", 0)), int(options.get("weights_bytes", 1024)))
+
+
+class FakeEngine:
+    device = "cpu"
+
+    def __init__(self, step_seconds: float, weights_bytes: int) -> None:
+        self._step_seconds = step_seconds
+        self.weights_bytes = weights_bytes
+
+    def run(self, task: TextToImage | FakeTask, run: Run) -> Done:
+        failpoint("engine.before_run")
+        return self._draw(task, run) if isinstance(task, TextToImage) else Script(task, run).play()
+
+    def _draw(self, task: TextToImage, run: Run) -> Done:
+        total = task.steps * len(task.seeds)
+        files = []
+        for index, seed in enumerate(task.seeds):
+            for step in range(task.steps):
+                _sleep(self._step_seconds, run)
+                failpoint("engine.mid_step")
+                run.report(Progress(step=index * task.steps + step + 1, total=total))
+            files.append(write_picture(task.output_dir, index, seed, task.width, task.height))
+            failpoint("engine.after_encode")
+        failpoint("engine.before_done")
+        return Done(files=files)
+
+
+class Script:
+    """One FakeTask being played."""
+
+    def __init__(self, task: FakeTask, run: Run) -> None:
+        self._task = task
+        self._run = run
+        self._total = sum(verb.startswith("step") for verb in task.script) or 1
+        self._step = 0
+        self._files: list[File] = []
+        self._heeds_cancel = True
+        self._held: list[bytearray] = []
+
+    def play(self) -> Done:
+        for verb in self._task.script:
+            name, _, argument = verb.partition(":")
+            action = getattr(self, f"_do_{name}", None)
+            if action is None:
+                raise RunFailed("unknown_verb", f"the fake engine does not know {verb!r}")
+            action(argument) if argument else action()
+        failpoint("engine.before_done")
+        return Done(files=self._files)
+
+    def _do_step(self, seconds: str = "0") -> None:
+        _sleep(float(seconds), self._run if self._heeds_cancel else None)
+        failpoint("engine.mid_step")
+        self._step += 1
+        self._run.report(Progress(step=self._step, total=self._total))
+
+    def _do_file(self) -> None:
+        index = len(self._files)
+        self._files.append(write_picture(self._task.output_dir, index, index, 64, 64))
+        failpoint("engine.after_encode")
+
+    def _do_fail(self, code: str) -> None:
+        raise RunFailed(code, "the script says so", "Change the script.")
+
+    def _do_crash(self, how: str) -> None:
+        _crash(how)
+
+    def _do_hang(self) -> None:
+        while True:
+            time.sleep(3600)
+
+    def _do_silent(self) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def _do_ignore_cancel(self) -> None:
+        self._heeds_cancel = False
+
+    def _do_alloc(self, size: str) -> None:
+        memory = bytearray(int(size))
+        memory[::4096] = b"\x01" * len(memory[::4096])
+        self._held.append(memory)
+
+    def _do_stdout_flood(self, size: str) -> None:
+        line = b"flood " * 682 + b"\n"
+        for _ in range(-(-int(size) // len(line))):
+            os.write(1, line)
+
+    def _do_fork_grandchild(self) -> None:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+        self._run.report(Progress(step=self._step, total=self._total, message=f"grandchild {child.pid}"))
+
+
+def _sleep(seconds: float, run: Run | None) -> None:
+    """Sleep, but no longer than it takes to see a cancel; without a run, sleep through it."""
+    until = time.monotonic() + seconds
+    while True:
+        if run is not None and run.cancelled:
+            raise RunCancelled
+        left = until - time.monotonic()
+        if left <= 0:
+            return
+        time.sleep(min(left, 0.02))
+
+
+def _crash(how: str) -> None:
+    sys.stderr.write(f"fake engine: about to crash by {how}\n")
+    sys.stderr.flush()
+    if how == "sigsegv":
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif how == "sigkill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how == "abort":
+        os.abort()
+    elif how == "exit3":
+        os._exit(3)
+    raise RunFailed("unknown_verb", f"the fake engine does not know how to crash by {how!r}")
+
+
+def write_picture(directory: str, index: int, seed: int, width: int, height: int) -> File:
+    """A PNG of one colour, which the seed decides, with a darker lower half. The thumbnail is a PNG too, whatever its name."""
+    colour = hashlib.sha256(str(seed).encode()).digest()[:3]
+    data = png(colour, width, height)
+    _write(Path(directory) / f"{index}.png", data)
+    _write(Path(directory) / f"{index}.thumb.webp", png(colour, max(1, width // 2), max(1, height // 2)))
+    return File(
+        index=index,
+        path=f"{index}.png",
+        thumbnail=f"{index}.thumb.webp",
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        width=width,
+        height=height,
+        seed=seed,
+        recipe={"seed": seed, "width": width, "height": height, "engine": "fake"},
+    )
+
+
+def png(colour: bytes, width: int, height: int) -> bytes:
+    """An RGB PNG, by hand: signature, header, one compressed block of rows (each after filter byte 0), end."""
+    top = b"\0" + colour * width
+    bottom = b"\0" + bytes(value // 2 for value in colour) * width
+    rows = top * (height - height // 2) + bottom * (height // 2)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _write(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
