@@ -1,0 +1,110 @@
+"""atelier serve | migrate | openapi | worker-env
+
+`python -m atelier serve --port 8000` is what `run.sh` ends in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+
+from atelier.config import BACKEND, BadSetting, read_settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="atelier", description="A private AI studio for one GPU machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="run the server")
+    serve.add_argument("--host", help="address to bind (HOST, 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to bind, 0 for a free one (PORT, 8000)")
+    commands.add_parser("migrate", help="bring the database to the newest version")
+    commands.add_parser("openapi", help="print the OpenAPI document")
+    environment = commands.add_parser("worker-env", help="build an engine's environment now")
+    environment.add_argument("name", choices=["image"])
+    options = parser.parse_args(arguments)
+    try:
+        match options.command:
+            case "serve":
+                return _serve(options.host, options.port)
+            case "migrate":
+                return _migrate()
+            case "openapi":
+                return _openapi()
+            case _:
+                return _worker_environment(options.name)
+    except BadSetting as problem:
+        print(f"atelier: {problem}", file=sys.stderr)
+        return 2
+
+
+def _serve(host: str | None, port: int | None) -> int:
+    import uvicorn
+
+    from atelier import logs
+    from atelier.main import create_app
+
+    if port is not None and not 0 <= port <= 65535:
+        raise BadSetting(f"--port {port} must be a number from 0 to 65535.")
+    settings = read_settings(host=host, port=port)
+    logs.configure(settings.log)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.server.host,
+        port=settings.server.port,
+        log_config=None,
+        access_log=False,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=64 * 1024,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+        h11_max_incomplete_event_size=32 * 1024,
+        limit_concurrency=2000,
+        proxy_headers=False,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    return 0 if server.started else 1
+
+
+def _migrate() -> int:
+    from atelier.migrate import migrate
+    from atelier.storage import Storage
+
+    storage = Storage(read_settings().storage.data_dir)
+    storage.open()
+    try:
+        print("migrated" if migrate(storage.database) else "up to date")
+    finally:
+        storage.close()
+    return 0
+
+
+def _openapi() -> int:
+    from atelier.main import create_app
+
+    front = create_app(read_settings({}))
+    print(json.dumps(front.app.openapi(), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _worker_environment(name: str) -> int:
+    from atelier.errors import EnvironmentBuildFailed
+    from atelier.runtime.environments import Environments
+
+    environments = Environments(read_settings().storage.environments_dir, BACKEND / "requirements")
+    try:
+        path = asyncio.run(
+            environments.build(name, lambda fraction, message: print(f"{fraction:4.0%} {message}", file=sys.stderr))
+        )
+    except EnvironmentBuildFailed as error:
+        print(f"{error.message}\n{error.hint}\n{error.log_tail or ''}", file=sys.stderr)
+        return 1
+    print(path)
+    return 0

@@ -1,0 +1,178 @@
+"""The only reader of environment variables. Everything else receives `Settings`.
+
+Grouped by topic; each group says its variables. A bad value is refused at start with the variable's name and what it
+may be.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+BACKEND = Path(__file__).resolve().parent.parent
+REPOSITORY = BACKEND.parent
+
+GIB = 1024**3
+
+
+class BadSetting(ValueError):
+    """An environment variable or command-line option has a value that cannot be used."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """HOST, PORT, ADVERTISED_HOSTS (comma-separated names that browsers may use besides the bound one)."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    advertised_hosts: tuple[str, ...] = ()
+    frontend_dir: Path = REPOSITORY / "frontend" / "dist"
+
+    @property
+    def is_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+@dataclass(frozen=True)
+class StorageSettings:
+    """DATA_DIR, ENVIRONMENTS_DIR (shared between checkouts)."""
+
+    data_dir: Path = REPOSITORY / "data"
+    environments_dir: Path = Path("~/.cache/atelier/environments").expanduser()
+
+
+@dataclass(frozen=True)
+class AccessSettings:
+    """ATELIER_TOKEN: when set, every call but the public ones must carry it. Needed to bind beyond loopback."""
+
+    token: str = ""
+
+
+@dataclass(frozen=True)
+class JobSettings:
+    """ATELIER_QUEUE_LIMIT (jobs waiting, all users), ATELIER_LEASE_SECONDS (how long an attempt may be silent)."""
+
+    queue_limit: int = 512
+    lease_seconds: float = 60.0
+    cancel_grace_seconds: float = 3.0
+    max_crashes: int = 2
+
+
+@dataclass(frozen=True)
+class RuntimeSettings:
+    """ATELIER_IDLE_SECONDS (an idle worker is stopped), ATELIER_MEMORY_BUDGET (bytes for workers on the CPU device),
+    ATELIER_THREADS (torch threads of a worker, 0 = chosen by the engine), ATELIER_FAKE_ENGINE (tests of the server)."""
+
+    idle_seconds: float = 600.0
+    memory_budget_bytes: int | None = None
+    threads: int = 0
+    fake_engine: bool = False
+    fake_step_seconds: float = 0.02
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """LOG_LEVEL, LOG_JSON (1 = JSON lines), LOG_DIR (rotating backend.log beside stdout)."""
+
+    level: str = "INFO"
+    json: bool = False
+    directory: Path | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    server: ServerSettings = field(default_factory=ServerSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
+    jobs: JobSettings = field(default_factory=JobSettings)
+    runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+    def checked(self) -> Settings:
+        """These settings, or BadSetting where two of them contradict each other."""
+        if not self.server.is_loopback and not self.access.token:
+            raise BadSetting(
+                f"HOST={self.server.host} can be reached from other machines, but no credential is set. "
+                "Set ATELIER_TOKEN to at least 16 characters, or bind to 127.0.0.1."
+            )
+        if self.access.token and len(self.access.token) < 16:
+            raise BadSetting(
+                "ATELIER_TOKEN has fewer than 16 characters. Use a longer one, such as `openssl rand -hex 16`."
+            )
+        return self
+
+
+def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    if not text.lstrip("-").isdigit() or not low <= int(text) <= high:
+        raise BadSetting(f"{name}={text!r} must be a whole number from {low} to {high}.")
+    return int(text)
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name, "").strip()
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e7:
+        raise BadSetting(f"{name}={text!r} must be a positive number of seconds.")
+    return value
+
+
+def _path(env: Mapping[str, str], name: str, default: Path | None) -> Path | None:
+    text = env.get(name, "").strip()
+    return Path(text).expanduser().resolve() if text else default
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    return env.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def read_settings(
+    env: Mapping[str, str] | None = None, *, host: str | None = None, port: int | None = None
+) -> Settings:
+    """Settings from the environment; `host` and `port` (command line) win over it. Raises BadSetting."""
+    env = os.environ if env is None else env
+    names = tuple(name.strip() for name in env.get("ADVERTISED_HOSTS", "").split(",") if name.strip())
+    server = ServerSettings(
+        host=host or env.get("HOST", "").strip() or "127.0.0.1",
+        port=port if port is not None else _whole(env, "PORT", 8000, 0, 65535),
+        advertised_hosts=names,
+    )
+    server = replace(server, frontend_dir=_path(env, "ATELIER_FRONTEND_DIR", server.frontend_dir))
+    default = StorageSettings()
+    storage = StorageSettings(
+        data_dir=_path(env, "DATA_DIR", default.data_dir),
+        environments_dir=_path(env, "ENVIRONMENTS_DIR", default.environments_dir),
+    )
+    budget = _whole(env, "ATELIER_MEMORY_BUDGET", 0, 0, 2**50)
+    runtime = RuntimeSettings(
+        idle_seconds=_seconds(env, "ATELIER_IDLE_SECONDS", 600.0),
+        memory_budget_bytes=budget or None,
+        threads=_whole(env, "ATELIER_THREADS", 0, 0, 1024),
+        fake_engine=_switch(env, "ATELIER_FAKE_ENGINE"),
+        fake_step_seconds=_seconds(env, "ATELIER_FAKE_STEP_SECONDS", 0.02),
+    )
+    jobs = JobSettings(
+        queue_limit=_whole(env, "ATELIER_QUEUE_LIMIT", 512, 1, 1_000_000),
+        lease_seconds=_seconds(env, "ATELIER_LEASE_SECONDS", 60.0),
+    )
+    log = LogSettings(
+        level=env.get("LOG_LEVEL", "INFO").strip().upper() or "INFO",
+        json=_switch(env, "LOG_JSON"),
+        directory=_path(env, "LOG_DIR", None),
+    )
+    if log.level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise BadSetting(f"LOG_LEVEL={log.level!r} must be DEBUG, INFO, WARNING or ERROR.")
+    return Settings(server, storage, AccessSettings(env.get("ATELIER_TOKEN", "").strip()), jobs, runtime, log).checked()

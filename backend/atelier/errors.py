@@ -1,0 +1,119 @@
+"""Every error that a caller can see, as one tree.
+
+    AtelierError                 status, code, message, hint
+    ├── BadRequest               400 / 422   the request is wrong; names the field
+    ├── Unauthorized             401
+    ├── Forbidden                403
+    ├── NotFound                 404         JobNotFound, ImageNotFound, ModelNotFound, …
+    ├── Conflict                 409
+    ├── TooManyJobs              429         carries retry_after
+    └── Unavailable              503         EnvironmentNotReady, WorkerStartFailed, WorkerDied, NotEnoughMemory, …
+
+Features raise these; `atelier.problems` turns them into the envelope of the API that was called. A message names the
+field, the limit and the remedy; internals stay in the log.
+"""
+
+from __future__ import annotations
+
+
+class AtelierError(Exception):
+    """Base: `status` is the HTTP status, `code` a stable word for clients, `hint` the next step for a person."""
+
+    status = 500
+    code = "internal_error"
+
+    def __init__(self, message: str, *, hint: str = "", field: str | None = None, log_tail: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.field = field
+        self.log_tail = log_tail
+
+
+class BadRequest(AtelierError):
+    status = 422
+    code = "validation_failed"
+
+
+class Unauthorized(AtelierError):
+    status = 401
+    code = "unauthorized"
+
+
+class Forbidden(AtelierError):
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(AtelierError):
+    status = 404
+    code = "not_found"
+
+
+class JobNotFound(NotFound):
+    code = "job_not_found"
+
+
+class ImageNotFound(NotFound):
+    code = "image_not_found"
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+class WorkerNotFound(NotFound):
+    code = "worker_not_found"
+
+
+class EnvironmentNotFound(NotFound):
+    code = "environment_not_found"
+
+
+class Conflict(AtelierError):
+    status = 409
+    code = "conflict"
+
+
+class TooManyJobs(AtelierError):
+    status = 429
+    code = "queue_full"
+
+    def __init__(self, message: str, *, retry_after: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class Unavailable(AtelierError):
+    status = 503
+    code = "unavailable"
+
+
+class EnvironmentNotReady(Unavailable):
+    code = "environment_not_ready"
+
+
+class EnvironmentBuildFailed(Unavailable):
+    code = "environment_build_failed"
+
+
+class NotEnoughMemory(Unavailable):
+    """Can never fit, whatever is evicted."""
+
+    code = "not_enough_memory"
+
+
+class WorkerStartFailed(Unavailable):
+    """`crash` tells a process that died from a model that politely refused to load."""
+
+    code = "worker_start_failed"
+
+    def __init__(self, message: str, *, hint: str = "", log_tail: str | None = None, crash: bool = False) -> None:
+        super().__init__(message, hint=hint, log_tail=log_tail)
+        self.crash = crash
+
+
+class WorkerDied(Unavailable):
+    """The worker's process ended or fell silent while it held a run."""
+
+    code = "worker_died"

@@ -1,0 +1,124 @@
+"""Every event that browsers receive, and the bus that carries them inside the server.
+
+Events are hints: a browser that missed them all and reloads sees the same thing through REST. Each is encoded once,
+here, whatever the number of listeners. Progress is coalesced by `live.hub`: the latest wins, nothing waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import orjson
+from pydantic import BaseModel, Field
+
+from atelier.shapes import (
+    DeviceOut,
+    EnvironmentOut,
+    HostOut,
+    ImageOut,
+    JobOut,
+    PreviewOut,
+    WorkerOut,
+)
+
+
+class JobChanged(BaseModel):
+    type: Literal["job.changed"] = "job.changed"
+    job: JobOut
+
+
+class JobProgress(BaseModel):
+    """At most four a second for each job, never after the `job.changed` that ends it."""
+
+    type: Literal["job.progress"] = "job.progress"
+    id: str
+    attempt: int
+    progress: float
+    step: int
+    total_steps: int
+    message: str | None = None
+    eta_seconds: float | None = None
+    previews: list[PreviewOut] | None = None
+
+
+class JobRemoved(BaseModel):
+    type: Literal["job.removed"] = "job.removed"
+    id: str
+
+
+class ImagesAdded(BaseModel):
+    type: Literal["images.added"] = "images.added"
+    job_id: str
+    images: list[ImageOut]
+
+
+class ImagesRemoved(BaseModel):
+    type: Literal["images.removed"] = "images.removed"
+    ids: list[str]
+
+
+class ImagesRestored(BaseModel):
+    type: Literal["images.restored"] = "images.restored"
+    images: list[ImageOut]
+
+
+class WorkerChanged(BaseModel):
+    """`stopped` and `failed` mean that it is gone."""
+
+    type: Literal["worker.changed"] = "worker.changed"
+    worker: WorkerOut
+
+
+class EnvironmentChanged(BaseModel):
+    type: Literal["environment.changed"] = "environment.changed"
+    environment: EnvironmentOut
+
+
+class DevicesSampled(BaseModel):
+    type: Literal["devices.sampled"] = "devices.sampled"
+    devices: list[DeviceOut]
+    host: HostOut
+
+
+Event = Annotated[
+    JobChanged
+    | JobProgress
+    | JobRemoved
+    | ImagesAdded
+    | ImagesRemoved
+    | ImagesRestored
+    | WorkerChanged
+    | EnvironmentChanged
+    | DevicesSampled,
+    Field(discriminator="type"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An encoded event on its way. `owner` None means that everyone may see it; `key` names what a later event of the
+    same key replaces while it still waits (None: never replaced)."""
+
+    body: bytes
+    owner: str | None
+    key: str | None
+
+
+class EventBus:
+    """Hands each event to its listeners, at once and in order. Listeners must be quick and must not raise."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[Envelope], None]] = []
+
+    def listen(self, listener: Callable[[Envelope], None]) -> None:
+        self._listeners.append(listener)
+
+    def publish(self, event: BaseModel, *, owner: str | None = None, key: str | None = None) -> None:
+        """Encode `event` once and hand it on. Call it after the commit that made it true."""
+        if not self._listeners:
+            return
+        envelope = Envelope(orjson.dumps(event.model_dump(mode="json")), owner, key)
+        for listener in self._listeners:
+            listener(envelope)

@@ -1,0 +1,144 @@
+"""Errors on the wire: RFC 9457 problem details for `/api`. One place, so that no route writes its own.
+
+The response carries the request's id; paths, addresses and tracebacks stay in the log under that id.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from atelier.errors import AtelierError, TooManyJobs
+
+log = structlog.get_logger("atelier.http")
+
+
+class FieldProblem(BaseModel):
+    field: str = Field(description="Where in the request: `prompt`, `query.limit`, `header.idempotency-key`.")
+    message: str
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str = Field(description="What is wrong, with the field and the limit.")
+    code: str = Field(description="A stable word for programs.")
+    hint: str = Field("", description="What to do next.")
+    errors: list[FieldProblem] = []
+    request_id: str = ""
+
+
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Problem, "description": "The request cannot be served; the body says why and what to do."},
+}
+
+
+def problem_response(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    problem.request_id = request.scope.get("atelier.request_id", "")
+    return JSONResponse(
+        problem.model_dump(), problem.status, {**(headers or {})}, media_type="application/problem+json"
+    )
+
+
+def from_error(error: AtelierError) -> Problem:
+    fields = [FieldProblem(field=error.field, message=error.message)] if error.field else []
+    title = HTTPStatus(error.status).phrase
+    return Problem(
+        title=title, status=error.status, detail=error.message, code=error.code, hint=error.hint, errors=fields
+    )
+
+
+async def _atelier_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AtelierError)
+    headers: dict[str, str] = {}
+    if isinstance(error, TooManyJobs):
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem_response(request, from_error(error), headers)
+
+
+def _field_of(location: tuple[int | str, ...]) -> str:
+    where, *path = location
+    names = ".".join(str(part) for part in path)
+    return names if where == "body" else f"{where}.{names}"
+
+
+def _words(item: dict[str, Any]) -> str:
+    """Pydantic's message, with the value that was sent when it is short enough to help."""
+    message = str(item["msg"]).removeprefix("Value error, ")
+    given = item.get("input")
+    if isinstance(given, int | float | bool) or (isinstance(given, str) and 0 < len(given) <= 40):
+        return f"{message} (got {given!r})"
+    return message
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    items = error.errors()
+    if any(item["type"] == "json_invalid" for item in items):
+        return problem_response(
+            request,
+            Problem(
+                title="Bad Request",
+                status=400,
+                code="invalid_json",
+                detail="The body is not valid JSON.",
+                hint="Send a JSON object with Content-Type: application/json.",
+                errors=[FieldProblem(field="body", message=str(items[0].get("ctx", {}).get("error", items[0]["msg"])))],
+            ),
+        )
+    fields = [FieldProblem(field=_field_of(item["loc"]) or "body", message=_words(item)) for item in items]
+    detail = "; ".join(f"{field.field}: {field.message}" for field in fields[:5])
+    problem = Problem(
+        title="Unprocessable Content",
+        status=422,
+        code="validation_failed",
+        detail=detail,
+        errors=fields,
+        hint="Correct the named fields; /docs lists what each may be.",
+    )
+    return problem_response(request, problem)
+
+
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
+
+
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    problem = Problem(
+        title=HTTPStatus(error.status_code).phrase,
+        status=error.status_code,
+        code=_CODES.get(error.status_code, "http_error"),
+        detail=str(error.detail),
+    )
+    return problem_response(request, problem, dict(error.headers or {}))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("http.unexpected", path=request.url.path, exc_info=error)
+    problem = Problem(
+        title="Internal Server Error",
+        status=500,
+        code="internal_error",
+        detail="Something went wrong inside Atelier.",
+        hint="Try again. If it stays, look for the request id in the log.",
+    )
+    return problem_response(request, problem)
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(AtelierError, _atelier_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Exception, _unexpected)

@@ -1,0 +1,196 @@
+"""Wire shapes that more than one feature sends: what REST answers and what live events carry are the same things.
+
+Times are ISO 8601 in UTC, sizes are bytes, durations seconds, fractions 0 to 1.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from atelier.tables import ImageRow, JobKind, JobRow, JobStatus
+
+
+class ImageOut(BaseModel):
+    """A picture in the gallery."""
+
+    id: str
+    job_id: str
+    index: int = Field(description="Which picture of its job, from 0.")
+    url: str
+    thumbnail_url: str
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
+    format: Literal["png", "webp", "jpeg"]
+    bytes: int
+    sha256: str
+    seed: int
+    model: str
+    prompt: str
+    negative_prompt: str
+    steps: int
+    guidance_scale: float
+    scheduler: str | None
+    created_at: datetime
+    recipe: dict[str, Any] = Field(description="Everything that made it; the same is written into the file.")
+
+    @classmethod
+    def of(cls, row: ImageRow) -> ImageOut:
+        recipe = row.recipe
+        return cls(
+            id=row.id,
+            job_id=row.job_id,
+            index=row.index,
+            url=f"/api/gallery/{row.id}/file",
+            thumbnail_url=f"/api/gallery/{row.id}/thumbnail",
+            width=row.width,
+            height=row.height,
+            format=row.format,
+            bytes=row.bytes,
+            sha256=row.sha256,
+            seed=row.seed,
+            model=row.model,
+            prompt=row.prompt,
+            negative_prompt=recipe.get("negative_prompt", ""),
+            steps=recipe.get("steps", 0),
+            guidance_scale=recipe.get("guidance_scale", 0.0),
+            scheduler=recipe.get("scheduler"),
+            created_at=row.created_at,
+            recipe=recipe,
+        )
+
+
+class ErrorOut(BaseModel):
+    """Why something failed, in words for its user."""
+
+    code: str
+    message: str
+    hint: str = ""
+    log_tail: str | None = Field(None, description="The last lines that the worker or the build printed.")
+
+
+class WaitingOut(BaseModel):
+    """Why a job has not begun or does not move."""
+
+    reason: Literal["queue", "environment", "memory", "model"]
+    message: str
+
+
+class JobOut(BaseModel):
+    """A long piece of work: what was asked, how far it is, how it ended."""
+
+    id: str
+    kind: JobKind
+    title: str
+    status: JobStatus
+    priority: int
+    position: int | None = Field(description="Place in the line, 1 = next; null unless queued.")
+    progress: float = Field(ge=0, le=1)
+    step: int
+    total_steps: int
+    message: str | None
+    eta_seconds: float | None
+    waiting: WaitingOut | None
+    attempt: int
+    request: dict[str, Any]
+    images: list[ImageOut]
+    error: ErrorOut | None
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+def job_out(
+    row: JobRow,
+    *,
+    images: list[ImageOut] | None = None,
+    position: int | None = None,
+    waiting: WaitingOut | None = None,
+    eta_seconds: float | None = None,
+) -> JobOut:
+    """The wire shape of a job row; what the row does not know is handed in."""
+    status = JobStatus(row.status)
+    fraction = row.step / row.total_steps if row.total_steps else 0.0
+    return JobOut(
+        id=row.id,
+        kind=row.kind,
+        title=row.title,
+        status=status,
+        priority=row.priority,
+        position=position if status is JobStatus.QUEUED else None,
+        progress=1.0 if status is JobStatus.COMPLETED else min(1.0, fraction),
+        step=row.step,
+        total_steps=row.total_steps,
+        message=row.message,
+        eta_seconds=None if status.ended else eta_seconds,
+        waiting=None if status.ended else waiting,
+        attempt=row.attempt,
+        request=row.request,
+        images=images or [],
+        error=ErrorOut(**row.error) if row.error else None,
+        cancel_requested=row.cancel_requested,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+    )
+
+
+class WorkerOut(BaseModel):
+    """A live process that holds a model."""
+
+    id: str
+    engine: str
+    model: str
+    pid: int | None
+    state: Literal["starting", "loading", "ready", "busy", "stopping", "stopped", "failed"]
+    bytes_leased: int
+    rss_bytes: int | None
+    device: str
+    started_at: datetime
+    idle_since: datetime | None
+    message: str | None
+    log_tail: list[str]
+
+
+class EnvironmentOut(BaseModel):
+    """An engine family's Python environment."""
+
+    name: str
+    hash: str
+    state: Literal["missing", "building", "ready", "failed"]
+    fraction: float | None
+    message: str | None
+    error: ErrorOut | None
+    job_id: str | None
+    packages: dict[str, str] | None
+
+
+class DeviceOut(BaseModel):
+    """A GPU, or the CPU on a machine without one."""
+
+    index: int
+    kind: Literal["cpu", "cuda"]
+    name: str
+    total_bytes: int
+    used_bytes: int
+    budget_bytes: int = Field(description="What workers may lease together.")
+    leased_bytes: int
+    utilization: float | None = Field(description="0 to 1.")
+    temperature_c: float | None
+    power_w: float | None
+
+
+class HostOut(BaseModel):
+    cpu_percent: float = Field(description="All cores together, 0 to 100.")
+    memory_used_bytes: int
+    memory_total_bytes: int
+
+
+class PreviewOut(BaseModel):
+    """A picture as it stands, small."""
+
+    index: int
+    data_url: str

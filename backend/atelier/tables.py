@@ -1,0 +1,164 @@
+"""The rows. One home for each fact; what is loaded where is not here (the worker pool's memory knows)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, ForeignKey, Index, MetaData, String, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+
+class JobStatus(StrEnum):
+    """
+    queued ──claim (runner)──> running ──finish (runner, fenced by attempt)──> completed
+       ^                          │ ├──engine's own error, or poison───────────> failed
+       │                          │ └──cancel asked────────────────────────────> cancelled
+       ├──lease lost, restart <───┘
+       └──retry (user) <── failed, cancelled          queued ──cancel (user)──> cancelled
+    """
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
+
+
+class JobKind(StrEnum):
+    """Everything that the queue can run; `atelier.kinds` maps each to its handler."""
+
+    IMAGE_GENERATE = "image.generate"
+    ENVIRONMENT_BUILD = "environment.build"
+
+
+class UTCDateTime(TypeDecorator):
+    """A time in UTC; SQLite forgets the zone, this puts it back."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value.replace(tzinfo=None) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None else None
+
+
+class Row(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UTCDateTime, dict[str, Any]: JSON, list[Any]: JSON}
+
+
+class UserRow(Row):
+    """Someone who owns things. Until accounts exist there is one: the local administrator."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    role: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+
+
+class JobRow(Row):
+    """What someone asked for, how far it is, how it ended. `seq` orders; `attempt` fences."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "idempotency_key"),
+        # The queue: only rows that wait, in the order in which they are claimed.
+        Index("ix_jobs_waiting", text("priority DESC"), "seq", sqlite_where=text("status = 'queued'")),
+        Index("ix_jobs_active", "seq", sqlite_where=text("status IN ('queued', 'running')")),
+        Index("ix_jobs_owner_seq", "owner_id", "seq"),
+    )
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    title: Mapped[str] = mapped_column(String(200))
+    status: Mapped[str] = mapped_column(String(16))
+    priority: Mapped[int] = mapped_column(default=0)
+    request: Mapped[dict[str, Any]]
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))
+    attempt: Mapped[int] = mapped_column(default=0)
+    crashes: Mapped[int] = mapped_column(default=0)
+    lease_until: Mapped[datetime | None]
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    step: Mapped[int] = mapped_column(default=0)
+    total_steps: Mapped[int] = mapped_column(default=0)
+    message: Mapped[str | None] = mapped_column(String(500))
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    hidden: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class ImageRow(Row):
+    """One published picture. Its files lie at `storage.image_file(job_id, f"{index}.{format}")`."""
+
+    __tablename__ = "images"
+    __table_args__ = (
+        UniqueConstraint("job_id", "index"),
+        Index("ix_images_gallery", "owner_id", "seq", sqlite_where=text("deleted_at IS NULL")),
+        Index("ix_images_trash", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
+    )
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    job_id: Mapped[str] = mapped_column(String(32))
+    index: Mapped[int]
+    format: Mapped[str] = mapped_column(String(8))
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    seed: Mapped[int]
+    model: Mapped[str] = mapped_column(String(200))
+    prompt: Mapped[str]
+    recipe: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class ModelRow(Row):
+    """Weights that we know about, and what they can do. `path` is relative to the repository for embedded models."""
+
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("owner_id", "key"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    key: Mapped[str] = mapped_column(String(200))
+    name: Mapped[str] = mapped_column(String(200))
+    category: Mapped[str] = mapped_column(String(16))
+    type: Mapped[str] = mapped_column(String(16))
+    family: Mapped[str] = mapped_column(String(32))
+    engine: Mapped[str] = mapped_column(String(32))
+    source: Mapped[str] = mapped_column(String(16))
+    path: Mapped[str]
+    description: Mapped[str] = mapped_column(default="")
+    license: Mapped[str] = mapped_column(String(64), default="")
+    size_bytes: Mapped[int] = mapped_column(default=0)
+    bytes_needed: Mapped[int] = mapped_column(default=0)
+    shared: Mapped[bool] = mapped_column(default=False)
+    defaults: Mapped[dict[str, Any]]
+    limits: Mapped[dict[str, Any]]
+    tags: Mapped[list[Any]]
+    created_at: Mapped[datetime]
