@@ -1,0 +1,35 @@
+"""What routes may reach: the few services of this application, made in `main.lifespan`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+if TYPE_CHECKING:
+    from atelier.access.actor import Gate
+    from atelier.access.limit import SignInLimit
+    from atelier.images.gallery import Gallery
+    from atelier.images.service import ImageService
+    from atelier.jobs.service import JobService
+    from atelier.models.registry import ModelRegistry
+    from atelier.system.service import SystemService
+
+
+@dataclass
+class Services:
+    gate: Gate
+    sign_in_limit: SignInLimit
+    jobs: JobService
+    models: ModelRegistry
+    images: ImageService
+    gallery: Gallery
+    system: SystemService
+
+
+def _services(request: Request) -> Services:
+    return request.app.state.services
+
+
+ServicesDep = Annotated["Services", Depends(_services)]

@@ -1,0 +1,147 @@
+"""What every request passes first: a plain ASGI application in front of FastAPI.
+
+In this order: a request id; the Host allow-list (against DNS rebinding); the Origin check (against other sites' pages);
+then the live socket or FastAPI; security headers and one log line on the way out. Decisions use `scope["path"]`, never a
+reassembled URL.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from http import HTTPStatus
+
+import orjson
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from atelier.config import ServerSettings
+
+log = structlog.get_logger("atelier.http")
+
+LIVE_PATH = "/api/live"
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_QUIET = ("/assets/", "/health", "/docs-assets/")
+
+# The dashboard needs no inline script. Its style library writes <style> elements, hence 'unsafe-inline' for styles only.
+_SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "content-security-policy": (
+        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
+        "connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+}
+
+
+class Front:
+    """The outermost application; also passes on lifespan events."""
+
+    def __init__(self, app: ASGIApp, live: ASGIApp, settings: ServerSettings) -> None:
+        self.app, self._live = app, live
+        self._hosts = {"localhost", "127.0.0.1", "[::1]", *(name.lower() for name in settings.advertised_hosts)}
+        if settings.host not in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound to
+            self._hosts.add(f"[{settings.host}]" if ":" in settings.host else settings.host.lower())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        scope["atelier.request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        refused = self._refuse(scope, headers)
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send, refused)
+        else:
+            await self._http(scope, receive, send, refused, request_id)
+
+    def _refuse(self, scope: Scope, headers: Headers) -> tuple[int, str, str, str] | None:
+        """Status, code, words and hint for a request that must not go on."""
+        hosts = headers.getlist("host")
+        host = _host_name(hosts[0]) if len(hosts) == 1 else ""
+        if host not in self._hosts:
+            return (
+                421,
+                "host_not_allowed",
+                "This Atelier does not answer to that host name.",
+                "Open it by the address it prints at start, or add the name to ADVERTISED_HOSTS.",
+            )
+        origin = headers.get("origin")
+        checked = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+        if checked and origin is not None and origin.partition("://")[2].lower() != hosts[0].lower():
+            return (
+                403,
+                "origin_not_allowed",
+                "A page of another site may not do this.",
+                "Use the dashboard of this Atelier, or call the API from a program.",
+            )
+        return None
+
+    async def _websocket(
+        self, scope: Scope, receive: Receive, send: Send, refused: tuple[int, str, str, str] | None
+    ) -> None:
+        if refused or scope["path"] != LIVE_PATH:
+            await receive()
+            code = 4403 if refused else 4404
+            await send({"type": "websocket.close", "code": code, "reason": refused[1] if refused else "not_found"})
+            return
+        await self._live(scope, receive, send)
+
+    async def _http(
+        self, scope: Scope, receive: Receive, send: Send, refused: tuple[int, str, str, str] | None, request_id: str
+    ) -> None:
+        begun = time.perf_counter()
+        status = 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            if refused:
+                await _send_problem(send_with_headers, request_id, *refused)
+            else:
+                await self.app(scope, receive, send_with_headers)
+        finally:
+            if not scope["path"].startswith(_QUIET):
+                took = round((time.perf_counter() - begun) * 1000, 1)
+                log.info("http.response", method=scope["method"], path=scope["path"], status=status, ms=took)
+
+
+def _host_name(value: str) -> str:
+    """The name in a Host header, without its port; '' for one that is no plain host."""
+    match = re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", value.strip().lower())
+    return match[1] if match else ""
+
+
+async def _send_problem(send: Send, request_id: str, status: int, code: str, words: str, hint: str) -> None:
+    body = orjson.dumps(
+        {
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": words,
+            "code": code,
+            "hint": hint,
+            "errors": [],
+            "request_id": request_id,
+        }
+    )
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
