@@ -1,0 +1,184 @@
+"""The durable line of work: ask, cancel, try again, remove. `runner.JobRunner` does what stands here.
+
+What was accepted is committed and fsynced before the caller hears of it. The same idempotency key of the same owner
+gives the same job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from atelier.access.actor import Actor
+from atelier.clock import new_id, now
+from atelier.config import JobSettings
+from atelier.db import Database, after_commit
+from atelier.errors import Conflict, JobNotFound, TooManyJobs
+from atelier.failpoints import failpoint
+from atelier.jobs import store
+from atelier.jobs.batch import Batch
+from atelier.tables import JobKind, JobRow, JobStatus
+
+NOT_FOUND_HINT = "It may have been removed. GET /api/jobs lists what there is."
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What someone asks for. `request` is kept as it was posted; `request["resolved"]` holds what was decided for them."""
+
+    kind: JobKind
+    owner_id: str
+    title: str
+    request: dict[str, Any]
+    priority: int = 0
+    idempotency_key: str | None = None
+    id: str = field(default_factory=lambda: new_id("job"))
+
+
+class JobQueue:
+    """`changed(row)` is called after every commit that changed a job, `wake()` when there may be work."""
+
+    def __init__(self, database: Database, settings: JobSettings) -> None:
+        self._database, self._settings = database, settings
+        self._submit = Batch(self._commit_new)
+        self.wake: Callable[[], None] = lambda: None
+        self.changed: Callable[[JobRow], None] = lambda _row: None
+        self.removed: Callable[[JobRow], None] = lambda _row: None
+        self.stop_attempt: Callable[[str], None] = lambda _job_id: None
+
+    async def submit(self, job: NewJob) -> JobRow:
+        """The accepted job, durable. Raises TooManyJobs when the line is full, Conflict when an idempotency key
+        comes back with another request."""
+        return await self._submit(job)
+
+    async def cancel(self, actor: Actor, job_id: str) -> JobRow:
+        """Cancel a waiting job at once; ask a running one to stop. Nothing happens to a job that ended."""
+        async with self._database.write() as session:
+            row = await self._find(session, actor, job_id)
+            if row.status == JobStatus.QUEUED:
+                row.status, row.finished_at = JobStatus.CANCELLED, now()
+                after_commit(session, lambda: self.changed(row))
+                after_commit(session, self.wake)
+            elif row.status == JobStatus.RUNNING:
+                row.cancel_requested = True
+                after_commit(session, lambda: self.changed(row))
+        failpoint("jobs.after_cancel_mark")
+        if row.status == JobStatus.RUNNING:
+            self.stop_attempt(row.id)
+        return row
+
+    async def remove(self, actor: Actor, job_id: str) -> JobRow:
+        """Take an ended job off the list. Its pictures stay in the gallery."""
+        async with self._database.write() as session:
+            row = await self._find(session, actor, job_id)
+            row.hidden = True
+            after_commit(session, lambda: self.removed(row))
+        return row
+
+    async def retry(self, actor: Actor, job_id: str) -> JobRow:
+        """Put a failed or cancelled job back in the line, as the same job."""
+        async with self._database.write() as session:
+            row = await self._find(session, actor, job_id)
+            if row.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
+                raise Conflict(
+                    f"This job is {row.status}; only a failed or cancelled one can be tried again.",
+                    hint="Ask for the same thing as a new job instead.",
+                )
+            row.status, row.crashes, row.cancel_requested = JobStatus.QUEUED, 0, False
+            row.error, row.message, row.finished_at, row.started_at = None, None, None, None
+            row.step = row.total_steps = 0
+            after_commit(session, lambda: self.changed(row))
+            after_commit(session, self.wake)
+        return row
+
+    async def _find(self, session: AsyncSession, actor: Actor, job_id: str) -> JobRow:
+        row = await store.find(session, actor, job_id)
+        if row is None:
+            raise JobNotFound(f"There is no job {job_id!r}.", hint=NOT_FOUND_HINT)
+        return row
+
+    async def _commit_new(self, jobs: list[NewJob]) -> list[JobRow | Exception]:
+        results: list[JobRow | Exception] = []
+        added: list[JobRow] = []
+        async with self._database.write() as session:
+            known = await self._known(session, jobs)
+            room = self._settings.queue_limit - await store.count_waiting(session)
+            for job in jobs:
+                slot = (job.owner_id, job.idempotency_key)
+                if job.idempotency_key and slot in known:
+                    results.append(_same_or_conflict(known[slot], job))
+                elif len(added) >= room:
+                    results.append(self._full())
+                else:
+                    row = _new_row(job)
+                    added.append(row)
+                    results.append(row)
+                    if job.idempotency_key:
+                        known[slot] = row
+            if added:
+                await store.add(session, [_columns(row) for row in added])
+            failpoint("jobs.before_commit")
+        failpoint("jobs.after_commit")
+        for row in added:
+            self.changed(row)
+        self.wake()
+        return results
+
+    async def _known(self, session: AsyncSession, jobs: list[NewJob]) -> dict[tuple[str, str | None], JobRow]:
+        keys: dict[str, set[str]] = {}
+        for job in jobs:
+            if job.idempotency_key:
+                keys.setdefault(job.owner_id, set()).add(job.idempotency_key)
+        known: dict[tuple[str, str | None], JobRow] = {}
+        for owner_id, wanted in keys.items():
+            for key, row in (await store.find_by_key(session, owner_id, wanted)).items():
+                known[(owner_id, key)] = row
+        return known
+
+    def _full(self) -> TooManyJobs:
+        limit = self._settings.queue_limit
+        return TooManyJobs(
+            f"The queue is full: {limit} jobs wait already.",
+            retry_after=5,
+            hint="Try again in a few seconds, or cancel jobs that are no longer wanted.",
+        )
+
+
+def _same_or_conflict(row: JobRow, job: NewJob) -> JobRow | Exception:
+    posted = {key: value for key, value in job.request.items() if key != "resolved"}
+    before = {key: value for key, value in row.request.items() if key != "resolved"}
+    if row.kind == job.kind and before == posted:
+        return row
+    return Conflict(
+        "This idempotency key was already used for a different request.",
+        field="header.idempotency-key",
+        hint="Use a new key for every new request.",
+    )
+
+
+def _new_row(job: NewJob) -> JobRow:
+    return JobRow(
+        id=job.id,
+        kind=job.kind,
+        owner_id=job.owner_id,
+        title=job.title[:200],
+        status=JobStatus.QUEUED,
+        priority=job.priority,
+        request=job.request,
+        idempotency_key=job.idempotency_key,
+        attempt=0,
+        crashes=0,
+        cancel_requested=False,
+        step=0,
+        total_steps=0,
+        hidden=False,
+        created_at=now(),
+    )
+
+
+def _columns(row: JobRow) -> dict[str, Any]:
+    names = [column.key for column in JobRow.__table__.columns if column.key != "seq"]
+    return {name: getattr(row, name) for name in names}

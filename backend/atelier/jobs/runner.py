@@ -1,0 +1,316 @@
+"""Claims waiting jobs and runs their handlers. The only writer of a running job's row.
+
+Each attempt is one task. Its row carries a lease that a heartbeat prolongs; whatever it writes at the end is fenced by
+its attempt number, so that an attempt that was taken back can never publish. There is no polling: `wake()` is called
+by whatever could have made work possible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from atelier.clock import now
+from atelier.config import JobSettings
+from atelier.db import Database, after_commit
+from atelier.errors import AtelierError, WorkerDied, WorkerStartFailed
+from atelier.failpoints import failpoint
+from atelier.jobs import store
+from atelier.jobs.attempt import Attempt, Handler, Publish, nothing_to_publish
+from atelier.jobs.batch import Batch
+from atelier.jobs.queue import JobQueue
+from atelier.jobs.store import Fence
+from atelier.shapes import WaitingOut
+from atelier.tables import JobKind, JobRow, JobStatus
+
+log = structlog.get_logger("atelier.jobs")
+
+HEARTBEAT_SECONDS = 2.0
+CANCEL_SECONDS = 9.0
+
+
+class Stopped(Exception):
+    """A handler ends with this when its attempt was asked to stop and nothing is left running."""
+
+
+class JobRunner:
+    """`slots` says how many jobs of each lane run at once."""
+
+    def __init__(
+        self,
+        database: Database,
+        queue: JobQueue,
+        handlers: Mapping[JobKind, Handler],
+        slots: Mapping[str, int],
+        settings: JobSettings,
+        make_attempt: Any,
+    ) -> None:
+        self._database, self._queue, self._handlers = database, queue, handlers
+        self._slots, self._settings, self._make_attempt = slots, settings, make_attempt
+        self.live: dict[str, Attempt] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        self._complete = Batch(self._commit_completed)
+        self.is_stopping = False
+        self._turned = time.monotonic()
+        queue.wake = self._wake.set
+        queue.stop_attempt = self.stop_attempt
+
+    async def start(self) -> None:
+        await self._recover()
+        self._loops = [
+            asyncio.create_task(self._claim_forever(), name="jobs.claim"),
+            asyncio.create_task(self._beat_forever(), name="jobs.heartbeat"),
+        ]
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Stop claiming, put what runs back in the line."""
+        self.is_stopping = True
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def silent_seconds(self) -> float:
+        """How long ago the queue last turned; what health looks at."""
+        return time.monotonic() - self._turned
+
+    def stop_attempt(self, job_id: str) -> None:
+        """Ask a running attempt to stop. Its handler has `CANCEL_SECONDS`, then its task is cancelled."""
+        attempt = self.live.get(job_id)
+        task = self._tasks.get(job_id)
+        if attempt is None or task is None or attempt.stop.is_set():
+            return
+        attempt.stop.set()
+        asyncio.get_running_loop().call_later(CANCEL_SECONDS, task.cancel)
+
+    def blocked(self, kind: JobKind) -> WaitingOut | None:
+        """Why jobs of this kind cannot begin at present."""
+        return self._handlers[kind].blocked()
+
+    # ── claiming ──
+
+    async def _claim_forever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                for lane, slots in self._slots.items():
+                    await self._fill(lane, slots)
+            except Exception:  # loop edge: a failing database must not end the queue
+                log.exception("jobs.claim_failed")
+                await asyncio.sleep(1)
+                self._wake.set()
+
+    async def _fill(self, lane: str, slots: int) -> None:
+        kinds = [kind for kind, handler in self._handlers.items() if handler.lane == lane and handler.blocked() is None]
+        free = slots - sum(1 for attempt in self.live.values() if self._handlers[attempt.kind].lane == lane)
+        if not kinds or free <= 0:
+            return
+        moment = now()
+        async with self._database.write() as session:
+            rows = await store.claim(session, kinds, free, moment, moment + self._lease)
+        if rows:
+            failpoint("jobs.after_claim")
+        for row in rows:
+            self._begin(row)
+
+    def _begin(self, row: JobRow) -> None:
+        attempt = self._make_attempt(row)
+        self.live[row.id] = attempt
+        if row.cancel_requested:
+            attempt.stop.set()
+        self._tasks[row.id] = asyncio.create_task(self._run(attempt), name=f"job {row.id}")
+        self._queue.changed(row)
+
+    @property
+    def _lease(self) -> timedelta:
+        return timedelta(seconds=self._settings.lease_seconds)
+
+    # ── one attempt ──
+
+    async def _run(self, attempt: Attempt) -> None:
+        handler = self._handlers[attempt.kind]
+        try:
+            await self._run_to_end(attempt, handler)
+        except Exception:  # loop edge: the row keeps its lease and is taken back when that ends
+            log.exception("jobs.end_not_written", job=attempt.job.id)
+        finally:
+            attempt.over()
+            self.live.pop(attempt.job.id, None)
+            self._tasks.pop(attempt.job.id, None)
+            self._wake.set()
+
+    async def _run_to_end(self, attempt: Attempt, handler: Handler) -> None:
+        try:
+            publish = await handler.run(attempt)
+        except Stopped:
+            await self._end(attempt, handler, JobStatus.CANCELLED, {})
+        except asyncio.CancelledError:
+            # Cancelled from outside: the user's patience with a stuck handler is over, or the server stops.
+            if attempt.stop.is_set() and not self.is_stopping:
+                await self._end(attempt, handler, JobStatus.CANCELLED, {})
+            else:
+                await asyncio.shield(
+                    self._take_back(attempt, handler, crashed=False, message="Waits for the server to start again.")
+                )
+                raise
+        except (WorkerDied, WorkerStartFailed) as error:
+            await self._after_crash(attempt, handler, error)
+        except AtelierError as error:
+            await self._fail(attempt, handler, error.code, error.message, error.hint, error.log_tail)
+        except Exception:  # loop edge: an unforeseen error fails this job and no other
+            log.exception("jobs.unexpected", job=attempt.job.id)
+            await self._fail(
+                attempt,
+                handler,
+                "internal_error",
+                "Something went wrong inside Atelier.",
+                "Try again. If it stays, look for this job's id in the log.",
+                None,
+            )
+        else:
+            await self._publish(attempt, handler, publish)
+
+    async def _publish(self, attempt: Attempt, handler: Handler, publish: Publish) -> None:
+        attempt.over()
+        if publish is nothing_to_publish:
+            held = await self._complete(attempt)
+        else:
+            held = await self._end(attempt, handler, JobStatus.COMPLETED, {"message": None}, publish)
+        if not held:
+            log.warning("jobs.stale_attempt", job=attempt.job.id, attempt=attempt.job.attempt)
+
+    async def _after_crash(self, attempt: Attempt, handler: Handler, error: AtelierError) -> None:
+        """A worker ended under the job: once more, unless it was asked to stop or did that before (poison)."""
+        crash = getattr(error, "crash", True)
+        if attempt.stop.is_set():
+            await self._end(attempt, handler, JobStatus.CANCELLED, {})
+        elif not crash:
+            await self._fail(attempt, handler, error.code, error.message, error.hint, error.log_tail)
+        elif attempt.job.crashes + 1 >= self._settings.max_crashes:
+            message = f"Its worker ended {attempt.job.crashes + 1} times, so it is not tried again. {error.message}"
+            await self._fail(attempt, handler, "poison", message, error.hint, error.log_tail)
+        else:
+            log.warning("jobs.crashed", job=attempt.job.id, cause=error.message)
+            await self._take_back(attempt, handler, crashed=True, message=f"Started again: {error.message}"[:500])
+
+    async def _fail(
+        self, attempt: Attempt, handler: Handler, code: str, message: str, hint: str, tail: str | None
+    ) -> None:
+        error = {"code": code, "message": message, "hint": hint, "log_tail": tail}
+        log.info("jobs.failed", job=attempt.job.id, code=code, reason=message)
+        await self._end(attempt, handler, JobStatus.FAILED, {"error": error, "message": None})
+
+    async def _end(
+        self,
+        attempt: Attempt,
+        handler: Handler,
+        status: JobStatus,
+        values: dict[str, Any],
+        publish: Publish = nothing_to_publish,
+    ) -> bool:
+        """End the job and publish its rows in one transaction, if this attempt still holds it."""
+        attempt.over()
+        row = attempt.job
+        async with self._database.write() as session:
+            moment = now()
+            progress = {"step": attempt.step, "total_steps": attempt.total_steps}
+            held = await store.finish(session, attempt.fence, moment, status, {**progress, **values})
+            if held:
+                await publish(session)
+                row.status, row.finished_at, row.error = status, moment, values.get("error")
+                row.step, row.total_steps, row.message = attempt.step, attempt.total_steps, None
+                after_commit(session, lambda: self.live.pop(row.id, None))
+                after_commit(session, lambda: self._queue.changed(row))
+            failpoint("jobs.before_finish_commit")
+        failpoint("jobs.after_finish_commit")
+        if held and handler.forget:
+            await handler.forget(row.id)
+        return held
+
+    async def _commit_completed(self, attempts: list[Attempt]) -> list[bool | Exception]:
+        moment = now()
+        async with self._database.write() as session:
+            held = await store.complete_many(session, [attempt.fence for attempt in attempts], moment)
+        for attempt in attempts:
+            if attempt.job.id in held:
+                attempt.job.status, attempt.job.finished_at, attempt.job.message = JobStatus.COMPLETED, moment, None
+                self.live.pop(attempt.job.id, None)
+                self._queue.changed(attempt.job)
+        return [attempt.job.id in held for attempt in attempts]
+
+    async def _take_back(self, attempt: Attempt, handler: Handler, *, crashed: bool, message: str) -> None:
+        attempt.over()
+        row = attempt.job
+        async with self._database.write() as session:
+            if await store.requeue(session, attempt.fence, crashed=crashed, message=message):
+                row.status, row.message, row.step, row.total_steps = JobStatus.QUEUED, message, 0, 0
+                row.crashes += int(crashed)
+                after_commit(session, lambda: self.live.pop(row.id, None))
+                after_commit(session, lambda: self._queue.changed(row))
+
+    # ── leases and recovery ──
+
+    async def _beat_forever(self) -> None:
+        while True:
+            await asyncio.sleep(min(HEARTBEAT_SECONDS, self._settings.lease_seconds / 4))
+            try:
+                await self._beat()
+                self._turned = time.monotonic()
+            except Exception:  # loop edge: a missed heartbeat is made good by the next
+                log.exception("jobs.heartbeat_failed")
+
+    async def _beat(self) -> None:
+        until = now() + self._lease
+        beats = [
+            {
+                "job": attempt.job.id,
+                "fence": attempt.job.attempt,
+                "until": until,
+                "at_step": attempt.step,
+                "of_steps": attempt.total_steps,
+                "words": attempt.message,
+            }
+            for attempt in self.live.values()
+        ]
+        async with self._database.read() as session:
+            lost = [row for row in await store.expired(session, now()) if row.id not in self.live]
+        if not beats and not lost:
+            return
+        async with self._database.write() as session:
+            if beats:
+                await store.heartbeat(session, beats)
+            for row in lost:
+                await self._give_back(session, row, crashed=True, message="Started again: its attempt fell silent.")
+            after_commit(session, self._wake.set)
+
+    async def _recover(self) -> None:
+        """Nothing can be running when the server starts: what is marked so goes back in the line, or is cancelled when
+        that had been asked."""
+        async with self._database.write() as session:
+            for row in await store.running(session):
+                await self._give_back(session, row, crashed=False, message="Started again after the server restarted.")
+                log.info("jobs.recovered", job=row.id, cancelled=row.cancel_requested)
+
+    async def _give_back(self, session: AsyncSession, row: JobRow, *, crashed: bool, message: str) -> None:
+        """End or requeue a running row that no attempt of this process holds."""
+        fence = Fence(row.id, row.attempt)
+        if row.cancel_requested:
+            await store.finish(session, fence, now(), JobStatus.CANCELLED, {})
+        else:
+            await store.requeue(session, fence, crashed=crashed, message=message)
