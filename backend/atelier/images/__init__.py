@@ -1,0 +1,1 @@
+"""Pictures: asking for them, publishing them, the gallery."""

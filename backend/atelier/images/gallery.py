@@ -1,0 +1,138 @@
+"""The gallery: looking, deleting with a way back, and keeping files and rows in step.
+
+in the gallery ──delete──> trash (restorable for TRASH_SECONDS) ──sweep──> gone, files too
+      ^────────restore───────┘
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from atelier.access.actor import Actor
+from atelier.clock import now
+from atelier.db import Database, after_commit
+from atelier.errors import ImageNotFound
+from atelier.events import EventBus, ImagesRemoved, ImagesRestored
+from atelier.images import store
+from atelier.images.schemas import GalleryPage, ImageDeletedOut
+from atelier.jobs import store as job_store
+from atelier.jobs.service import read_cursor
+from atelier.shapes import ImageOut
+from atelier.storage import Storage
+
+log = structlog.get_logger("atelier.gallery")
+
+TRASH_SECONDS = 3600
+SWEEP_SECONDS = 600
+
+
+class Gallery:
+    """Reads and deletions for users; a sweeper for what nobody needs any more."""
+
+    def __init__(self, database: Database, storage: Storage, bus: EventBus) -> None:
+        self._database, self._storage, self._bus = database, storage, bus
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._sweeper = asyncio.create_task(self._sweep_forever(), name="gallery.sweep")
+
+    async def close(self) -> None:
+        if self._sweeper:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+
+    async def page(
+        self, actor: Actor, *, cursor: str | None, limit: int, model: str | None, words: str | None
+    ) -> GalleryPage:
+        before = read_cursor(cursor)
+        async with self._database.read() as session:
+            rows = await store.page(session, actor, before_seq=before, limit=limit, model=model, words=words)
+        more = len(rows) > limit
+        items = [ImageOut.of(row) for row in rows[:limit]]
+        return GalleryPage(items=items, next_cursor=str(rows[limit - 1].seq) if more else None)
+
+    async def get(self, actor: Actor, image_id: str) -> ImageOut:
+        async with self._database.read() as session:
+            row = await store.find(session, actor, image_id)
+        if row is None:
+            raise _missing(image_id)
+        return ImageOut.of(row)
+
+    async def file(self, actor: Actor, image_id: str, *, thumbnail: bool) -> tuple[Path, ImageOut]:
+        """The picture's file on disk, or its thumbnail's (WebP, longer side 384 pixels at most)."""
+        image = await self.get(actor, image_id)
+        name = f"{image.index}.thumb.webp" if thumbnail else f"{image.index}.{image.format}"
+        return self._storage.image_file(image.job_id, name), image
+
+    async def delete(self, actor: Actor, image_id: str) -> ImageDeletedOut:
+        async with self._database.write() as session:
+            row = await store.find(session, actor, image_id)
+            if row is None:
+                raise _missing(image_id)
+            row.deleted_at = now()
+            event = ImagesRemoved(ids=[row.id])
+            after_commit(session, lambda: self._bus.publish(event, owner=row.owner_id))
+        until = row.deleted_at + timedelta(seconds=TRASH_SECONDS)
+        return ImageDeletedOut(id=row.id, deleted_at=row.deleted_at, restorable_until=until)
+
+    async def restore(self, actor: Actor, image_id: str) -> ImageOut:
+        async with self._database.write() as session:
+            row = await store.find(session, actor, image_id, deleted=True)
+            if row is None:
+                raise _missing(image_id)
+            row.deleted_at = None
+            image = ImageOut.of(row)
+            after_commit(session, lambda: self._bus.publish(ImagesRestored(images=[image]), owner=row.owner_id))
+        return image
+
+    # ── keeping files and rows in step ──
+
+    async def sweep(self) -> None:
+        """Empty the trash that is past its time, then drop files that no row and no active job speaks for."""
+        await self._empty_trash()
+        staged = await asyncio.to_thread(self._storage.staged_jobs)
+        published = await asyncio.to_thread(self._storage.image_jobs)
+        async with self._database.read() as session:
+            over = await job_store.ended_ids(session, {*staged, *published})
+        for job_id in sorted(over.intersection(staged)):
+            await asyncio.to_thread(self._storage.drop_staging, job_id)
+        finished = sorted(over.intersection(published))
+        for begin in range(0, len(finished), 500):
+            await self._drop_rowless(finished[begin : begin + 500])
+
+    async def _empty_trash(self) -> None:
+        before = now() - timedelta(seconds=TRASH_SECONDS)
+        async with self._database.write() as session:
+            rows = await store.expired_trash(session, before)
+            await store.drop(session, [row.id for row in rows])
+        for row in rows:  # a crash in between leaves files without a row: the next sweep finds them
+            for name in (f"{row.index}.{row.format}", f"{row.index}.thumb.webp"):
+                self._storage.image_file(row.job_id, name).unlink(missing_ok=True)
+
+    async def _drop_rowless(self, job_ids: list[str]) -> None:
+        async with self._database.read() as session:
+            rows = await store.files_of(session, job_ids)
+        kept = {(job_id, f"{index}.{form}") for job_id, index, form in rows}
+        kept |= {(job_id, f"{index}.thumb.webp") for job_id, index, _ in rows}
+        dropped = await asyncio.to_thread(self._storage.keep_only, job_ids, kept)
+        if dropped:
+            log.info("gallery.swept", files=dropped)
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except Exception:  # loop edge: an unreadable file must not end the sweeping
+                log.exception("gallery.sweep_failed")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+
+def _missing(image_id: str) -> ImageNotFound:
+    return ImageNotFound(
+        f"There is no picture {image_id[:80]!r} in the gallery.",
+        hint="It may have been deleted. GET /api/gallery lists what there is.",
+    )

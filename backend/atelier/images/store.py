@@ -1,0 +1,52 @@
+"""The only queries on the images table (jobs/store.py reads it to show what a job made)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Select, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from atelier.access.actor import Actor
+from atelier.tables import ImageRow
+
+
+def _owned(actor: Actor) -> Select[tuple[ImageRow]]:
+    query = select(ImageRow)
+    return query if actor.is_admin else query.where(ImageRow.owner_id == actor.id)
+
+
+async def find(session: AsyncSession, actor: Actor, image_id: str, *, deleted: bool = False) -> ImageRow | None:
+    """One picture of the gallery, or with `deleted` one of the trash."""
+    kept = ImageRow.deleted_at.is_not(None) if deleted else ImageRow.deleted_at.is_(None)
+    return (await session.scalars(_owned(actor).where(ImageRow.id == image_id, kept))).one_or_none()
+
+
+async def page(
+    session: AsyncSession, actor: Actor, *, before_seq: int | None, limit: int, model: str | None, words: str | None
+) -> list[ImageRow]:
+    """Newest first; `limit` + 1 rows at most, so that the caller sees whether there are more."""
+    query = _owned(actor).where(ImageRow.deleted_at.is_(None)).order_by(ImageRow.seq.desc()).limit(limit + 1)
+    if before_seq is not None:
+        query = query.where(ImageRow.seq < before_seq)
+    if model is not None:
+        query = query.where(ImageRow.model == model)
+    for word in (words or "").split():
+        query = query.where(ImageRow.prompt.icontains(word, autoescape=True))
+    return list(await session.scalars(query))
+
+
+async def expired_trash(session: AsyncSession, before: datetime, limit: int = 500) -> list[ImageRow]:
+    query = select(ImageRow).where(ImageRow.deleted_at.is_not(None), ImageRow.deleted_at < before).limit(limit)
+    return list(await session.scalars(query))
+
+
+async def drop(session: AsyncSession, image_ids: Collection[str]) -> None:
+    await session.execute(delete(ImageRow).where(ImageRow.id.in_(image_ids)))
+
+
+async def files_of(session: AsyncSession, job_ids: Collection[str]) -> set[tuple[str, int, str]]:
+    """(job, index, format) of every picture of these jobs that has a row."""
+    query = select(ImageRow.job_id, ImageRow.index, ImageRow.format).where(ImageRow.job_id.in_(job_ids))
+    return {(job_id, index, form) for job_id, index, form in await session.execute(query)}

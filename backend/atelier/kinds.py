@@ -1,0 +1,25 @@
+"""Every kind of job and its handler. Total: a kind without a handler is an error at start.
+
+This sits above the features, so that `jobs` never has to know them.
+"""
+
+from __future__ import annotations
+
+from atelier.images.service import ImageService
+from atelier.jobs.attempt import Handler
+from atelier.shapes import WaitingOut
+from atelier.system.environment_jobs import EnvironmentJobs
+from atelier.tables import JobKind
+
+
+def handlers(images: ImageService, environments: EnvironmentJobs) -> dict[JobKind, Handler]:
+    def images_blocked() -> WaitingOut | None:
+        return environments.blocked("image") if "image" in environments.names else None
+
+    found = {
+        JobKind.IMAGE_GENERATE: Handler("device", images.run, images_blocked, images.forget),
+        JobKind.ENVIRONMENT_BUILD: Handler("setup", environments.run),
+    }
+    if missing := set(JobKind) - set(found):
+        raise RuntimeError(f"job kinds without a handler: {sorted(missing)}")
+    return found

@@ -1,0 +1,185 @@
+"""The application: every long-lived object is made here, in `lifespan`, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from atelier import __version__, documentation, openapi, problems
+from atelier.access import routes as access_routes
+from atelier.access.actor import Actor, Gate, check_declared
+from atelier.access.limit import SignInLimit
+from atelier.config import BACKEND, Settings
+from atelier.db import Database
+from atelier.deps import Services
+from atelier.events import EventBus
+from atelier.front import Front
+from atelier.images import routes as image_routes
+from atelier.images.gallery import Gallery
+from atelier.images.service import ImageService
+from atelier.jobs import routes as job_routes
+from atelier.jobs.attempt import Attempt
+from atelier.jobs.queue import JobQueue
+from atelier.jobs.runner import JobRunner
+from atelier.jobs.service import JobService
+from atelier.kinds import handlers
+from atelier.live.frames import SnapshotFrame
+from atelier.live.hub import LiveHub
+from atelier.live.socket import LiveSocket
+from atelier.migrate import migrate
+from atelier.models import routes as model_routes
+from atelier.models.registry import ModelRegistry
+from atelier.runtime.environments import Environments
+from atelier.runtime.gpu import GPUMonitor
+from atelier.runtime.pool import WorkerPool
+from atelier.storage import Storage
+from atelier.system import routes as system_routes
+from atelier.system.environment_jobs import EnvironmentJobs
+from atelier.system.service import SystemService
+
+log = structlog.get_logger("atelier")
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+ROUTERS = [
+    access_routes.router,
+    image_routes.router,
+    job_routes.router,
+    model_routes.router,
+    system_routes.router,
+    documentation.router,
+]
+
+DESCRIPTION = """A private AI studio for one GPU machine.
+
+Long work is a job: the answer is 202 with a `job_id` once the job is safe on disk. Errors are RFC 9457 problem details
+with a stable `code`, the fields at fault and a hint. On loopback without a configured credential no key is needed;
+otherwise send `Authorization: Bearer <ATELIER_TOKEN>`.
+"""
+
+
+def create_app(settings: Settings) -> ASGIApp:
+    """The ASGI application for these settings. Nothing is opened before its lifespan starts."""
+    check_declared(ROUTERS)
+    gate = Gate(settings.access)
+    app = FastAPI(
+        title="Atelier",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lambda app: lifespan(app, settings, gate),
+        max_body_size=MAX_BODY_BYTES,
+        responses=problems.PROBLEM_RESPONSES,
+    )
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    documentation.install(app)
+    openapi.install(app)
+    _serve_dashboard(app, settings.server.frontend_dir)
+
+    async def live(scope: Scope, receive: Receive, send: Send) -> None:
+        await app.state.live(scope, receive, send)
+
+    return Front(app, live, settings.server)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterator[None]:
+    """Open everything in order, close it in reverse. What fails to open closes what was opened before."""
+    async with AsyncExitStack() as stack:
+        storage = Storage(settings.storage.data_dir)
+        await asyncio.to_thread(storage.open)
+        stack.callback(storage.close)
+        await asyncio.to_thread(migrate, storage.database)
+        database = Database(storage.database)
+        stack.push_async_callback(database.close)
+
+        bus = EventBus()
+        hub = LiveHub(bus)
+        monitor = GPUMonitor.detect(budget_bytes=settings.runtime.memory_budget_bytes)
+        stack.callback(monitor.close)
+        environments = Environments(settings.storage.environments_dir, BACKEND / "requirements")
+        system: SystemService
+        pool = WorkerPool(
+            environments,
+            monitor.devices,
+            events=lambda info: system.worker_changed(info),
+            sockets_dir=_sockets_dir(stack, storage.instance),
+            logs_dir=storage.logs,
+            instance=storage.instance,
+            idle_seconds=settings.runtime.idle_seconds,
+        )
+        queue = JobQueue(database, settings.jobs)
+        needed = () if settings.runtime.fake_engine else ("image",)
+        environment_jobs = EnvironmentJobs(database, environments, queue, needed)
+        registry = ModelRegistry(database)
+        # The kinds need the image service, which needs the job service, which needs the runner: the map is filled last.
+        kinds: dict = {}
+        slots = {"device": len(monitor.devices), "setup": 1}
+        runner = JobRunner(database, queue, kinds, slots, settings.jobs, lambda row: Attempt(row, bus))
+        jobs = JobService(database, queue, runner, bus)
+        images = ImageService(database, storage, registry, queue, jobs, pool, bus, settings.runtime)
+        gallery = Gallery(database, storage, bus)
+        kinds.update(handlers(images, environment_jobs))
+        system = SystemService(database, storage, pool, monitor, environment_jobs, queue, runner, jobs, bus)
+        environment_jobs.changed = system.environment_changed
+
+        async def snapshot(actor: Actor) -> SnapshotFrame:
+            return SnapshotFrame(
+                epoch=hub.epoch,
+                seq=hub.seq,
+                jobs=await jobs.active_and_recent(actor),
+                workers=system.workers(),
+                environments=system.environments(),
+                devices=system.devices(),
+                host=system.host(),
+            )
+
+        app.state.services = Services(gate, SignInLimit(), jobs, registry, images, gallery, system)
+        app.state.live = LiveSocket(hub, gate, snapshot)
+        for part in (hub, pool, registry, runner, environment_jobs, gallery, system):
+            await part.start()
+            if hasattr(part, "close"):
+                stack.push_async_callback(part.close)
+        log.info("startup.config", data_dir=str(storage.root), version=__version__, open=gate.is_open)
+        yield
+        log.info("shutdown")
+
+
+def _sockets_dir(stack: AsyncExitStack, instance: str) -> Path:
+    """A 0700 folder for the workers' sockets, outside the data folder: socket paths may have 107 bytes at most.
+
+    Its name comes from the instance, so that the next server of the same data folder finds what a killed one left.
+    """
+    root = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    folder = root / f"atelier-{os.getuid()}-{instance[:12]}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or folder.is_symlink():
+        raise RuntimeError(f"{folder} belongs to somebody else; remove it or set XDG_RUNTIME_DIR")
+    folder.chmod(0o700)
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _serve_dashboard(app: FastAPI, folder: Path) -> None:
+    if (folder / "index.html").is_file():
+        app.frontend("/", directory=folder, fallback="index.html", check_dir=False)
+        return
+
+    @app.get("/", include_in_schema=False)
+    async def not_built() -> PlainTextResponse:
+        return PlainTextResponse(
+            "The dashboard has not been built. Start Atelier with ./run.sh, or see /docs for the API.\n"
+        )

@@ -1,0 +1,1 @@
+"""The machine as its users see it: devices, workers, environments, health."""

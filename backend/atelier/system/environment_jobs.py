@@ -1,0 +1,109 @@
+"""Building engine environments as ordinary jobs: asked for at the first start, again after a failure, with progress."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from atelier.access.actor import LOCAL_USER_ID
+from atelier.db import Database
+from atelier.errors import EnvironmentBuildFailed
+from atelier.jobs import store
+from atelier.jobs.attempt import Attempt, Publish, nothing_to_publish
+from atelier.jobs.queue import JobQueue, NewJob
+from atelier.jobs.runner import Stopped
+from atelier.runtime.environments import EnvironmentInfo, Environments
+from atelier.shapes import EnvironmentOut, ErrorOut, WaitingOut
+from atelier.tables import JobKind
+
+# Progress is counted in thousandths of the build.
+THOUSAND = 1000
+
+
+class EnvironmentJobs:
+    """`names` are the environments that this server needs; `changed` hears of every state."""
+
+    def __init__(self, database: Database, environments: Environments, queue: JobQueue, names: tuple[str, ...]) -> None:
+        self._database, self._environments, self._queue, self.names = database, environments, queue, names
+        self._job_ids: dict[str, str] = {}
+        self.changed: Callable[[EnvironmentOut], None] = lambda _environment: None
+
+    async def start(self) -> None:
+        """Ask for what is missing."""
+        for name in self.names:
+            if self._environments.python(name) is None:
+                await self.ask(LOCAL_USER_ID, name)
+
+    async def ask(self, owner_id: str, name: str) -> str:
+        """The job that builds `name`: the one under way, or a new one."""
+        async with self._database.read() as session:
+            for row in await store.active_of(session, JobKind.ENVIRONMENT_BUILD):
+                if row.request.get("environment") == name:
+                    self._job_ids[name] = row.id
+                    return row.id
+        job = NewJob(
+            JobKind.ENVIRONMENT_BUILD, owner_id, f"Set up the {name} engine", {"environment": name}, priority=10
+        )
+        row = await self._queue.submit(job)
+        self._job_ids[name] = row.id
+        return row.id
+
+    def all(self) -> list[EnvironmentOut]:
+        return [self.present(self._environments.status(name)) for name in self.names]
+
+    def present(self, info: EnvironmentInfo) -> EnvironmentOut:
+        error = ErrorOut(**vars(info.error)) if info.error else None
+        return EnvironmentOut(
+            name=info.name,
+            hash=info.hash,
+            state=info.state,
+            fraction=info.fraction,
+            message=info.message,
+            error=error,
+            job_id=self._job_ids.get(info.name),
+            packages=info.packages,
+        )
+
+    def blocked(self, name: str) -> WaitingOut | None:
+        """Why nothing that needs `name` can begin, or None."""
+        info = self._environments.status(name)
+        match info.state:
+            case "ready":
+                return None
+            case "failed":
+                words = f"The {name} engine could not be set up. Try again under System."
+            case "building":
+                words = f"The {name} engine is being set up ({100 * (info.fraction or 0):.0f} %)."
+            case _:
+                words = f"The {name} engine is about to be set up."
+        return WaitingOut(reason="environment", message=words)
+
+    async def run(self, attempt: Attempt) -> Publish:
+        """The handler of `environment.build` jobs."""
+        name = attempt.job.request["environment"]
+        self._job_ids[name] = attempt.job.id
+
+        def progress(fraction: float, message: str) -> None:
+            attempt.progress(int(fraction * THOUSAND), THOUSAND, message)
+            self.changed(self.present(self._environments.status(name)))
+
+        build = asyncio.create_task(self._environments.build(name, progress))
+        stop = asyncio.create_task(attempt.stop.wait())
+        try:
+            await asyncio.wait({build, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not build.done():
+                build.cancel()
+                await asyncio.gather(build, return_exceptions=True)
+                raise Stopped
+            await build
+        except EnvironmentBuildFailed as error:
+            error.hint = error.hint or "Try again; the last lines say what went wrong."
+            raise
+        finally:
+            stop.cancel()
+            if not build.done():
+                build.cancel()
+                await asyncio.gather(build, return_exceptions=True)
+            self.changed(self.present(self._environments.status(name)))
+        attempt.progress(THOUSAND, THOUSAND)
+        return nothing_to_publish

@@ -1,0 +1,36 @@
+"""/api/system and /health"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from atelier.access.actor import Admin, Anyone, User
+from atelier.deps import ServicesDep
+from atelier.shapes import JobOut, WorkerOut
+from atelier.system.schemas import HealthOut, SystemOut
+
+router = APIRouter(tags=["system"])
+
+
+@router.get("/health", summary="Is everything all right?")
+async def health(_caller: Anyone, services: ServicesDep) -> HealthOut:
+    """Open to all. Looks at the database, the queue's last turn, the disk and the event loop, not at open ports."""
+    return await services.system.health()
+
+
+@router.get("/api/system", summary="Devices, workers and environments")
+async def system(_actor: User, services: ServicesDep) -> SystemOut:
+    return await services.system.overview()
+
+
+@router.post(
+    "/api/system/environments/{name}/build", status_code=202, summary="Build an engine's environment, or try again"
+)
+async def build_environment(name: str, actor: Admin, services: ServicesDep) -> JobOut:
+    return await services.system.build_environment(actor, name)
+
+
+@router.post("/api/system/workers/{worker_id}/stop", summary="Stop a worker and free its memory")
+async def stop_worker(worker_id: str, _actor: Admin, services: ServicesDep) -> WorkerOut:
+    """A job that runs on it is started again on another."""
+    return await services.system.stop_worker(worker_id)

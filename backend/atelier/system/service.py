@@ -1,0 +1,205 @@
+"""Devices, workers, environments and health: reads of the runtime's memory, and the few things one may do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from datetime import UTC, datetime
+
+import psutil
+import structlog
+from sqlalchemy import text
+
+from atelier import __version__
+from atelier.access.actor import Actor
+from atelier.clock import now
+from atelier.db import Database
+from atelier.errors import EnvironmentNotFound, WorkerNotFound
+from atelier.events import DevicesSampled, EnvironmentChanged, EventBus, WorkerChanged
+from atelier.jobs.queue import JobQueue
+from atelier.jobs.runner import JobRunner
+from atelier.jobs.service import JobService
+from atelier.runtime.gpu import GPUMonitor
+from atelier.runtime.pool import WorkerPool
+from atelier.runtime.worker import WorkerInfo
+from atelier.shapes import DeviceOut, EnvironmentOut, HostOut, JobOut, WorkerOut
+from atelier.storage import Storage
+from atelier.system.environment_jobs import EnvironmentJobs
+from atelier.system.schemas import CheckOut, HealthOut, SystemOut
+
+log = structlog.get_logger("atelier.system")
+
+SAMPLE_BUSY_SECONDS = 1.0
+SAMPLE_IDLE_SECONDS = 5.0
+LOW_DISK_BYTES = 200 * 1024**2
+LAG_SECONDS = 1.0
+
+
+class SystemService:
+    """Samples the devices on a clock; answers the system page, the live snapshot and health."""
+
+    def __init__(
+        self,
+        database: Database,
+        storage: Storage,
+        pool: WorkerPool,
+        monitor: GPUMonitor,
+        environments: EnvironmentJobs,
+        queue: JobQueue,
+        runner: JobRunner,
+        jobs: JobService,
+        bus: EventBus,
+    ) -> None:
+        self._database, self._storage, self._pool, self._monitor = database, storage, pool, monitor
+        self._environments, self._queue, self._runner, self._jobs, self._bus = environments, queue, runner, jobs, bus
+        self._started = now()
+        self._sampler: asyncio.Task[None] | None = None
+        self._lag = 0.0
+
+    async def start(self) -> None:
+        psutil.cpu_percent()  # the first call only sets the mark from which the next measures
+        self._sampler = asyncio.create_task(self._sample_forever(), name="system.sample")
+        log.info("GPUMonitor started", devices=[device.name for device in self._monitor.devices])
+
+    async def close(self) -> None:
+        if self._sampler:
+            self._sampler.cancel()
+            await asyncio.gather(self._sampler, return_exceptions=True)
+
+    # ── reads ──
+
+    async def overview(self) -> SystemOut:
+        return SystemOut(
+            version=__version__,
+            started_at=self._started,
+            data_dir_free_bytes=self._storage.free_bytes(),
+            devices=self.devices(),
+            host=self.host(),
+            workers=self.workers(),
+            environments=self._environments.all(),
+        )
+
+    def workers(self) -> list[WorkerOut]:
+        return [worker_out(info) for info in self._pool.running()]
+
+    def environments(self) -> list[EnvironmentOut]:
+        return self._environments.all()
+
+    def devices(self) -> list[DeviceOut]:
+        leased: dict[int, int] = {}
+        for info in self._pool.running():
+            leased[info.device] = leased.get(info.device, 0) + info.bytes_leased
+        samples = {sample.index: sample for sample in (self._monitor.history() or [self._monitor.sample()])[-1]}
+        out = []
+        for device in self._monitor.devices:
+            sample = samples.get(device.index)
+            share = sample.utilization / 100 if sample and sample.utilization is not None else None
+            out.append(
+                DeviceOut(
+                    index=device.index,
+                    kind=device.kind,
+                    name=device.name,
+                    total_bytes=device.total_bytes,
+                    used_bytes=sample.used_bytes if sample else 0,
+                    budget_bytes=device.budget_bytes,
+                    leased_bytes=leased.get(device.index, 0),
+                    utilization=share,
+                    temperature_c=sample.temperature_c if sample else None,
+                    power_w=sample.power_w if sample else None,
+                )
+            )
+        return out
+
+    def host(self) -> HostOut:
+        memory = psutil.virtual_memory()
+        return HostOut(
+            cpu_percent=psutil.cpu_percent(),
+            memory_used_bytes=memory.total - memory.available,
+            memory_total_bytes=memory.total,
+        )
+
+    async def health(self) -> HealthOut:
+        checks = {
+            "database": await self._check_database(),
+            "queue": self._check_queue(),
+            "disk": self._check_disk(),
+            "event_loop": CheckOut(ok=self._lag < LAG_SECONDS, message=f"lag {self._lag:.2f} s"),
+        }
+        fine = all(check.ok for check in checks.values())
+        time_now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return HealthOut(status="ok" if fine else "degraded", time=time_now, backend="files", checks=checks)
+
+    # ── actions ──
+
+    async def build_environment(self, actor: Actor, name: str) -> JobOut:
+        if name not in self._environments.names:
+            raise EnvironmentNotFound(
+                f"There is no environment {name[:40]!r}.", hint=f"These exist: {', '.join(self._environments.names)}."
+            )
+        job_id = await self._environments.ask(actor.id, name)
+        return await self._jobs.get(actor, job_id)
+
+    async def stop_worker(self, worker_id: str) -> WorkerOut:
+        info = next((info for info in self._pool.running() if info.id == worker_id), None)
+        if info is None:
+            raise WorkerNotFound(f"There is no worker {worker_id[:40]!r}.", hint="It may have ended already.")
+        await self._pool.stop_worker(worker_id)
+        return worker_out(info).model_copy(update={"state": "stopped"})
+
+    def worker_changed(self, info: WorkerInfo) -> None:
+        self._bus.publish(WorkerChanged(worker=worker_out(info)), key=f"worker:{info.id}")
+
+    def environment_changed(self, environment: EnvironmentOut) -> None:
+        self._bus.publish(EnvironmentChanged(environment=environment), key=f"environment:{environment.name}")
+
+    # ── inside ──
+
+    async def _sample_forever(self) -> None:
+        while True:
+            busy = any(info.state in {"starting", "loading", "busy"} for info in self._pool.running())
+            pause = SAMPLE_BUSY_SECONDS if busy else SAMPLE_IDLE_SECONDS
+            begun = time.monotonic()
+            await asyncio.sleep(pause)
+            self._lag = max(0.0, time.monotonic() - begun - pause)
+            try:
+                await asyncio.to_thread(self._monitor.sample)
+                self._bus.publish(DevicesSampled(devices=self.devices(), host=self.host()), key="devices")
+            except Exception:  # loop edge: a device that does not answer must not end the sampling
+                log.exception("system.sample_failed")
+
+    async def _check_database(self) -> CheckOut:
+        try:
+            async with asyncio.timeout(2), self._database.write() as session:
+                await session.execute(text("SELECT 1"))
+        except Exception as error:  # whatever it is, the answer is that the database cannot be written
+            log.warning("health.database", error=str(error))
+            return CheckOut(ok=False, message="The database cannot be written.")
+        return CheckOut(ok=True, message="A transaction can be begun.")
+
+    def _check_queue(self) -> CheckOut:
+        silent = self._runner.silent_seconds()
+        if silent > 30:
+            return CheckOut(ok=False, message=f"The queue's last turn was {silent:.0f} s ago.")
+        return CheckOut(ok=True, message=f"{len(self._runner.live)} running")
+
+    def _check_disk(self) -> CheckOut:
+        free = shutil.disk_usage(self._storage.root).free
+        return CheckOut(ok=free > LOW_DISK_BYTES, message=f"{free / 1024**3:.1f} GiB free")
+
+
+def worker_out(info: WorkerInfo) -> WorkerOut:
+    return WorkerOut(
+        id=info.id,
+        engine=info.engine,
+        model=info.model,
+        pid=info.pid,
+        state=info.state,
+        bytes_leased=info.bytes_leased,
+        rss_bytes=info.rss_bytes,
+        device=str(info.device),
+        started_at=info.started_at,
+        idle_since=info.idle_since,
+        message=info.message,
+        log_tail=list(info.log_tail),
+    )
