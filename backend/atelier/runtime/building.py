@@ -1,0 +1,230 @@
+"""Builds one environment: a venv beside its place, pip, bytecode, sync, rename. Says how far it is, or why it failed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import re
+import shutil
+import signal
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import filelock
+
+from atelier.errors import EnvironmentBuildFailed
+from atelier.runtime import processes
+
+BUILDING = ".building-"
+MARK = "ATELIER_BUILDING"
+"""Variable in the environment of every process that builds: the folder it builds in."""
+
+TAIL_LINES = 40
+SILENCE_SECONDS = 900.0
+INSTALL_PAUSE = 1.0
+
+# Shares of the whole: download by far the longest, then unpacking, then compiling.
+VENV, COLLECTED, INSTALLED, COMPILED = 0.02, 0.70, 0.88, 0.98
+
+REASONS: tuple[tuple[str, str, str], ...] = (
+    (r"No space left on device|\[Errno 28\]|Disk quota exceeded", "There is no disk space left for the environment.",
+     "Free some space, or set ENVIRONMENTS_DIR to a larger disk."),
+    (r"Hash mismatch|DO NOT MATCH THE HASHES", "A package does not have the expected hash.",
+     "A download was damaged or the package index changed; try again."),
+    (r"requires a different Python|Requires-Python|requires Python",
+     "A package needs another version of Python than this server runs with.",
+     "Run Atelier with the Python version that the README names."),
+    (r"NewConnectionError|Temporary failure in name resolution|Name or service not known|Network is unreachable"
+     r"|Connection refused|ConnectTimeout|ReadTimeout|Read timed out|ProxyError|Max retries exceeded",
+     "The package index cannot be reached.", "Check the network, or pip's index and proxy settings."),
+    (r"SSLError|CERTIFICATE_VERIFY_FAILED", "The package index's certificate is not trusted.",
+     "Check the clock, the proxy and pip's certificate setting."),
+    (r"No matching distribution found|Could not find a version", "A listed package does not exist in that version.",
+     "The package index may lack it, or it does not exist for this Python and processor."),
+    (r"ResolutionImpossible|conflicting dependencies", "The packages of the list contradict each other.",
+     "The list was edited by hand; compile it again."),
+    (r"Could not build wheels|Failed building wheel|subprocess-exited-with-error", "A package could not be compiled.",
+     "It has no ready-made file for this Python and processor; a compiler or headers may be missing."),
+    (r"Invalid requirement|InvalidRequirement|Could not open requirements file", "The list of packages cannot be read.",
+     "Restore the file under backend/requirements."),
+    (r"Permission denied|\[Errno 13\]|Read-only file system", "The environment's folder cannot be written.",
+     "Set ENVIRONMENTS_DIR to a folder that the server may write."),
+    (r"No module named (pip|venv|ensurepip)|ensurepip is not available", "Python's own pip or venv is missing.",
+     "Install them (Debian: python3-venv) and try again."),
+)  # fmt: skip
+
+
+class Builder:
+    """One attempt. Leaves either the complete environment at `path`, or nothing."""
+
+    def __init__(self, base_python: Path, requirements: Path, path: Path, tell: Callable[[float, str], None]) -> None:
+        self._base_python = base_python
+        self._requirements = requirements
+        self._path = path
+        self._folder = path.with_name(f"{path.name}{BUILDING}{os.getpid()}")
+        self._tell = tell
+        self._count = max(1, len(requirements_in(requirements)))
+        self._collected = 0
+        self._fraction = 0.0
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    async def build(self) -> None:
+        """Raises EnvironmentBuildFailed; cancelling ends what runs."""
+        try:
+            self._say(0.0, "Making a virtual environment")
+            await self._run([self._base_python, "-m", "venv", "--without-pip", self._folder])
+            self._say(VENV, f"Downloading {self._count} packages")
+            await self._install()
+            self._say(INSTALLED, "Compiling")
+            await self._run([self._python, "-m", "compileall", "-q", "-j", "0", self._folder / "lib"], may_fail=True)
+            self._say(COMPILED, "Writing to disk")
+            await asyncio.to_thread(_sync, self._folder)
+            self._folder.rename(self._path)
+            await asyncio.to_thread(_sync_entry, self._path.parent)
+        except OSError as error:
+            raise self._failure(str(error)) from error
+        finally:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    @property
+    def _python(self) -> Path:
+        return self._folder / "bin" / "python"
+
+    async def _install(self) -> None:
+        watch = asyncio.create_task(self._count_installed())
+        pip = [self._base_python, "-m", "pip", "--python", self._python, "--disable-pip-version-check", "--no-input"]
+        try:
+            await self._run(
+                [*pip, "install", "--no-compile", "--progress-bar", "off", "-r", self._requirements], self._pip_said
+            )
+        finally:
+            watch.cancel()
+
+    async def _count_installed(self) -> None:
+        """pip says nothing while it unpacks: count what has arrived."""
+        while True:
+            await asyncio.sleep(INSTALL_PAUSE)
+            done = len(list(self._folder.glob("lib/python*/site-packages/*.dist-info")))
+            if done:
+                share = min(1.0, done / max(self._count, self._collected))
+                self._say(COLLECTED + (INSTALLED - COLLECTED) * share, f"Installing packages ({done} of {self._count})")
+
+    def _pip_said(self, line: str) -> None:
+        if match := re.match(r"\s*Collecting (\S+?)(?: \(from .*)?$", line):
+            self._collected += 1
+            self._say(self._collecting(), f"Collecting {match[1]} ({self._position()})")
+        elif match := re.match(r"\s*(?:Downloading|Using cached) (?:\S*/)?([^\s/]+?)(?:\.metadata)?( \(.*\))?$", line):
+            self._say(self._collecting(), f"Downloading {match[1]}{match[2] or ''} ({self._position()})")
+        elif line.startswith("Installing collected packages"):
+            self._say(COLLECTED, "Installing packages")
+
+    def _collecting(self) -> float:
+        return VENV + (COLLECTED - VENV) * min(1.0, self._collected / self._count)
+
+    def _position(self) -> str:
+        return f"{min(self._collected, self._count)} of {self._count}"
+
+    def _say(self, fraction: float, message: str) -> None:
+        self._fraction = max(self._fraction, fraction)
+        self._tell(self._fraction, message)
+
+    async def _run(
+        self,
+        command: Sequence[str | Path],
+        heard: Callable[[str], None] | None = None,
+        *,
+        may_fail: bool = False,
+    ) -> None:
+        """Run to the end, in a group of its own so that all of it can be ended. Raises EnvironmentBuildFailed."""
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            limit=1 << 20,
+            env=_environment(os.environ, self._folder),
+        )
+        try:
+            assert process.stdout is not None
+            while line := await asyncio.wait_for(process.stdout.readline(), SILENCE_SECONDS):
+                text = "".join(c for c in line.decode(errors="replace").rstrip() if c.isprintable() or c == "\t")
+                self._tail.append(text[:400])
+                if heard is not None:
+                    heard(text)
+            code = await process.wait()
+        except TimeoutError:
+            raise self._failure(f"Nothing was heard for {SILENCE_SECONDS / 60:.0f} minutes.") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+        if code != 0 and not may_fail:
+            raise self._failure(f"{Path(str(command[0])).name} ended with exit code {code}.")
+
+    def _failure(self, otherwise: str) -> EnvironmentBuildFailed:
+        """What went wrong, from the last lines; the list's own path stays out of the words."""
+        text = "\n".join([*self._tail, otherwise])
+        for pattern, message, hint in REASONS:
+            if re.search(pattern, text, re.IGNORECASE):
+                return EnvironmentBuildFailed(message, hint=hint, log_tail="\n".join(self._tail))
+        message = f"The environment could not be built: {otherwise}"
+        return EnvironmentBuildFailed(message, hint="The last lines say more.", log_tail="\n".join(self._tail))
+
+
+def requirements_in(path: Path) -> list[str]:
+    """The requirements of a pinned list, without comments, options and hashes."""
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = (line.partition(" #")[0].strip() for line in text.splitlines())
+    return [line.split(" --")[0].strip() for line in lines if line and not line.startswith(("#", "-"))]
+
+
+def sweep(directory: Path, held: Path) -> None:
+    """Remove what dead builders left, and end what they started. A living builder holds the lock of what it builds;
+    `held` is the one whose lock the caller has."""
+    for folder in directory.glob(f"*{BUILDING}*"):
+        target = folder.with_name(folder.name.partition(BUILDING)[0])
+        lock = filelock.FileLock(lock_path(target))
+        try:
+            if target != held:
+                lock.acquire(timeout=0)
+        except filelock.Timeout:
+            continue
+        try:
+            processes.kill(process for process, _ in processes.marked(MARK, str(folder)))
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            lock.release()
+
+
+def lock_path(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
+def _environment(server: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """pip's own settings pass; what would put compiled files elsewhere, or packages from elsewhere, does not."""
+    drop = ("PYTHONPATH", "PYTHONHOME", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
+    kept = {name: value for name, value in server.items() if name not in drop}
+    return kept | {MARK: str(folder), "PYTHONUNBUFFERED": "1", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}
+
+
+def _sync(folder: Path) -> None:
+    """Everything on this file system to disk: thousands of small files, one call."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.syncfs(fd) != 0:
+            raise OSError(ctypes.get_errno(), "syncfs")
+    finally:
+        os.close(fd)
+
+
+def _sync_entry(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,50 @@
+"""Every engine that exists: which environment it runs in, what it can do, how long it may take.
+
+The map is total: adding a name to `EngineName` without an entry fails at import.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SERVER_ENVIRONMENT = "server"
+"""Name of the environment that the server itself runs in; engines without libraries of their own use it."""
+
+
+class EngineName(StrEnum):
+    DIFFUSERS_IMAGE = "diffusers_image"
+    FAKE = "fake"
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """`start_deadline_s`: from spawn to ready, loading included. `silence_deadline_s`: between two lines of a run.
+
+    `forkable` engines are imported once in the forkserver; others are imported anew in each worker.
+    """
+
+    environment: str
+    module: str
+    tasks: frozenset[str]
+    start_deadline_s: float
+    silence_deadline_s: float = 15.0
+    forkable: bool = True
+
+
+ENGINES: dict[EngineName, EngineEntry] = {
+    EngineName.DIFFUSERS_IMAGE: EngineEntry(
+        environment="image",
+        module="engines.diffusers_image",
+        tasks=frozenset({"text-to-image"}),
+        start_deadline_s=300.0,
+    ),
+    EngineName.FAKE: EngineEntry(
+        environment=SERVER_ENVIRONMENT,
+        module="engines.fake",
+        tasks=frozenset({"text-to-image", "fake"}),
+        start_deadline_s=60.0,
+    ),
+}
+
+assert set(ENGINES) == set(EngineName), "every engine needs an entry"

@@ -1,0 +1,202 @@
+"""Why a process ended, in words for a person, and what to do next.
+
+Pure: the exit code or signal, the last lines of the log and the phase go in, a cause comes out. The last lines are
+looked at first, because a library's own complaint says more than the signal that followed it.
+"""
+
+from __future__ import annotations
+
+import re
+import signal as signals
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from atelier.errors import WorkerDied
+
+
+@dataclass(frozen=True)
+class ExitCause:
+    """`code` is a stable word; `crash` says that the process, not the request's author, ended it."""
+
+    code: str
+    message: str
+    hint: str = ""
+    crash: bool = True
+
+
+class WorkerLost(WorkerDied):
+    """A `WorkerDied` that knows its cause."""
+
+    def __init__(self, cause: ExitCause, log_tail: str | None = None) -> None:
+        super().__init__(cause.message, hint=cause.hint, log_tail=log_tail)
+        self.cause = cause
+
+
+SMALLER = "Use a smaller picture or batch, stop another worker, or raise the memory budget."
+LOG = "The worker's last lines say more."
+
+# (words in the log, code, message, hint). First match from the last line upwards wins; a line is tried on all rows.
+COMPLAINTS: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), code, message, hint)
+    for pattern, code, message, hint in (
+        (
+            r"CUDA out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED|hipErrorOutOfMemory",
+            "gpu_out_of_memory",
+            "The worker ran out of GPU memory.",
+            SMALLER,
+        ),
+        (
+            r"\bMemoryError\b|Cannot allocate memory|DefaultCPUAllocator: (can't|not enough)|std::bad_alloc",
+            "out_of_memory",
+            "The worker ran out of memory.",
+            SMALLER,
+        ),
+        (
+            r"No space left on device|\[Errno 28\]|Disk quota exceeded",
+            "disk_full",
+            "The disk is full.",
+            "Free some space in the data folder, then try again.",
+        ),
+        (
+            r"SafetensorError|HeaderTooLarge|InvalidHeader|MetadataIncompleteBuffer|header too (large|small)",
+            "model_damaged",
+            "The model's files are damaged: a safetensors file cannot be read.",
+            "Download or copy the model again.",
+        ),
+        (
+            r"ModuleNotFoundError|ImportError|cannot open shared object file|undefined symbol",
+            "import_failed",
+            "A library of the engine cannot be imported.",
+            "Build the engine's environment again.",
+        ),
+        (
+            r"CUDA driver version is insufficient|no CUDA-capable device|CUDA error: (?!out of memory)|Xid",
+            "gpu_error",
+            "The GPU or its driver reported an error.",
+            "Look at the driver with nvidia-smi; a restart of the machine may be needed.",
+        ),
+        (
+            r"FileNotFoundError|does not appear to have a file named|Error no file named",
+            "file_missing",
+            "A file of the model is missing.",
+            "Download or copy the model again.",
+        ),
+        (r"PermissionError|\[Errno 13\]", "permission_denied", "The worker may not read or write a file it needs.",
+         "Check who owns the data and model folders."),
+        (r"Too many open files|\[Errno 24\]", "too_many_files", "The worker ran out of file descriptors.",
+         "Raise the limit (ulimit -n) and start again."),
+        (r"Resource temporarily unavailable|can't start new thread", "too_many_processes",
+         "The worker may start no more processes or threads.", "Raise the limit (ulimit -u) and start again."),
+    )
+)  # fmt: skip
+
+SIGNALS: dict[int, tuple[str, str, str]] = {
+    signals.SIGKILL: (
+        "killed",
+        "The worker was killed from outside, most likely because the machine ran out of memory.",
+        SMALLER,
+    ),
+    signals.SIGSEGV: ("segfault", "The worker crashed in native code (segmentation fault).", LOG),
+    signals.SIGBUS: (
+        "bus_error",
+        "The worker crashed while reading a mapped file (bus error): a file shrank, or the disk or /dev/shm is full.",
+        "Check the disk and the model's files.",
+    ),
+    signals.SIGABRT: ("aborted", "The worker gave up by itself (abort).", LOG),
+    signals.SIGILL: (
+        "illegal_instruction",
+        "The worker met an instruction that this processor does not have.",
+        "The engine's libraries were built for a newer processor.",
+    ),
+    signals.SIGFPE: ("arithmetic", "The worker crashed on an arithmetic error in native code.", LOG),
+    signals.SIGXCPU: ("cpu_limit", "The worker used up its limit of processor time.", "Raise the limit (ulimit -t)."),
+    signals.SIGXFSZ: ("file_limit", "The worker wrote a file larger than allowed.", "Raise the limit (ulimit -f)."),
+    signals.SIGTERM: ("terminated", "The worker was asked to end from outside.", "Start the job again."),
+    signals.SIGINT: ("terminated", "The worker was asked to end from outside.", "Start the job again."),
+    signals.SIGHUP: ("terminated", "The worker was asked to end from outside.", "Start the job again."),
+}
+
+WHILE = {
+    "starting": "while it started",
+    "loading": "while it loaded the model",
+    "busy": "during a run",
+    "ready": "while it was idle",
+}
+
+
+def classify(code: int | None, signal: int | None, tail: Sequence[str], phase: str) -> ExitCause:
+    """The cause of an end that nobody asked for. `phase` is the worker's state then; `tail` its last log lines."""
+    place = WHILE.get(phase)
+    found = _complaint(tail)
+    if found is not None:
+        return ExitCause(found.code, _placed(found.message, place), found.hint)
+    if signal is not None:
+        return _by_signal(signal, place)
+    if code is not None and code > 128 and code - 128 in SIGNALS:
+        return _by_signal(code - 128, place)
+    if code == 0:
+        return ExitCause("ended", _placed("The worker ended by itself, without an error.", place), LOG)
+    if code is None:
+        return ExitCause("vanished", _placed("The worker's process is gone.", place), LOG)
+    return ExitCause("exit_code", _placed(f"The worker ended with exit code {code}.", place), LOG)
+
+
+def silent(seconds: float) -> ExitCause:
+    return ExitCause(
+        "silent",
+        f"The worker said nothing for {seconds:g} seconds and was ended.",
+        "If it happens again with the same request, the engine hangs on it: change the request.",
+    )
+
+
+def nonsense(what: str) -> ExitCause:
+    return ExitCause("nonsense", f"The worker spoke nonsense ({what}) and was ended.", LOG)
+
+
+def start_too_slow(seconds: float, phase: str) -> ExitCause:
+    return ExitCause(
+        "start_deadline",
+        _placed(f"The worker was not ready within {seconds:g} seconds and was ended", WHILE.get(phase)) + ".",
+        "A slow disk or a busy machine can be the reason; try again.",
+    )
+
+
+def cancel_ignored(seconds: float) -> ExitCause:
+    return ExitCause(
+        "cancel_ignored", f"The worker ignored a cancel for {seconds:g} seconds and was ended.", crash=False
+    )
+
+
+def stopped() -> ExitCause:
+    return ExitCause("stopped", "The worker was stopped.", crash=False)
+
+
+def forkserver_lost() -> ExitCause:
+    return ExitCause("forkserver_lost", "The process that started this worker ended, and the worker with it.", LOG)
+
+
+def _complaint(tail: Sequence[str]) -> ExitCause | None:
+    for line in reversed(tail):
+        for pattern, code, message, hint in COMPLAINTS:
+            if pattern.search(line):
+                return ExitCause(code, message, hint)
+    return None
+
+
+def _by_signal(number: int, place: str | None) -> ExitCause:
+    if number in SIGNALS:
+        code, message, hint = SIGNALS[number]
+        return ExitCause(code, _placed(message, place), hint)
+    try:
+        name = signals.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    return ExitCause("signal", _placed(f"The worker was ended by {name}.", place), LOG)
+
+
+def _placed(message: str, place: str | None) -> str:
+    """`The worker ran out of memory.` -> `The worker ran out of memory while it loaded the model.`"""
+    if place is None:
+        return message
+    first, dot, rest = message.partition(".")
+    return f"{first} {place}{dot}{rest}" if ":" not in first else f"{message[:-1]} ({place})."

@@ -1,0 +1,74 @@
+"""Log files of engine processes: opened for them, read from the end, kept from growing without bound.
+
+A worker may write a gigabyte; the file is cut back to its last part whenever it is seen to be larger than `MAX_BYTES`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+LINES = 40
+LINE_CHARACTERS = 400
+READ_BYTES = 64 * 1024
+KEPT_BYTES = 256 * 1024
+MAX_BYTES = 64 * 1024 * 1024
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file for a process's output, appended to, readable by this user only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "ab", buffering=0) as file:
+        yield file
+
+
+def read(path: Path, lines: int = LINES) -> tuple[str, ...]:
+    """The last lines, each shortened, control characters removed; from the part that was cut off when it must."""
+    found = _lines(path)
+    if len(found) < lines:
+        found = _lines(_older(path)) + found
+    return tuple(found[-lines:])
+
+
+def cut(path: Path, max_bytes: int = MAX_BYTES) -> bool:
+    """Cut the file back when it is too large. The writer keeps it open, so it is emptied, not replaced."""
+    try:
+        if path.stat().st_size <= max_bytes:
+            return False
+        kept = _end(path, KEPT_BYTES)
+        _older(path).write_bytes(kept)
+        os.truncate(path, 0)
+    except OSError:
+        return False
+    return True
+
+
+def remove(path: Path) -> None:
+    for part in (path, _older(path)):
+        part.unlink(missing_ok=True)
+
+
+def _older(path: Path) -> Path:
+    return path.with_name(path.name + ".1")
+
+
+def _end(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - size))
+        return file.read(size)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = _end(path, READ_BYTES).lstrip(b"\0").decode(errors="replace")
+    except OSError:
+        return []
+    rows = (row.rpartition("\r")[2] if not row.endswith("\r") else row[:-1] for row in text.split("\n"))
+    clean = ("".join(c for c in row if c.isprintable() or c == "\t") for row in rows)
+    return [row if len(row) <= LINE_CHARACTERS else row[:LINE_CHARACTERS] + "…" for row in clean if row.strip()]
