@@ -1,0 +1,1 @@
+"""Small models of Atelier's own, trained from scratch by the scripts in this package."""

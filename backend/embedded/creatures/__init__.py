@@ -1,0 +1,1 @@
+"""`creatures`: a text-to-image model that draws picture-book creatures, and the scripts that train it."""
