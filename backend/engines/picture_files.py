@@ -1,0 +1,109 @@
+"""Writes one finished picture: the file with its recipe inside, and its thumbnail. Runs on encoder threads.
+
+The recipe travels with the picture twice. As A1111's infotext, which every tool of this world reads: PNG text `parameters`,
+in JPEG and WebP the EXIF UserComment (`UNICODE\\0` and UTF-16, big endian). And as our own JSON: PNG text `atelier`, in
+JPEG and WebP the EXIF ImageDescription, an object with the one key `atelier`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from pathlib import Path
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from engines.protocol import File
+
+FORMATS = ("png", "jpeg", "webp")
+THUMBNAIL_SIDE = 384
+PNG_LEVEL = 1
+"""zlib's fastest: half the time of Pillow's default for files a tenth larger."""
+
+_EXIF_IMAGE_DESCRIPTION = 0x010E
+_EXIF_IFD = 0x8769
+_EXIF_USER_COMMENT = 0x9286
+
+
+def write_picture(image: Image.Image, directory: Path, index: int, format: str, recipe: dict) -> File:
+    """Write `<index>.<format>` and `<index>.thumb.webp`, both on disk before this returns."""
+    data = encode(image, format, recipe)
+    _write(directory / f"{index}.{format}", data)
+    _write(directory / f"{index}.thumb.webp", thumbnail(image))
+    return File(
+        index=index,
+        path=f"{index}.{format}",
+        thumbnail=f"{index}.thumb.webp",
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        width=image.width,
+        height=image.height,
+        seed=recipe["seed"],
+        recipe=recipe,
+    )
+
+
+def encode(image: Image.Image, format: str, recipe: dict) -> bytes:
+    """The picture as PNG (lossless), WebP or JPEG (quality 95), with its recipe. The same input gives the same bytes."""
+    buffer = io.BytesIO()
+    if format == "png":
+        texts = PngInfo()
+        texts.add_text("parameters", infotext(recipe))
+        texts.add_text("atelier", json.dumps(recipe, ensure_ascii=False, sort_keys=True))
+        image.save(buffer, "PNG", pnginfo=texts, compress_level=PNG_LEVEL)
+    elif format == "webp":
+        image.save(buffer, "WEBP", quality=95, method=2, exif=_exif(recipe))
+    else:
+        image.save(buffer, "JPEG", quality=95, subsampling=0, exif=_exif(recipe))
+    return buffer.getvalue()
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """WebP, no side above `THUMBNAIL_SIDE` pixels; never enlarged."""
+    small = image.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=82, method=2)
+    return buffer.getvalue()
+
+
+def infotext(recipe: dict) -> str:
+    """A1111's text: prompt, negative prompt, then `Name: value` pairs on one line, quoted where they hold , : or a line break."""
+    pairs = {
+        "Steps": recipe["steps"],
+        "Sampler": recipe["sampler"],
+        "Schedule type": recipe["schedule_type"],
+        "CFG scale": f"{recipe['guidance_scale']:g}",
+        "Seed": recipe["seed"],
+        "Size": f"{recipe['width']}x{recipe['height']}",
+        "Model hash": (recipe.get("model_hash") or "")[:10],
+        "Model": recipe["model"],
+        "RNG": "CPU",
+        "Version": "Atelier",
+    }
+    lines = [recipe["prompt"]]
+    if recipe["negative_prompt"]:
+        lines.append(f"Negative prompt: {recipe['negative_prompt']}")
+    lines.append(", ".join(f"{name}: {_quoted(str(value))}" for name, value in pairs.items() if value != ""))
+    return "\n".join(lines)
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if any(character in value for character in ",:\n") else value
+
+
+def _exif(recipe: dict) -> Image.Exif:
+    exif = Image.Exif()
+    exif[_EXIF_IMAGE_DESCRIPTION] = json.dumps({"atelier": recipe}, sort_keys=True)
+    exif.get_ifd(_EXIF_IFD)[_EXIF_USER_COMMENT] = b"UNICODE\0" + infotext(recipe).encode("utf-16-be")
+    return exif
+
+
+def _write(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
