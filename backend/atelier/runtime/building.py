@@ -1,4 +1,4 @@
-"""Builds one environment: a venv beside its place, pip, bytecode, sync, rename. Says how far it is, or why it failed."""
+"""Builds one environment: a venv beside its place, pip, bytecode, sync, rename. Tells how far it is, or what failed."""
 
 from __future__ import annotations
 

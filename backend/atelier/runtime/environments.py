@@ -147,7 +147,7 @@ class Environments:
         return digest, self.directory / f"{name}-{digest}"
 
     def _is_ready(self, path: Path) -> bool:
-        """The folder is there and its interpreter still leads somewhere: a Python that was removed leaves a dead link."""
+        """The folder is there and its interpreter still leads somewhere: an uninstalled Python leaves a dead link."""
         return (path / "bin" / "python").exists()
 
     @contextlib.asynccontextmanager

@@ -30,6 +30,7 @@ class WorkerLost(WorkerDied):
     def __init__(self, cause: ExitCause, log_tail: str | None = None) -> None:
         super().__init__(cause.message, hint=cause.hint, log_tail=log_tail)
         self.cause = cause
+        self.crash = cause.crash
 
 
 SMALLER = "Use a smaller picture or batch, stop another worker, or raise the memory budget."

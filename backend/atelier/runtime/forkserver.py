@@ -11,6 +11,8 @@ one: PR_SET_PDEATHSIG follows the *thread* that made a process, so a pool thread
     running   answers the pid                ends it and every worker of it
     retired   refused, workers live on       ends it and every worker of it
     dead      refused                        nothing to do
+
+`Forkservers` keeps one for each engine and starts another when one ends.
 """
 
 from __future__ import annotations
@@ -29,48 +31,16 @@ from pathlib import Path
 import msgspec
 from engines import protocol
 
-from atelier.errors import WorkerStartFailed
+from atelier.errors import EnvironmentNotReady, WorkerStartFailed
 from atelier.runtime import exits, logtail, processes
-from atelier.runtime.reaper import INSTANCE, SERVER, server_mark
+from atelier.runtime.engines import SERVER_ENVIRONMENT, EngineEntry
+from atelier.runtime.environments import Environments
+from atelier.runtime.variables import engine_environment
 
 log = logging.getLogger(__name__)
 
 BACKEND = Path(__file__).resolve().parents[2]
 SPAWN_DEADLINE = 20.0
-
-PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES",
-          "NVIDIA_DRIVER_CAPABILITIES", "ATELIER_FAILPOINTS")  # fmt: skip
-PASSED_PREFIXES = ("CUDA_", "OMP_", "MKL_", "PYTORCH_")
-SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-
-
-def engine_environment(server: Mapping[str, str], instance: str, *, own_bytecode: bool) -> dict[str, str]:
-    """The variables of an engine process: a short list of the server's, none that could be a secret, and ours.
-
-    `own_bytecode`: the environment was compiled when it was built, so nothing needs to be written. The server's own
-    environment keeps the server's place for compiled files instead.
-    """
-    env = {
-        name: value
-        for name, value in server.items()
-        if (name in PASSED or name.startswith(PASSED_PREFIXES)) and not any(word in name for word in SECRET_WORDS)
-    }
-    env.setdefault("PATH", os.defpath)
-    if own_bytecode:
-        env["PYTHONDONTWRITEBYTECODE"] = "1"
-    elif prefix := server.get("PYTHONPYCACHEPREFIX"):
-        env["PYTHONPYCACHEPREFIX"] = prefix
-    return env | {
-        INSTANCE: instance,
-        SERVER: server_mark(),
-        "PYTHONPATH": str(BACKEND),
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONFAULTHANDLER": "1",
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }
 
 
 class Forkserver:
@@ -91,6 +61,7 @@ class Forkserver:
         self._starting: asyncio.Task[None] | None = None
         self._spawned: dict[str, asyncio.Future[int]] = {}
         self._exits: dict[str, Callable[[protocol.Exited], None]] = {}
+        self._unwanted: set[str] = set()
         self._dead = False
         self.retired = False
 
@@ -113,11 +84,14 @@ class Forkserver:
             return
         if self._starting is None:
             self._starting = asyncio.create_task(self._start(deadline))
+            self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
         await asyncio.shield(self._starting)
 
     async def spawn(self, message: protocol.Spawn, on_exit: Callable[[protocol.Exited], None], deadline: float) -> int:
-        """Fork a worker; its pid. `on_exit` is called once, when it ends or when the forkserver does."""
-        began = time.monotonic()
+        """Fork a worker; its pid. `on_exit` is called once, when it ends or when the forkserver does.
+
+        When the caller gives up, the worker that is forked nevertheless is killed.
+        """
         await self.start(deadline)
         if not self.usable or self._writer is None:
             raise self._failed("The process that starts workers has ended.")
@@ -126,12 +100,15 @@ class Forkserver:
         self._exits[message.worker_id] = on_exit
         try:
             self._writer.write(protocol.encode_line(message))
-            left = max(1.0, min(SPAWN_DEADLINE, deadline - (time.monotonic() - began)))
-            return await asyncio.wait_for(answer, left)
+            async with asyncio.timeout(min(SPAWN_DEADLINE, deadline / 2)):
+                return await answer
         except TimeoutError:
             self.retired = True  # it hangs: its living workers keep it, nobody else gets it
-            self._exits.pop(message.worker_id, None)
+            self._forget(message.worker_id, answer)
             raise self._failed("The process that starts workers does not answer.") from None
+        except asyncio.CancelledError:
+            self._forget(message.worker_id, answer)
+            raise
         finally:
             self._spawned.pop(message.worker_id, None)
 
@@ -199,13 +176,28 @@ class Forkserver:
                     case protocol.ForkserverReady():
                         ready.done() or ready.set_result(message)
                     case protocol.Spawned(worker_id=worker_id, pid=pid):
-                        if (answer := self._spawned.get(worker_id)) and not answer.done():
+                        if worker_id in self._unwanted:
+                            self._unwanted.discard(worker_id)
+                            self._kill_child(pid)
+                        elif (answer := self._spawned.get(worker_id)) and not answer.done():
                             answer.set_result(pid)
                     case protocol.Exited(worker_id=worker_id):
                         self._ended(message)
         except (OSError, ValueError, msgspec.DecodeError) as error:
             log.warning("forkserver spoke nonsense: %s", error)
         await self._lost(ready)
+
+    def _forget(self, worker_id: str, answer: asyncio.Future[int]) -> None:
+        self._exits.pop(worker_id, None)
+        if answer.done() and not answer.cancelled() and answer.exception() is None:
+            self._kill_child(answer.result())
+        else:
+            self._unwanted.add(worker_id)
+
+    def _kill_child(self, pid: int) -> None:
+        child = processes.look(pid)
+        if child is not None and child.parent == self.pid:
+            processes.kill([child])
 
     def _ended(self, message: protocol.Exited) -> None:
         if (answer := self._spawned.get(message.worker_id)) and not answer.done():
@@ -252,3 +244,55 @@ class Forkserver:
             return WorkerStartFailed(message, log_tail="\n".join(tail) or None, crash=True)
         cause = exits.classify(code if code > 0 else None, -code if code < 0 else None, tail, "starting")
         return WorkerStartFailed(cause.message, hint=cause.hint, log_tail="\n".join(tail) or None, crash=cause.crash)
+
+
+class Forkservers:
+    """The forkserver of each engine. Those that hang are kept aside until their last worker ends."""
+
+    def __init__(self, environments: Environments, *, logs_dir: Path, instance: str) -> None:
+        self._environments = environments
+        self._logs = logs_dir
+        self._instance = instance
+        self._current: dict[tuple[Path, str], Forkserver] = {}
+        self._retired: list[Forkserver] = []
+
+    def of(self, entry: EngineEntry) -> Forkserver:
+        """The one to spawn this engine's workers from, started or not. Raises EnvironmentNotReady."""
+        python = self._environments.python(entry.environment)
+        if python is None:
+            raise EnvironmentNotReady(
+                f"The environment {entry.environment!r} is not built yet.", hint="Build it on the system page."
+            )
+        key = (python, entry.module)
+        server = self._current.get(key)
+        if server is not None and server.usable:
+            return server
+        if server is not None and server.retired:
+            self._retired.append(server)
+        own = entry.environment == SERVER_ENVIRONMENT
+        server = self._current[key] = Forkserver(
+            python,
+            preload=entry.module if entry.forkable else None,
+            env=engine_environment(os.environ, self._instance, is_servers_own=own),
+            log_path=self._logs / f"forkserver-{entry.module.rpartition('.')[2]}.log",
+        )
+        return server
+
+    def pids(self) -> set[int]:
+        return {server.pid for server in self._all() if server.pid is not None}
+
+    async def look_after(self) -> None:
+        """Keep the logs short; end retired ones that have no worker left."""
+        for server in self._all():
+            logtail.cut(server.log_path)
+        for server in [server for server in self._retired if server.worker_count == 0]:
+            self._retired.remove(server)
+            await server.close()
+
+    async def close(self) -> None:
+        await asyncio.gather(*(server.close() for server in self._all()))
+        self._current.clear()
+        self._retired.clear()
+
+    def _all(self) -> list[Forkserver]:
+        return [*self._current.values(), *self._retired]

@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 CPU_FRACTION = 0.7
 GPU_FRACTION = 0.95
 RING = 600
-FRESH_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -177,8 +176,6 @@ class GPUMonitor:
         self._source = source
         self.devices: list[Device] = source.devices()
         self._ring: deque[list[DeviceSample]] = deque(maxlen=RING)
-        self._free: dict[int, int] = {}
-        self._looked_at = float("-inf")
 
     @classmethod
     def detect(cls, *, budget_bytes: int | None = None) -> GPUMonitor:
@@ -202,17 +199,13 @@ class GPUMonitor:
         self._ring.append(samples)
         return samples
 
-    def free_bytes(self, device: int) -> int | None:
-        """What a device says is free right now, without a place in the ring; None when it does not say."""
-        moment = time.monotonic()
-        if moment - self._looked_at > FRESH_SECONDS:
-            self._looked_at = moment
-            try:
-                self._free = {sample.index: sample.free_bytes for sample in self._source.sample()}
-            except Exception as reason:  # as above
-                log.warning("devices do not answer: %s", reason)
-                self._free = {}
-        return self._free.get(device)
+    def free_bytes(self) -> dict[int, int]:
+        """What each device says is free right now, without a place in the ring; empty when they do not answer."""
+        try:
+            return {sample.index: sample.free_bytes for sample in self._source.sample()}
+        except Exception as reason:  # as above
+            log.warning("devices do not answer: %s", reason)
+            return {}
 
     def history(self) -> list[list[DeviceSample]]:
         """The last samples, oldest first."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,8 @@ LINE_CHARACTERS = 400
 READ_BYTES = 64 * 1024
 KEPT_BYTES = 256 * 1024
 MAX_BYTES = 64 * 1024 * 1024
+FRAMES = 3
+FRAME = re.compile(r'  File ".*", line (\d+|\?\?\?) in ')
 
 
 @contextlib.contextmanager
@@ -71,4 +74,13 @@ def _lines(path: Path) -> list[str]:
         return []
     rows = (row.rpartition("\r")[2] if not row.endswith("\r") else row[:-1] for row in text.split("\n"))
     clean = ("".join(c for c in row if c.isprintable() or c == "\t") for row in rows)
-    return [row if len(row) <= LINE_CHARACTERS else row[:LINE_CHARACTERS] + "…" for row in clean if row.strip()]
+    return list(_short(row for row in clean if row.strip()))
+
+
+def _short(rows: Iterable[str]) -> Iterator[str]:
+    """Long rows cut; of each stack that Python dumps when it crashes, the innermost frames only."""
+    frames = 0
+    for row in rows:
+        frames = frames + 1 if FRAME.match(row) else 0
+        if frames <= FRAMES:
+            yield row if len(row) <= LINE_CHARACTERS else row[:LINE_CHARACTERS] + "…"

@@ -23,11 +23,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from atelier.errors import AtelierError, EnvironmentNotReady, NotEnoughMemory, Unavailable, WorkerNotFound
+from atelier.errors import AtelierError, NotEnoughMemory, Unavailable, WorkerNotFound
 from atelier.runtime import exits, logtail, placement, processes, reaper
-from atelier.runtime.engines import ENGINES, SERVER_ENVIRONMENT, EngineEntry, EngineName
+from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.environments import Environments
-from atelier.runtime.forkserver import Forkserver, engine_environment
+from atelier.runtime.forkserver import Forkservers
 from atelier.runtime.gpu import Device, GPUMonitor
 from atelier.runtime.waiting import gigabytes, words
 from atelier.runtime.worker import Deadlines, Worker, WorkerInfo, WorkerSpec
@@ -99,7 +99,6 @@ class WorkerPool:
         """`silence_seconds` and `start_seconds` replace the engines' own deadlines, for tests."""
         if len(os.fsencode(sockets_dir)) + len("/w-0123456789abcdef.sock") > SOCKET_PATH_MAX:
             raise ValueError(f"the path of the sockets folder is too long for Unix sockets: {sockets_dir}")
-        self._environments = environments
         self._devices = {device.index: device for device in devices}
         self._events = events
         self._sockets = sockets_dir
@@ -112,8 +111,7 @@ class WorkerPool:
         self._start_deadline = start_seconds
         self._slots: dict[str, _Slot] = {}
         self._askers: dict[str, _Asker] = {}
-        self._forkservers: dict[tuple[Path, str], Forkserver] = {}
-        self._retired: list[Forkserver] = []
+        self._forkservers = Forkservers(environments, logs_dir=logs_dir, instance=instance)
         self._seq = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
         self._guard: reaper.Guard | None = None
@@ -145,8 +143,7 @@ class WorkerPool:
             await asyncio.gather(self._ticking, return_exceptions=True)
         await asyncio.gather(*(slot.worker.stop() for slot in list(self._slots.values())))
         await asyncio.gather(*list(self._tasks), return_exceptions=True)
-        await asyncio.gather(*(server.close() for server in [*self._forkservers.values(), *self._retired]))
-        self._forkservers.clear()
+        await self._forkservers.close()
         if self._guard is not None:
             await asyncio.to_thread(self._guard.close)
             self._guard = None
@@ -154,7 +151,7 @@ class WorkerPool:
     async def prepare(self, engine: str) -> None:
         """Import an engine's libraries now, so that its first worker starts at once. Raises as `lease` does."""
         entry = ENGINES[EngineName(engine)]
-        await self._forkserver(entry).start(entry.start_deadline_s)
+        await self._forkservers.of(entry).start(entry.start_deadline_s)
 
     def running(self) -> list[WorkerInfo]:
         """Every worker that exists now."""
@@ -281,7 +278,7 @@ class WorkerPool:
     def _start(self, asker: _Asker, index: int) -> None:
         try:
             entry = ENGINES[EngineName(asker.spec.engine)]
-            forkserver = self._forkserver(entry)
+            forkserver = self._forkservers.of(entry)
         except AtelierError as error:
             self._refuse(asker, error)
             return
@@ -315,7 +312,7 @@ class WorkerPool:
     async def _follow(self, slot: _Slot) -> None:
         """From the start of a worker until its memory is free again."""
         worker = slot.worker
-        free_before = self._free(worker.device)
+        free_before = self._free().get(worker.device)
         try:
             await worker.ready()
             slot.idle_at = self._clock()
@@ -341,7 +338,7 @@ class WorkerPool:
         deadline = self._clock() + MEMORY_RETURN_SECONDS
         others = self.leased_bytes(worker.device) - worker.spec.bytes_needed
         expected = min(free_before, self._devices[worker.device].total_bytes - others)
-        while (self._free(worker.device) or 0) < 0.95 * expected and self._clock() < deadline:
+        while self._free().get(worker.device, 0) < 0.95 * expected and self._clock() < deadline:
             await asyncio.sleep(0.1)
 
     async def _end_strays(self) -> None:
@@ -349,7 +346,7 @@ class WorkerPool:
         mark = reaper.server_mark()
         candidates = await asyncio.to_thread(reaper.with_ancestors, mark)
         known = {slot.worker.process.pid for slot in self._slots.values() if slot.worker.process is not None}
-        known |= {server.pid for server in [*self._forkservers.values(), *self._retired] if server.pid is not None}
+        known |= self._forkservers.pids()
         strays = [process for process, line in candidates if not known & ({process.session} | line)]
         if strays:
             log.warning("ended strays of a crashed worker: %s", [process.pid for process in strays])
@@ -378,36 +375,18 @@ class WorkerPool:
         ]
 
     def _rooms(self) -> list[placement.Room]:
-        return [placement.Room(d.index, d.budget_bytes, self._free(d.index)) for d in self._devices.values()]
+        free = self._free()
+        return [placement.Room(d.index, d.budget_bytes, free.get(d.index)) for d in self._devices.values()]
 
-    def _free(self, device: int) -> int | None:
-        """What the device itself says is free; None without a monitor."""
-        return None if self._monitor is None else self._monitor.free_bytes(device)
-
-    def _forkserver(self, entry: EngineEntry) -> Forkserver:
-        """The living forkserver for an engine; a new one when there is none or it died."""
-        python = self._environments.python(entry.environment)
-        if python is None:
-            raise EnvironmentNotReady(
-                f"The environment {entry.environment!r} is not built yet.", hint="Build it on the system page."
-            )
-        key = (python, entry.module)
-        server = self._forkservers.get(key)
-        if server is not None and server.usable:
-            return server
-        if server is not None and server.retired:
-            self._retired.append(server)
-        own = entry.environment != SERVER_ENVIRONMENT
-        server = self._forkservers[key] = Forkserver(
-            python,
-            preload=entry.module if entry.forkable else None,
-            env=engine_environment(os.environ, self._instance, own_bytecode=own),
-            log_path=self._logs / f"forkserver-{entry.environment}-{entry.module.rpartition('.')[2]}.log",
-        )
-        return server
+    def _free(self) -> dict[int, int]:
+        """What each device itself says is free; empty without a monitor."""
+        return {} if self._monitor is None else self._monitor.free_bytes()
 
     def _changed(self, worker: Worker) -> None:
-        self._events(worker.info)
+        try:
+            self._events(worker.info)
+        except Exception:  # whoever listens must not end the worker that spoke
+            log.exception("telling about worker %s", worker.id)
 
     # ── the clock ─────────────────────────────────────────────────────────────
 
@@ -418,9 +397,8 @@ class WorkerPool:
                 self._reap_idle()
                 for slot in self._slots.values():
                     logtail.cut(slot.worker.log_path)
-                for server in self._forkservers.values():
-                    logtail.cut(server.log_path)
-                await self._look_after_processes()
+                await self._forkservers.look_after()
+                self._look_after_guard()
                 self._pump()
             except Exception:  # the edge of this loop: the next tick may succeed
                 log.exception("worker pool")
@@ -431,14 +409,11 @@ class WorkerPool:
             if slot.use is placement.Use.IDLE and moment - slot.idle_at > self._idle_seconds:
                 slot.worker.begin_stop()
 
-    async def _look_after_processes(self) -> None:
+    def _look_after_guard(self) -> None:
         if self._guard is not None and not self._guard.is_alive:
             log.warning("the guard process ended; starting another")
             self._guard.close()
             self._guard = reaper.Guard()
-        for server in [server for server in self._retired if server.worker_count == 0]:
-            self._retired.remove(server)
-            await server.close()
 
     def _spawn(self, work: asyncio._CoroutineLike[None]) -> None:
         task = asyncio.create_task(work)

@@ -329,7 +329,6 @@ class Worker:
         return not self._ending.is_set()
 
     async def _bring_up(self, forkserver: Forkserver, env: dict[str, str]) -> None:
-        began = time.monotonic()
         self._changed(self)
         spawn = protocol.Spawn(
             worker_id=self.id,
@@ -342,6 +341,7 @@ class Worker:
         )
         pid = await forkserver.spawn(spawn, self._on_exit, self.deadlines.start)
         self._process = processes.look(pid)
+        began = time.monotonic()
         self._become(WorkerState.LOADING, pid=pid)
         await self._loaded()
         self.load_seconds = time.monotonic() - began
