@@ -36,7 +36,9 @@ from typing import Any, Literal
 import diffusers
 import torch
 import transformers
+from diffusers.schedulers import KarrasDiffusionSchedulers
 from PIL import Image
+from transformers import conversion_mapping
 
 from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
@@ -67,10 +69,14 @@ def preload() -> None:
         library.utils.logging.disable_progress_bar()
     for choice in SCHEDULERS.values():
         getattr(diffusers, choice.cls)
-    for name in ("AutoencoderKL", "UNet2DConditionModel", "DiffusionPipeline", "StableDiffusionPipeline", "StableDiffusionXLPipeline"):
+    for scheduler in KarrasDiffusionSchedulers:
+        getattr(diffusers, scheduler.name)
+    for name in ("BaseGuidance", "AutoencoderKL", "UNet2DConditionModel", "DiffusionPipeline", "StableDiffusionPipeline", "StableDiffusionXLPipeline"):
         getattr(diffusers, name)
     for name in ("CLIPTextModel", "CLIPTextModelWithProjection", "CLIPTokenizer", "CLIPImageProcessor", "AutoTokenizer"):
         getattr(transformers, name)
+    # transformers compiles some 900 patterns for the names in old checkpoints at its first load: 0.4 s.
+    conversion_mapping.get_checkpoint_conversion_mapping("clip_text_model")
     Image.init()
 
 
