@@ -27,7 +27,7 @@ from .training import Average, one_thread, set_rate, steps
 
 WIDTHS = (64, 128)
 TEXT_WIDTH, TEXT_LAYERS, TOKENS = 128, 2, 77
-BATCH, PEAK = 32, 6e-3
+BATCHES, PEAK = (16, 32), 6e-3  # many small steps first, then fewer steadier ones
 # By keyword, all of them: diffusers keeps only keyword arguments when it makes another scheduler from this one.
 NOISE = {"num_train_timesteps": 1000, "beta_start": .00085, "beta_end": .012, "beta_schedule": "scaled_linear",
          "prediction_type": "v_prediction"}
@@ -118,7 +118,7 @@ def train(data: Path, vae_path: Path, out: Path, cpu_seconds: float, wall_second
     chosen = set(map(id, inner))
     muon = Muon(inner, lr=1.)
     adam = torch.optim.AdamW([p for p in weights if id(p) not in chosen], lr=1., betas=(.9, .99), foreach=True)
-    average, losses, saved = Average(weights, .998), [], 0
+    average, losses, saved, seen = Average(weights, .998), [], 0, 0
 
     def save() -> None:
         average.swap()
@@ -131,11 +131,12 @@ def train(data: Path, vae_path: Path, out: Path, cpu_seconds: float, wall_second
     for step, fraction in steps(cpu_seconds, "denoiser", losses, wall_seconds=wall_seconds):
         set_rate(muon, peak, step, fraction, flat=0. if start else .35)
         set_rate(adam, min(peak, 1e-3), step, fraction, flat=0. if start else .35)
-        index = torch.randint(len(latents), (BATCH,))
-        clean, words = latents[index], ids[index, torch.randint(CAPTIONS_EACH, (BATCH,))]
-        words = torch.where(torch.rand(BATCH, 1) < .1, nothing, words)
-        # One time step from each of BATCH equal strata: a steadier gradient than BATCH free ones.
-        times = ((torch.rand(()) + torch.arange(BATCH) / BATCH) % 1 * 1000).long()
+        n = BATCHES[0] if fraction < .45 and not start else BATCHES[1]
+        index = torch.randint(len(latents), (n,))
+        clean, words = latents[index], ids[index, torch.randint(CAPTIONS_EACH, (n,))]
+        words = torch.where(torch.rand(n, 1) < .1, nothing, words)
+        # One time step from each of n equal strata: a steadier gradient than n free ones.
+        times = ((torch.rand(()) + torch.arange(n) / n) % 1 * 1000).long()
         alpha, noise = alphas[times].view(-1, 1, 1, 1), torch.randn_like(clean)
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
         velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
@@ -149,11 +150,12 @@ def train(data: Path, vae_path: Path, out: Path, cpu_seconds: float, wall_second
         adam.step()
         average.step()
         losses.append(loss.item())
+        seen += n
         if fraction * 20 > saved + 1:
             saved += 1
             save()
     save()
-    print(f"denoiser: {len(losses)} steps, {len(losses) * BATCH} samples", flush=True)
+    print(f"denoiser: {len(losses)} steps, {seen} samples", flush=True)
 
 
 def load_state(folder: Path, unet, text_encoder) -> None:
