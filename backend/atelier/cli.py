@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 
 from atelier.config import BACKEND, BadSetting, read_settings
@@ -69,6 +70,10 @@ def _serve(host: str | None, port: int | None) -> int:
         proxy_headers=False,
     )
     server = uvicorn.Server(config)
+    # uvicorn shuts down on these signals and then raises them again for whoever handled them before: that is an
+    # orderly end here, not a death by signal.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     server.run()
     return 0 if server.started else 1
 

@@ -1,8 +1,8 @@
 """What every request passes first: a plain ASGI application in front of FastAPI.
 
-In this order: a request id; the Host allow-list (against DNS rebinding); the Origin check (against other sites' pages);
-then the live socket or FastAPI; security headers and one log line on the way out. Decisions use `scope["path"]`, never a
-reassembled URL.
+In this order: a request id; the Host allow-list (against DNS rebinding); the Origin check (against pages of other
+sites); then the live socket or FastAPI; security headers and one log line on the way out. Decisions use
+`scope["path"]`, never a reassembled URL.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ log = structlog.get_logger("atelier.http")
 LIVE_PATH = "/api/live"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PROBLEM_TYPE = "application/problem+json"
+_TOO_LARGE = (413, "body_too_large", "The body of the request is larger than 2 MiB.", "Send less at once.")
 _QUIET = ("/assets/", "/health", "/docs-assets/")
 
-# The dashboard needs no inline script. Its style library writes <style> elements, hence 'unsafe-inline' for styles only.
+# The dashboard needs no inline script. Its style library writes <style> elements: 'unsafe-inline' for styles only.
 _SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -100,12 +102,19 @@ class Front:
         self, scope: Scope, receive: Receive, send: Send, refused: tuple[int, str, str, str] | None, request_id: str
     ) -> None:
         begun = time.perf_counter()
-        status = 500
+        status, replaced = 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, replaced
+            if replaced:
+                return
             if message["type"] == "http.response.start":
                 status = message["status"]
+                # The body limit below FastAPI answers in plain text; everything of ours is a problem document.
+                if status == 413 and Headers(raw=message["headers"]).get("content-type") != PROBLEM_TYPE:
+                    await _send_problem(send_with_headers, request_id, *_TOO_LARGE)
+                    replaced = True
+                    return
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 for name, value in _SECURITY_HEADERS.items():
@@ -142,6 +151,6 @@ async def _send_problem(send: Send, request_id: str, status: int, code: str, wor
             "request_id": request_id,
         }
     )
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -122,7 +122,7 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         )
         queue = JobQueue(database, settings.jobs)
         needed = () if settings.runtime.fake_engine else ("image",)
-        environment_jobs = EnvironmentJobs(database, environments, queue, needed)
+        environment_jobs = EnvironmentJobs(environments, queue, needed)
         registry = ModelRegistry(database)
         # The kinds need the image service, which needs the job service, which needs the runner: the map is filled last.
         kinds: dict = {}
@@ -130,7 +130,7 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         runner = JobRunner(database, queue, kinds, slots, settings.jobs, lambda row: Attempt(row, bus))
         jobs = JobService(database, queue, runner, bus)
         images = ImageService(database, storage, registry, queue, jobs, pool, bus, settings.runtime)
-        gallery = Gallery(database, storage, bus)
+        gallery = Gallery(database, storage, jobs, bus)
         kinds.update(handlers(images, environment_jobs))
         system = SystemService(database, storage, pool, monitor, environment_jobs, queue, runner, jobs, bus)
         environment_jobs.changed = system.environment_changed

@@ -16,8 +16,9 @@ _REF = "#/components/schemas/{model}"
 LIVE = """
 ## Live socket
 
-`GET /api/live` upgrades to a WebSocket. The first frame is a `SnapshotFrame`; on reconnect, `?epoch=…&since=…` (the last
-`epoch` and `seq` seen) gives a `ResumedFrame` and only what was missed. Then `EventsFrame`s follow, one every 50 ms at most.
+`GET /api/live` upgrades to a WebSocket. The first frame is a `SnapshotFrame`; on reconnect, `?epoch=…&since=…` (the
+last `epoch` and `seq` seen) gives a `ResumedFrame` and only what was missed. Then `EventsFrame`s follow, one every
+50 ms at most.
 All frames are `ServerFrame`, all events `Event`, in the schemas below. A client may send `PingFrame`.
 Events are hints, REST is the truth. Browsers must come from an allowed origin.
 """

@@ -83,21 +83,22 @@ def _words(item: dict[str, Any]) -> str:
     return message
 
 
+def _invalid_json(words: str) -> Problem:
+    return Problem(
+        title="Bad Request",
+        status=400,
+        code="invalid_json",
+        detail="The body is not valid JSON.",
+        hint="Send a JSON object with Content-Type: application/json.",
+        errors=[FieldProblem(field="body", message=words)],
+    )
+
+
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     items = error.errors()
     if any(item["type"] == "json_invalid" for item in items):
-        return problem_response(
-            request,
-            Problem(
-                title="Bad Request",
-                status=400,
-                code="invalid_json",
-                detail="The body is not valid JSON.",
-                hint="Send a JSON object with Content-Type: application/json.",
-                errors=[FieldProblem(field="body", message=str(items[0].get("ctx", {}).get("error", items[0]["msg"])))],
-            ),
-        )
+        return problem_response(request, _invalid_json(str(items[0].get("ctx", {}).get("error", items[0]["msg"]))))
     fields = [FieldProblem(field=_field_of(item["loc"]) or "body", message=_words(item)) for item in items]
     detail = "; ".join(f"{field.field}: {field.message}" for field in fields[:5])
     problem = Problem(
@@ -116,6 +117,8 @@ _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 41
 
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI's answer to a body that the parser gave up on, such as one nested too deep
+        return problem_response(request, _invalid_json(str(error.detail)))
     problem = Problem(
         title=HTTPStatus(error.status_code).phrase,
         status=error.status_code,

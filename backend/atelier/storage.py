@@ -62,7 +62,7 @@ class Storage:
             self._lock.acquire(timeout=5)
         except Timeout:
             raise BadSetting(
-                f"Another Atelier already uses {self.root}. Stop it, or give this one a folder of its own with DATA_DIR."
+                f"Another Atelier already uses {self.root}. Stop it, or give this one its own folder with DATA_DIR."
             ) from None
         self.instance = self._read_instance()
 

@@ -19,8 +19,7 @@ from atelier.errors import ImageNotFound
 from atelier.events import EventBus, ImagesRemoved, ImagesRestored
 from atelier.images import store
 from atelier.images.schemas import GalleryPage, ImageDeletedOut
-from atelier.jobs import store as job_store
-from atelier.jobs.service import read_cursor
+from atelier.jobs.service import JobService, read_cursor
 from atelier.shapes import ImageOut
 from atelier.storage import Storage
 
@@ -33,8 +32,8 @@ SWEEP_SECONDS = 600
 class Gallery:
     """Reads and deletions for users; a sweeper for what nobody needs any more."""
 
-    def __init__(self, database: Database, storage: Storage, bus: EventBus) -> None:
-        self._database, self._storage, self._bus = database, storage, bus
+    def __init__(self, database: Database, storage: Storage, jobs: JobService, bus: EventBus) -> None:
+        self._database, self._storage, self._jobs, self._bus = database, storage, jobs, bus
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -96,8 +95,7 @@ class Gallery:
         await self._empty_trash()
         staged = await asyncio.to_thread(self._storage.staged_jobs)
         published = await asyncio.to_thread(self._storage.image_jobs)
-        async with self._database.read() as session:
-            over = await job_store.ended_ids(session, {*staged, *published})
+        over = await self._jobs.ended({*staged, *published})
         for job_id in sorted(over.intersection(staged)):
             await asyncio.to_thread(self._storage.drop_staging, job_id)
         finished = sorted(over.intersection(published))

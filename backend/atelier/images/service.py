@@ -153,7 +153,7 @@ class ImageService:
         )
 
     async def _generate(self, attempt: Attempt, spec: WorkerSpec, task: protocol.TextToImage) -> protocol.Done:
-        """Drive the worker, and stop it when the attempt is asked to stop. Raises Stopped, GenerationFailed, WorkerDied."""
+        """Drive the worker; stop it when the attempt is asked to stop. Raises Stopped, GenerationFailed, WorkerDied."""
         holding: list[Worker] = []
         work = asyncio.create_task(self._drive(attempt, spec, task, holding))
         stop = asyncio.create_task(attempt.stop.wait())

@@ -27,7 +27,7 @@ NOT_FOUND_HINT = "It may have been removed. GET /api/jobs lists what there is."
 
 @dataclass(frozen=True)
 class NewJob:
-    """What someone asks for. `request` is kept as it was posted; `request["resolved"]` holds what was decided for them."""
+    """What someone asks for. `request` is kept as posted; its `resolved` holds what was decided for them."""
 
     kind: JobKind
     owner_id: str
@@ -53,6 +53,11 @@ class JobQueue:
         """The accepted job, durable. Raises TooManyJobs when the line is full, Conflict when an idempotency key
         comes back with another request."""
         return await self._submit(job)
+
+    async def active(self, kind: JobKind) -> list[JobRow]:
+        """The jobs of a kind that wait or run, oldest first."""
+        async with self._database.read() as session:
+            return await store.active_of(session, kind)
 
     async def cancel(self, actor: Actor, job_id: str) -> JobRow:
         """Cancel a waiting job at once; ask a running one to stop. Nothing happens to a job that ended."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -77,6 +77,11 @@ class JobService:
         async with self._database.read() as session:
             order = await store.waiting_order(session)
         return order.index(job_id) + 1 if job_id in order else None
+
+    async def ended(self, job_ids: Collection[str]) -> set[str]:
+        """Those of these jobs that are over or unknown: nobody will write their files any more."""
+        async with self._database.read() as session:
+            return await store.ended_ids(session, job_ids)
 
     def publish_images(self, job_id: str, images: list[ImageOut]) -> None:
         """Remember what a job just published, for the event that says it has ended."""

@@ -61,7 +61,7 @@ class LiveSocket:
         seq = self._hub.seq
         missed = self._hub.missed(listener.actor, epoch, int(since)) if since.isdigit() else None
         if missed is None:
-            # Events that arrive while the snapshot is read are already queued; they come after it and say the same again.
+            # Events that arrive while the snapshot is read are queued already; they follow it and say the same again.
             frame = await self._snapshot(listener.actor)
             frame.seq = seq
             await _send_text(send, orjson.dumps(frame.model_dump(mode="json")))

@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from atelier.access.actor import LOCAL_USER_ID
-from atelier.db import Database
 from atelier.errors import EnvironmentBuildFailed
-from atelier.jobs import store
 from atelier.jobs.attempt import Attempt, Publish, nothing_to_publish
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import Stopped
@@ -23,8 +21,8 @@ THOUSAND = 1000
 class EnvironmentJobs:
     """`names` are the environments that this server needs; `changed` hears of every state."""
 
-    def __init__(self, database: Database, environments: Environments, queue: JobQueue, names: tuple[str, ...]) -> None:
-        self._database, self._environments, self._queue, self.names = database, environments, queue, names
+    def __init__(self, environments: Environments, queue: JobQueue, names: tuple[str, ...]) -> None:
+        self._environments, self._queue, self.names = environments, queue, names
         self._job_ids: dict[str, str] = {}
         self.changed: Callable[[EnvironmentOut], None] = lambda _environment: None
 
@@ -36,11 +34,10 @@ class EnvironmentJobs:
 
     async def ask(self, owner_id: str, name: str) -> str:
         """The job that builds `name`: the one under way, or a new one."""
-        async with self._database.read() as session:
-            for row in await store.active_of(session, JobKind.ENVIRONMENT_BUILD):
-                if row.request.get("environment") == name:
-                    self._job_ids[name] = row.id
-                    return row.id
+        for row in await self._queue.active(JobKind.ENVIRONMENT_BUILD):
+            if row.request.get("environment") == name:
+                self._job_ids[name] = row.id
+                return row.id
         job = NewJob(
             JobKind.ENVIRONMENT_BUILD, owner_id, f"Set up the {name} engine", {"environment": name}, priority=10
         )
@@ -52,7 +49,8 @@ class EnvironmentJobs:
         return [self.present(self._environments.status(name)) for name in self.names]
 
     def present(self, info: EnvironmentInfo) -> EnvironmentOut:
-        error = ErrorOut(**vars(info.error)) if info.error else None
+        why = info.error
+        error = ErrorOut(code=why.code, message=why.message, hint=why.hint, log_tail=why.log_tail) if why else None
         return EnvironmentOut(
             name=info.name,
             hash=info.hash,

@@ -1,0 +1,136 @@
+"""The rules of doc/architecture.md that a machine can check."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BACKEND = Path(__file__).resolve().parents[2]
+ATELIER = BACKEND / "atelier"
+MODULES = sorted(ATELIER.rglob("*.py"))
+
+BLOCKING = {
+    "open", "time.sleep", "subprocess.run", "subprocess.Popen", "subprocess.check_output", "os.system", "requests.get",
+    "shutil.rmtree", "shutil.copytree", "shutil.copyfile", "urllib.request.urlopen", "sqlite3.connect",
+}  # fmt: skip
+# A forkserver has to be started in the main thread: the kernel ties the parent-death signal to the thread that forks.
+DELIBERATE = {"subprocess.Popen": "atelier/runtime/forkserver.py"}
+BLOCKING_METHODS = {"read_text", "write_text", "read_bytes", "write_bytes", "rmdir"}
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PYTHONPATH": str(BACKEND), "PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "NO_COLOR": "1"}
+    return subprocess.run(command, cwd=BACKEND.parent, capture_output=True, text=True, env=environment, check=False)
+
+
+class TestImports:
+    def test_contracts_of_import_linter(self) -> None:
+        result = run(sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "0 broken" in result.stdout
+
+    def test_the_server_process_loads_no_model_library(self) -> None:
+        code = (
+            "import sys, atelier.main; from atelier.config import read_settings; "
+            "atelier.main.create_app(read_settings({})); "
+            "bad = {'torch', 'diffusers', 'transformers', 'numpy', 'PIL', 'vllm', 'nemo', 'alembic'}; "
+            "bad &= set(sys.modules); "
+            "print(bad); sys.exit(bool(bad))"
+        )
+        result = run(sys.executable, "-c", code)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+    def test_style(self) -> None:
+        result = run(sys.executable, "-m", "ruff", "check", "--no-cache", "backend")
+        assert result.returncode == 0, result.stdout
+
+
+def dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "?"
+
+
+def blocking_calls(path: Path) -> list[str]:
+    """Calls in coroutines that would hold up the event loop."""
+    found = []
+    for function in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(function, ast.AsyncFunctionDef):
+            continue
+        nested = {id(n) for inner in ast.walk(function) if isinstance(inner, ast.FunctionDef) for n in ast.walk(inner)}
+        for node in ast.walk(function):
+            if isinstance(node, ast.Call) and id(node) not in nested:
+                name = dotted(node.func)
+                if DELIBERATE.get(name) == str(path.relative_to(BACKEND)):
+                    continue
+                if name in BLOCKING or (isinstance(node.func, ast.Attribute) and node.func.attr in BLOCKING_METHODS):
+                    found.append(f"{path.relative_to(BACKEND)}:{node.lineno} {name}")
+    return found
+
+
+class TestCode:
+    def test_no_blocking_call_in_a_coroutine(self) -> None:
+        coroutines = sum(
+            isinstance(node, ast.AsyncFunctionDef) for path in MODULES for node in ast.walk(ast.parse(path.read_text()))
+        )
+        assert coroutines > 100, "the rule would pass because it looks at nothing"
+        assert [call for path in MODULES for call in blocking_calls(path)] == []
+
+    def test_the_rule_finds_a_blocking_call(self, tmp_path: Path) -> None:
+        # The rule itself, on a file that breaks it.
+        sample = BACKEND / "atelier" / "__main__.py"
+        tree = "async def f():\n    import time\n    time.sleep(1)\n"
+        broken = tmp_path / "broken.py"
+        broken.write_text(tree)
+        assert sample.exists()
+        calls = [n for n in ast.walk(ast.parse(tree)) if isinstance(n, ast.Call) and dotted(n.func) in BLOCKING]
+        assert len(calls) == 1
+
+    @pytest.mark.parametrize(
+        ("words", "allowed"),
+        [
+            (("os.environ", "os.getenv", "getenv("), {"config.py", "failpoints.py"}),
+            ((".commit()",), {"db.py"}),
+            (("create_subprocess_exec", "subprocess.Popen", "os.fork("), set()),
+            (("text(f", 'text("SELECT " +'), set()),
+            (("import pickle", "import dill", "yaml.load", "eval(", "exec("), set()),
+            (("BaseHTTPMiddleware", "add_middleware"), set()),
+        ],
+    )
+    def test_only_these_files_may(self, words: tuple[str, ...], allowed: set[str]) -> None:
+        # The runtime owns processes: it reads its own environment to pass an allow-list of it on to engines.
+        files = {
+            path.name for path in MODULES if "runtime" not in path.parts and any(w in path.read_text() for w in words)
+        }
+        assert files <= allowed | ({"main.py"} if "os.environ" in words else set())
+
+    def test_no_name_that_says_nothing(self) -> None:
+        names = {path.stem for path in [*MODULES, *(BACKEND / "engines").glob("*.py")]}
+        assert names & {"utils", "helpers", "common", "manager", "base", "misc"} == set()
+
+    def test_every_module_says_what_it_owns(self) -> None:
+        silent = [
+            str(p.relative_to(BACKEND))
+            for p in MODULES
+            if p.stat().st_size and not ast.get_docstring(ast.parse(p.read_text()))
+        ]
+        assert [name for name in silent if not name.endswith("__main__.py")] == []
+
+
+class TestOpenAPI:
+    def test_the_committed_document_is_current(self) -> None:
+        result = run(sys.executable, "-m", "atelier", "openapi")
+        assert result.returncode == 0, result.stderr
+        committed = (BACKEND.parent / "frontend" / "openapi.json").read_text()
+        assert result.stdout == committed, "run: python -m atelier openapi > frontend/openapi.json"
+
+    def test_live_frames_and_events_are_described(self) -> None:
+        import json
+
+        schemas = json.loads((BACKEND.parent / "frontend" / "openapi.json").read_text())["components"]["schemas"]
+        assert {"Event", "ServerFrame", "PingFrame", "JobProgress", "SnapshotFrame"} <= set(schemas)
+        assert "job.progress" in json.dumps(schemas["Event"])

@@ -1,0 +1,170 @@
+"""Who may call what: every route declares it, and the front refuses strange hosts and origins."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from atelier.access.actor import check_declared, declared_access
+from atelier.config import BadSetting, read_settings
+from atelier.main import ROUTERS, create_app
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from serving import Server
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+PUBLIC = {"/health", "/docs", "/docs/start.js", "/api/access/me", "/api/access/session"}
+ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    with Server(tmp_path_factory.mktemp("locked") / "data", ATELIER_TOKEN=TOKEN) as running:
+        yield running
+
+
+class TestDeclaration:
+    def test_every_route_declares_exactly_one(self) -> None:
+        assert len(ROUTES) > 15
+        check_declared(ROUTERS)
+
+    def test_only_these_are_public(self) -> None:
+        assert {route.path for route in ROUTES if declared_access(route)[0].role is None} == PUBLIC
+
+    def test_a_route_without_a_declaration_is_refused_at_start(self) -> None:
+        router = APIRouter()
+
+        @router.get("/forgotten")
+        async def forgotten() -> None: ...
+
+        with pytest.raises(RuntimeError, match="/forgotten"):
+            check_declared([router])
+
+    def test_all_routes_of_the_application_come_from_checked_routers(self) -> None:
+        app = create_app(read_settings({})).app  # type: ignore[attr-defined]
+        described = set(app.openapi()["paths"])
+        assert described <= {route.path for route in ROUTES}
+
+
+class TestToken:
+    @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{sorted(route.methods)[0]} {route.path}")
+    @pytest.mark.parametrize("credential", ["", "Bearer wrong", "Basic " + TOKEN, "Bearer", f"Bearer {TOKEN[:-1]}"])
+    def test_nothing_but_public_routes_answers(self, locked: Server, route: APIRoute, credential: str) -> None:
+        path = route.path.replace("{", "").replace("}", "")
+        method = sorted(route.methods)[0]
+        headers = {"Authorization": credential} if credential else {}
+        answer = locked.client.request(method, path, headers=headers, json={} if method == "POST" else None)
+        if route.path in PUBLIC:
+            assert answer.status_code != 401 or route.path == "/api/access/session"
+        else:
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+    @pytest.mark.parametrize("path", ["/api/jobs/", "//api/jobs", "/api//jobs", "/api/jobs?x=/docs", "/API/jobs"])
+    def test_other_spellings_open_nothing(self, locked: Server, path: str) -> None:
+        answer = locked.client.get(path, follow_redirects=True)
+        assert answer.status_code in {401, 404}
+
+    def test_the_token_opens(self, locked: Server) -> None:
+        answer = locked.client.get("/api/jobs", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert answer.status_code == 200
+
+    def test_a_browser_gets_a_cookie_that_no_script_can_read(self, locked: Server) -> None:
+        answer = locked.client.post("/api/access/session", json={"token": TOKEN})
+        assert answer.status_code == 204
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert TOKEN not in answer.headers["set-cookie"]
+        assert locked.client.get("/api/jobs").status_code == 200
+        assert locked.client.get("/api/access/me").json()["role"] == "admin"
+        assert locked.client.delete("/api/access/session").status_code == 204
+        assert locked.client.get("/api/jobs").status_code == 401
+
+    def test_the_token_stands_in_no_log_and_no_file(self, locked: Server) -> None:
+        locked.client.get("/api/jobs", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert TOKEN not in locked.log_path.read_text()
+        for path in locked.data_dir.rglob("*"):
+            if path.is_file():
+                assert TOKEN.encode() not in path.read_bytes(), path
+
+    def test_guessing_is_slowed_down(self, own_server: object) -> None:
+        server = own_server(ATELIER_TOKEN=TOKEN)  # type: ignore[operator]
+        answers = [server.client.post("/api/access/session", json={"token": "wrong"}).status_code for _ in range(7)]
+        assert answers[:5] == [401] * 5
+        assert answers[5:] == [429, 429]
+
+
+class TestHostAndOrigin:
+    def raw(self, server: Server, request: bytes) -> bytes:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(request)
+            return connection.recv(65536)
+
+    @pytest.mark.parametrize(
+        "host",
+        ["evil.example", "x/docs?", "a/?x=", "h/#", "h@e", "", "localhost.evil", "127.0.0.1.evil:80", "localhost@evil"],
+    )
+    @pytest.mark.parametrize("path", ["/api/jobs", "/health", "/"])
+    def test_other_hosts_are_refused(self, server: Server, host: str, path: str) -> None:
+        answer = self.raw(server, f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        assert answer.split(b" ", 2)[1] in {b"421", b"400"}
+
+    def test_two_hosts_are_refused(self, server: Server) -> None:
+        request = b"GET /api/jobs HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n"
+        assert self.raw(server, request).split(b" ", 2)[1] in {b"421", b"400"}
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            "null",
+            "http://evil.example",
+            "http://localhost.evil",
+            "http://localhost:1",
+            "https://127.0.0.1",
+            "x",
+            "http://",
+        ],
+    )
+    def test_other_sites_may_not_change_anything(self, server: Server, origin: str) -> None:
+        headers = {"Origin": origin}
+        answer = server.client.post("/api/generate/text-to-image", json={"prompt": "x"}, headers=headers)
+        assert answer.status_code == 403
+        assert answer.json()["code"] == "origin_not_allowed"
+        assert "access-control-allow-origin" not in answer.headers
+
+    def test_the_own_page_and_programs_may(self, server: Server) -> None:
+        own = server.client.post("/api/jobs/x/retry", headers={"Origin": server.url})
+        assert own.status_code == 404
+        assert server.client.post("/api/jobs/x/retry").status_code == 404
+
+    def test_an_advertised_host_is_answered(self, own_server: object) -> None:
+        server = own_server(ADVERTISED_HOSTS="studio.example, other.example")  # type: ignore[operator]
+        assert server.client.get("/health", headers={"Host": "studio.example:8000"}).status_code == 200
+        assert server.client.get("/health", headers={"Host": "evil.example"}).status_code == 421
+
+
+class TestSettings:
+    def test_beyond_loopback_needs_a_credential(self) -> None:
+        with pytest.raises(BadSetting, match="ATELIER_TOKEN"):
+            read_settings({"HOST": "0.0.0.0"})
+        assert read_settings({"HOST": "0.0.0.0", "ATELIER_TOKEN": TOKEN}).access.token == TOKEN
+
+    def test_a_short_token_is_refused(self) -> None:
+        with pytest.raises(BadSetting, match="16"):
+            read_settings({"ATELIER_TOKEN": "short"})
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("PORT", "eighty"),
+            ("PORT", "70000"),
+            ("ATELIER_QUEUE_LIMIT", "0"),
+            ("ATELIER_IDLE_SECONDS", "-1"),
+            ("LOG_LEVEL", "x"),
+        ],
+    )
+    def test_bad_settings_name_their_variable(self, name: str, value: str) -> None:
+        with pytest.raises(BadSetting, match=name):
+            read_settings({name: value})

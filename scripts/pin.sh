@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Pins requirements again: scripts/pin.sh NAME reads backend/requirements/NAME.in and writes NAME.txt.
+# Installs the direct dependencies into a fresh environment and writes down what came, without local build tags
+# (torch's CPU and CUDA builds carry the same version).
+set -euo pipefail
+name=${1:?usage: scripts/pin.sh server|dev|image|engine-tests}
+here=$(cd "$(dirname "$0")/.." && pwd)
+list=$here/backend/requirements/$name
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder/venv"
+"$folder/venv/bin/pip" install --quiet -r "$list.in"
+{
+  echo "# Pinned from $name.in by scripts/pin.sh. Not edited by hand."
+  "$folder/venv/bin/pip" freeze | sed -E 's/\+(cpu|cu[0-9]+)$//'
+} > "$list.txt.new"
+mv "$list.txt.new" "$list.txt"

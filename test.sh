@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Runs every test: server, engines, embedded model, dashboard, browser, faults. Does its own set-up.
+#   ./test.sh            everything
+#   ./test.sh server engines dashboard browser faults   only these parts
+# Ends with one line "tests: N passed, M failed"; the exit status is non-zero when anything failed.
+set -uo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/scripts/setup.sh"
+cd "$root" || exit 1
+parts=${*:-server engines dashboard browser faults}
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+export PYTHONPYCACHEPREFIX=${PYTHONPYCACHEPREFIX:-$ENVIRONMENTS_DIR/bytecode}
+unset PYTHONDONTWRITEBYTECODE
+
+dev=$(environment dev "$root/backend/requirements/dev.txt") || exit 1
+python=$dev/bin/python
+passed=0 failed=0 skipped=0
+
+# count N_PASSED N_FAILED N_SKIPPED
+count() { passed=$((passed + ${1:-0})) failed=$((failed + ${2:-0})) skipped=$((skipped + ${3:-0})); }
+
+# part NAME COMMAND…: run it, show its output, remember its status.
+part() {
+  local name=$1 begun=$SECONDS status
+  shift
+  say "── $name"
+  "$@" 2>&1 | tee "$results/$name.log"
+  status=${PIPESTATUS[0]}
+  say "── $name took $((SECONDS - begun)) s, status $status"
+  return "$status"
+}
+
+# count_words NAME: "3 failed, 20 passed, 1 skipped" as pytest, vitest and playwright print it, taken from the last lines.
+number_of() { tail -n 15 "$results/$1.log" | sed 's/\x1b\[[0-9;]*m//g' | grep -E "${3:-.}" | grep -oE "[0-9]+ $2" | tail -n 1 | grep -oE '^[0-9]+' || echo 0; }
+
+# python_tests NAME PYTHON PATH…: one pytest run.
+python_tests() {
+  local name=$1 interpreter=$2
+  shift 2
+  part "$name" "$interpreter" -m pytest -q --color=no --durations=8 "$@"
+  local status=$?
+  local bad=$(($(number_of "$name" failed) + $(number_of "$name" error)))
+  # A run that ended badly without naming a failed test is a failure all the same.
+  if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+  count "$(number_of "$name" passed)" "$bad" "$(number_of "$name" skipped)"
+}
+
+# check NAME COMMAND…: a check that counts as one test.
+check() { if part "$@"; then count 1 0; else count 0 1; fi; }
+
+image_python() {
+  PYTHONPATH=$root/backend "$python" -m atelier worker-env image > "$results/image-env" || return 1
+  printf '%s/bin/python' "$(tail -n 1 "$results/image-env")"
+}
+
+# Laid beside the image environment, never into it: the product's environment stays what its list says.
+engine_test_tools() {
+  local list=$root/backend/requirements/engine-tests.txt folder
+  folder=$ENVIRONMENTS_DIR/engine-tests-$(hash_of "$list")
+  if [ ! -d "$folder" ]; then
+    rm -rf "$folder.building-$$"
+    "$base_python" -m pip install --quiet --disable-pip-version-check --target "$folder.building-$$" -r "$list" >&2 || return 1
+    mv -T "$folder.building-$$" "$folder" 2>/dev/null || rm -rf "$folder.building-$$"
+  fi
+  printf '%s' "$folder"
+}
+
+find_chromium() {
+  local name
+  for name in ${CHROMIUM_PATH:-} chromium chromium-browser google-chrome google-chrome-stable; do
+    command -v "$name" 2>/dev/null && return
+  done
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    say "Installing Chromium for the browser tests …"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } >/dev/null 2>&1
+    command -v chromium 2>/dev/null && return
+  fi
+  die "The browser tests need Chromium. Install it (on Debian: apt install chromium) or set CHROMIUM_PATH."
+}
+
+for chosen in $parts; do
+  case $chosen in
+    server)
+      python_tests server "$python" backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
+        --ignore=backend/tests/faults --ignore=backend/tests/gpu
+      ;;
+    engines)
+      if interpreter=$(image_python) && beside=$(engine_test_tools); then
+        PYTHONPATH=$root/backend:$root/backend/tests:$beside OMP_NUM_THREADS=1 \
+          python_tests engines "$interpreter" backend/tests/engines backend/tests/embedded
+      else
+        say "The image environment could not be built."
+        count 0 1
+      fi
+      ;;
+    dashboard)
+      PATH=$(node_folder):$PATH
+      dashboard_packages
+      check dashboard-types npm --prefix frontend run --silent typecheck
+      check dashboard-lint npm --prefix frontend run --silent lint
+      check dashboard-api npm --prefix frontend run --silent generate:check
+      part dashboard npm --prefix frontend run --silent test || [ "$(number_of dashboard failed Tests)" -gt 0 ] || count 0 1
+      count "$(number_of dashboard passed Tests)" "$(number_of dashboard failed Tests)" "$(number_of dashboard skipped Tests)"
+      ;;
+    browser)
+      PATH=$(node_folder):$PATH
+      CHROMIUM_PATH=$(find_chromium) || exit 1
+      export CHROMIUM_PATH ATELIER_PYTHON=$python
+      build_dashboard
+      dashboard_packages
+      image_python >/dev/null
+      part browser npm --prefix frontend run --silent e2e || [ "$(number_of browser failed)" -gt 0 ] || count 0 1
+      count "$(number_of browser passed)" "$(number_of browser failed)" "$(number_of browser skipped)"
+      ;;
+    faults)
+      image_python >/dev/null
+      python_tests faults "$python" backend/tests/faults
+      ;;
+    *) die "There is no part $chosen. Parts: server engines dashboard browser faults" ;;
+  esac
+done
+
+printf '\ntests: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
