@@ -1,0 +1,84 @@
+/** What pages do to jobs and pictures, with the words that go with it. */
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
+
+import { download } from "@/lib/browser";
+import { toast } from "@/lib/toast";
+
+import { dropImages, jobChanged } from "./cache";
+import { api, downloadUrl, fileName } from "./client";
+import { asProblem } from "./errors";
+import { keys } from "./keys";
+import type { ImageOut } from "./types";
+
+const UNDO_SECONDS = 10;
+
+function useComplain() {
+  return (error: unknown) => {
+    const problem = asProblem(error);
+    if (problem.status !== 401) toast([problem.message, problem.hint].filter(Boolean).join(" "), { tone: "bad", seconds: 8 });
+  };
+}
+
+/** Deletes at once; for ten seconds it can be undone. */
+export function useDeleteImages() {
+  const client = useQueryClient();
+  const complain = useComplain();
+  const { t } = useTranslation();
+  return useMutation({
+    mutationFn: async (images: Pick<ImageOut, "id">[]) => {
+      dropImages(client, new Set(images.map((image) => image.id)));
+      const outcomes = await inTurns(images, (image) => api.deleteImage(image.id));
+      const failed = outcomes.find((outcome) => outcome.status === "rejected");
+      if (failed) throw failed.reason;
+    },
+    onSuccess: (_, images) => {
+      const undo = async () => {
+        const outcomes = await inTurns(images, (image) => api.restoreImage(image.id));
+        await client.invalidateQueries({ queryKey: keys.gallery });
+        await client.invalidateQueries({ queryKey: keys.jobs });
+        const failed = outcomes.find((outcome) => outcome.status === "rejected");
+        if (failed) complain(failed.reason);
+      };
+      toast(t("gallery.deleted", { count: images.length }), { seconds: UNDO_SECONDS, action: { label: t("common.undo"), run: () => void undo() } });
+    },
+    onError: (error) => {
+      void client.invalidateQueries({ queryKey: keys.gallery });
+      complain(error);
+    },
+  });
+}
+
+/** A few at a time: a browser holds six connections to one host. */
+async function inTurns<T, R>(items: T[], work: (item: T) => Promise<R>): Promise<PromiseSettledResult<R>[]> {
+  const outcomes: PromiseSettledResult<R>[] = [];
+  for (let start = 0; start < items.length; start += 4) outcomes.push(...(await Promise.allSettled(items.slice(start, start + 4).map(work))));
+  return outcomes;
+}
+
+export function downloadImages(images: ImageOut[]): void {
+  images.forEach((image, index) => setTimeout(() => download(downloadUrl(image), fileName(image)), index * 250));
+}
+
+/** Cancels an active job; takes an ended one off the list. */
+export function useDeleteJob() {
+  const client = useQueryClient();
+  const complain = useComplain();
+  return useMutation({
+    mutationFn: async ({ id }: { id: string; ended: boolean }) => api.deleteJob(id),
+    onSuccess: (job, { ended }) => {
+      if (!ended) jobChanged(client, job);
+      void client.invalidateQueries({ queryKey: keys.jobs });
+    },
+    onError: complain,
+  });
+}
+
+export function useRetryJob() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => api.retryJob(id),
+    onSuccess: (job) => jobChanged(client, job),
+    onError: useComplain(),
+  });
+}

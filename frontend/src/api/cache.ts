@@ -1,0 +1,185 @@
+/** Live events into the query cache: each is a patch by key. Knows keys, not features. */
+import type { InfiniteData, QueryClient } from "@tanstack/react-query";
+
+import { advance, hasEnded, mergeJob } from "@/lib/jobs";
+import { Signal } from "@/lib/signal";
+
+import { forget, lastWord, remember } from "./freshest";
+import { keys } from "./keys";
+import type { Event, ImageOut, ImagePage, JobOut, JobPage, SnapshotFrame, SystemOut } from "./types";
+
+/** The latest preview of each unfinished picture, as `job → index → data URL`. */
+export const previews = new Signal<ReadonlyMap<string, ReadonlyMap<number, string>>>(new Map());
+
+export interface Sample { at: number; cpu: number; memory: number; devices: number[] }
+/** The last minutes of figures, for sparklines. */
+export const samples = new Signal<readonly Sample[]>([]);
+const SAMPLES_KEPT = 120;
+
+type JobPages = InfiniteData<JobPage>;
+type ImagePages = InfiniteData<ImagePage>;
+
+export function applySnapshot(client: QueryClient, frame: SnapshotFrame): void {
+  forget();
+  for (const job of frame.jobs) remember(job);
+  client.setQueryData<JobOut[]>(keys.recentJobs, frame.jobs);
+  patchSystem(client, () => ({ workers: frame.workers, environments: frame.environments, devices: frame.devices, host: frame.host }));
+  addSample(frame.devices, frame.host);
+  previews.set(new Map());
+  // Events are hints and REST is the truth: whatever else is on screen is asked for again.
+  void client.invalidateQueries({ queryKey: keys.jobLists });
+  void client.invalidateQueries({ queryKey: ["jobs", "one"] });
+  void client.invalidateQueries({ queryKey: keys.gallery });
+  void client.invalidateQueries({ queryKey: keys.models });
+  void client.invalidateQueries({ queryKey: keys.me });
+  if (!client.getQueryData(keys.system)) void client.invalidateQueries({ queryKey: keys.system });
+}
+
+export function applyEvent(client: QueryClient, event: Event): void {
+  switch (event.type) {
+    case "job.changed":
+      return jobChanged(client, event.job);
+    case "job.progress":
+      return jobProgress(client, event);
+    case "job.removed":
+      return jobRemoved(client, event.id);
+    case "images.added":
+      return imagesAdded(client, event.images);
+    case "images.removed":
+      return dropImages(client, new Set(event.ids));
+    case "images.restored":
+      void client.invalidateQueries({ queryKey: keys.gallery });
+      patchJobs(client, (job) => withRestored(job, event.images));
+      return;
+    case "worker.changed":
+      return patchSystem(client, (system) => {
+        const others = system.workers.filter((worker) => worker.id !== event.worker.id);
+        const gone = event.worker.state === "stopped" || event.worker.state === "failed";
+        return { workers: gone ? others : [...others, event.worker].sort((a, b) => a.id.localeCompare(b.id)) };
+      });
+    case "environment.changed":
+      return patchSystem(client, (system) => ({
+        environments: system.environments.some((item) => item.name === event.environment.name)
+          ? system.environments.map((item) => (item.name === event.environment.name ? event.environment : item))
+          : [...system.environments, event.environment],
+      }));
+    case "devices.sampled":
+      addSample(event.devices, event.host);
+      return patchSystem(client, () => ({ devices: event.devices, host: event.host }));
+    default:
+      return unknown(event);
+  }
+}
+
+/** A newer server may send events that this page does not know; it shows less, and does not break. */
+function unknown(event: never): void {
+  console.warn("unknown live event", (event as { type: string }).type);
+}
+
+/** Puts what the server said about a job everywhere it is shown. */
+export function jobChanged(client: QueryClient, news: JobOut): void {
+  const before = lastWord(news.id);
+  const job = mergeJob(before, news);
+  remember(job);
+  if (hasEnded(job) || job.status === "queued") dropPreviews(job.id, job.status === "completed");
+  client.setQueryData<JobOut[]>(keys.recentJobs, (list) => {
+    if (!list) return list;
+    const found = list.some((item) => item.id === job.id);
+    return found ? list.map((item) => (item.id === job.id ? job : item)) : [job, ...list];
+  });
+  client.setQueryData<JobOut>(keys.job(job.id), job);
+  let shown = false;
+  client.setQueriesData<JobPages>({ queryKey: keys.jobLists }, (data) =>
+    mapJobPages(data, (item) => {
+      if (item.id !== job.id) return item;
+      shown = true;
+      return job;
+    }),
+  );
+  // A new job, or one that moved to another list: lists ask again.
+  if (!shown || before?.status !== job.status) void client.invalidateQueries({ queryKey: keys.jobLists });
+}
+
+function jobProgress(client: QueryClient, event: Extract<Event, { type: "job.progress" }>): void {
+  const known = lastWord(event.id);
+  if (known && (hasEnded(known) || event.attempt < known.attempt)) return;
+  if (known) remember(advance(known, event));
+  patchJobs(client, (job) => (job.id === event.id ? advance(job, event) : job));
+  if (!event.previews?.length) return;
+  previews.set((all) => {
+    const ours = new Map(all.get(event.id));
+    for (const { index, data_url } of event.previews ?? []) ours.set(index, data_url);
+    return new Map(all).set(event.id, ours);
+  });
+}
+
+function jobRemoved(client: QueryClient, id: string): void {
+  forget(id);
+  dropPreviews(id, false);
+  client.setQueryData<JobOut[]>(keys.recentJobs, (list) => list?.filter((job) => job.id !== id));
+  client.setQueriesData<JobPages>({ queryKey: keys.jobLists }, (data) =>
+    data && { ...data, pages: data.pages.map((page) => ({ ...page, items: page.items.filter((job) => job.id !== id) })) },
+  );
+  client.removeQueries({ queryKey: keys.job(id) });
+}
+
+function imagesAdded(client: QueryClient, images: ImageOut[]): void {
+  const newest = [...images].sort((a, b) => b.index - a.index);
+  client.setQueryData<ImagePages>(keys.galleryList(""), (data) => {
+    const [first, ...rest] = data?.pages ?? [];
+    if (!data || !first) return data;
+    const known = new Set(data.pages.flatMap((page) => page.items.map((image) => image.id)));
+    const added = newest.filter((image) => !known.has(image.id));
+    return { ...data, pages: [{ ...first, items: [...added, ...first.items] }, ...rest] };
+  });
+  void client.invalidateQueries({ queryKey: keys.galleryLists, predicate: (query) => query.queryKey[2] !== "" });
+}
+
+/** Takes pictures off every list at once; also used before the server has answered a deletion. */
+export function dropImages(client: QueryClient, ids: ReadonlySet<string>): void {
+  client.setQueriesData<ImagePages>({ queryKey: keys.galleryLists }, (data) =>
+    data && { ...data, pages: data.pages.map((page) => ({ ...page, items: page.items.filter((image) => !ids.has(image.id)) })) },
+  );
+  patchJobs(client, (job) =>
+    job.images.some((image) => ids.has(image.id)) ? { ...job, images: job.images.filter((image) => !ids.has(image.id)) } : job,
+  );
+}
+
+function withRestored(job: JobOut, images: ImageOut[]): JobOut {
+  const back = images.filter((image) => image.job_id === job.id && !job.images.some((own) => own.id === image.id));
+  return back.length ? { ...job, images: [...job.images, ...back].sort((a, b) => a.index - b.index) } : job;
+}
+
+function patchJobs(client: QueryClient, change: (job: JobOut) => JobOut): void {
+  client.setQueryData<JobOut[]>(keys.recentJobs, (list) => list?.map(change));
+  client.setQueriesData<JobOut>({ queryKey: ["jobs", "one"] }, (job) => job && change(job));
+  client.setQueriesData<JobPages>({ queryKey: keys.jobLists }, (data) => mapJobPages(data, change));
+}
+
+function mapJobPages(data: JobPages | undefined, change: (job: JobOut) => JobOut): JobPages | undefined {
+  return data && { ...data, pages: data.pages.map((page) => ({ ...page, items: page.items.map(change) })) };
+}
+
+function patchSystem(client: QueryClient, change: (system: SystemOut) => Partial<SystemOut>): void {
+  client.setQueryData<SystemOut>(keys.system, (system) => system && { ...system, ...change(system) });
+}
+
+/** After success the last preview stays until the picture itself has loaded; the tile then drops it. */
+function dropPreviews(jobId: string, keep: boolean): void {
+  if (keep || !previews.get().has(jobId)) return;
+  previews.set((all) => {
+    const rest = new Map(all);
+    rest.delete(jobId);
+    return rest;
+  });
+}
+
+function addSample(devices: SystemOut["devices"], host: SystemOut["host"]): void {
+  const sample: Sample = {
+    at: Date.now(),
+    cpu: host.cpu_percent / 100,
+    memory: host.memory_total_bytes ? host.memory_used_bytes / host.memory_total_bytes : 0,
+    devices: devices.map((device) => (device.total_bytes ? device.used_bytes / device.total_bytes : 0)),
+  };
+  samples.set((list) => [...list.slice(1 - SAMPLES_KEPT), sample]);
+}

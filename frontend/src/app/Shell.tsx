@@ -1,0 +1,76 @@
+import { Box, Link as MuiLink } from "@mui/material";
+import { Outlet, useRouterState } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { useTranslation } from "react-i18next";
+
+import { connection } from "@/api/live";
+import { UnlockDialog } from "@/features/access/UnlockDialog";
+import { useSignal } from "@/lib/signal";
+import { Toasts } from "@/ui/Toasts";
+
+import { CommandPalette } from "./CommandPalette";
+import { BottomBar, Rail } from "./Rail";
+import { rail } from "./theme";
+import { TopBar } from "./TopBar";
+import { useReconnect } from "./useReconnect";
+
+export function Shell() {
+  const { t } = useTranslation();
+  const [palette, setPalette] = useState(false);
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  const reconnect = useReconnect();
+  useTitle(path);
+  useEffect(() => {
+    const open = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        setPalette((shown) => !shown);
+      }
+    };
+    window.addEventListener("keydown", open);
+    return () => window.removeEventListener("keydown", open);
+  }, []);
+  return (
+    <Box sx={{ minHeight: "100dvh" }}>
+      <MuiLink
+        href="#content"
+        sx={{ position: "fixed", zIndex: 2000, top: -60, left: 12, bgcolor: "background.paper", px: 4, py: 2, borderRadius: "8px", border: 1, borderColor: "divider", "&:focus": { top: 12 } }}
+      >
+        {t("common.skip")}
+      </MuiLink>
+      <Rail />
+      <Box sx={{ ml: { xs: 0, md: `${rail.narrow}px`, lg: `${rail.wide}px` }, pb: { xs: `calc(${rail.bottom}px + env(safe-area-inset-bottom))`, md: 0 } }}>
+        <TopBar onPalette={() => setPalette(true)} />
+        <OfflineBanner />
+        <Box component="main" id="content" tabIndex={-1} sx={{ px: { xs: 4, md: 6, lg: 8 }, pt: { xs: 4, md: 6 }, pb: 12, outline: "none", maxWidth: 1760, mx: "auto" }}>
+          <Outlet />
+        </Box>
+      </Box>
+      <BottomBar />
+      <CommandPalette open={palette} onClose={() => setPalette(false)} />
+      <UnlockDialog onUnlocked={reconnect} />
+      <Toasts />
+    </Box>
+  );
+}
+
+function OfflineBanner() {
+  const { t } = useTranslation();
+  const state = useSignal(connection);
+  return (
+    <Box role="status">
+      {state === "offline" && (
+        <Box sx={{ px: { xs: 4, md: 6, lg: 8 }, py: 2, fontSize: 13, bgcolor: "background.sunken", borderBottom: 1, borderColor: "divider", color: "warning.main", fontWeight: 550 }}>{t("shell.offlineBanner")}</Box>
+      )}
+    </Box>
+  );
+}
+
+function useTitle(path: string) {
+  const { t } = useTranslation();
+  useEffect(() => {
+    const page = path.split("/")[1] ?? "";
+    const names: Record<string, string> = { "": t("nav.generate"), gallery: t("nav.gallery"), jobs: t("nav.jobs"), system: t("nav.system") };
+    document.title = `${names[page] ?? t("shell.notFoundTitle")} · Atelier`;
+  }, [path, t]);
+}

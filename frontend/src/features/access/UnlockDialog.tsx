@@ -1,0 +1,54 @@
+import { Box, Button, Dialog, TextField, Typography } from "@mui/material";
+import { useMutation } from "@tanstack/react-query";
+import { KeyRound } from "lucide-react";
+import { useState, type FormEvent } from "react";
+import { useTranslation } from "react-i18next";
+
+import { api, locked } from "@/api/client";
+import { asProblem } from "@/api/errors";
+import { useSignal } from "@/lib/signal";
+
+/** Opens by itself when the server answers 401. The token goes to the server and becomes a cookie that no script can read. */
+export function UnlockDialog({ onUnlocked }: { onUnlocked: () => void }) {
+  const { t } = useTranslation();
+  const open = useSignal(locked);
+  const [token, setToken] = useState("");
+  const unlock = useMutation({
+    mutationFn: () => api.unlock(token),
+    onSuccess: () => {
+      setToken("");
+      locked.set(false);
+      onUnlocked();
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (token.trim()) unlock.mutate();
+  };
+  return (
+    <Dialog open={open} onClose={() => locked.set(false)} aria-labelledby="unlock-title" maxWidth="xs" fullWidth>
+      <Box component="form" onSubmit={submit} sx={{ p: 6, display: "grid", gap: 4 }}>
+        <Box sx={{ color: "primary.main" }}><KeyRound size={26} aria-hidden /></Box>
+        <Box>
+          <Typography variant="h2" id="unlock-title">{t("access.title")}</Typography>
+          <Typography sx={{ color: "text.secondary", mt: 2 }}>{t("access.text")}</Typography>
+        </Box>
+        <TextField
+          label={t("access.token")}
+          type="password"
+          autoComplete="current-password"
+          autoFocus
+          fullWidth
+          value={token}
+          onChange={(event) => setToken(event.target.value)}
+          error={unlock.isError}
+          helperText={unlock.isError ? asProblem(unlock.error).message : t("access.hint")}
+        />
+        <Box sx={{ display: "flex", justifyContent: "flex-end", gap: 2 }}>
+          <Button color="inherit" onClick={() => locked.set(false)}>{t("common.cancel")}</Button>
+          <Button type="submit" variant="contained" disabled={!token.trim() || unlock.isPending}>{t("access.submit")}</Button>
+        </Box>
+      </Box>
+    </Dialog>
+  );
+}

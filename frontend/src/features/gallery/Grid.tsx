@@ -1,0 +1,147 @@
+import { Box, Skeleton } from "@mui/material";
+import { useNavigate } from "@tanstack/react-router";
+import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type MouseEvent } from "react";
+import { useTranslation } from "react-i18next";
+
+import { useDeleteImages } from "@/api/actions";
+import type { ImageOut } from "@/api/types";
+import { justify } from "@/lib/rows";
+
+import { Cell } from "./Cell";
+import { step } from "./moves";
+
+const GAP = 4;
+
+interface Props {
+  images: ImageOut[];
+  selected: ReadonlySet<string>;
+  onSelect: (ids: ReadonlySet<string>) => void;
+  hasMore: boolean;
+  loadingMore: boolean;
+  loadMore: () => void;
+}
+
+/** Justified rows of which only those near the window exist. Arrows move, Space selects, Enter opens, Delete deletes, Esc clears. */
+export function Grid({ images, selected, onSelect, hasMore, loadingMore, loadMore }: Props) {
+  const { t } = useTranslation();
+  const go = useNavigate();
+  const remove = useDeleteImages();
+  const root = useRef<HTMLDivElement>(null);
+  const { width, top } = useMeasure(root);
+  const target = width < 600 ? 150 : 216;
+  const rows = useMemo(() => justify(images, width, target, GAP), [images, width, target]);
+  const [focused, setFocused] = useState(0);
+  const moved = useRef(false);
+  const anchor = useRef(0);
+  const at = Math.min(focused, images.length - 1);
+
+  const virtual = useWindowVirtualizer({
+    count: rows.length,
+    estimateSize: (index) => (rows[index]?.height ?? target) + GAP,
+    overscan: 4,
+    scrollMargin: top,
+    getItemKey: (index) => rows[index]?.items[0]?.id ?? index,
+  });
+  useLayoutEffect(() => virtual.measure(), [rows, virtual]);
+  const shown = virtual.getVirtualItems();
+  const last = shown.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (hasMore && !loadingMore && last >= rows.length - 6) loadMore();
+  }, [hasMore, loadingMore, last, rows.length, loadMore]);
+
+  // After a move by keyboard the picture is brought into view, then focused once its row exists.
+  useEffect(() => {
+    if (!moved.current) return;
+    const row = rows.findIndex((item) => at >= item.start && at < item.start + item.items.length);
+    if (row >= 0) virtual.scrollToIndex(row, { align: "auto" });
+    const frame = requestAnimationFrame(() => {
+      root.current?.querySelector<HTMLElement>(`[data-index="${at}"]`)?.focus({ preventScroll: true });
+      moved.current = false;
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [at, rows, virtual, shown]);
+
+  const toggle = (index: number, range = false) => {
+    const next = new Set(selected);
+    const [from, to] = range ? [Math.min(anchor.current, index), Math.max(anchor.current, index)] : [index, index];
+    const on = range || !selected.has(images[index]?.id ?? "");
+    for (let each = from; each <= to; each++) {
+      const id = images[each]?.id;
+      if (id) next[on ? "add" : "delete"](id);
+    }
+    anchor.current = index;
+    onSelect(next);
+  };
+  const open = (image: ImageOut | undefined) => image && void go({ to: "/gallery/$id", params: { id: image.id }, search: (old) => old, resetScroll: false });
+
+  const onKey = (event: KeyboardEvent) => {
+    const next = step(event.key, at, rows, images.length);
+    if (next !== null) {
+      event.preventDefault();
+      moved.current = true;
+      if (event.shiftKey) toggle(next, true);
+      setFocused(next);
+    } else if (event.key === " ") {
+      event.preventDefault();
+      toggle(at);
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      open(images[at]);
+    } else if (event.key === "Delete" || event.key === "Backspace") {
+      const chosen = images.filter((image) => selected.has(image.id));
+      const doomed = chosen.length ? chosen : images.slice(at, at + 1);
+      moved.current = true;
+      onSelect(new Set());
+      remove.mutate(doomed);
+    } else if (event.key === "Escape") {
+      onSelect(new Set());
+    } else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      onSelect(new Set(images.map((image) => image.id)));
+    }
+  };
+  const onClick = (event: MouseEvent, index: number) => {
+    setFocused(index);
+    if (event.shiftKey) toggle(index, true);
+    else if (event.ctrlKey || event.metaKey || selected.size > 0) toggle(index);
+    else open(images[index]);
+  };
+
+  return (
+    <Box ref={root} role="listbox" aria-multiselectable aria-label={t("gallery.grid")} aria-description={t("gallery.keys")} onKeyDown={onKey} sx={{ position: "relative", mx: { xs: -2, md: 0 } }} style={{ height: virtual.getTotalSize() }}>
+      {shown.map((item) => {
+        const row = rows[item.index];
+        if (!row) return null;
+        return (
+          <Box key={item.key} role="presentation" sx={{ position: "absolute", insetInline: 0, top: 0, display: "flex", gap: `${GAP}px` }} style={{ transform: `translateY(${item.start - top}px)`, height: row.height }}>
+            {row.items.map((image, offset) => {
+              const index = row.start + offset;
+              return <Cell key={image.id} image={image} index={index} width={row.widths[offset] ?? 0} reachable={index === at} selected={selected.has(image.id)} selecting={selected.size > 0} onClick={onClick} onToggle={toggle} />;
+            })}
+          </Box>
+        );
+      })}
+      {loadingMore && <Skeleton variant="rectangular" height={4} sx={{ position: "absolute", insetInline: 0, bottom: -12 }} />}
+    </Box>
+  );
+}
+
+/** Width of the grid and where it begins on the page. */
+function useMeasure(ref: React.RefObject<HTMLElement | null>) {
+  const [box, setBox] = useState({ width: 0, top: 0 });
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    const measure = () => {
+      const width = element.clientWidth;
+      const top = Math.round(element.getBoundingClientRect().top + window.scrollY);
+      setBox((old) => (old.width === width && old.top === top ? old : { width, top }));
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [ref]);
+  return box;
+}

@@ -1,0 +1,47 @@
+import { Box, Divider, Typography } from "@mui/material";
+import { useTranslation } from "react-i18next";
+
+import type { ImageOut } from "@/api/types";
+import { bytes } from "@/lib/numbers";
+import { Ago } from "@/ui/Ago";
+import { CopyButton } from "@/ui/CopyButton";
+import { Facts } from "@/ui/Section";
+
+/** Everything that made a picture. */
+export function Recipe({ image }: { image: ImageOut }) {
+  const { t, i18n } = useTranslation();
+  const mono = (value: string | number) => <Typography variant="mono" sx={{ fontSize: 13 }}>{value}</Typography>;
+  return (
+    <Box component="aside" aria-label={t("gallery.recipe")} sx={{ width: { md: 340 }, flexShrink: 0, maxHeight: { xs: "44vh", md: "none" }, overflow: "auto", borderLeft: { md: 1 }, borderTop: { xs: 1, md: 0 }, borderColor: { xs: "divider", md: "divider" }, bgcolor: "background.paper", p: 6 }}>
+      <Box sx={{ display: "flex", alignItems: "center", justifyContent: "space-between", mb: 3 }}>
+        <Typography variant="h3" component="h2">{t("gallery.recipe")}</Typography>
+        <CopyButton text={JSON.stringify(image.recipe, null, 2)} name={t("gallery.copyRecipe")} />
+      </Box>
+      <Box sx={{ display: "flex", gap: 1, alignItems: "flex-start" }}>
+        <Typography sx={{ flex: 1, lineHeight: 1.5 }}>{image.prompt}</Typography>
+        <CopyButton text={image.prompt} name={t("generate.copyPrompt")} />
+      </Box>
+      {image.negative_prompt && <Typography variant="body2" sx={{ color: "text.secondary", mt: 3 }}><Box component="span" sx={{ color: "text.faint" }}>{t("generate.negative")}: </Box>{image.negative_prompt}</Typography>}
+      <Divider sx={{ my: 4 }} />
+      <Facts
+        facts={[
+          [t("generate.model"), image.model],
+          [t("gallery.size"), mono(`${image.width} × ${image.height}`)],
+          [t("generate.steps"), mono(image.steps)],
+          [t("generate.guidance"), mono(image.guidance_scale)],
+          [t("generate.seed"), <Box key="seed" sx={{ display: "flex", alignItems: "center", my: "-5px" }}>{mono(image.seed)}<CopyButton text={String(image.seed)} /></Box>],
+          [t("generate.scheduler"), image.scheduler ?? t("generate.schedulerDefault")],
+        ]}
+      />
+      <Divider sx={{ my: 4 }} />
+      <Facts
+        facts={[
+          [t("gallery.made"), <Ago key="made" time={image.created_at} />],
+          [t("gallery.file"), `${image.format.toUpperCase()}, ${bytes(image.bytes, i18n.language)}`],
+          ["SHA-256", <Box key="hash" sx={{ display: "flex", alignItems: "center", my: "-5px" }}>{mono(`${image.sha256.slice(0, 12)}…`)}<CopyButton text={image.sha256} /></Box>],
+          ["ID", <Box key="id" sx={{ display: "flex", alignItems: "center", my: "-5px" }}>{mono(image.id.length > 16 ? `${image.id.slice(0, 14)}…` : image.id)}<CopyButton text={image.id} /></Box>],
+        ]}
+      />
+    </Box>
+  );
+}

@@ -1,0 +1,120 @@
+import { Box, Button, Collapse, InputBase, Typography } from "@mui/material";
+import { Code, MinusCircle, Sparkles } from "lucide-react";
+import { useId, useState, type KeyboardEvent, type RefObject } from "react";
+import { useTranslation } from "react-i18next";
+
+import type { ModelOut } from "@/api/types";
+import { copyText, isMac } from "@/lib/browser";
+import { toast } from "@/lib/toast";
+import { FieldNote } from "@/ui/NumberField";
+import { PickMenu } from "@/ui/PickMenu";
+import { card } from "@/ui/Section";
+
+import { change, LIMITS, toRequest, type Field, type Settings } from "./settings";
+import { snippet, type Language } from "./snippets";
+
+interface Props {
+  promptRef: RefObject<HTMLTextAreaElement | null>;
+  form: Settings;
+  model: ModelOut | undefined;
+  errors: Partial<Record<Field, string>>;
+  sending: boolean;
+  onSubmit: () => void;
+  onEdit: () => void;
+}
+
+/** The prompt, large and first. Ctrl/⌘ Enter sends it. */
+export function Composer({ promptRef, form, model, errors, sending, onSubmit, onEdit }: Props) {
+  const { t } = useTranslation();
+  const id = useId();
+  const [avoid, setAvoid] = useState(form.negative !== "");
+  const onKey = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      onSubmit();
+    }
+  };
+  const names = { curl: t("generate.copyCurl"), python: t("generate.copyPython"), javascript: t("generate.copyJavascript") };
+  const copyAs = async (language: Language) => {
+    if (await copyText(snippet(language, location.origin, toRequest(form, model)))) toast(t("generate.copiedAs", { name: names[language] }));
+  };
+  const near = form.prompt.length > LIMITS.prompt * 0.8;
+  return (
+    <Box
+      component="form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onSubmit();
+      }}
+      onKeyDown={onKey}
+      sx={{ ...card, borderColor: errors.prompt ? "error.main" : "divider", transition: "border-color 140ms ease-out, box-shadow 140ms ease-out", "&:focus-within": { borderColor: errors.prompt ? "error.main" : "primary.main", boxShadow: "0 0 0 3px color-mix(in srgb, var(--a-palette-primary-main) 14%, transparent)" } }}
+    >
+      <Box component="label" htmlFor={id} sx={{ display: "block", px: { xs: 4, sm: 6 }, pt: 4, fontSize: 13, fontWeight: 550, color: "text.secondary" }}>{t("generate.prompt")}</Box>
+      <InputBase
+        id={id}
+        inputRef={promptRef}
+        multiline
+        minRows={2}
+        maxRows={9}
+        fullWidth
+        autoFocus
+        value={form.prompt}
+        placeholder={t("generate.placeholder")}
+        onChange={(event) => {
+          change({ prompt: event.target.value });
+          onEdit();
+        }}
+        inputProps={{ "aria-invalid": !!errors.prompt, "aria-describedby": `${id}-note`, "aria-keyshortcuts": "Control+Enter Meta+Enter", spellCheck: true }}
+        sx={{ px: { xs: 4, sm: 6 }, pt: 2, pb: 2, fontSize: 20, lineHeight: 1.4, letterSpacing: "-0.012em", "& textarea:focus-visible": { outline: "none" } }}
+      />
+      <Box sx={{ px: { xs: 4, sm: 6 } }}>
+        <FieldNote id={`${id}-note`} error={errors.prompt} />
+        <Collapse in={avoid} unmountOnExit>
+          <Box sx={{ borderTop: 1, borderColor: "divider", py: 2 }}>
+            <Typography component="label" htmlFor={`${id}-avoid`} variant="overline" sx={{ color: "text.secondary" }}>{t("generate.negative")}</Typography>
+            <InputBase
+              id={`${id}-avoid`}
+              multiline
+              maxRows={5}
+              fullWidth
+              value={form.negative}
+              placeholder={t("generate.negativePlaceholder")}
+              onChange={(event) => {
+                change({ negative: event.target.value });
+                onEdit();
+              }}
+              inputProps={{ "aria-invalid": !!errors.negative_prompt }}
+              sx={{ fontSize: 14, py: 1, "& textarea:focus-visible": { outline: "none" } }}
+            />
+            <FieldNote error={errors.negative_prompt} />
+          </Box>
+        </Collapse>
+      </Box>
+      <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 3, sm: 4 }, py: 3, pl: { xs: 2, sm: 4 } }}>
+        <Button
+          size="small"
+          color="inherit"
+          startIcon={<MinusCircle size={15} />}
+          aria-expanded={avoid}
+          onClick={() => {
+            if (avoid) change({ negative: "" });
+            setAvoid(!avoid);
+          }}
+        >
+          {avoid ? t("generate.negative") : t("generate.negativeAdd")}
+        </Button>
+        <PickMenu
+          label={t("generate.copyAs")}
+          icon={<Code size={17} />}
+          options={(Object.keys(names) as Language[]).map((key) => ({ key, text: names[key] }))}
+          onPick={(key) => void copyAs(key as Language)}
+        />
+        <Typography variant="mono" sx={{ ml: "auto", color: "text.faint", mr: 2, display: near ? "inline" : "none" }}>{form.prompt.length} / {LIMITS.prompt}</Typography>
+        <Typography variant="caption" component="kbd" sx={{ ml: near ? 0 : "auto", mr: 3, fontFamily: "inherit", color: "text.faint", display: { xs: "none", sm: "inline" } }}>{t("generate.submitHint", { key: isMac ? "⌘" : "Ctrl" })}</Typography>
+        <Button type="submit" variant="contained" startIcon={<Sparkles size={16} />} disabled={sending} sx={{ ml: { xs: "auto", sm: 0 }, px: 5, minHeight: 40 }}>
+          {sending ? t("generate.submitting") : t("generate.submit")}
+        </Button>
+      </Box>
+    </Box>
+  );
+}

@@ -1,0 +1,39 @@
+import { Box, Skeleton, Typography } from "@mui/material";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { ArrowRight } from "lucide-react";
+import { useTranslation } from "react-i18next";
+
+import { queries } from "@/api/queries";
+import { useSignal } from "@/lib/signal";
+import { BoxLink, TextLink } from "@/ui/links";
+
+import { shown } from "./useGenerate";
+
+const HEIGHT = 124;
+
+/** What was made before, in one line that scrolls. */
+export function EarlierStrip() {
+  const { t } = useTranslation();
+  const ours = useSignal(shown);
+  const gallery = useInfiniteQuery(queries.gallery(""));
+  const images = (gallery.data?.pages[0]?.items ?? []).filter((image) => !ours.includes(image.job_id)).slice(0, 40);
+  if (gallery.isPending) return <Skeleton variant="rectangular" height={HEIGHT} sx={{ mt: 8 }} />;
+  if (images.length === 0) return null;
+  return (
+    <Box component="section" aria-labelledby="earlier" sx={{ mt: 4, minWidth: 0 }}>
+      <Box sx={{ display: "flex", alignItems: "baseline", justifyContent: "space-between", mb: 2 }}>
+        <Typography variant="h4" component="h2" id="earlier">{t("generate.earlier")}</Typography>
+        <TextLink to="/gallery" sx={{ display: "inline-flex", alignItems: "center", gap: 1, fontSize: 13, color: "text.secondary" }}>
+          {t("generate.allPictures")} <ArrowRight size={14} aria-hidden />
+        </TextLink>
+      </Box>
+      <Box tabIndex={0} role="group" aria-labelledby="earlier" sx={{ display: "flex", gap: 2, overflowX: "auto", pb: 3, borderRadius: "8px", scrollSnapType: "x proximity" }}>
+        {images.map((image) => (
+          <BoxLink key={image.id} to="/gallery/$id" params={{ id: image.id }} title={image.prompt} sx={{ flex: "none", scrollSnapAlign: "start", borderRadius: "8px", "&:focus-visible": { outlineOffset: -3 } }}>
+            <Box component="img" src={image.thumbnail_url} alt={image.prompt} loading="lazy" decoding="async" sx={{ display: "block", height: HEIGHT, aspectRatio: `${image.width} / ${image.height}`, objectFit: "cover", borderRadius: "8px", bgcolor: "background.sunken" }} />
+          </BoxLink>
+        ))}
+      </Box>
+    </Box>
+  );
+}

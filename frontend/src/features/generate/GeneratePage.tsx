@@ -1,0 +1,118 @@
+import { Box, ButtonBase, Collapse, useMediaQuery } from "@mui/material";
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import { ChevronDown, SlidersHorizontal } from "lucide-react";
+import { useEffect, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
+
+import { api } from "@/api/client";
+import { asProblem } from "@/api/errors";
+import { queries } from "@/api/queries";
+import { useSignal } from "@/lib/signal";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { card } from "@/ui/Section";
+import { visuallyHidden } from "@/ui/StatusMark";
+
+import { Composer } from "./Composer";
+import { EarlierStrip } from "./EarlierStrip";
+import { Runs } from "./Runs";
+import { change, check, effective, reuse, settings, type Field } from "./settings";
+import { SettingsPanel } from "./SettingsPanel";
+import { useGenerate } from "./useGenerate";
+
+const route = getRouteApi("/");
+const BESIDE = "@media (min-width: 1080px)";
+
+export function GeneratePage() {
+  const { t } = useTranslation();
+  const form = useSignal(settings);
+  const models = useQuery(queries.models());
+  const usable = models.data?.filter((model) => model.category === "image") ?? [];
+  const model = usable.find((item) => item.key === form.model) ?? usable.find((item) => item.available) ?? usable[0];
+  const generate = useGenerate(model);
+  const [tried, setTried] = useState(false);
+  const prompt = useRef<HTMLTextAreaElement>(null);
+  useStartFromAddress(prompt);
+
+  const complaints = check(form, model);
+  const errors: Partial<Record<Field, string>> = {};
+  for (const [field, complaint] of Object.entries(complaints) as [Field, NonNullable<(typeof complaints)[Field]>][]) {
+    // An empty prompt is no mistake until somebody tries to send it.
+    if (complaint.key !== "validation.promptEmpty" || tried) errors[field] = t(complaint.key, { ...complaint });
+  }
+  for (const { field, message } of generate.problem?.fields ?? []) errors[field as Field] ??= message;
+
+  const submit = () => {
+    setTried(true);
+    if (complaints.prompt || complaints.negative_prompt) prompt.current?.focus();
+    if (Object.keys(complaints).length === 0 && !generate.sending) {
+      setTried(false);
+      generate.send();
+    }
+  };
+
+  return (
+    <Box sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gap: 8 }, alignItems: "start" }}>
+      <Box component="h1" sx={visuallyHidden}>{t("generate.title")}</Box>
+      <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
+        <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} onSubmit={submit} onEdit={generate.forgive} />
+        {generate.problem && generate.problem.status !== 401 && (
+          <ErrorNote title={t("generate.sendFailed")} reason={generate.problem.message} hint={generate.problem.hint} details={generate.problem.details} onRetry={submit} retrying={generate.sending} />
+        )}
+        {models.isError && <ErrorNote title={t("generate.modelsFailed")} reason={asProblem(models.error).message} hint={asProblem(models.error).hint} details={asProblem(models.error).details} onRetry={() => void models.refetch()} />}
+        <FoldedSettings summary={summary()}>
+          <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} errors={errors} />
+        </FoldedSettings>
+        <Runs onExample={example} />
+        <EarlierStrip />
+      </Box>
+      <Box component="aside" aria-label={t("generate.settings")} sx={{ display: "none", [BESIDE]: { display: "block" }, ...card, p: 4, position: "sticky", top: 80, maxHeight: "calc(100dvh - 104px)", overflowY: "auto" }}>
+        <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} errors={errors} />
+      </Box>
+    </Box>
+  );
+
+  function summary(): string {
+    const { width, height } = effective(form, model);
+    return [model?.name, t("generate.summary", { count: form.outputs }), `${width} × ${height}`].filter(Boolean).join(" · ");
+  }
+
+  function example(words: string) {
+    change({ prompt: words });
+    prompt.current?.focus();
+  }
+}
+
+/** `?reuse=` and `?prompt=` fill the form once and leave the address. */
+function useStartFromAddress(prompt: React.RefObject<HTMLTextAreaElement | null>) {
+  const search = route.useSearch();
+  const go = route.useNavigate();
+  useEffect(() => {
+    if (!search.reuse && !search.prompt) return;
+    if (search.prompt) change({ prompt: search.prompt });
+    if (search.reuse) void api.image(search.reuse).then(reuse, () => undefined);
+    void go({ to: "/", search: {}, replace: true });
+    prompt.current?.focus();
+  }, [search.reuse, search.prompt, go, prompt]);
+}
+
+/** On a narrow window the panel folds away under one line that says what is set. */
+function FoldedSettings({ summary, children }: { summary: string; children: React.ReactNode }) {
+  const { t } = useTranslation();
+  const [open, setOpen] = useState(false);
+  const beside = useMediaQuery(BESIDE.replace("@media ", ""));
+  if (beside) return null;
+  return (
+    <Box sx={{ ...card }}>
+      <ButtonBase aria-expanded={open} onClick={() => setOpen(!open)} sx={{ width: 1, px: 4, minHeight: 48, gap: 3, justifyContent: "flex-start", fontFamily: "inherit", fontSize: 14, borderRadius: "10px" }}>
+        <SlidersHorizontal size={17} aria-hidden />
+        <Box component="span" sx={{ fontWeight: 550 }}>{t("generate.settings")}</Box>
+        <Box component="span" sx={{ color: "text.faint", fontSize: 13, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", flex: 1, textAlign: "right" }}>{summary}</Box>
+        <Box component={ChevronDown} size={17} aria-hidden sx={{ rotate: open ? "180deg" : 0, transition: "rotate 140ms ease-out", flexShrink: 0 }} />
+      </ButtonBase>
+      <Collapse in={open} unmountOnExit>
+        <Box sx={{ p: 4, pt: 1 }}>{children}</Box>
+      </Collapse>
+    </Box>
+  );
+}

@@ -1,0 +1,87 @@
+import { Box, Button, IconButton, Tooltip, Typography } from "@mui/material";
+import { useQuery } from "@tanstack/react-query";
+import { Square, X } from "lucide-react";
+import { useTranslation } from "react-i18next";
+
+import { useDeleteJob, useRetryJob } from "@/api/actions";
+import { previews } from "@/api/cache";
+import { queries } from "@/api/queries";
+import type { JobOut } from "@/api/types";
+import { hasEnded } from "@/lib/jobs";
+import { useSignal } from "@/lib/signal";
+import { Ago } from "@/ui/Ago";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { JobLine } from "@/ui/JobLine";
+import { StatusMark } from "@/ui/StatusMark";
+
+import { Tile } from "./Tile";
+import { hide } from "./useGenerate";
+
+const WIDEST: Record<number, number> = { 1: 480, 2: 820 };
+
+export function RunCard({ job }: { job: JobOut }) {
+  const { t } = useTranslation();
+  const stop = useDeleteJob();
+  const retry = useRetryJob();
+  const system = useQuery(queries.system());
+  const seen = useSignal(previews).get(job.id);
+  const ended = hasEnded(job);
+  const request = job.request as { prompt?: string; model?: string; num_outputs?: number; width?: number; height?: number };
+  const count = request.num_outputs ?? Math.max(1, job.images.length);
+  const setup = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "building") : null;
+  const status = !ended && job.cancel_requested ? "cancelling" : job.status;
+  const aspect = request.width && request.height ? request.width / request.height : 1;
+  const pictures = job.status !== "failed" && (job.status !== "cancelled" || job.images.length > 0);
+  return (
+    <Box component="article" aria-label={request.prompt ?? job.title} data-job={job.id} data-status={job.status} sx={{ minWidth: 0 }}>
+      <Box sx={{ display: "flex", alignItems: "center", gap: 3, mb: 3, minWidth: 0 }}>
+        <Typography sx={{ fontWeight: 550, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }} title={request.prompt}>{request.prompt ?? job.title}</Typography>
+        <Typography variant="caption" component="div" sx={{ color: "text.faint", whiteSpace: "nowrap", display: { xs: "none", sm: "block" } }}>
+          {[request.model, request.width && `${request.width} × ${request.height}`].filter(Boolean).join(" · ")} · <Ago time={job.created_at} />
+        </Typography>
+        <Box sx={{ ml: "auto", display: "flex", alignItems: "center", gap: 2, flexShrink: 0 }}>
+          {status !== "completed" && <StatusMark status={status} />}
+          {ended ? (
+            <Tooltip title={t("generate.dismiss")}>
+              <IconButton size="small" aria-label={t("generate.dismiss")} onClick={() => hide(job.id)}><X size={16} /></IconButton>
+            </Tooltip>
+          ) : (
+            <Button size="small" color="inherit" variant="outlined" startIcon={<Square size={12} />} disabled={job.cancel_requested || stop.isPending} onClick={() => stop.mutate({ id: job.id, ended: false })}>
+              {job.cancel_requested ? t("generate.cancelling") : t("generate.cancel")}
+            </Button>
+          )}
+        </Box>
+      </Box>
+      {!ended && <Box sx={{ mb: 3, maxWidth: WIDEST[count] ?? "none" }}><JobLine job={{ ...job, title: request.prompt ?? job.title }} setup={setup} /></Box>}
+      {job.status === "failed" && job.error && (
+        <ErrorNote
+          title={t("generate.failedTitle")}
+          reason={job.error.message}
+          hint={job.error.hint}
+          details={[`${job.error.code}: ${job.error.message}`, `job ${job.id}, attempt ${job.attempt}`, job.error.log_tail].filter(Boolean).join("\n")}
+          onRetry={() => retry.mutate(job.id)}
+          retrying={retry.isPending}
+        />
+      )}
+      {job.status === "cancelled" && job.images.length === 0 && (
+        <Button size="small" variant="outlined" color="inherit" onClick={() => retry.mutate(job.id)} disabled={retry.isPending}>{t("common.retry")}</Button>
+      )}
+      {pictures && (
+        <Box sx={{ display: "grid", gap: 3, gridTemplateColumns: { xs: `repeat(${Math.min(2, count)}, minmax(0, 1fr))`, sm: `repeat(${Math.min(4, count)}, minmax(0, 1fr))` }, maxWidth: WIDEST[count] ?? 1240 }}>
+          {Array.from({ length: count }, (_, index) => (
+            <Tile
+              key={index}
+              number={index + 1}
+              aspect={aspect}
+              image={job.images.find((image) => image.index === index)}
+              preview={seen?.get(index)}
+              progress={job.progress}
+              state={ended ? "ended" : job.status === "running" && !job.waiting ? "making" : "waiting"}
+              prompt={request.prompt ?? ""}
+            />
+          ))}
+        </Box>
+      )}
+    </Box>
+  );
+}

@@ -1,0 +1,60 @@
+import { Box, ButtonBase, Typography } from "@mui/material";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { ArrowUpRight } from "lucide-react";
+import { useTranslation } from "react-i18next";
+
+import { queries } from "@/api/queries";
+import { isMac } from "@/lib/browser";
+import { hasEnded } from "@/lib/jobs";
+import { useSignal } from "@/lib/signal";
+
+import { RunCard } from "./RunCard";
+import { shown } from "./useGenerate";
+
+/** Everything under way, and what was made in this tab, newest first. Teaches when there is nothing at all. */
+export function Runs({ onExample }: { onExample: (prompt: string) => void }) {
+  const { t } = useTranslation();
+  const ours = useSignal(shown);
+  const jobs = useQuery(queries.recentJobs());
+  const gallery = useInfiniteQuery(queries.gallery(""));
+  const runs = (jobs.data ?? [])
+    .filter((job) => job.kind === "image.generate" && (!hasEnded(job) || ours.includes(job.id)))
+    .sort((a, b) => b.created_at.localeCompare(a.created_at));
+  const first = runs.length === 0 && gallery.isSuccess && !gallery.data.pages[0]?.items.length;
+  if (runs.length > 0) {
+    return (
+      <Box component="section" aria-label={t("generate.results")} sx={{ display: "grid", gap: 6, mt: 2, gridTemplateColumns: "minmax(0, 1fr)" }}>
+        {runs.map((job) => <RunCard key={job.id} job={job} />)}
+      </Box>
+    );
+  }
+  if (jobs.isPending) return null;
+  return <Ideas large={first} onExample={onExample} />;
+}
+
+function Ideas({ large, onExample }: { large: boolean; onExample: (prompt: string) => void }) {
+  const { t } = useTranslation();
+  const examples = Object.values(t("generate.examples", { returnObjects: true }));
+  return (
+    <Box sx={{ py: large ? { xs: 6, md: 12 } : 2, display: "grid", gap: 4, justifyItems: large ? "center" : "start", textAlign: large ? "center" : "left" }}>
+      {large && (
+        <Box sx={{ maxWidth: 480 }}>
+          <Typography variant="h2" component="p">{t("generate.emptyTitle")}</Typography>
+          <Typography sx={{ mt: 2, color: "text.secondary" }}>{t("generate.emptyText", { keys: isMac ? "⌘ Enter" : "Ctrl Enter" })}</Typography>
+        </Box>
+      )}
+      <Box sx={{ display: "flex", flexWrap: "wrap", gap: 2, justifyContent: large ? "center" : "flex-start", maxWidth: 760 }}>
+        {examples.map((prompt) => (
+          <ButtonBase
+            key={prompt}
+            onClick={() => onExample(prompt)}
+            sx={{ display: "inline-flex", alignItems: "center", gap: "7px", textAlign: "left", px: 3, py: "7px", borderRadius: "18px", border: 1, borderColor: "divider", bgcolor: "background.paper", color: "text.secondary", fontSize: 13, fontFamily: "inherit", transition: "border-color 120ms ease-out", "&:hover": { borderColor: "primary.main", color: "text.primary" }, "&.Mui-focusVisible": { outline: "2px solid", outlineColor: "primary.main" } }}
+          >
+            {prompt}
+            <ArrowUpRight size={14} aria-hidden />
+          </ButtonBase>
+        ))}
+      </Box>
+    </Box>
+  );
+}

@@ -1,0 +1,121 @@
+/** What the form holds. `null` means "the model's own", so that a change of model brings its defaults along. */
+import type { ImageOut, ModelOut, TextToImageIn } from "@/api/types";
+import { randomSeed, store, stored } from "@/lib/browser";
+import { Signal } from "@/lib/signal";
+import { snap } from "@/lib/sizes";
+
+export type FileFormat = "png" | "webp" | "jpeg";
+
+export interface Settings {
+  prompt: string;
+  negative: string;
+  model: string | null;
+  outputs: number;
+  width: number | null;
+  height: number | null;
+  steps: number | null;
+  guidance: number | null;
+  seed: number | null;
+  /** Locked: every request uses `seed`. Otherwise the server picks one. */
+  keepSeed: boolean;
+  scheduler: string | null;
+  format: FileFormat;
+}
+
+export const fresh: Settings = {
+  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, format: "png",
+};
+
+/** Lives outside the page, so that leaving it or reloading loses nothing. */
+export const settings = new Signal<Settings>({ ...fresh, ...stored<Partial<Settings>>("generate", {}) });
+settings.subscribe(() => store("generate", settings.get()));
+
+export const change = (patch: Partial<Settings>) => settings.set((now) => ({ ...now, ...patch }));
+
+export function chooseModel(model: string): void {
+  change({ model, width: null, height: null, steps: null, guidance: null, scheduler: null });
+}
+
+export function resetToModel(): void {
+  settings.set((now) => ({ ...fresh, prompt: now.prompt, negative: now.negative, model: now.model }));
+}
+
+/** Takes over what made `image`, its seed locked. */
+export function reuse(image: ImageOut): void {
+  change({
+    prompt: image.prompt, negative: image.negative_prompt, model: image.model, width: image.width, height: image.height,
+    steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format,
+  });
+}
+
+export function rollSeed(): void {
+  change({ seed: randomSeed(), keepSeed: true });
+}
+
+/** The form with the model's defaults filled in: what is shown and what is checked. */
+export function effective(form: Settings, model: ModelOut | undefined) {
+  return {
+    width: form.width ?? model?.defaults.width ?? 256,
+    height: form.height ?? model?.defaults.height ?? 256,
+    steps: form.steps ?? model?.defaults.steps ?? 20,
+    guidance: form.guidance ?? model?.defaults.guidance_scale ?? 5,
+  };
+}
+
+export function toRequest(form: Settings, model: ModelOut | undefined): TextToImageIn {
+  const { width, height, steps, guidance } = effective(form, model);
+  return {
+    prompt: form.prompt.trim(),
+    ...(form.negative.trim() ? { negative_prompt: form.negative.trim() } : {}),
+    ...(model ? { model: model.key } : form.model ? { model: form.model } : {}),
+    num_outputs: form.outputs,
+    steps,
+    guidance_scale: guidance,
+    width,
+    height,
+    seed: form.keepSeed ? form.seed : null,
+    ...(form.scheduler ? { scheduler: form.scheduler } : {}),
+    format: form.format,
+  };
+}
+
+// The API's own limits; a model may be narrower for its sides.
+export const LIMITS = { prompt: 2000, steps: 200, guidance: 30, seed: 2 ** 32 - 1, minSide: 64, maxSide: 2048, multiple: 8 };
+
+export function sideLimits(model: ModelOut | undefined) {
+  return {
+    min_side: Math.max(LIMITS.minSide, model?.limits.min_side ?? 0),
+    max_side: Math.min(LIMITS.maxSide, model?.limits.max_side ?? LIMITS.maxSide),
+    multiple: Math.max(LIMITS.multiple, model?.limits.multiple ?? 0),
+  };
+}
+
+export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format";
+type Complaint =
+  | { key: "validation.promptEmpty" }
+  | { key: "validation.tooLong"; max: number; count: number }
+  | { key: "validation.range" | "validation.integer"; min: number; max: number }
+  | { key: "validation.multiple"; multiple: number; min: number; max: number };
+export type Complaints = Partial<Record<Field, Complaint>>;
+
+/** Every field that the server would refuse, with its limit. */
+export function check(form: Settings, model: ModelOut | undefined): Complaints {
+  const complaints: Complaints = {};
+  const { width, height, steps, guidance } = effective(form, model);
+  const sides = sideLimits(model);
+  // Characters as the server counts them: code points, not UTF-16 units.
+  const length = [...form.prompt.trim()].length;
+  if (length === 0) complaints.prompt = { key: "validation.promptEmpty" };
+  if (length > LIMITS.prompt) complaints.prompt = { key: "validation.tooLong", max: LIMITS.prompt, count: length };
+  const negative = [...form.negative.trim()].length;
+  if (negative > LIMITS.prompt) complaints.negative_prompt = { key: "validation.tooLong", max: LIMITS.prompt, count: negative };
+  if (!Number.isInteger(steps) || steps < 1 || steps > LIMITS.steps) complaints.steps = { key: "validation.integer", min: 1, max: LIMITS.steps };
+  if (!(guidance >= 0 && guidance <= LIMITS.guidance)) complaints.guidance_scale = { key: "validation.range", min: 0, max: LIMITS.guidance };
+  for (const [field, side] of [["width", width], ["height", height]] as const) {
+    if (snap(side, sides) !== side) complaints[field] = { key: "validation.multiple", multiple: sides.multiple, min: sides.min_side, max: sides.max_side };
+  }
+  if (form.keepSeed && (form.seed === null || !Number.isInteger(form.seed) || form.seed < 0 || form.seed > LIMITS.seed)) {
+    complaints.seed = { key: "validation.integer", min: 0, max: LIMITS.seed };
+  }
+  return complaints;
+}

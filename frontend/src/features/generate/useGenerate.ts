@@ -1,0 +1,52 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+
+import { jobChanged } from "@/api/cache";
+import { api } from "@/api/client";
+import { asProblem, type ApiProblem } from "@/api/errors";
+import { freshest } from "@/api/freshest";
+import { keys } from "@/api/keys";
+import type { JobOut, ModelOut } from "@/api/types";
+import { uuid } from "@/lib/browser";
+import { Signal } from "@/lib/signal";
+
+import { settings, toRequest } from "./settings";
+
+function remembered(): string[] {
+  try {
+    return JSON.parse(sessionStorage.getItem("atelier.shown") ?? "[]") as string[];
+  } catch {
+    return [];
+  }
+}
+
+/** Jobs whose results stay on this page: those begun in this tab. Running ones are shown wherever they were begun. */
+export const shown = new Signal<readonly string[]>(remembered());
+shown.subscribe(() => {
+  try {
+    sessionStorage.setItem("atelier.shown", JSON.stringify(shown.get()));
+  } catch {
+    // Without storage they stay as long as the page.
+  }
+});
+
+export const show = (id: string) => shown.set((ids) => [id, ...ids.filter((other) => other !== id)].slice(0, 20));
+export const hide = (id: string) => shown.set((ids) => ids.filter((other) => other !== id));
+
+export function useGenerate(model: ModelOut | undefined) {
+  const client = useQueryClient();
+  const [problem, setProblem] = useState<ApiProblem | null>(null);
+  const mutation = useMutation({
+    mutationFn: async () => {
+      const accepted = await api.textToImage(toRequest(settings.get(), model), uuid());
+      show(accepted.job_id);
+      const asked = performance.now();
+      jobChanged(client, freshest(await api.job(accepted.job_id), asked));
+      // Should the list not have been read yet, it is now.
+      if (!client.getQueryData<JobOut[]>(keys.recentJobs)) void client.invalidateQueries({ queryKey: keys.recentJobs });
+    },
+    onMutate: () => setProblem(null),
+    onError: (error) => setProblem(asProblem(error)),
+  });
+  return { send: () => mutation.mutate(), sending: mutation.isPending, problem, forgive: () => setProblem(null) };
+}

@@ -1,0 +1,101 @@
+import { Box, Button, Skeleton } from "@mui/material";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { getRouteApi, Outlet } from "@tanstack/react-router";
+import { ListChecks } from "lucide-react";
+import { useEffect, useRef, useState, type KeyboardEvent } from "react";
+import { useTranslation } from "react-i18next";
+
+import { asProblem } from "@/api/errors";
+import { queries } from "@/api/queries";
+import type { JobStatus } from "@/api/types";
+import { hasEnded } from "@/lib/jobs";
+import { EmptyState } from "@/ui/EmptyState";
+import { ErrorNote } from "@/ui/ErrorNote";
+import { card, PageHead } from "@/ui/Section";
+import { ButtonLink, ButtonBaseLink } from "@/ui/links";
+
+import { JobRow } from "./JobRow";
+
+const route = getRouteApi("/jobs");
+const FILTERS = { active: ["queued", "running"], completed: ["completed"], failed: ["failed"], cancelled: ["cancelled"] } as const satisfies Record<string, readonly JobStatus[]>;
+type Filter = keyof typeof FILTERS;
+
+export function JobsPage() {
+  const { t } = useTranslation();
+  const { status } = route.useSearch();
+  const list = useInfiniteQuery(queries.jobList({ status: status && FILTERS[status] }));
+  const jobs = list.data?.pages.flatMap((page) => page.items) ?? [];
+  // What runs stands above what waits, in the order of the line; the ended follow, newest first.
+  const ordered = [...jobs.filter((job) => job.status === "running"), ...jobs.filter((job) => job.status === "queued").sort((a, b) => (a.position ?? 0) - (b.position ?? 0)), ...jobs.filter(hasEnded)]
+    .filter((job) => !status || (FILTERS[status] as readonly JobStatus[]).includes(job.status));
+  const problem = list.isError ? asProblem(list.error) : null;
+  const rows = useRef<HTMLUListElement>(null);
+  const [reach, setReach] = useState(0);
+  const onKey = (event: KeyboardEvent) => {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!by || !(event.target as HTMLElement).matches("[data-row]")) return;
+    event.preventDefault();
+    const next = Math.min(ordered.length - 1, Math.max(0, reach + by));
+    setReach(next);
+    rows.current?.querySelectorAll<HTMLElement>("[data-row]")[next]?.focus();
+  };
+  return (
+    <>
+      <PageHead title={t("jobs.title")}>
+        <Filters />
+      </PageHead>
+      <Box sx={{ mt: 4 }}>
+        {problem && jobs.length === 0 && <ErrorNote title={t("jobs.failed")} reason={problem.message} hint={problem.hint} details={problem.details} onRetry={() => void list.refetch()} />}
+        {list.isPending && <Box aria-busy sx={{ display: "grid", gap: 2 }}>{[0, 1, 2, 3].map((key) => <Skeleton key={key} variant="rectangular" height={68} sx={{ borderRadius: "10px" }} />)}</Box>}
+        {list.isSuccess && ordered.length === 0 && (
+          <EmptyState art={<ListChecks size={44} strokeWidth={1.2} />} title={status ? t("jobs.emptyFilter") : t("jobs.emptyTitle")} text={status ? "" : t("jobs.emptyText")}>
+            {status ? <ButtonLink variant="outlined" color="inherit" to="/jobs">{t("jobs.all")}</ButtonLink> : <ButtonLink variant="contained" to="/">{t("jobs.emptyAction")}</ButtonLink>}
+          </EmptyState>
+        )}
+        {ordered.length > 0 && (
+          <Box component="ul" ref={rows} onKeyDown={onKey} sx={{ ...card, m: 0, p: 0, listStyle: "none", overflow: "hidden" }}>
+            {ordered.map((job, index) => <JobRow key={job.id} job={job} reachable={index === Math.min(reach, ordered.length - 1)} onFocus={() => setReach(index)} />)}
+          </Box>
+        )}
+        {list.hasNextPage && <More onReach={() => void list.fetchNextPage()} busy={list.isFetchingNextPage} />}
+      </Box>
+      <Outlet />
+    </>
+  );
+}
+
+function Filters() {
+  const { t } = useTranslation();
+  const { status } = route.useSearch();
+  const names: [Filter | undefined, string][] = [[undefined, t("jobs.all")], ["active", t("status.running")], ["completed", t("status.completed")], ["failed", t("status.failed")], ["cancelled", t("status.cancelled")]];
+  return (
+    <Box role="group" aria-label={t("jobs.filter")} sx={{ display: "flex", flexWrap: "wrap", gap: 1 }}>
+      {names.map(([value, name]) => {
+        const on = status === value;
+        return (
+          <ButtonBaseLink key={name} to="/jobs" search={{ status: value }} replace resetScroll={false} aria-current={on ? "true" : undefined} sx={{ px: 3, height: 32, borderRadius: "16px", fontSize: 13, fontWeight: on ? 600 : 450, color: on ? "text.primary" : "text.secondary", border: 1, borderColor: on ? "text.disabled" : "transparent", bgcolor: on ? "background.paper" : "transparent", "&:hover": { color: "text.primary", borderColor: on ? "text.disabled" : "divider" } }}>
+            {name}
+          </ButtonBaseLink>
+        );
+      })}
+    </Box>
+  );
+}
+
+/** Reads the next page when its button comes near the window; the button remains for the keyboard. */
+function More({ onReach, busy }: { onReach: () => void; busy: boolean }) {
+  const { t } = useTranslation();
+  const ref = useRef<HTMLDivElement>(null);
+  const reach = useRef(onReach);
+  useEffect(() => {
+    reach.current = onReach;
+  });
+  useEffect(() => {
+    const element = ref.current;
+    if (!element || busy) return;
+    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && reach.current(), { rootMargin: "600px" });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [busy]);
+  return <Box ref={ref} sx={{ display: "grid", placeItems: "center", py: 6 }}><Button color="inherit" variant="outlined" disabled={busy} onClick={onReach}>{busy ? t("common.loading") : t("common.loadMore")}</Button></Box>;
+}

@@ -1,0 +1,55 @@
+/**
+ * What may follow what. A job's progress never goes backwards within an attempt, and nothing but a retry follows an end:
+ *
+ *     queued ──> running ──> completed | failed | cancelled ──retry──> queued
+ */
+
+interface JobState {
+  status: "queued" | "running" | "completed" | "failed" | "cancelled";
+  attempt: number;
+  progress: number;
+  step: number;
+}
+
+export function hasEnded(job: Pick<JobState, "status">): boolean {
+  return job.status === "completed" || job.status === "failed" || job.status === "cancelled";
+}
+
+/** The newer of what is known and what just arrived; late news about an ended attempt is ignored. */
+export function mergeJob<J extends JobState>(known: J | undefined, news: J): J {
+  if (!known) return news;
+  if (news.attempt < known.attempt) return known;
+  if (hasEnded(known) && news.attempt === known.attempt && news.status === "running") return known;
+  if (news.status === "running" && known.status === "running" && news.attempt === known.attempt && news.progress < known.progress) {
+    return { ...news, progress: known.progress, step: Math.max(known.step, news.step) };
+  }
+  return news;
+}
+
+export interface Progress {
+  attempt: number;
+  progress: number;
+  step: number;
+  total_steps: number;
+  message?: string | null;
+  eta_seconds?: number | null;
+}
+
+/** `job` with `progress` applied, or the same object when the news is late. */
+export function advance<J extends JobState & { total_steps: number; message: string | null; eta_seconds: number | null; waiting: unknown }>(
+  job: J, progress: Progress,
+): J {
+  if (hasEnded(job) || progress.attempt < job.attempt) return job;
+  const sameAttempt = progress.attempt === job.attempt;
+  return {
+    ...job,
+    status: "running",
+    waiting: null,
+    attempt: progress.attempt,
+    progress: sameAttempt ? Math.max(job.progress, progress.progress) : progress.progress,
+    step: sameAttempt ? Math.max(job.step, progress.step) : progress.step,
+    total_steps: progress.total_steps,
+    message: progress.message ?? null,
+    eta_seconds: progress.eta_seconds ?? null,
+  };
+}

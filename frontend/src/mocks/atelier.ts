@@ -1,0 +1,331 @@
+/**
+ * Atelier in memory: the same addresses, shapes and events as the server, typed by the same OpenAPI description.
+ * Serves `npm run dev:mock` (through vite-plugin.ts) and the unit tests (through setup.ts).
+ *
+ * Prompts that do something special: "fail:oom", "fail:crash", "slow …", "wait:environment …", "wait:memory …",
+ * "refuse:field", "refuse:full", "refuse:500".
+ */
+import type { DeviceOut, EnvironmentOut, Event, ImageOut, JobOut, Problem, ServerFrame, TextToImageIn, WorkerOut } from "@/api/types";
+
+import { device, environment, image, iso, job, models, schedulers } from "./data";
+import { creature, dataUrl } from "./pictures";
+
+export interface Scenario { images?: number; jobs?: JobOut[]; workers?: WorkerOut[]; environments?: EnvironmentOut[]; devices?: DeviceOut[]; token?: string; stepMs?: number }
+type Listener = (frame: ServerFrame) => void;
+
+const OPEN = { id: "local", name: "Administrator", role: "admin" as const, open: true };
+
+export class MockAtelier {
+  epoch = "epoch-1";
+  seq = 0;
+  stepMs = 120;
+  jobs: JobOut[] = [];
+  images: ImageOut[] = [];
+  trash = new Map<string, ImageOut>();
+  workers: WorkerOut[] = [];
+  environments: EnvironmentOut[] = [];
+  devices: DeviceOut[] = [];
+  token: string | null = null;
+  unlocked = false;
+  listeners = new Set<Listener>();
+  #timers = new Set<ReturnType<typeof setTimeout>>();
+  #next = 1;
+  #busy = false;
+
+  constructor(scenario: Scenario = {}) {
+    this.reset(scenario);
+  }
+
+  reset({ images = 0, jobs = [], workers = [], environments = [environment()], devices = [device()], token, stepMs = 120 }: Scenario = {}): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    this.#busy = false;
+    this.images = Array.from({ length: images }, (_, number) => image(number));
+    this.trash.clear();
+    Object.assign(this, { jobs: [...jobs], workers: [...workers], environments: [...environments], devices: [...devices], token: token ?? null, unlocked: false, stepMs });
+    this.restart();
+  }
+
+  /** As after a restart of the server: a new epoch, everyone connects again. */
+  restart(): void {
+    this.epoch = `epoch-${Math.random().toString(36).slice(2, 8)}`;
+    this.seq = 0;
+    for (const listener of this.listeners) listener(this.snapshot());
+  }
+
+  snapshot(): ServerFrame {
+    return { type: "snapshot", epoch: this.epoch, seq: this.seq, jobs: this.jobs.slice(0, 60), workers: this.workers, environments: this.environments, devices: this.devices, host: this.host() };
+  }
+
+  connect(listener: Listener): () => void {
+    this.listeners.add(listener);
+    listener(this.snapshot());
+    return () => this.listeners.delete(listener);
+  }
+
+  emit(...events: Event[]): void {
+    this.seq += events.length;
+    for (const listener of this.listeners) listener({ type: "events", epoch: this.epoch, seq: this.seq, events });
+  }
+
+  host() {
+    const wave = Math.sin(Date.now() / 9000);
+    return { cpu_percent: 34 + 18 * wave + 6 * Math.sin(Date.now() / 1700), memory_used_bytes: (17 + 2 * wave) * 1024 ** 3, memory_total_bytes: 64 * 1024 ** 3 };
+  }
+
+  sample(): void {
+    this.emit({ type: "devices.sampled", devices: this.devices, host: this.host() });
+  }
+
+  later(ms: number, work: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      work();
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  // ── work ──────────────────────────────────────────────────────────────────
+
+  patch(id: string, change: Partial<JobOut>): JobOut | undefined {
+    const at = this.jobs.findIndex((item) => item.id === id);
+    const known = this.jobs[at];
+    if (!known) return undefined;
+    const next = { ...known, ...change };
+    this.jobs[at] = next;
+    this.emit({ type: "job.changed", job: next });
+    return next;
+  }
+
+  enqueue(request: TextToImageIn): JobOut {
+    const model = models.find((item) => item.key === request.model) ?? models[0];
+    const seed = request.seed ?? Math.floor(Math.random() * 2 ** 32);
+    const resolved = { ...request, model: model?.key, num_outputs: request.num_outputs ?? 1, steps: request.steps ?? 30, guidance_scale: request.guidance_scale ?? 5, width: request.width ?? 256, height: request.height ?? 256, seed };
+    const made = job(`job_${String(this.#next++).padStart(4, "0")}`, { title: request.prompt, request: resolved, total_steps: resolved.steps, attempt: 0 });
+    this.jobs.unshift(made);
+    this.line();
+    this.emit({ type: "job.changed", job: this.find(made.id) ?? made });
+    this.later(this.stepMs, () => this.pump());
+    return this.find(made.id) ?? made;
+  }
+
+  find(id: string): JobOut | undefined {
+    return this.jobs.find((item) => item.id === id);
+  }
+
+  /** Numbers the waiting, oldest first. */
+  line(): void {
+    let position = 1;
+    for (const item of [...this.jobs].reverse()) {
+      if (item.status === "queued") this.jobs[this.jobs.indexOf(item)] = { ...item, position: position++, waiting: { reason: "queue", message: "Waits for its turn." } };
+    }
+  }
+
+  pump(): void {
+    if (this.#busy) return;
+    const next = [...this.jobs].reverse().find((item) => item.status === "queued");
+    if (!next) return;
+    this.#busy = true;
+    const prompt = String(next.request.prompt ?? "");
+    this.patch(next.id, { status: "running", position: null, waiting: null, started_at: iso(Date.now()), attempt: next.attempt + 1 });
+    this.line();
+    for (const item of this.jobs) if (item.status === "queued") this.emit({ type: "job.changed", job: item });
+    if (prompt.startsWith("wait:environment")) return this.buildThen(next.id, 0);
+    if (prompt.startsWith("wait:memory")) {
+      this.patch(next.id, { waiting: { reason: "memory", message: "qwen holds 61 GiB, idle in 40 s." } });
+      return;
+    }
+    this.step(next.id, 0);
+  }
+
+  buildThen(id: string, percent: number): void {
+    const building = environment({ state: "building", fraction: percent / 100, message: percent < 60 ? "Downloading torch 2.13.0" : "Installing diffusers 0.39.1", packages: null });
+    this.environments = [building];
+    this.emit({ type: "environment.changed", environment: building });
+    if (percent === 0) this.patch(id, { waiting: { reason: "environment", message: "The image environment is being built." } });
+    if (percent >= 100) {
+      this.environments = [environment()];
+      this.emit({ type: "environment.changed", environment: environment() });
+      this.patch(id, { waiting: null });
+      return this.step(id, 0);
+    }
+    this.later(this.stepMs * 2, () => this.buildThen(id, percent + 4));
+  }
+
+  step(id: string, at: number): void {
+    const running = this.find(id);
+    if (!running || running.status !== "running") return this.free();
+    if (running.cancel_requested) {
+      this.patch(id, { status: "cancelled", finished_at: iso(Date.now()), eta_seconds: null });
+      return this.free();
+    }
+    const request = running.request as unknown as Required<TextToImageIn> & { width: number; height: number; seed: number; steps: number };
+    const total = request.steps;
+    if (at > total / 2 && request.prompt.startsWith("fail:")) return this.fail(id, request.prompt.slice(5).split(" ")[0] ?? "");
+    if (at >= total) return this.finish(id);
+    const progress = (at + 1) / total;
+    const eta = ((total - at) * this.stepMs) / 1000;
+    this.jobs = this.jobs.map((item) => (item.id === id ? { ...item, step: at + 1, progress, eta_seconds: eta } : item));
+    const previews = at % 3 === 2 ? Array.from({ length: request.num_outputs }, (_, index) => ({ index, data_url: dataUrl(creature(request.seed + index, 64, Math.round((64 * request.height) / request.width), progress * 0.95)) })) : null;
+    this.emit({ type: "job.progress", id, attempt: running.attempt, progress, step: at + 1, total_steps: total, message: null, eta_seconds: eta, previews });
+    this.later(this.stepMs * (request.prompt.startsWith("slow") ? 10 : 1), () => this.step(id, at + 1));
+  }
+
+  finish(id: string): void {
+    const running = this.find(id);
+    if (!running) return this.free();
+    const request = running.request as unknown as Required<TextToImageIn> & { width: number; height: number; seed: number };
+    const made = Array.from({ length: request.num_outputs }, (_, index) =>
+      image(0, { id: `${id.replace("job", "img")}_${index}`, job_id: id, index, prompt: request.prompt, negative_prompt: request.negative_prompt ?? "", seed: request.seed + index, width: request.width, height: request.height, created_at: iso(Date.now()) }),
+    );
+    this.images = [...[...made].reverse(), ...this.images];
+    this.emit({ type: "images.added", job_id: id, images: made });
+    this.patch(id, { status: "completed", progress: 1, images: made, eta_seconds: null, finished_at: iso(Date.now()) });
+    this.free();
+  }
+
+  fail(id: string, why: string): void {
+    const error = why === "oom"
+      ? { code: "out_of_memory", message: "The picture did not fit into GPU memory.", hint: "Make fewer pictures at once, or a smaller size.", log_tail: "CUDA out of memory. Tried to allocate 2.31 GiB.\nGPU 0 has 0.42 GiB free of 47.4 GiB." }
+      : { code: "worker_died", message: "The worker ended in the middle of the work (signal 11).", hint: "Try again. If it happens twice, the log below says where.", log_tail: "Segmentation fault (core dumped)" };
+    this.patch(id, { status: "failed", error, eta_seconds: null, finished_at: iso(Date.now()) });
+    this.free();
+  }
+
+  free(): void {
+    this.#busy = false;
+    this.pump();
+  }
+
+  // ── REST ──────────────────────────────────────────────────────────────────
+
+  async handle(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    const body = async <T>() => (await request.json()) as T;
+    const [, , area = "", id = "", verb = ""] = url.pathname.split("/");
+    const route = `${request.method} ${area}`;
+    if (area === "mock") {
+      if (id === "reset") this.reset(await body<Scenario>());
+      if (id === "restart") this.restart();
+      return json(200, { ok: true });
+    }
+    if (area === "access") {
+      if (id === "me") return json(200, this.token === null ? OPEN : this.unlocked ? { ...OPEN, open: false } : { id: null, name: null, role: null, open: false });
+      if (request.method === "DELETE") this.unlocked = false;
+      else if ((await body<{ token: string }>()).token !== this.token) return problem(401, "unauthorized", "That token is not this Atelier's.", [{ field: "token", message: "does not match" }]);
+      else this.unlocked = true;
+      return new Response(null, { status: 204 });
+    }
+    if (area === "gallery" && (verb === "file" || verb === "thumbnail")) {
+      const number = (name: string) => Number(url.searchParams.get(name) ?? 256);
+      return new Response(creature(number("s"), number("w"), number("h")), { headers: { "Content-Type": "image/svg+xml", "Cache-Control": "max-age=3600" } });
+    }
+    if (this.token !== null && !this.unlocked) return problem(401, "unauthorized", "This Atelier needs its access token.");
+    switch (route) {
+      case "POST generate": return this.accept(await body<TextToImageIn>());
+      case "GET jobs": return id ? this.one(this.find(id), "job") : this.page(this.jobs.filter((item) => matches(item, url.searchParams)), url);
+      case "DELETE jobs": return this.removeJob(id);
+      case "POST jobs": return this.again(id);
+      case "GET gallery": {
+        if (id) return this.one(this.images.find((item) => item.id === id), "image");
+        const words = (url.searchParams.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+        return this.page(this.images.filter((item) => words.every((word) => item.prompt.toLowerCase().includes(word))), url);
+      }
+      case "DELETE gallery": return this.removeImage(id);
+      case "POST gallery": return this.restoreImage(id);
+      case "GET models": return json(200, { items: models });
+      case "GET schedulers": return json(200, { items: schedulers });
+      case "GET system": return json(200, { version: "0.1.0", started_at: iso(Date.now() - 5_400_000), data_dir_free_bytes: 412 * 1024 ** 3, devices: this.devices, host: this.host(), workers: this.workers, environments: this.environments });
+      case "POST system": return this.order(id, decodeURIComponent(verb));
+      default: return problem(404, "not_found", `There is no ${url.pathname}.`);
+    }
+  }
+
+  one(found: object | undefined, what: string): Response {
+    return found ? json(200, found) : problem(404, `${what}_not_found`, `There is no such ${what}.`);
+  }
+
+  page<T>(items: T[], url: URL): Response {
+    const limit = Number(url.searchParams.get("limit") ?? 60);
+    const start = Number(url.searchParams.get("cursor") ?? 0);
+    return json(200, { items: items.slice(start, start + limit), next_cursor: start + limit < items.length ? String(start + limit) : null });
+  }
+
+  accept(request: TextToImageIn): Response {
+    const why = /^refuse:(\w+)/.exec(request.prompt)?.[1];
+    if (!request.prompt || why === "field") return problem(422, "validation_failed", "steps: Input should be less than or equal to 200 (got 900)", [{ field: "steps", message: "Input should be less than or equal to 200 (got 900)" }], "Correct the named fields; /docs lists what each may be.");
+    if (why === "full") return problem(429, "queue_full", "The line holds 200 jobs, and that is its limit.", [], "Wait until some are done, or stop what you no longer need.");
+    if (why === "500") return problem(500, "internal_error", "Something went wrong inside Atelier.", [], "Try again. If it stays, look for the request id in the log.");
+    const made = this.enqueue(request);
+    return json(202, { job_id: made.id, status: "queued", position: made.position });
+  }
+
+  removeJob(id: string): Response {
+    const found = this.find(id);
+    if (!found) return problem(404, "job_not_found", "There is no such job.");
+    if (found.status === "queued" || (found.status === "running" && found.waiting)) {
+      const ended = this.patch(id, { status: "cancelled", position: null, waiting: null, finished_at: iso(Date.now()) });
+      if (found.status === "running") this.free();
+      return json(200, ended);
+    }
+    if (found.status === "running") return json(200, this.patch(id, { cancel_requested: true }));
+    this.jobs = this.jobs.filter((item) => item.id !== id);
+    this.emit({ type: "job.removed", id });
+    return json(200, found);
+  }
+
+  again(id: string): Response {
+    const found = this.patch(id, { status: "queued", error: null, progress: 0, step: 0, cancel_requested: false, finished_at: null, started_at: null, position: 1, request: { ...this.find(id)?.request, prompt: String(this.find(id)?.request.prompt ?? "").replace(/^fail:/, "again:") } });
+    if (!found) return problem(404, "job_not_found", "There is no such job.");
+    this.later(this.stepMs, () => this.pump());
+    return json(202, found);
+  }
+
+  removeImage(id: string): Response {
+    const found = this.images.find((item) => item.id === id);
+    if (!found) return problem(404, "image_not_found", "There is no such image.");
+    this.trash.set(id, found);
+    this.images = this.images.filter((item) => item.id !== id);
+    this.jobs = this.jobs.map((item) => ({ ...item, images: item.images.filter((own) => own.id !== id) }));
+    this.emit({ type: "images.removed", ids: [id] });
+    return json(200, { id, deleted_at: iso(Date.now()), restorable_until: iso(Date.now() + 600_000) });
+  }
+
+  restoreImage(id: string): Response {
+    const found = this.trash.get(id);
+    if (!found) return problem(404, "image_not_found", "There is no such image.");
+    this.trash.delete(id);
+    this.images = [...this.images, found].sort((a, b) => b.created_at.localeCompare(a.created_at) || b.index - a.index);
+    this.jobs = this.jobs.map((item) => (item.id === found.job_id ? { ...item, images: [...item.images, found] } : item));
+    this.emit({ type: "images.restored", images: [found] });
+    return json(200, found);
+  }
+
+  order(what: string, name: string): Response {
+    if (what === "workers") {
+      const found = this.workers.find((item) => item.id === name);
+      if (!found) return problem(404, "worker_not_found", "There is no such worker.");
+      this.workers = this.workers.filter((item) => item.id !== name);
+      this.emit({ type: "worker.changed", worker: { ...found, state: "stopped" } });
+      return json(200, {});
+    }
+    const built = job(`job_env_${this.#next++}`, { kind: "environment.build", title: `Set up ${name}`, request: { name }, total_steps: 0, status: "running", started_at: iso(Date.now()) });
+    this.jobs.unshift(built);
+    this.emit({ type: "job.changed", job: built }, { type: "environment.changed", environment: environment({ name, state: "building", fraction: 0.1, message: "Downloading torch 2.13.0", packages: null, job_id: built.id }) });
+    return json(202, built);
+  }
+}
+
+function matches(item: JobOut, query: URLSearchParams): boolean {
+  const statuses = query.getAll("status");
+  return statuses.length === 0 || statuses.includes(item.status);
+}
+
+function json(status: number, body: unknown): Response {
+  return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
+}
+
+function problem(status: number, code: string, detail: string, errors: Problem["errors"] = [], hint = ""): Response {
+  const body: Problem = { type: "about:blank", title: code.replaceAll("_", " "), status, detail, code, errors, hint, request_id: "req_mock_01" };
+  return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/problem+json", "X-Request-Id": "req_mock_01" } });
+}

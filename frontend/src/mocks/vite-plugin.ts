@@ -1,0 +1,39 @@
+/** The mock API behind the development server: `npm run dev:mock`. Real HTTP and a real socket, no server, no GPU. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Plugin } from "vite";
+import { WebSocketServer } from "ws";
+
+import { MockAtelier } from "./atelier";
+
+export function mockApi(): Plugin {
+  return {
+    name: "atelier-mock-api",
+    configureServer(server) {
+      const atelier = new MockAtelier({ images: Number(process.env.MOCK_IMAGES ?? 240) });
+      const sockets = new WebSocketServer({ noServer: true });
+      setInterval(() => atelier.sample(), 1000).unref();
+      server.httpServer?.on("upgrade", (request, socket, head) => {
+        if (!request.url?.startsWith("/api/live")) return;
+        sockets.handleUpgrade(request, socket, head, (ws) => {
+          if (atelier.token !== null && !atelier.unlocked) return ws.close(4401, "needs the access token");
+          const leave = atelier.connect((frame) => ws.send(JSON.stringify(frame)));
+          ws.on("message", () => ws.send(JSON.stringify({ type: "pong", seq: atelier.seq })));
+          ws.on("close", leave);
+        });
+      });
+      server.middlewares.use((request, response, next) => {
+        if (!request.url?.startsWith("/api/")) return next();
+        void answer(atelier, request, response);
+      });
+    },
+  };
+}
+
+async function answer(atelier: MockAtelier, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const body = Buffer.concat(chunks);
+  const answered = await atelier.handle(new Request(`http://mock${request.url}`, { method: request.method, body: body.length ? body : undefined }));
+  response.writeHead(answered.status, Object.fromEntries(answered.headers));
+  response.end(Buffer.from(await answered.arrayBuffer()));
+}

@@ -1,0 +1,54 @@
+import { Box, Button, Collapse, Typography } from "@mui/material";
+import { CircleAlert } from "lucide-react";
+import { useState, type ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+
+import { CopyButton } from "./CopyButton";
+
+interface Props {
+  title: string;
+  reason: string;
+  hint?: string | null;
+  /** Text for whoever helps: code, request id, log. */
+  details?: string | null;
+  onRetry?: () => void;
+  retrying?: boolean;
+  children?: ReactNode;
+}
+
+/** An error where it happened: what, why, what to do next, and details to copy. */
+export function ErrorNote({ title, reason, hint, details, onRetry, retrying, children }: Props) {
+  const { t } = useTranslation();
+  const [open, setOpen] = useState(false);
+  return (
+    <Box role="alert" sx={{ border: 1, borderColor: "divider", borderLeft: "3px solid", borderLeftColor: "error.main", borderRadius: "10px", bgcolor: "background.paper", p: 4, display: "flex", gap: 3, minWidth: 0 }}>
+      <Box sx={{ color: "error.main", pt: "1px" }}>
+        <CircleAlert size={18} aria-hidden />
+      </Box>
+      <Box sx={{ flex: 1, minWidth: 0 }}>
+        <Typography variant="h4" component="p">{title}</Typography>
+        <Typography variant="body2" sx={{ mt: 1, color: "text.primary" }}>{reason}</Typography>
+        {hint && <Typography variant="body2" sx={{ mt: 1, color: "text.secondary" }}>{hint}</Typography>}
+        <Box sx={{ display: "flex", flexWrap: "wrap", gap: 2, mt: 3, "&:empty": { display: "none" } }}>
+          {onRetry && <Button size="small" variant="contained" onClick={onRetry} disabled={retrying}>{t("common.retry")}</Button>}
+          {children}
+          {details && <Button size="small" color="inherit" variant="outlined" aria-expanded={open} onClick={() => setOpen(!open)}>{t("common.details")}</Button>}
+          {details && <CopyButton text={details} label={t("common.copyDetails")} />}
+        </Box>
+        {details && (
+          <Collapse in={open} unmountOnExit>
+            <LogBlock text={details} />
+          </Collapse>
+        )}
+      </Box>
+    </Box>
+  );
+}
+
+export function LogBlock({ text }: { text: string }) {
+  return (
+    <Typography component="pre" variant="mono" tabIndex={0} sx={{ m: 0, mt: 3, p: 3, maxHeight: 280, overflow: "auto", whiteSpace: "pre-wrap", bgcolor: "background.sunken", borderRadius: "8px", color: "text.secondary" }}>
+      {text}
+    </Typography>
+  );
+}

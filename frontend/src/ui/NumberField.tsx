@@ -1,0 +1,62 @@
+import { Box, InputBase, Slider, Typography } from "@mui/material";
+import { useId, useState } from "react";
+
+interface Props {
+  label: string;
+  value: number;
+  min: number;
+  max: number;
+  step: number;
+  /** Where the slider ends, when the field allows more than anyone usually wants. */
+  sliderMax?: number;
+  hint?: string;
+  error?: string;
+  onChange: (value: number) => void;
+}
+
+/** A number with a slider for the hand and a field for the exact. The field keeps what is typed, even while it is wrong. */
+export function NumberField({ label, value, min, max, step, sliderMax = max, hint, error, onChange }: Props) {
+  const id = useId();
+  const [draft, setDraft] = useState<string | null>(null);
+  const shown = draft ?? (Number.isNaN(value) ? "" : String(value));
+  return (
+    <Box>
+      <Box sx={{ display: "flex", alignItems: "center", justifyContent: "space-between" }}>
+        <Typography component="label" htmlFor={id} variant="overline" sx={{ color: "text.secondary" }}>{label}</Typography>
+        <InputBase
+          id={id}
+          value={shown}
+          error={!!error}
+          onChange={(event) => {
+            setDraft(event.target.value);
+            onChange(event.target.value.trim() === "" ? Number.NaN : Number(event.target.value.replace(",", ".")));
+          }}
+          onBlur={() => setDraft(null)}
+          inputProps={{ inputMode: "decimal", "aria-invalid": !!error, "aria-describedby": `${id}-note` }}
+          sx={{ width: 68, fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', borderRadius: "6px", border: 1, borderColor: error ? "error.main" : "transparent", "&:hover": { borderColor: error ? "error.main" : "divider" }, "&.Mui-focused": { borderColor: error ? "error.main" : "primary.main" }, "& input": { textAlign: "right", px: 2, py: "3px", height: "auto" } }}
+        />
+      </Box>
+      <Slider
+        size="small"
+        value={Number.isFinite(value) ? Math.min(sliderMax, Math.max(min, value)) : min}
+        min={min}
+        max={sliderMax}
+        step={step}
+        aria-label={label}
+        onChange={(_, next) => {
+          setDraft(null);
+          onChange(next as number);
+        }}
+      />
+      <FieldNote id={`${id}-note`} error={error} hint={hint} />
+    </Box>
+  );
+}
+
+export function FieldNote({ id, error, hint }: { id?: string; error?: string; hint?: string }) {
+  return (
+    <Typography id={id} variant="caption" role={error ? "alert" : undefined} sx={{ display: error || hint ? "block" : "none", color: error ? "error.main" : "text.faint" }}>
+      {error ?? hint}
+    </Typography>
+  );
+}
