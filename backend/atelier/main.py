@@ -129,6 +129,7 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         slots = {"device": len(monitor.devices), "setup": 1}
         runner = JobRunner(database, queue, kinds, slots, settings.jobs, lambda row: Attempt(row, bus))
         jobs = JobService(database, queue, runner, bus)
+        stack.push_async_callback(jobs.close)
         images = ImageService(database, storage, registry, queue, jobs, pool, bus, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
         kinds.update(handlers(images, environment_jobs))

@@ -33,6 +33,11 @@ class JobService:
         queue.changed = self._changed
         queue.removed = lambda row: bus.publish(JobRemoved(id=row.id), owner=row.owner_id)
 
+    async def close(self) -> None:
+        if self._announcing:
+            self._announcing.cancel()
+            await asyncio.gather(self._announcing, return_exceptions=True)
+
     # ── reads ──
 
     async def get(self, actor: Actor, job_id: str, kind: JobKind | None = None) -> JobOut:
