@@ -151,9 +151,15 @@ class JobRunner:
             log.exception("jobs.end_not_written", job=attempt.job.id)
         finally:
             attempt.over()
-            self.live.pop(attempt.job.id, None)
-            self._tasks.pop(attempt.job.id, None)
+            self._let_go(attempt)
+            if self._tasks.get(attempt.job.id) is asyncio.current_task():
+                del self._tasks[attempt.job.id]
             self._wake.set()
+
+    def _let_go(self, attempt: Attempt) -> None:
+        """Forget an attempt, but never the next one of the same job: that may have begun already."""
+        if self.live.get(attempt.job.id) is attempt:
+            del self.live[attempt.job.id]
 
     async def _run_to_end(self, attempt: Attempt, handler: Handler) -> None:
         try:
@@ -200,6 +206,8 @@ class JobRunner:
         crash = getattr(error, "crash", True)
         if attempt.stop.is_set():
             await self._end(attempt, handler, JobStatus.CANCELLED, {})
+        elif not crash and isinstance(error, WorkerDied):
+            await self._take_back(attempt, handler, crashed=False, message=f"Started again: {error.message}"[:500])
         elif not crash:
             await self._fail(attempt, handler, error.code, error.message, error.hint, error.log_tail)
         elif attempt.job.crashes + 1 >= self._settings.max_crashes:
@@ -235,13 +243,24 @@ class JobRunner:
                 await publish(session)
                 row.status, row.finished_at, row.error = status, moment, values.get("error")
                 row.step, row.total_steps, row.message = attempt.step, attempt.total_steps, None
-                after_commit(session, lambda: self.live.pop(row.id, None))
+                if status is not JobStatus.COMPLETED:
+                    # Once this is committed the job may be tried again: tidy up before, not beside the next attempt.
+                    await self._tidy(handler, row.id)
+                after_commit(session, lambda: self._let_go(attempt))
                 after_commit(session, lambda: self._queue.changed(row))
             failpoint("jobs.before_finish_commit")
         failpoint("jobs.after_finish_commit")
-        if held and handler.forget:
-            await handler.forget(row.id)
+        if held and status is JobStatus.COMPLETED:
+            await self._tidy(handler, row.id)
         return held
+
+    async def _tidy(self, handler: Handler, job_id: str) -> None:
+        if handler.forget is None:
+            return
+        try:
+            await handler.forget(job_id)
+        except Exception:  # loop edge: what stays behind is swept later, the end of the job counts
+            log.exception("jobs.not_tidied", job=job_id)
 
     async def _commit_completed(self, attempts: list[Attempt]) -> list[bool | Exception]:
         moment = now()
@@ -250,7 +269,7 @@ class JobRunner:
         for attempt in attempts:
             if attempt.job.id in held:
                 attempt.job.status, attempt.job.finished_at, attempt.job.message = JobStatus.COMPLETED, moment, None
-                self.live.pop(attempt.job.id, None)
+                self._let_go(attempt)
                 self._queue.changed(attempt.job)
         return [attempt.job.id in held for attempt in attempts]
 
@@ -261,7 +280,7 @@ class JobRunner:
             if await store.requeue(session, attempt.fence, crashed=crashed, message=message):
                 row.status, row.message, row.step, row.total_steps = JobStatus.QUEUED, message, 0, 0
                 row.crashes += int(crashed)
-                after_commit(session, lambda: self.live.pop(row.id, None))
+                after_commit(session, lambda: self._let_go(attempt))
                 after_commit(session, lambda: self._queue.changed(row))
 
     # ── leases and recovery ──
