@@ -1,0 +1,106 @@
+"""Forks Atelier servers from a process that has the libraries imported, so that a restart costs no import.
+
+    python -m tests.faults.launcher
+
+Lines of JSON in: {"environment", "log", "rigs"}; out: {"pid"} for each, and {"pid", "status"} when one has ended.
+
+A server started here differs from `python -m atelier serve` in nothing but that: it leads its own session, writes to
+its own log, and is killed like any other process. `rigs` names changes to the child's own copy of the code
+(`tests.faults.rigs`): sabotage of a defence, or a shorter deadline. The product has no such switches.
+
+Ends with its standard input, and takes the servers with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import selectors
+import signal
+import sys
+import traceback
+from typing import Any
+
+import aiosqlite  # noqa: F401
+import alembic.command  # noqa: F401
+import httptools  # noqa: F401
+import uvicorn.protocols.http.httptools_impl  # noqa: F401
+import uvicorn.protocols.websockets.websockets_sansio_impl  # noqa: F401
+import uvloop  # noqa: F401
+from atelier import cli, failpoints
+from atelier import main as _application  # noqa: F401
+from tests.faults import rigs
+
+
+def serve(order: dict[str, Any]) -> None:
+    """In the child: become the server. Never returns."""
+    status = 70
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for target, source in ((0, null), (1, log), (2, log)):
+            os.dup2(source, target)
+        os.closerange(3, 256)
+        os.environ.update(order["environment"])
+        failpoints._countdown.update(failpoints._armed(os.environ.get("ATELIER_FAILPOINTS", "")))
+        for name in order["rigs"]:
+            rigs.RIGS[name]()
+        status = cli.main(["serve", "--port", "0"])
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def tell(**facts: Any) -> None:
+    os.write(1, json.dumps(facts).encode() + b"\n")
+
+
+def main() -> None:
+    children: set[int] = set()
+    wake, poke = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    signal.set_wakeup_fd(poke)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    gc.collect()
+    gc.freeze()
+    tell(threads=len(os.listdir("/proc/self/task")))
+    pending = b""
+    with selectors.DefaultSelector() as selector:
+        for source in (0, wake):
+            selector.register(source, selectors.EVENT_READ)
+        while True:
+            ready = {key.fd for key, _ in selector.select()}
+            if wake in ready:
+                os.read(wake, 4096)
+            for pid in list(children):
+                done, status = os.waitpid(pid, os.WNOHANG)
+                if done:
+                    children.discard(pid)
+                    tell(pid=pid, status=os.waitstatus_to_exitcode(status))
+            if 0 in ready:
+                data = os.read(0, 1 << 16)
+                if not data:
+                    break
+                *lines, pending = (pending + data).split(b"\n")
+                for line in lines:
+                    pid = os.fork()
+                    if pid == 0:
+                        serve(json.loads(line))
+                    children.add(pid)
+                    tell(pid=pid)
+    for pid in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
