@@ -2,8 +2,9 @@
 
     python -m engines.host fake --model-path . --socket /tmp/w.sock --options '{"step_seconds": 0.05}'
 
-It takes `TextToImage` and draws small real pictures in a colour made from the seed, or a `FakeTask` whose script is a list
-of verbs, done in order:
+It takes `TextToImage` and draws small real pictures in a colour made from the seed, or a `FakeTask` whose script is a
+list of verbs, done in order. Words of a prompt that begin with `fake:` are verbs too, done before the drawing:
+"a fox fake:hang".
 
     step:SECONDS          one step of progress after that time (one step of the script's total)
     file                  a picture, listed in Done
@@ -16,7 +17,8 @@ of verbs, done in order:
     stdout_flood:BYTES    write that much to stdout
     fork_grandchild       start a child that sleeps an hour; its pid goes to the message of a Progress
 
-Load options: `step_seconds` (0), `load_seconds` (0), `load_fails` (a code), `load_crashes` (as crash), `weights_bytes` (1024).
+Load options: `step_seconds` (0), `load_seconds` (0), `load_fails` (a code), `load_crashes` (as crash),
+`weights_bytes` (1024).
 """
 
 from __future__ import annotations
@@ -63,6 +65,8 @@ class FakeEngine:
         return self._draw(task, run) if isinstance(task, TextToImage) else Script(task, run).play()
 
     def _draw(self, task: TextToImage, run: Run) -> Done:
+        verbs = [word.removeprefix("fake:") for word in task.prompt.split() if word.startswith("fake:")]
+        Script(FakeTask(task_id=task.task_id, output_dir=task.output_dir, script=verbs), run).perform()
         total = task.steps * len(task.seeds)
         files = []
         for index, seed in enumerate(task.seeds):
@@ -89,14 +93,17 @@ class Script:
         self._held: list[bytearray] = []
 
     def play(self) -> Done:
+        self.perform()
+        failpoint("engine.before_done")
+        return Done(files=self._files)
+
+    def perform(self) -> None:
         for verb in self._task.script:
             name, _, argument = verb.partition(":")
             action = getattr(self, f"_do_{name}", None)
             if action is None:
                 raise RunFailed("unknown_verb", f"the fake engine does not know {verb!r}")
             action(argument) if argument else action()
-        failpoint("engine.before_done")
-        return Done(files=self._files)
 
     def _do_step(self, seconds: str = "0") -> None:
         _sleep(float(seconds), self._run if self._heeds_cancel else None)
@@ -168,7 +175,7 @@ def _crash(how: str) -> None:
 
 
 def write_picture(directory: str, index: int, seed: int, width: int, height: int) -> File:
-    """A PNG of one colour, which the seed decides, with a darker lower half. The thumbnail is a PNG too, whatever its name."""
+    """A PNG in the seed's colour with a darker lower half. The thumbnail is a PNG too, whatever its name."""
     colour = hashlib.sha256(str(seed).encode()).digest()[:3]
     data = png(colour, width, height)
     _write(Path(directory) / f"{index}.png", data)
@@ -192,7 +199,9 @@ def png(colour: bytes, width: int, height: int) -> bytes:
     bottom = b"\0" + bytes(value // 2 for value in colour) * width
     rows = top * (height - height // 2) + bottom * (height // 2)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
+    )
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
