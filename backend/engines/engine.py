@@ -62,7 +62,7 @@ class Run(Protocol):
         """True once the run is to end at its next step."""
 
     def report(self, progress: Progress) -> None:
-        """Hand over progress; never blocks. A slow reader sees the newest step and the newest preview of each picture."""
+        """Hand over progress; never blocks. A slow reader sees the newest step and newest preview of each picture."""
 
 
 class Engine(Protocol):
@@ -83,7 +83,9 @@ def engine_module(name: str) -> ModuleType:
         module = importlib.import_module(f"engines.{name}")
     except ModuleNotFoundError as error:
         if error.name != f"engines.{name}":
-            raise LoadFailed("missing_library", f"the environment lacks {error.name!r}", "Build the environment again.") from error
+            raise LoadFailed(
+                "missing_library", f"the environment lacks {error.name!r}", "Build the environment again."
+            ) from error
         raise LoadFailed("unknown_engine", f"there is no engine named {name!r}") from error
     if not (hasattr(module, "load") and hasattr(module, "TASKS")):
         raise LoadFailed("unknown_engine", f"engines.{name} is not an engine")

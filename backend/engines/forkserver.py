@@ -1,4 +1,4 @@
-"""A process with an engine's libraries imported, which forks workers: ready in hundredths of a second, not in ten seconds.
+"""A process with an engine's libraries imported, which forks workers in hundredths of a second instead of ten seconds.
 
     python -m engines.forkserver --preload engines.diffusers_image --control FD --death FD
 
@@ -49,7 +49,7 @@ from engines.protocol import (  # noqa: E402
 )
 
 SPAWN_FAILED_STATUS = 71
-"""Exit status of a child that could not become a worker (sysexits' EX_OSERR); its log says why, if it could be opened."""
+"""Exit status of a child that could not become a worker (sysexits' EX_OSERR); its log says why."""
 
 
 class Forkserver:
@@ -77,7 +77,9 @@ class Forkserver:
                 for source in (self._control.fileno(), self._death_fd, wake_read):
                     selector.register(source, selectors.EVENT_READ)
                 self._in_child_close.append(selector.fileno())
-                self._send(ForkserverReady(pid=os.getpid(), preload_seconds=preload_seconds, rss=lifeline.memory_bytes()[0]))
+                self._send(
+                    ForkserverReady(pid=os.getpid(), preload_seconds=preload_seconds, rss=lifeline.memory_bytes()[0])
+                )
                 while True:
                     ready = {key.fd for key, _ in selector.select()}
                     if wake_read in ready:
@@ -141,7 +143,9 @@ class Forkserver:
                 return
             worker_id = self._children.pop(pid, None)
             if worker_id is not None:
-                code, ended_by = (None, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), None)
+                code, ended_by = (
+                    (None, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), None)
+                )
                 self._send(Exited(worker_id=worker_id, pid=pid, code=code, signal=ended_by))
 
     def _end_children(self) -> None:
@@ -206,7 +210,9 @@ def threads() -> int:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m engines.forkserver", description="Fork workers from a warm process.")
+    parser = argparse.ArgumentParser(
+        prog="python -m engines.forkserver", description="Fork workers from a warm process."
+    )
     parser.add_argument("--preload", action="append", default=[], metavar="MODULE")
     parser.add_argument("--control", required=True, type=int, metavar="FD")
     parser.add_argument("--death", required=True, type=int, metavar="FD")
@@ -216,7 +222,9 @@ def main(arguments: list[str] | None = None) -> None:
     control = socket.socket(fileno=given.control)
     started = time.monotonic()
     preload(given.preload)
-    if threads() > 1:  # a fork now could copy a lock that a thread holds: better no forkserver than one that hangs sometimes
+    if (
+        threads() > 1
+    ):  # a fork now could copy a lock that a thread holds: better no forkserver than one that hangs sometimes
         sys.exit(f"forkserver: the preloaded modules started {threads() - 1} threads; cannot fork safely")
     Forkserver(control, given.death).serve(time.monotonic() - started)
 

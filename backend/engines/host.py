@@ -3,19 +3,21 @@
     python -m engines.host diffusers_image --model-path models/creatures --socket /tmp/w.sock
     curl --unix-socket /tmp/w.sock http://worker/health
 
-A forkserver's children run the same `serve()`, with the libraries imported already. Threads: the *main* thread loads the
-model and then runs every task; one thread per connection answers `/health`, `/run` and `/cancel`, so that a worker deep
-in C code still answers and still sends its heartbeat. The socket listens before anything is imported or loaded.
+A forkserver's children run the same `serve()`, with the libraries imported already. Threads: the *main* thread loads
+the model and then runs every task; one thread per connection answers `/health`, `/run` and `/cancel`, so that a
+worker deep in C code still answers and still sends its heartbeat. The socket listens before anything is imported or
+loaded.
 
     GET  /health               200 Health
     POST /run     Task         200 NDJSON of Update | 400 invalid_task | 409 busy | 503 not_ready
     POST /cancel  Cancel       200 {"cancelled": bool}: false when no such task is running
     errors                     {"code", "message"}; 404, 405, 411, 413 besides
 
-What a caller can rely on: the connection of a run closes after the terminal line, and the worker is `ready` for the next
-run before that line is sent. A connection that ends without a terminal line means that the worker died. Hanging up
-cancels. SIGTERM ends an idle worker at once with status 0, a busy one after its run ended with `Cancelled`. A worker whose
-model does not load answers `failed` with the reason until that has been read once, 5 s at most, and ends with status 65.
+What a caller can rely on: the connection of a run closes after the terminal line, and the worker is `ready` for the
+next run before that line is sent. A connection that ends without a terminal line means that the worker died. Hanging
+up cancels. SIGTERM ends an idle worker at once with status 0, a busy one after its run ended with `Cancelled`. A
+worker whose model does not load answers `failed` with the reason until that has been read once, 5 s at most, and ends
+with status 65.
 """
 
 from __future__ import annotations
@@ -205,7 +207,9 @@ class Worker:
         run = self._run
         if run is not None:
             run.cancel()
-        elif not self._executing:  # between a run's last step and its last line there is nothing to cancel and no time lost
+        elif (
+            not self._executing
+        ):  # between a run's last step and its last line there is nothing to cancel and no time lost
             raise SystemExit(0)
 
     def _load(self) -> None:
@@ -217,10 +221,14 @@ class Worker:
         except LoadFailed:
             raise
         except MemoryError as error:
-            raise LoadFailed("out_of_memory", "the model does not fit into memory", "Free memory or take a smaller model.") from error
+            raise LoadFailed(
+                "out_of_memory", "the model does not fit into memory", "Free memory or take a smaller model."
+            ) from error
         except Exception as error:  # the loop edge: whatever a library raises, the server gets a reason
             traceback.print_exc()
-            raise LoadFailed("load_failed", f"{type(error).__name__}: {_first_line(error)}", "The worker's log has the details.") from error
+            raise LoadFailed(
+                "load_failed", f"{type(error).__name__}: {_first_line(error)}", "The worker's log has the details."
+            ) from error
         with self._changed:
             self._engine = engine
             self._load_seconds = time.monotonic() - started
@@ -253,10 +261,16 @@ class Worker:
         except RunFailed as error:
             return error.as_update()
         except MemoryError:
-            return Failed(code="out_of_memory", message="the machine is out of memory", hint="Ask for smaller or fewer pictures.")
+            return Failed(
+                code="out_of_memory", message="the machine is out of memory", hint="Ask for smaller or fewer pictures."
+            )
         except Exception as error:  # the loop edge: a run never ends the worker
             traceback.print_exc()
-            return Failed(code="internal_error", message=f"{type(error).__name__}: {_first_line(error)}", hint="The worker's log has the details.")
+            return Failed(
+                code="internal_error",
+                message=f"{type(error).__name__}: {_first_line(error)}",
+                hint="The worker's log has the details.",
+            )
         if isinstance(update, Done) and not update.seconds:
             update.seconds = round(time.monotonic() - started, 4)
         return update
@@ -468,7 +482,7 @@ def serve(engine: str, model_path: Path, socket_path: Path, options: Options) ->
 
 
 def leave(status: int) -> None:
-    """End the process without the interpreter's clean-up: unloading a model object by object takes seconds, exiting none."""
+    """End the process without the interpreter's clean-up: unloading object by object takes seconds."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
@@ -480,7 +494,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model-path", required=True, type=engine_path)
     parser.add_argument("--socket", required=True, type=engine_path)
     parser.add_argument("--options", default="{}", type=json.loads, help="the engine's load options, a JSON object")
-    parser.add_argument("--death", type=int, metavar="FD", help="end with the process that holds the other end of this pipe")
+    parser.add_argument(
+        "--death", type=int, metavar="FD", help="end with the process that holds the other end of this pipe"
+    )
     given = parser.parse_args(arguments)
     if given.death is not None:
         parent = os.getppid()

@@ -42,7 +42,11 @@ def check_model_folder(folder: Path) -> dict:
     files = _walk(folder)
     for path in files:
         if path.name in CONFIG_NAMES and "auto_map" in _read_json(path, _shown(path, folder)):
-            raise LoadFailed("unsafe_model", f"{_shown(path, folder)} asks for code of its own (auto_map)", "Such models are not run.")
+            raise LoadFailed(
+                "unsafe_model",
+                f"{_shown(path, folder)} asks for code of its own (auto_map)",
+                "Such models are not run.",
+            )
     _check_weights(folder, files)
     return index
 
@@ -74,12 +78,22 @@ def weight_files(folder: Path, component: str) -> list[Path]:
 
 def _check_index(index: dict) -> None:
     if not isinstance(index.get("_class_name"), str):
-        raise LoadFailed("unsafe_model", "model_index.json names no pipeline class of diffusers", "Custom pipelines are not run.")
+        raise LoadFailed(
+            "unsafe_model", "model_index.json names no pipeline class of diffusers", "Custom pipelines are not run."
+        )
     for name, value in index.items():
         if name.startswith("_") or not isinstance(value, list):
             continue
-        if len(value) != 2 or not (value[0] is None or value[0] in LIBRARIES) or not (value[1] is None or isinstance(value[1], str)):
-            raise LoadFailed("unsafe_model", f"model_index.json takes {name!r} from outside diffusers and transformers", "Such models are not run.")
+        if (
+            len(value) != 2
+            or not (value[0] is None or value[0] in LIBRARIES)
+            or not (value[1] is None or isinstance(value[1], str))
+        ):
+            raise LoadFailed(
+                "unsafe_model",
+                f"model_index.json takes {name!r} from outside diffusers and transformers",
+                "Such models are not run.",
+            )
 
 
 def _walk(folder: Path) -> list[Path]:
@@ -91,7 +105,9 @@ def _walk(folder: Path) -> list[Path]:
         files += [Path(directory) / name for name in names]
     for path in files:
         if path.suffix.lower() in {".py", ".pyc", ".so"}:
-            raise LoadFailed("unsafe_model", f"the folder holds code: {_shown(path, folder)}", "Models that bring code are not run.")
+            raise LoadFailed(
+                "unsafe_model", f"the folder holds code: {_shown(path, folder)}", "Models that bring code are not run."
+            )
     return sorted(files)
 
 
@@ -100,14 +116,20 @@ def _check_weights(folder: Path, files: list[Path]) -> None:
     have_safe = {path.parent for path in safe}
     for path in files:
         if path.suffix.lower() in PICKLE_SUFFIXES and path.parent not in have_safe:
-            raise LoadFailed("unsafe_model", f"{_shown(path, folder)} is a pickle, and there is no safetensors file beside it", _PICKLE_HINT)
+            raise LoadFailed(
+                "unsafe_model",
+                f"{_shown(path, folder)} is a pickle, and there is no safetensors file beside it",
+                _PICKLE_HINT,
+            )
     if not safe:
         raise LoadFailed("model_incomplete", "the folder has no safetensors weights", "Download the model again.")
     for path in safe:
         try:
             check_safetensors(path)
         except (ValueError, OSError) as error:
-            raise LoadFailed("model_damaged", f"{_shown(path, folder)}: {error}", "Download the model again.") from error
+            raise LoadFailed(
+                "model_damaged", f"{_shown(path, folder)}: {error}", "Download the model again."
+            ) from error
 
 
 def _header(raw: bytes) -> dict:
@@ -143,7 +165,11 @@ def _read_json(path: Path, shown: str) -> dict:
             raise LoadFailed("unsafe_model", f"{shown} is larger than {MAX_JSON_BYTES} bytes")
         content = json.loads(path.read_bytes())
     except FileNotFoundError as error:
-        raise LoadFailed("model_incomplete", f"the folder has no {shown}", "It is not a diffusers model, or the download did not end.") from error
+        raise LoadFailed(
+            "model_incomplete",
+            f"the folder has no {shown}",
+            "It is not a diffusers model, or the download did not end.",
+        ) from error
     except (ValueError, OSError, RecursionError) as error:
         raise LoadFailed("model_damaged", f"{shown} cannot be read as JSON", "Download the model again.") from error
     if not isinstance(content, dict):

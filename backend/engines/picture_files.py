@@ -1,8 +1,8 @@
 """Writes one finished picture: the file with its recipe inside, and its thumbnail. Runs on encoder threads.
 
-The recipe travels with the picture twice. As A1111's infotext, which every tool of this world reads: PNG text `parameters`,
-in JPEG and WebP the EXIF UserComment (`UNICODE\\0` and UTF-16, big endian). And as our own JSON: PNG text `atelier`, in
-JPEG and WebP the EXIF ImageDescription, an object with the one key `atelier`.
+The recipe travels with the picture twice. As A1111's infotext, which every tool of this world reads: PNG text
+`parameters`, in JPEG and WebP the EXIF UserComment (`UNICODE\\0` and UTF-16, big endian). And as our own JSON: PNG
+text `atelier`, in JPEG and WebP the EXIF ImageDescription, an object with the one key `atelier`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def write_picture(image: Image.Image, directory: Path, index: int, format: str, 
 
 
 def encode(image: Image.Image, format: str, recipe: dict) -> bytes:
-    """The picture as PNG (lossless), WebP or JPEG (quality 95), with its recipe. The same input gives the same bytes."""
+    """The picture as PNG (lossless), WebP or JPEG (quality 95), with its recipe. Same input, same bytes."""
     buffer = io.BytesIO()
     if format == "png":
         texts = PngInfo()
@@ -71,7 +71,7 @@ def thumbnail(image: Image.Image) -> bytes:
 
 
 def infotext(recipe: dict) -> str:
-    """A1111's text: prompt, negative prompt, then `Name: value` pairs on one line, quoted where they hold , : or a line break."""
+    """A1111's text: prompt, negative prompt, one line of `Name: value`, quoted where needed."""
     pairs = {
         "Steps": recipe["steps"],
         "Sampler": recipe["sampler"],

@@ -1,9 +1,9 @@
-"""The samplers that a user can choose: key -> name that people know, diffusers class, what differs from the model's own config.
+"""The samplers that a user can choose: key -> name that people know, diffusers class, what differs from the model's.
 
 Pure data: importing this needs neither torch nor diffusers, so the server lists the same table that the engine runs.
-Names are A1111's (https://github.com/AUTOMATIC1111/stable-diffusion-webui), the mapping to classes is the table in diffusers'
-documentation (api/schedulers/overview). Samplers that diffusers has no equal of (DPM fast, DPM adaptive, DPM++ 2S a,
-DPM++ 3M SDE) are left out rather than mapped to something else. A scheduler is made with
+Names are A1111's (https://github.com/AUTOMATIC1111/stable-diffusion-webui), the mapping to classes is the table in
+diffusers' documentation (api/schedulers/overview). Samplers that diffusers has no equal of (DPM fast, DPM adaptive,
+DPM++ 2S a, DPM++ 3M SDE) are left out rather than mapped to something else. A scheduler is made with
 `cls.from_config(model's scheduler config, **kwargs)`, which keeps the noise schedule that the model was trained on.
 """
 
@@ -28,7 +28,9 @@ class SchedulerChoice:
     kind: Literal["noise", "flow"] = "noise"
 
 
-def _choice(sampler: str, cls: str, schedule: str = "Automatic", kind: Literal["noise", "flow"] = "noise", **kwargs) -> SchedulerChoice:
+def _choice(
+    sampler: str, cls: str, schedule: str = "Automatic", kind: Literal["noise", "flow"] = "noise", **kwargs
+) -> SchedulerChoice:
     schedule_kwargs = SCHEDULE_TYPES[schedule]
     name = sampler if schedule == "Automatic" else f"{sampler} {schedule}"
     return SchedulerChoice(name, cls, {**kwargs, **schedule_kwargs}, sampler, schedule, kind)

@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from worker_client import ForkserverProcess, WorkerSocket, is_running, process_environment, wait_until
-
 from engines import protocol
 from engines.protocol import Done, FakeTask
+from worker_client import ForkserverProcess, WorkerSocket, is_running, process_environment, wait_until
 
 
 @pytest.fixture
@@ -44,13 +43,27 @@ def test_a_worker_has_a_session_a_log_and_no_inherited_socket(fake_worker, fake_
     assert os.readlink(f"/proc/{worker.pid}/fd/1") == str(worker.log)
     assert os.readlink(f"/proc/{worker.pid}/fd/0") == "/dev/null"
     assert int(Path(f"/proc/{worker.pid}/oom_score_adj").read_text()) == 800
-    theirs = {os.readlink(f"/proc/{fake_forkserver.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{fake_forkserver.process.pid}/fd")}
+    theirs = {
+        os.readlink(f"/proc/{fake_forkserver.process.pid}/fd/{fd}")
+        for fd in os.listdir(f"/proc/{fake_forkserver.process.pid}/fd")
+    }
     ours = {os.readlink(f"/proc/{worker.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{worker.pid}/fd")}
     shared = {name for name in theirs & ours if name.startswith(("socket:", "anon_inode:"))}
     assert shared == set()
 
 
-@pytest.mark.parametrize("line", [b"\n", b"nonsense\n", b"{}\n", b'{"type":"Spawned","worker_id":"x","pid":1}\n', b"\xff\xfe\n", b"[" * 50_000 + b"\n", b"x" * (5 << 20) + b"\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b"nonsense\n",
+        b"{}\n",
+        b'{"type":"Spawned","worker_id":"x","pid":1}\n',
+        b"\xff\xfe\n",
+        b"[" * 50_000 + b"\n",
+        b"x" * (5 << 20) + b"\n",
+    ],
+)
 def test_malformed_lines_change_nothing(own_forkserver: ForkserverProcess, short_tmp: Path, line: bytes) -> None:
     own_forkserver.send(line)
     worker = own_forkserver.spawn("fake", ".", short_tmp / "malformed.sock", {})
@@ -96,13 +109,17 @@ class TestEnd:
         with contextlib.suppress(Exception):  # the connection of a dead worker
             context.__exit__(None, None, None)
 
-    def test_a_killed_forkserver_takes_its_workers_along(self, own_forkserver: ForkserverProcess, short_tmp: Path) -> None:
+    def test_a_killed_forkserver_takes_its_workers_along(
+        self, own_forkserver: ForkserverProcess, short_tmp: Path
+    ) -> None:
         worker = own_forkserver.spawn("fake", ".", short_tmp / "killed.sock", {})
         worker.wait_for("ready")
         own_forkserver.process.kill()
         wait_until(lambda: not is_running(worker.pid), 5)
 
-    def test_workers_die_by_the_pipe_even_while_the_forkserver_is_stopped(self, own_forkserver, short_tmp: Path) -> None:
+    def test_workers_die_by_the_pipe_even_while_the_forkserver_is_stopped(
+        self, own_forkserver, short_tmp: Path
+    ) -> None:
         worker = own_forkserver.spawn("fake", ".", short_tmp / "stopped.sock", {})
         worker.wait_for("ready")
         own_forkserver.process.send_signal(signal.SIGSTOP)
@@ -114,18 +131,31 @@ class TestEnd:
 
 
 class TestRealLibraries:
-    def test_ready_in_a_small_part_of_a_plain_start(self, image_forkserver: ForkserverProcess, tiny_sd: Path, short_tmp: Path) -> None:
+    def test_ready_in_a_small_part_of_a_plain_start(
+        self, image_forkserver: ForkserverProcess, tiny_sd: Path, short_tmp: Path
+    ) -> None:
         def ready_seconds(start) -> float:
             started = time.monotonic()
             start().wait_for("ready")
             return time.monotonic() - started
 
         def forked() -> WorkerSocket:
-            workers.append(image_forkserver.spawn("diffusers_image", tiny_sd, short_tmp / f"r{len(workers)}.sock", {"threads": 1}))
+            workers.append(
+                image_forkserver.spawn("diffusers_image", tiny_sd, short_tmp / f"r{len(workers)}.sock", {"threads": 1})
+            )
             return workers[-1]
 
         def plain() -> WorkerSocket:
-            command = [sys.executable, "-m", "engines.host", "diffusers_image", "--model-path", str(tiny_sd), "--socket", str(short_tmp / "rp.sock")]
+            command = [
+                sys.executable,
+                "-m",
+                "engines.host",
+                "diffusers_image",
+                "--model-path",
+                str(tiny_sd),
+                "--socket",
+                str(short_tmp / "rp.sock"),
+            ]
             process.append(subprocess.Popen(command, env=process_environment()))
             return WorkerSocket(short_tmp / "rp.sock", process[-1].pid)
 
@@ -143,7 +173,9 @@ class TestRealLibraries:
         print(f"plain {slow:.3f} s, forked {quick:.3f} s, ratio {quick / slow:.4f}")
         assert quick < slow / 8  # with the weights, on a busy machine; `bench` holds the real figure
 
-    def test_forks_safely_with_torch_loaded_and_shares_its_pages(self, image_forkserver: ForkserverProcess, tiny_sd: Path, short_tmp: Path) -> None:
+    def test_forks_safely_with_torch_loaded_and_shares_its_pages(
+        self, image_forkserver: ForkserverProcess, tiny_sd: Path, short_tmp: Path
+    ) -> None:
         assert len(os.listdir(f"/proc/{image_forkserver.process.pid}/task")) == 1
         worker = image_forkserver.spawn("diffusers_image", tiny_sd, short_tmp / "shared.sock", {"threads": 1})
         worker.wait_for("ready")

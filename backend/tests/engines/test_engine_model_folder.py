@@ -9,13 +9,12 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from safetensors.torch import load_file
-
 from engines.diffusers_image import load
 from engines.engine import LoadFailed
 from engines.model_folder import check_model_folder, check_safetensors
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 UNET = Path("unet") / "diffusion_pytorch_model.safetensors"
 
@@ -110,7 +109,10 @@ def test_nothing_there(tmp_path: Path) -> None:
     assert refused(tmp_path).code == "model_incomplete"
 
 
-@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"x", lambda data: data[:4], lambda data: b"\xff" * 8 + data[8:]])
+@pytest.mark.parametrize(
+    "change",
+    [lambda data: data[:-1], lambda data: data + b"x", lambda data: data[:4], lambda data: b"\xff" * 8 + data[8:]],
+)
 def test_a_file_of_another_length(folder: Path, change) -> None:
     (folder / UNET).write_bytes(change((folder / UNET).read_bytes()))
     assert refused(folder).code == "model_damaged"
@@ -133,7 +135,10 @@ def tensor_file(path: Path, header: object, data: bytes) -> Path:
         {"a": {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}},
         {"a": {"dtype": "F32", "shape": [2.0], "data_offsets": [0, 8]}},
         {"a": {"dtype": "F32", "shape": [1 << 40, 1 << 40], "data_offsets": [0, 8]}},
-        {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}},
+        {
+            "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+            "b": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+        },
     ],
 )
 def test_headers_that_lie(tmp_path: Path, header: object) -> None:
@@ -144,7 +149,11 @@ def test_headers_that_lie(tmp_path: Path, header: object) -> None:
 def test_mutated_files_are_refused_or_load(tmp_path: Path) -> None:
     sound = tensor_file(
         tmp_path / "sound.safetensors",
-        {"__metadata__": {"format": "pt"}, "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, "b": {"dtype": "I64", "shape": [1], "data_offsets": [24, 32]}},
+        {
+            "__metadata__": {"format": "pt"},
+            "a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
+            "b": {"dtype": "I64", "shape": [1], "data_offsets": [24, 32]},
+        },
         bytes(32),
     ).read_bytes()
     path = tmp_path / "mutated.safetensors"

@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from worker_client import process_environment
-
 from engines.diffusers_image import PREVIEW_SIDE, DiffusersImage, load
 from engines.engine import RunCancelled, RunFailed
 from engines.picture_files import infotext
 from engines.protocol import Cancelled, Done, Progress, TextToImage
 from engines.schedulers import SCHEDULERS, choices_for
+from PIL import Image
+from worker_client import process_environment
 
 OPTIONS = {"threads": 1, "device": "cpu"}
 
@@ -54,7 +53,15 @@ def sdxl(tiny_sdxl: Path) -> DiffusersImage:
 
 def task(output: Path, **changes: object) -> TextToImage:
     output.mkdir(exist_ok=True)
-    settings = {"prompt": "a blue dragon, spotted", "negative_prompt": "", "seeds": [7], "steps": 4, "guidance_scale": 3.0, "width": 64, "height": 64}
+    settings = {
+        "prompt": "a blue dragon, spotted",
+        "negative_prompt": "",
+        "seeds": [7],
+        "steps": 4,
+        "guidance_scale": 3.0,
+        "width": 64,
+        "height": 64,
+    }
     return TextToImage(**{"task_id": "t", "output_dir": str(output), "preview_every": 0, **settings, **changes})
 
 
@@ -74,8 +81,23 @@ class TestRecipe:
         here = make(sd, tmp_path / "a")
         again = make(load(tiny_sd, OPTIONS), tmp_path / "b")
         assert here.files[0].sha256 == again.files[0].sha256
-        shell = [sys.executable, "-m", "engines.diffusers_image", str(tiny_sd), "a blue dragon, spotted", "--seed", "7", "--steps", "4"]
-        subprocess.run([*shell, "--guidance", "3", "--size", "64x64", "--output", str(tmp_path)], env=process_environment(), check=True, timeout=90)
+        shell = [
+            sys.executable,
+            "-m",
+            "engines.diffusers_image",
+            str(tiny_sd),
+            "a blue dragon, spotted",
+            "--seed",
+            "7",
+            "--steps",
+            "4",
+        ]
+        subprocess.run(
+            [*shell, "--guidance", "3", "--size", "64x64", "--output", str(tmp_path)],
+            env=process_environment(),
+            check=True,
+            timeout=90,
+        )
         pictures = [np.asarray(Image.open(path)) for path in (tmp_path / "0.png", tmp_path / "a" / "0.png")]
         assert (pictures[0] == pictures[1]).all()
 
@@ -90,7 +112,9 @@ class TestRecipe:
         make(load(tiny_sd, {**OPTIONS, "batch": 4}), tmp_path / "batched", seeds=[1, 2, 3, 4, 5], scheduler="euler_a")
         make(sd, tmp_path / "single", seeds=[1, 2, 3, 4, 5], scheduler="euler_a")
         for index in range(5):
-            one, other = (np.asarray(Image.open(tmp_path / kind / f"{index}.png")).astype(int) for kind in ("batched", "single"))
+            one, other = (
+                np.asarray(Image.open(tmp_path / kind / f"{index}.png")).astype(int) for kind in ("batched", "single")
+            )
             assert abs(one - other).max() <= 1
 
     def test_it_is_what_a_bare_pipeline_makes(self, tiny_sd: Path, sd, tmp_path: Path) -> None:
@@ -98,12 +122,26 @@ class TestRecipe:
 
         pipe = StableDiffusionPipeline.from_pretrained(tiny_sd)
         generator = torch.Generator("cpu").manual_seed(7)
-        bare = pipe("a blue dragon, spotted", num_inference_steps=4, guidance_scale=3.0, width=64, height=64, generator=generator).images[0]
+        bare = pipe(
+            "a blue dragon, spotted",
+            num_inference_steps=4,
+            guidance_scale=3.0,
+            width=64,
+            height=64,
+            generator=generator,
+        ).images[0]
         make(sd, tmp_path)
         assert (np.asarray(bare) == np.asarray(Image.open(tmp_path / "0.png"))).all()
 
     def test_prompt_seed_guidance_and_negative_prompt_matter(self, sd, tmp_path: Path) -> None:
-        changes: list[dict] = [{}, {"prompt": "red"}, {"seeds": [8]}, {"guidance_scale": 9.0}, {"guidance_scale": 1.0}, {"negative_prompt": "wings"}]
+        changes: list[dict] = [
+            {},
+            {"prompt": "red"},
+            {"seeds": [8]},
+            {"guidance_scale": 9.0},
+            {"guidance_scale": 1.0},
+            {"negative_prompt": "wings"},
+        ]
         hashes = set()
         for change in changes:
             make(sd, tmp_path, **change)
@@ -158,13 +196,15 @@ class TestSchedulers:
 
 class TestFiles:
     def test_png(self, sd, tmp_path: Path) -> None:
-        file = make(sd, tmp_path, prompt="naïve 龍, \"quoted\"", negative_prompt="wings", model_key="creatures").files[0]
+        file = make(sd, tmp_path, prompt='naïve 龍, "quoted"', negative_prompt="wings", model_key="creatures").files[0]
         data = (tmp_path / "0.png").read_bytes()
         assert (file.sha256, file.bytes) == (hashlib.sha256(data).hexdigest(), len(data))
         image = Image.open(io.BytesIO(data))
         lines = image.text["parameters"].split("\n")
-        assert lines[:2] == ["naïve 龍, \"quoted\"", "Negative prompt: wings"]
-        assert lines[2].startswith("Steps: 4, Sampler: PLMS, Schedule type: Automatic, CFG scale: 3, Seed: 7, Size: 64x64, Model hash: ")
+        assert lines[:2] == ['naïve 龍, "quoted"', "Negative prompt: wings"]
+        assert lines[2].startswith(
+            "Steps: 4, Sampler: PLMS, Schedule type: Automatic, CFG scale: 3, Seed: 7, Size: 64x64, Model hash: "
+        )
         assert ", Model: creatures, RNG: CPU, Version: Atelier" in lines[2]
         recipe = json.loads(image.text["atelier"])
         assert recipe == file.recipe and recipe["seed"] == 7 and recipe["versions"]["diffusers"]
@@ -207,7 +247,9 @@ class TestProgress:
         assert {6, 12} <= set(steps) and {progress.total for progress in recorder.seen} == {18}
 
     @pytest.mark.parametrize("scheduler", ["euler", "dpmpp_2m", "heun", "ddim", "lcm"])
-    def test_previews_are_small_jpegs_and_become_the_picture(self, sd, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_previews_are_small_jpegs_and_become_the_picture(
+        self, sd, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("engines.diffusers_image.PREVIEW_SECONDS", 0.0)
         recorder = Recorder()
         sd.run(task(tmp_path, seeds=[1, 2], preview_every=1, width=256, height=128, scheduler=scheduler), recorder)
@@ -240,7 +282,11 @@ class TestPromptCache:
     def test_a_repeated_prompt_is_not_encoded_again(self, sd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         encoded = []
         encode = sd._pipe.encode_prompt
-        monkeypatch.setattr(sd._pipe, "encode_prompt", lambda *args, **named: encoded.append(named.get("prompt")) or encode(*args, **named))
+        monkeypatch.setattr(
+            sd._pipe,
+            "encode_prompt",
+            lambda *args, **named: encoded.append(named.get("prompt")) or encode(*args, **named),
+        )
         first = make(sd, tmp_path / "a", prompt="something new")
         again = make(sd, tmp_path / "b", prompt="something new")
         assert encoded.count("something new") == 1
@@ -325,20 +371,38 @@ class TestEmbeddedModel:
     """The model that Atelier ships."""
 
     def test_draws_the_colour_that_was_asked_for(self, creatures: Path, tmp_path: Path) -> None:
-        settings = json.loads((creatures / "atelier.json").read_text()).get("defaults", {}) if (creatures / "atelier.json").exists() else {}
+        settings = (
+            json.loads((creatures / "atelier.json").read_text()).get("defaults", {})
+            if (creatures / "atelier.json").exists()
+            else {}
+        )
         engine = load(creatures, OPTIONS)
         size = {"width": settings.get("width", 128), "height": settings.get("height", 128)}
         means = {}
         for colour in ("red", "blue"):
-            make(engine, tmp_path / colour, prompt=f"a {colour} dragon", seeds=[1, 2], steps=settings.get("steps", 16), **size)
-            means[colour] = np.mean([np.asarray(Image.open(tmp_path / colour / f"{i}.png"), dtype=float).mean((0, 1)) for i in range(2)], axis=0)
+            make(
+                engine,
+                tmp_path / colour,
+                prompt=f"a {colour} dragon",
+                seeds=[1, 2],
+                steps=settings.get("steps", 16),
+                **size,
+            )
+            means[colour] = np.mean(
+                [np.asarray(Image.open(tmp_path / colour / f"{i}.png"), dtype=float).mean((0, 1)) for i in range(2)],
+                axis=0,
+            )
         assert means["red"][0] - means["red"][2] > means["blue"][0] - means["blue"][2] + 10
 
-    def test_its_previews_resemble_the_picture(self, creatures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_its_previews_resemble_the_picture(
+        self, creatures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("engines.diffusers_image.PREVIEW_SECONDS", 0.0)
         recorder = Recorder()
         load(creatures, OPTIONS).run(task(tmp_path, width=128, height=128, steps=12, preview_every=1), recorder)
         last = [preview for progress in recorder.seen for preview in progress.previews][-1]
-        preview = np.asarray(Image.open(io.BytesIO(base64.b64decode(last.jpeg))).resize((16, 16), Image.Resampling.BOX), dtype=float)
+        preview = np.asarray(
+            Image.open(io.BytesIO(base64.b64decode(last.jpeg))).resize((16, 16), Image.Resampling.BOX), dtype=float
+        )
         picture = np.asarray(Image.open(tmp_path / "0.png").resize((16, 16), Image.Resampling.BOX), dtype=float)
         assert np.corrcoef(preview.ravel(), picture.ravel())[0, 1] > 0.8

@@ -1,6 +1,6 @@
 """Builds tiny random pipelines of the real classes, with a byte-level tokenizer made here: no network, a second each.
 
-    python tests/engines/tiny_models.py FOLDER        writes FOLDER/tiny-sd and FOLDER/tiny-sdxl
+python tests/engines/tiny_models.py FOLDER        writes FOLDER/tiny-sd and FOLDER/tiny-sdxl
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ import sys
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, EulerDiscreteScheduler, PNDMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}

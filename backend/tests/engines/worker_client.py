@@ -65,7 +65,7 @@ class WorkerSocket:
     def health(self) -> protocol.Health:
         return protocol.health_decoder.decode(self.request("GET", "/health")[1])
 
-    def wait_for(self, phase: str, seconds: float = 60.0) -> protocol.Health:
+    def wait_for(self, phase: str, seconds: float = 240.0) -> protocol.Health:
         last: list[protocol.Health] = []
 
         def reached() -> bool:
@@ -114,7 +114,7 @@ def _request(method: str, path: str, body: bytes) -> bytes:
 class ForkserverProcess:
     """A forkserver and both ends that the server keeps: the control socket and the death pipe."""
 
-    def __init__(self, module: str, deadline: float = 90.0) -> None:
+    def __init__(self, module: str, deadline: float = 240.0) -> None:
         self.control, theirs = socket.socketpair()
         death, self.lifeline = os.pipe()
         command = [sys.executable, "-m", "engines.forkserver", "--preload", module]
@@ -141,7 +141,9 @@ class ForkserverProcess:
         line, _, self._received = self._received.partition(b"\n")
         return protocol.control_decoder.decode(line)
 
-    def spawn(self, engine: str, model: str | Path, path: Path, options: dict, env: dict[str, str] | None = None) -> WorkerSocket:
+    def spawn(
+        self, engine: str, model: str | Path, path: Path, options: dict, env: dict[str, str] | None = None
+    ) -> WorkerSocket:
         self._ids += 1
         log = path.with_suffix(".log")
         spawn = protocol.Spawn(
@@ -154,7 +156,9 @@ class ForkserverProcess:
             env=env or {},
         )
         self.send(protocol.encode_line(spawn))
-        while not (isinstance(message := self.next_message(), protocol.Spawned) and message.worker_id == spawn.worker_id):
+        while not (
+            isinstance(message := self.next_message(), protocol.Spawned) and message.worker_id == spawn.worker_id
+        ):
             pass  # an Exited of an earlier worker
         return WorkerSocket(path, message.pid, log)
 
