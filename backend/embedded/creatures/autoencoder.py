@@ -123,16 +123,26 @@ def lift(small: AutoencoderKL) -> AutoencoderKL:
     return large
 
 
-def train_large(data: Path, small_path: Path, out: Path, cpu_seconds: float, start: Path | None = None) -> None:
-    """The decoder gets four fifths of the budget, the encoder the rest. Both learn from the small one's latents.
-    Saves at every tenth of the decoder's budget."""
+def shrink(pictures: torch.Tensor) -> torch.Tensor:
+    """uint8 (n, 256, 256, 3) to (n, 64, 64, 3)."""
+    return pictures.view(-1, 64, 4, 64, 4, 3).float().mean((2, 4)).round()
+
+
+def train_large(data: Path, small_path: Path, out: Path, cpu_seconds: float, start: Path | None = None,
+                encoder_share: float = .2) -> None:
+    """The encoder gets its share of the budget first, the decoder the rest. Both learn from the small one's latents.
+    Saves at every tenth of a budget."""
     torch.manual_seed(0)
     small = AutoencoderKL.from_pretrained(small_path).eval()
     vae = AutoencoderKL.from_pretrained(start) if start else lift(small)
     vae.to(memory_format=torch.channels_last)
-    pictures = torch.cat([torch.from_numpy(np.load(data / f"{name}256.npy")) for name in ("pictures", "doodles")])
-    doodles = len(np.load(data / "doodles256.npy", mmap_mode="r"))
-    latents = torch.cat([encode(small, some.view(-1, 64, 4, 64, 4, 3).float().mean((2, 4)).round()) for some in pictures.split(256)])
+    creatures, drawn = (torch.from_numpy(np.load(data / f"{name}256.npy")) for name in ("pictures", "doodles"))
+    pictures, doodles = torch.cat([creatures, drawn]), len(drawn)
+    if (data / "latents.pt").exists():  # the denoiser's: the same pictures, drawn at 64 pixels
+        latents = torch.load(data / "latents.pt")[:len(creatures)].float()
+    else:
+        latents = encode(small, shrink(creatures))
+    latents = torch.cat([latents, encode(small, shrink(drawn))])
 
     def pick(n: int) -> torch.Tensor:
         few = max(1, n // 8)
@@ -170,8 +180,9 @@ def train_large(data: Path, small_path: Path, out: Path, cpu_seconds: float, sta
         average.swap()
         vae.save_pretrained(out)
 
-    fit(vae.encoder, .2 * cpu_seconds, encoder_loss, "encoder256", 1e-3)
-    fit(vae.decoder, .8 * cpu_seconds, decoder_loss, "decoder256", 1e-3)
+    if encoder_share:
+        fit(vae.encoder, encoder_share * cpu_seconds, encoder_loss, "encoder256", 1e-3)
+    fit(vae.decoder, (1 - encoder_share) * cpu_seconds, decoder_loss, "decoder256", 1e-3)
     report(vae.eval(), pictures[:48], latents[:48])
 
 
@@ -194,12 +205,13 @@ def main() -> None:
     args.add_argument("--start", type=Path, help="go on from this autoencoder")
     args.add_argument("--out", type=Path, required=True)
     args.add_argument("--cpu-seconds", type=float, required=True)
+    args.add_argument("--encoder-share", type=float, default=.2, help="of the large one's budget")
     given = args.parse_args()
     one_thread()
     if given.stage == "small":
         train_small(given.data, given.out, given.cpu_seconds, given.start)
     else:
-        train_large(given.data, given.small, given.out, given.cpu_seconds, given.start)
+        train_large(given.data, given.small, given.out, given.cpu_seconds, given.start, given.encoder_share)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,8 @@ def build_unet(widths: tuple[int, ...] = WIDTHS) -> UNet2DConditionModel:
 
 def sampler() -> DPMSolverMultistepScheduler:
     """The scheduler the folder ships with."""
-    return DPMSolverMultistepScheduler(**NOISE, algorithm_type="dpmsolver++", solver_order=2, timestep_spacing="trailing")
+    return DPMSolverMultistepScheduler(**NOISE, algorithm_type="dpmsolver++", solver_order=2, timestep_spacing="trailing",
+                                       steps_offset=1)
 
 
 def assemble(unet, text_encoder, tokenizer, vae) -> StableDiffusionPipeline:
@@ -165,12 +166,13 @@ def load_state(folder: Path, unet, text_encoder) -> None:
 
 
 def export(folder: Path, vae_path: Path, out: Path) -> None:
-    """The trained parts as one fp16 diffusers folder."""
+    """The trained parts as one diffusers folder: fp16, but for the text encoder. transformers loads weights in the
+    type of the file where diffusers loads float32, and the two must agree when nobody says which."""
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     unet, text_encoder = build_unet(), build_text_encoder(tokenizer)
     load_state(folder, unet, text_encoder)
     vae = AutoencoderKL.from_pretrained(vae_path)
-    assemble(unet.half(), text_encoder.half(), tokenizer, vae.half()).save_pretrained(out, safe_serialization=True)
+    assemble(unet.half(), text_encoder, tokenizer, vae.half()).save_pretrained(out, safe_serialization=True)
 
 
 def main() -> None:
