@@ -140,7 +140,7 @@ class Victim:
         pid, position = self.spawn(failpoints=failpoints, rigs=rigs, **environment)
         self.pid, self.mark = pid, proc.mark(pid)
         self.marks.append(self.mark)
-        url = await until(lambda: self._bound(position) or self.launcher.status(pid) is not None, 30, self.words)
+        url = await until(lambda: self.bound(position) or self.launcher.status(pid) is not None, 30, self.words)
         assert isinstance(url, str), f"the server ended with {self.launcher.status(pid)}: {self.words()}"
         self.url = url
         if self._http is not None:
@@ -155,7 +155,7 @@ class Victim:
         self.up.set()
         return took
 
-    def _bound(self, position: int) -> str:
+    def bound(self, position: int) -> str:
         with self.log.open("rb") as file:
             file.seek(position)
             found = re.search(rb"Uvicorn running on (http://127\.0\.0\.1:\d+)", file.read())
@@ -291,6 +291,20 @@ class Victim:
                 return begun if jobs else []
             assert time.monotonic() < deadline, f"nothing runs: {jobs} {self.words()}"
             await asyncio.sleep(0.01)
+
+    async def when_running_at_all(self, seconds: float = 20.0) -> None:
+        """Once a worker has been given a job."""
+        deadline = time.monotonic() + seconds
+        while not any(worker["state"] == "busy" for worker in (await self.get("/api/system"))["workers"]):
+            assert time.monotonic() < deadline, f"no worker is busy {self.words()}"
+            await asyncio.sleep(0.02)
+
+    async def when_listed(self, asked: Asked, seconds: float = 5.0) -> None:
+        """Once the job that was promised can be seen."""
+        deadline = time.monotonic() + seconds
+        while (await self.call("GET", f"/api/jobs/{asked.job_id}"))[0] != 200:
+            assert time.monotonic() < deadline, "it was promised and is not there"
+            await asyncio.sleep(0.02)
 
     async def pages(self, path: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
