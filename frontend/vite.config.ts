@@ -3,7 +3,7 @@ import react from "@vitejs/plugin-react";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 
-import { mockApi } from "./src/mocks/vite-plugin";
+import { mockApi } from "./src/mocks/vite-plugin.ts";
 
 const server = process.env.ATELIER_BASE_URL ?? "http://127.0.0.1:8000";
 
@@ -25,6 +25,6 @@ export default defineConfig(({ mode }) => ({
     pool: "threads",
     maxWorkers: 2,
     restoreMocks: true,
-    testTimeout: 15_000,
+    testTimeout: 45_000,
   },
 }));

@@ -1,3 +1,5 @@
+import i18next from "i18next";
+
 import type { Problem } from "./types";
 
 /** What the server says went wrong (RFC 9457), or that it cannot be reached (`code` "offline"). */
@@ -30,7 +32,7 @@ export class ApiProblem extends Error {
 }
 
 export const offline = () =>
-  new ApiProblem({ title: "Offline", status: 0, code: "offline", detail: "The server cannot be reached." });
+  new ApiProblem({ title: "Offline", status: 0, code: "offline", detail: i18next.t("errors.offline"), hint: i18next.t("errors.offlineHint") });
 
 /** Reads a failed response; a body that is no problem document still becomes one. */
 export async function problemOf(response: Response): Promise<ApiProblem> {

@@ -7,13 +7,14 @@ import { useEffect, useState } from "react";
 import { Live } from "@/api/live";
 
 import { queryClient, LiveContext } from "./services";
-import { router } from "./routes";
+import { makeRouter } from "./routes";
 import { styleCache } from "./styles";
 import { theme } from "./theme";
 
 const cache = styleCache();
 
 export function App() {
+  const [router] = useState(makeRouter);
   const [live] = useState(() => new Live(queryClient));
   useEffect(() => {
     live.start();

@@ -51,17 +51,20 @@ const system = createRoute({
   component: lazyRouteComponent(() => import("@/features/system/SystemPage"), "SystemPage"),
 });
 
-export const router = createRouter({
-  routeTree: root.addChildren([generate, gallery.addChildren([picture]), jobs.addChildren([job]), system]),
-  defaultPreload: "intent",
-  defaultPendingComponent: LoadingPage,
-  defaultErrorComponent: CrashPage,
-  defaultPendingMs: 150,
-  scrollRestoration: true,
-});
+const routeTree = root.addChildren([generate, gallery.addChildren([picture]), jobs.addChildren([job]), system]);
+
+export const makeRouter = () =>
+  createRouter({
+    routeTree,
+    defaultPreload: "intent",
+    defaultPendingComponent: LoadingPage,
+    defaultErrorComponent: CrashPage,
+    defaultPendingMs: 150,
+    scrollRestoration: true,
+  });
 
 declare module "@tanstack/react-router" {
   interface Register {
-    router: typeof router;
+    router: ReturnType<typeof makeRouter>;
   }
 }

@@ -7,8 +7,8 @@
  */
 import type { DeviceOut, EnvironmentOut, Event, ImageOut, JobOut, Problem, ServerFrame, TextToImageIn, WorkerOut } from "@/api/types";
 
-import { device, environment, image, iso, job, models, schedulers } from "./data";
-import { creature, dataUrl } from "./pictures";
+import { device, environment, image, iso, job, models, schedulers } from "./data.ts";
+import { creature, dataUrl } from "./pictures.ts";
 
 export interface Scenario { images?: number; jobs?: JobOut[]; workers?: WorkerOut[]; environments?: EnvironmentOut[]; devices?: DeviceOut[]; token?: string; stepMs?: number }
 type Listener = (frame: ServerFrame) => void;

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Plugin } from "vite";
 import { WebSocketServer } from "ws";
 
-import { MockAtelier } from "./atelier";
+import { MockAtelier } from "./atelier.ts";
 
 export function mockApi(): Plugin {
   return {

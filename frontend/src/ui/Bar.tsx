@@ -17,7 +17,7 @@ export function Bar({ value, label, tone = "primary.main" }: { value: number | n
           transition: "transform 200ms ease-out",
           ...(value === null && { width: "28%", animation: "bar-wander 1.6s ease-in-out infinite", "@keyframes bar-wander": { "0%": { left: "-28%" }, "100%": { left: "100%" } } }),
         }}
-        style={value === null ? undefined : { transform: `scaleX(${Math.max(0.004, value)})` }}
+        style={value === null ? undefined : { transform: `scaleX(${value})` }}
       />
     </Box>
   );

@@ -33,7 +33,7 @@ export function NumberField({ label, value, min, max, step, sliderMax = max, hin
           }}
           onBlur={() => setDraft(null)}
           inputProps={{ inputMode: "decimal", "aria-invalid": !!error, "aria-describedby": `${id}-note` }}
-          sx={{ width: 68, fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', borderRadius: "6px", border: 1, borderColor: error ? "error.main" : "transparent", "&:hover": { borderColor: error ? "error.main" : "divider" }, "&.Mui-focused": { borderColor: error ? "error.main" : "primary.main" }, "& input": { textAlign: "right", px: 2, py: "3px", height: "auto" } }}
+          sx={{ width: 68, mr: -2, fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', borderRadius: "6px", border: 1, borderColor: error ? "error.main" : "transparent", "&:hover": { borderColor: error ? "error.main" : "divider" }, "&.Mui-focused": { borderColor: error ? "error.main" : "primary.main" }, "& input": { textAlign: "right", px: 2, py: "3px", height: "auto" } }}
         />
       </Box>
       <Slider
@@ -48,14 +48,14 @@ export function NumberField({ label, value, min, max, step, sliderMax = max, hin
           onChange(next as number);
         }}
       />
-      <FieldNote id={`${id}-note`} error={error} hint={hint} />
+      <Box sx={{ mt: -2 }}><FieldNote id={`${id}-note`} error={error} hint={hint} /></Box>
     </Box>
   );
 }
 
 export function FieldNote({ id, error, hint }: { id?: string; error?: string; hint?: string }) {
   return (
-    <Typography id={id} variant="caption" role={error ? "alert" : undefined} sx={{ display: error || hint ? "block" : "none", color: error ? "error.main" : "text.faint" }}>
+    <Typography id={id} variant="caption" data-note role={error ? "alert" : undefined} sx={{ mt: 1, display: error || hint ? "block" : "none", color: error ? "error.main" : "text.faint" }}>
       {error ?? hint}
     </Typography>
   );

@@ -1,7 +1,7 @@
 import { Box } from "@mui/material";
 
 /** A line over time without axes; values 0..1, newest right. `slots` is how many fit, so that it grows from the right. */
-export function Sparkline({ values, label, slots = 120, height = 36, colour = "var(--a-palette-primary-main)" }: { values: readonly number[]; label: string; slots?: number; height?: number; colour?: string }) {
+export function Sparkline({ values, label, slots = 60, height = 36, colour = "var(--a-palette-primary-main)" }: { values: readonly number[]; label: string; slots?: number; height?: number; colour?: string }) {
   const step = 100 / (slots - 1);
   const points = values.map((value, index) => {
     const x = 100 - (values.length - 1 - index) * step;

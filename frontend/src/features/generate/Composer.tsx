@@ -1,6 +1,6 @@
 import { Box, Button, Collapse, InputBase, Typography } from "@mui/material";
 import { Code, MinusCircle, Sparkles } from "lucide-react";
-import { useId, useState, type KeyboardEvent, type RefObject } from "react";
+import { useId, useState, type RefObject } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { ModelOut } from "@/api/types";
@@ -23,17 +23,11 @@ interface Props {
   onEdit: () => void;
 }
 
-/** The prompt, large and first. Ctrl/⌘ Enter sends it. */
+/** The prompt, large and first. */
 export function Composer({ promptRef, form, model, errors, sending, onSubmit, onEdit }: Props) {
   const { t } = useTranslation();
   const id = useId();
   const [avoid, setAvoid] = useState(form.negative !== "");
-  const onKey = (event: KeyboardEvent) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      onSubmit();
-    }
-  };
   const names = { curl: t("generate.copyCurl"), python: t("generate.copyPython"), javascript: t("generate.copyJavascript") };
   const copyAs = async (language: Language) => {
     if (await copyText(snippet(language, location.origin, toRequest(form, model)))) toast(t("generate.copiedAs", { name: names[language] }));
@@ -46,8 +40,7 @@ export function Composer({ promptRef, form, model, errors, sending, onSubmit, on
         event.preventDefault();
         onSubmit();
       }}
-      onKeyDown={onKey}
-      sx={{ ...card, borderColor: errors.prompt ? "error.main" : "divider", transition: "border-color 140ms ease-out, box-shadow 140ms ease-out", "&:focus-within": { borderColor: errors.prompt ? "error.main" : "primary.main", boxShadow: "0 0 0 3px color-mix(in srgb, var(--a-palette-primary-main) 14%, transparent)" } }}
+      sx={{ ...card, borderColor: errors.prompt ? "error.main" : "divider", transition: "border-color 140ms ease-out, box-shadow 140ms ease-out", "&:focus-within": { borderColor: errors.prompt ? "error.main" : "text.disabled", boxShadow: "0 0 0 4px color-mix(in srgb, var(--a-palette-text-primary) 6%, transparent)" } }}
     >
       <Box component="label" htmlFor={id} sx={{ display: "block", px: { xs: 4, sm: 6 }, pt: 4, fontSize: 13, fontWeight: 550, color: "text.secondary" }}>{t("generate.prompt")}</Box>
       <InputBase

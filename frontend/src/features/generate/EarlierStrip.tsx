@@ -1,6 +1,7 @@
 import { Box, Skeleton, Typography } from "@mui/material";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { ArrowRight } from "lucide-react";
+import { memo } from "react";
 import { useTranslation } from "react-i18next";
 
 import { queries } from "@/api/queries";
@@ -12,7 +13,7 @@ import { shown } from "./useGenerate";
 const HEIGHT = 124;
 
 /** What was made before, in one line that scrolls. */
-export function EarlierStrip() {
+export const EarlierStrip = memo(function EarlierStrip() {
   const { t } = useTranslation();
   const ours = useSignal(shown);
   const gallery = useInfiniteQuery(queries.gallery(""));
@@ -36,4 +37,4 @@ export function EarlierStrip() {
       </Box>
     </Box>
   );
-}
+});

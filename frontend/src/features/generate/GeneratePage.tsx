@@ -2,7 +2,7 @@ import { Box, ButtonBase, Collapse, useMediaQuery } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { ChevronDown, SlidersHorizontal } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 
 import { api } from "@/api/client";
@@ -34,6 +34,11 @@ export function GeneratePage() {
   const prompt = useRef<HTMLTextAreaElement>(null);
   useStartFromAddress(prompt);
 
+  const example = useCallback((words: string) => {
+    change({ prompt: words });
+    prompt.current?.focus();
+  }, []);
+
   const complaints = check(form, model);
   const errors: Partial<Record<Field, string>> = {};
   for (const [field, complaint] of Object.entries(complaints) as [Field, NonNullable<(typeof complaints)[Field]>][]) {
@@ -51,8 +56,15 @@ export function GeneratePage() {
     }
   };
 
+  const onKey = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      submit();
+    }
+  };
+
   return (
-    <Box sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gap: 8 }, alignItems: "start" }}>
+    <Box onKeyDown={onKey} sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gap: 8 }, alignItems: "start" }}>
       <Box component="h1" sx={visuallyHidden}>{t("generate.title")}</Box>
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
         <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} onSubmit={submit} onEdit={generate.forgive} />
@@ -75,11 +87,6 @@ export function GeneratePage() {
   function summary(): string {
     const { width, height } = effective(form, model);
     return [model?.name, t("generate.summary", { count: form.outputs }), `${width} × ${height}`].filter(Boolean).join(" · ");
-  }
-
-  function example(words: string) {
-    change({ prompt: words });
-    prompt.current?.focus();
   }
 }
 

@@ -1,6 +1,7 @@
 import { Box, ButtonBase, Typography } from "@mui/material";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { ArrowUpRight } from "lucide-react";
+import { memo } from "react";
 import { useTranslation } from "react-i18next";
 
 import { queries } from "@/api/queries";
@@ -12,7 +13,7 @@ import { RunCard } from "./RunCard";
 import { shown } from "./useGenerate";
 
 /** Everything under way, and what was made in this tab, newest first. Teaches when there is nothing at all. */
-export function Runs({ onExample }: { onExample: (prompt: string) => void }) {
+export const Runs = memo(function Runs({ onExample }: { onExample: (prompt: string) => void }) {
   const { t } = useTranslation();
   const ours = useSignal(shown);
   const jobs = useQuery(queries.recentJobs());
@@ -30,7 +31,7 @@ export function Runs({ onExample }: { onExample: (prompt: string) => void }) {
   }
   if (jobs.isPending) return null;
   return <Ideas large={first} onExample={onExample} />;
-}
+});
 
 function Ideas({ large, onExample }: { large: boolean; onExample: (prompt: string) => void }) {
   const { t } = useTranslation();

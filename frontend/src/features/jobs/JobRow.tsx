@@ -30,7 +30,8 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
             {job.title}
           </BoxLink>
           <Typography variant="body2" component="div" sx={{ color: "text.faint", display: "flex", gap: 2, flexWrap: "wrap", "& > span:not(:first-of-type)::before": { content: '"·"', mr: 2 } }}>
-            <span>{t(`jobs.kinds.${job.kind}`)}</span>
+            <Box component="span" sx={{ display: { sm: "none" } }}><StatusMark status={!ended && job.cancel_requested ? "cancelling" : job.status} /></Box>
+            <Box component="span" sx={{ display: { xs: "none", sm: "inline" } }}>{t(`jobs.kinds.${job.kind}`)}</Box>
             <span><Ago time={job.created_at} /></span>
             {took !== null && <span>{duration(took)}</span>}
           </Typography>
@@ -38,8 +39,8 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
         </Box>
         {!ended && <RowProgress job={job} />}
       </Box>
-      <Box sx={{ display: { xs: ended ? "block" : "none", sm: "block" } }}><StatusMark status={!ended && job.cancel_requested ? "cancelling" : job.status} /></Box>
-      <Box sx={{ position: "relative", display: "flex", ml: -2 }}>
+      <Box sx={{ width: { sm: 104 }, display: { xs: "none", sm: "block" } }}><StatusMark status={!ended && job.cancel_requested ? "cancelling" : job.status} /></Box>
+      <Box sx={{ position: "relative", display: "flex", justifyContent: "flex-end", width: { sm: 68 }, ml: -2 }}>
         {(job.status === "failed" || job.status === "cancelled") && <Act label={t("jobs.retry")} onClick={() => retry.mutate(job.id)} busy={retry.isPending}><RotateCcw size={16} /></Act>}
         {ended ? <Act label={t("jobs.remove")} onClick={() => remove.mutate({ id: job.id, ended })} busy={remove.isPending}><Trash2 size={16} /></Act> : <Act label={t("jobs.cancel")} onClick={() => remove.mutate({ id: job.id, ended })} busy={remove.isPending || job.cancel_requested}><Square size={15} /></Act>}
       </Box>

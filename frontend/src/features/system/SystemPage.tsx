@@ -88,7 +88,7 @@ function Host({ data }: { data: SystemOut }) {
           <Box sx={{ display: "flex", justifyContent: "space-between", gap: 2, fontSize: 13, color: "text.secondary" }}><span>{cell.name}</span></Box>
           <Typography sx={{ fontSize: 20, fontWeight: 620, letterSpacing: "-0.01em" }}>{cell.value}</Typography>
           <Typography variant="caption" sx={{ color: "text.faint" }}>{cell.note || "\u00a0"}</Typography>
-          {cell.values && <Box sx={{ mt: "auto", pt: 1 }}><Sparkline values={cell.values} label={t("system.sparkline", { name: cell.name, value: cell.value })} colour={cell.colour} /></Box>}
+          {cell.values && <Box sx={{ mt: "auto", pt: 1 }}><Sparkline slots={60} values={cell.values.slice(-60)} label={t("system.sparkline", { name: cell.name, value: cell.value })} colour={cell.colour} /></Box>}
         </Box>
       ))}
     </Box>

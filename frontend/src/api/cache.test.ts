@@ -1,0 +1,67 @@
+// @vitest-environment node
+import { QueryClient } from "@tanstack/react-query";
+import { beforeEach, describe, expect, it } from "vitest";
+
+import { image, job } from "@/mocks/data";
+
+import { applyEvent, applySnapshot, previews } from "./cache";
+import { forget, freshest } from "./freshest";
+import { keys } from "./keys";
+import type { ImageOut, JobOut } from "./types";
+
+let client: QueryClient;
+const recent = () => client.getQueryData<JobOut[]>(keys.recentJobs) ?? [];
+const progress = (id: string, step: number, attempt = 1) => applyEvent(client, { type: "job.progress", id, attempt, progress: step / 30, step, total_steps: 30, previews: [{ index: 0, data_url: `data:${step}` }] });
+
+beforeEach(() => {
+  client = new QueryClient();
+  forget();
+  applySnapshot(client, { type: "snapshot", epoch: "e", seq: 1, jobs: [job("a", { status: "running", step: 10, progress: 1 / 3 })], workers: [], environments: [], devices: [], host: { cpu_percent: 1, memory_used_bytes: 1, memory_total_bytes: 2 } });
+});
+
+describe("live events in the cache", () => {
+  it("moves progress forward only", () => {
+    progress("a", 20);
+    progress("a", 15);
+    expect(recent()[0]?.step).toBe(20);
+  });
+
+  it("takes nothing after the end", () => {
+    applyEvent(client, { type: "job.changed", job: job("a", { status: "failed", progress: 0.4, error: { code: "x", message: "no", hint: "", log_tail: null } }) });
+    progress("a", 29);
+    applyEvent(client, { type: "job.changed", job: job("a", { status: "running", progress: 0.9 }) });
+    expect(recent()[0]).toMatchObject({ status: "failed", progress: 0.4 });
+    expect(previews.get().has("a")).toBe(false);
+  });
+
+  it("keeps the last preview after success until the picture has loaded", () => {
+    progress("a", 20);
+    applyEvent(client, { type: "job.changed", job: job("a", { status: "completed", progress: 1, images: [image(1, { job_id: "a" })] }) });
+    expect(previews.get().get("a")?.get(0)).toBe("data:20");
+  });
+
+  it("an answer asked for before an event does not undo it", () => {
+    const asked = performance.now() - 5;
+    applyEvent(client, { type: "job.changed", job: job("a", { status: "completed", progress: 1 }) });
+    expect(freshest(job("a", { status: "running", progress: 0.5 }), asked).status).toBe("completed");
+    expect(freshest(job("a", { status: "queued", attempt: 1 }), performance.now() + 5).status).toBe("queued");
+  });
+
+  it("puts new pictures first, once, and takes deleted ones off everywhere", () => {
+    client.setQueryData(keys.galleryList(""), { pages: [{ items: [image(1)], next_cursor: null }], pageParams: [undefined] });
+    const made = image(2, { id: "new", job_id: "a" });
+    applyEvent(client, { type: "images.added", job_id: "a", images: [made] });
+    applyEvent(client, { type: "images.added", job_id: "a", images: [made] });
+    const ids = () => client.getQueryData<{ pages: { items: ImageOut[] }[] }>(keys.galleryList(""))?.pages.flatMap((page) => page.items.map((item) => item.id));
+    expect(ids()).toEqual(["new", "img_000001"]);
+    applyEvent(client, { type: "images.removed", ids: ["new"] });
+    expect(ids()).toEqual(["img_000001"]);
+  });
+
+  it("shows a job it has not heard of", () => {
+    applyEvent(client, { type: "job.changed", job: job("b") });
+    expect(recent().map((item) => item.id)).toEqual(["b", "a"]);
+    applyEvent(client, { type: "job.removed", id: "b" });
+    expect(recent().map((item) => item.id)).toEqual(["a"]);
+  });
+});

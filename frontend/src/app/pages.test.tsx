@@ -1,0 +1,159 @@
+import { screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, it } from "vitest";
+
+import { device, environment, job, worker } from "@/mocks/data";
+import { open } from "@/mocks/install";
+
+const user = userEvent.setup({ delay: null });
+const slow = { timeout: 20_000 };
+const prompt = () => screen.findByLabelText("What should it show?", {}, slow);
+
+/** Types `text` and presses Ctrl Enter. */
+async function send(text: string) {
+  await user.click(await prompt());
+  if (text) await user.paste(text);
+  await user.keyboard("{Control>}{Enter}{/Control}");
+}
+
+describe("Generate", () => {
+  it("teaches when there is nothing, and an example fills the prompt", async () => {
+    await open("/");
+    await user.click(await screen.findByRole("button", { name: /red dragon/ }, slow));
+    expect(await prompt()).toHaveValue("a red dragon with wings on a blue background");
+  });
+
+  it("makes pictures from two keystrokes", async () => {
+    await open("/");
+    await send("a fox");
+    const run = await screen.findByRole("article", { name: "a fox" }, slow);
+    expect(await within(run).findByRole("link", { name: /Picture 1: a fox/ }, slow)).toHaveAttribute("href", expect.stringContaining("/gallery/"));
+  });
+
+  it("asks for a prompt instead of sending nothing", async () => {
+    const atelier = await open("/");
+    await send("");
+    expect(await screen.findByText("Write a prompt first.")).toBeVisible();
+    expect(atelier.jobs).toHaveLength(0);
+  });
+
+  it("shows why it failed, what to do, and tries again", async () => {
+    await open("/");
+    await send("fail:oom whale");
+    const alert = await screen.findByRole("alert", {}, slow);
+    expect(alert).toHaveTextContent("did not fit into GPU memory");
+    expect(alert).toHaveTextContent("Make fewer pictures");
+    await user.click(within(alert).getByRole("button", { name: "Try again" }));
+    await waitFor(() => expect(screen.queryByRole("alert")).toBeNull(), slow);
+  });
+
+  it("shows the server's refusal at its field and keeps the request id", async () => {
+    await open("/");
+    await send("refuse:field");
+    expect((await screen.findAllByText(/less than or equal to 200/, {}, slow)).length).toBeGreaterThan(1);
+    await user.click(screen.getByRole("button", { name: "Details" }));
+    expect(await screen.findByText(/request id: req_mock_01/)).toBeInTheDocument();
+  });
+
+  it("says what a job waits for, with the progress of the setup", async () => {
+    await open("/", { environments: [environment({ state: "building", fraction: 0.42, message: "Downloading torch", packages: null })], jobs: [job("w", { status: "running", attempt: 1, waiting: { reason: "environment", message: "being built" } })] });
+    expect(await screen.findByText(/Setting up the software · 42% · Downloading torch/, {}, slow)).toBeVisible();
+  });
+
+  it("brings jobs under way back after a reload, and stops them", async () => {
+    const atelier = await open("/", { jobs: [job("r", { status: "queued", position: 3 })] });
+    expect(await screen.findByText("Number 3 in line", {}, slow)).toBeVisible();
+    await user.click(screen.getByRole("button", { name: "Stop" }));
+    await waitFor(() => expect(atelier.find("r")?.status).toBe("cancelled"));
+  });
+});
+
+describe("Gallery", () => {
+  it("teaches when empty", async () => {
+    await open("/gallery");
+    expect(await screen.findByText("No pictures yet", {}, slow)).toBeVisible();
+  });
+
+  it("opens a picture at its own address, with its recipe", async () => {
+    await open("/gallery/img_000003", { images: 9 });
+    const dialog = await screen.findByRole("dialog", {}, slow);
+    expect(await within(dialog).findByText("Recipe", {}, slow)).toBeVisible();
+    expect(within(dialog).getByText("ddim")).toBeVisible();
+  });
+
+  it("deletes at once and takes it back", async () => {
+    const atelier = await open("/gallery/img_000003", { images: 9 });
+    const dialog = await screen.findByRole("dialog", {}, slow);
+    await user.click(await within(dialog).findByRole("button", { name: "Delete" }, slow));
+    await waitFor(() => expect(atelier.images).toHaveLength(8));
+    await user.click(await screen.findByRole("button", { name: "Undo", hidden: true }));
+    await waitFor(() => expect(atelier.images).toHaveLength(9));
+  });
+
+  it("says when a picture is gone", async () => {
+    await open("/gallery/nothing", { images: 2 });
+    expect(await screen.findByText("This picture is gone", {}, slow)).toBeVisible();
+  });
+});
+
+describe("Jobs", () => {
+  const failed = job("f", { status: "failed", title: "a whale", error: { code: "out_of_memory", message: "It did not fit.", hint: "Smaller.", log_tail: "CUDA out of memory" }, started_at: "2026-11-20T10:00:00Z", finished_at: "2026-11-20T10:00:04Z" });
+
+  it("shows where each stands, and why one failed", async () => {
+    await open("/jobs", { jobs: [job("q", { title: "an owl", position: 2 }), failed] });
+    expect(await screen.findByText("Number 2 in line", {}, slow)).toBeVisible();
+    expect(screen.getByText("It did not fit.")).toBeVisible();
+  });
+
+  it("opens details at an address, with the log folded", async () => {
+    await open("/jobs/f", { jobs: [failed] });
+    const drawer = await screen.findByRole("dialog", { name: "Job details" }, slow);
+    await user.click(await within(drawer).findByRole("button", { name: "Last lines of the log" }, slow));
+    expect(within(drawer).getByText("CUDA out of memory")).toBeInTheDocument();
+  });
+
+  it("runs a failed job again", async () => {
+    const atelier = await open("/jobs", { jobs: [failed] });
+    await user.click(await screen.findByRole("button", { name: "Run again" }, slow));
+    await waitFor(() => expect(atelier.find("f")?.status).not.toBe("failed"));
+  });
+});
+
+describe("System", () => {
+  it("shows devices, workers and environments, and stops a worker", async () => {
+    const atelier = await open("/system", { workers: [worker()], environments: [environment({ state: "failed", packages: null, error: { code: "network", message: "No network.", hint: "Check it.", log_tail: "timeout" } })], devices: [device()] });
+    expect(await screen.findByText("NVIDIA RTX 6000 Ada", {}, slow)).toBeVisible();
+    expect(screen.getByText("No network.")).toBeVisible();
+    await user.click(screen.getByRole("button", { name: "Stop" }));
+    await waitFor(() => expect(atelier.workers).toHaveLength(0));
+    expect(await screen.findByText(/No model is loaded/, {}, slow)).toBeVisible();
+  });
+});
+
+describe("Shell", () => {
+  it("asks for the token, and goes on after it", async () => {
+    await open("/system", { token: "sesame" });
+    const dialog = await screen.findByRole("dialog", { name: "Unlock Atelier" }, slow);
+    await user.type(within(dialog).getByLabelText("Access token"), "wrong{Enter}");
+    expect(await within(dialog).findByText("That token is not this Atelier's.", {}, slow)).toBeVisible();
+    await user.clear(within(dialog).getByLabelText("Access token"));
+    await user.type(within(dialog).getByLabelText("Access token"), "sesame{Enter}");
+    expect(await screen.findByText("NVIDIA RTX 6000 Ada", {}, slow)).toBeInTheDocument();
+  });
+
+  it("goes anywhere by keyboard, and speaks French", async () => {
+    await open("/");
+    await prompt();
+    await user.keyboard("{Control>}k{/Control}");
+    await user.keyboard("Français{Enter}");
+    expect((await screen.findAllByText("Galerie", {}, slow)).length).toBeGreaterThan(0);
+    await user.keyboard("{Control>}k{/Control}");
+    await user.keyboard("Tâches{Enter}");
+    await waitFor(() => expect(window.location.pathname).toBe("/jobs"));
+  });
+
+  it("says so when a page does not exist", async () => {
+    await open("/nowhere");
+    expect(await screen.findByText("There is no such page", {}, slow)).toBeVisible();
+  });
+});
