@@ -26,7 +26,7 @@ class Server:
         self.url = ""
         self.client = httpx2.Client()
 
-    def start(self, seconds: float = 30.0) -> Server:
+    def start(self, seconds: float = 90.0) -> Server:
         data_dir = str(self.data_dir)
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ATELIER_", "HOST", "PORT", "LOG_"))}
         environment = {**kept, "PYTHONPATH": str(BACKEND), "DATA_DIR": data_dir, **self._environment}
@@ -45,6 +45,8 @@ class Server:
                     return self
             except httpx2.TransportError:
                 time.sleep(0.05)
+        self._process.kill()
+        self._process.wait()
         raise AssertionError(f"the server did not start:\n{self.log_path.read_text()[-3000:]}")
 
     @property

@@ -27,6 +27,7 @@ log = structlog.get_logger("atelier.gallery")
 
 TRASH_SECONDS = 3600
 SWEEP_SECONDS = 600
+SWEEP_JOBS = 100
 
 
 class Gallery:
@@ -95,12 +96,9 @@ class Gallery:
         await self._empty_trash()
         staged = await asyncio.to_thread(self._storage.staged_jobs)
         published = await asyncio.to_thread(self._storage.image_jobs)
-        over = await self._jobs.ended({*staged, *published})
-        for job_id in sorted(over.intersection(staged)):
-            await asyncio.to_thread(self._storage.drop_staging, job_id)
-        finished = sorted(over.intersection(published))
-        for begin in range(0, len(finished), 500):
-            await self._drop_rowless(finished[begin : begin + 500])
+        job_ids = sorted({*staged, *published})
+        for begin in range(0, len(job_ids), SWEEP_JOBS):
+            await self._drop_rowless(job_ids[begin : begin + SWEEP_JOBS])
 
     async def _empty_trash(self) -> None:
         before = now() - timedelta(seconds=TRASH_SECONDS)
@@ -112,13 +110,20 @@ class Gallery:
                 self._storage.image_file(row.job_id, name).unlink(missing_ok=True)
 
     async def _drop_rowless(self, job_ids: list[str]) -> None:
-        async with self._database.read() as session:
-            rows = await store.files_of(session, job_ids)
-        kept = {(job_id, f"{index}.{form}") for job_id, index, form in rows}
-        kept |= {(job_id, f"{index}.thumb.webp") for job_id, index, _ in rows}
-        dropped = await asyncio.to_thread(self._storage.keep_only, job_ids, kept)
+        # A job that ended may be tried again at any moment, but not while the writer is ours: it cannot be claimed.
+        async with self._database.write() as session:
+            over = sorted(await self._jobs.ended(session, job_ids))
+            rows = await store.files_of(session, over)
+            kept = {(job_id, f"{index}.{form}") for job_id, index, form in rows}
+            kept |= {(job_id, f"{index}.thumb.webp") for job_id, index, _ in rows}
+            dropped = await asyncio.to_thread(self._drop_files, over, kept)
         if dropped:
             log.info("gallery.swept", files=dropped)
+
+    def _drop_files(self, job_ids: list[str], kept: set[tuple[str, str]]) -> int:
+        for job_id in job_ids:
+            self._storage.drop_staging(job_id)
+        return self._storage.keep_only(job_ids, kept)
 
     async def _sweep_forever(self) -> None:
         while True:

@@ -83,10 +83,9 @@ class JobService:
             order = await store.waiting_order(session)
         return order.index(job_id) + 1 if job_id in order else None
 
-    async def ended(self, job_ids: Collection[str]) -> set[str]:
-        """Those of these jobs that are over or unknown: nobody will write their files any more."""
-        async with self._database.read() as session:
-            return await store.ended_ids(session, job_ids)
+    async def ended(self, session: AsyncSession, job_ids: Collection[str]) -> set[str]:
+        """Those of these jobs that are over or unknown: nobody will write their files, as long as `session` is open."""
+        return await store.ended_ids(session, job_ids)
 
     def publish_images(self, job_id: str, images: list[ImageOut]) -> None:
         """Remember what a job just published, for the event that says it has ended."""

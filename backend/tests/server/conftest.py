@@ -20,9 +20,9 @@ def own_server(tmp_path: Path) -> Iterator[type[Server]]:
     started: list[Server] = []
 
     def start(name: str = "data", **environment: str) -> Server:
-        running = Server(tmp_path / name, **environment).start()
+        running = Server(tmp_path / name, **environment)
         started.append(running)
-        return running
+        return running.start()
 
     yield start  # type: ignore[misc]
     for running in started:
