@@ -26,8 +26,10 @@ TAIL_LINES = 40
 SILENCE_SECONDS = 900.0
 INSTALL_PAUSE = 1.0
 
-# Shares of the whole: download by far the longest, then unpacking, then compiling.
-VENV, COLLECTED, INSTALLED, COMPILED = 0.02, 0.70, 0.88, 0.98
+DOWNLOAD = re.compile(r"\s*(?:Downloading|Using cached|Processing) (?:\S*/)?([^\s/]+)( \([\d.]+ \w?B\))?")
+
+# Shares of the whole: downloading takes by far the longest, then unpacking, then compiling.
+VENV, COLLECTED, DOWNLOADED, INSTALLED, COMPILED = 0.02, 0.10, 0.70, 0.88, 0.98
 
 REASONS: tuple[tuple[str, str, str], ...] = (
     (r"No space left on device|\[Errno 28\]|Disk quota exceeded", "There is no disk space left for the environment.",
@@ -68,6 +70,7 @@ class Builder:
         self._tell = tell
         self._count = max(1, len(requirements_in(requirements)))
         self._collected = 0
+        self._downloaded = 0
         self._fraction = 0.0
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
 
@@ -109,23 +112,29 @@ class Builder:
             await asyncio.sleep(INSTALL_PAUSE)
             done = len(list(self._folder.glob("lib/python*/site-packages/*.dist-info")))
             if done:
-                share = min(1.0, done / max(self._count, self._collected))
-                self._say(COLLECTED + (INSTALLED - COLLECTED) * share, f"Installing packages ({done} of {self._count})")
+                self._say(self._share(DOWNLOADED, INSTALLED, done), f"Installing packages {self._of(done)}")
 
     def _pip_said(self, line: str) -> None:
-        if match := re.match(r"\s*Collecting (\S+?)(?: \(from .*)?$", line):
+        """pip first collects all names, fetching small `.metadata` files, and downloads afterwards."""
+        if match := re.match(r"\s*Collecting (\S+)", line):
             self._collected += 1
-            self._say(self._collecting(), f"Collecting {match[1]} ({self._position()})")
-        elif match := re.match(r"\s*(?:Downloading|Using cached) (?:\S*/)?([^\s/]+?)(?:\.metadata)?( \(.*\))?$", line):
-            self._say(self._collecting(), f"Downloading {match[1]}{match[2] or ''} ({self._position()})")
+            share = self._share(VENV, COLLECTED, self._collected)
+            self._say(share, f"Looking up {match[1]} {self._of(self._collected)}")
+        elif match := re.match(
+            r"\s*(?:Downloading|Using cached|Processing) (?:\S*/)?([^\s/]+)( \([\d.]+ \w?B\))?", line
+        ):
+            if not match[1].endswith(".metadata"):
+                self._downloaded += 1
+                share = self._share(COLLECTED, DOWNLOADED, self._downloaded - 1)
+                self._say(share, f"Downloading {match[1]}{match[2] or ''} {self._of(self._downloaded)}")
         elif line.startswith("Installing collected packages"):
-            self._say(COLLECTED, "Installing packages")
+            self._say(DOWNLOADED, "Installing packages")
 
-    def _collecting(self) -> float:
-        return VENV + (COLLECTED - VENV) * min(1.0, self._collected / self._count)
+    def _share(self, start: float, end: float, done: int) -> float:
+        return start + (end - start) * min(1.0, done / self._count)
 
-    def _position(self) -> str:
-        return f"{min(self._collected, self._count)} of {self._count}"
+    def _of(self, done: int) -> str:
+        return f"({min(done, self._count)} of {self._count})"
 
     def _say(self, fraction: float, message: str) -> None:
         self._fraction = max(self._fraction, fraction)
@@ -161,7 +170,8 @@ class Builder:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            with contextlib.suppress(TimeoutError):  # something that left the group may still hold the pipe
+                await asyncio.wait_for(process.wait(), 5.0)
         if code != 0 and not may_fail:
             raise self._failure(f"{Path(str(command[0])).name} ended with exit code {code}.")
 
