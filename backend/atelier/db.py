@@ -4,6 +4,9 @@ SQLite runs in WAL mode with `synchronous=FULL`: a commit that returned survives
 3.7.0 to 3.51.2 can corrupt a WAL when two connections write or checkpoint at once; here exactly one connection ever
 writes, readers are `query_only` and never checkpoint, and `storage.Storage` keeps a second server away.
 
+A commit waits for the disk and a reader may have much to look through: both happen on the connection's thread. All else
+takes microseconds, far less than the way to a thread and back, and is done at once.
+
 `write()` is a transaction; what is handed to `after_commit` happens only when it committed, and is forgotten on
 rollback. Events go out this way, so that nobody ever sees what might not be true.
 """
@@ -11,15 +14,21 @@ rollback. Events go out this way, so that nobody ever sees what might not be tru
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import aiosqlite
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 READERS = 4
+BUSY_SECONDS = 5.0
+BUSY_PAUSE = 0.02
 
 
 class Database:
@@ -27,20 +36,33 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = self._engine(pool_size=1, begin="BEGIN IMMEDIATE", pragmas=("wal_autocheckpoint=1000",))
-        self._reader = self._engine(pool_size=READERS, begin="BEGIN", pragmas=("query_only=ON", "wal_autocheckpoint=0"))
+        self._writer = self._engine(
+            _WriterConnection, pool_size=1, begin="BEGIN IMMEDIATE", pragmas=("busy_timeout=0", "wal_autocheckpoint=1000")
+        )
+        self._reader = self._engine(
+            _ReaderConnection,
+            pool_size=READERS,
+            begin="BEGIN",
+            pragmas=(f"busy_timeout={BUSY_SECONDS * 1000:.0f}", "query_only=ON", "wal_autocheckpoint=0"),
+        )
         self._turn = asyncio.Lock()
 
-    def _engine(self, *, pool_size: int, begin: str, pragmas: tuple[str, ...]) -> AsyncEngine:
+    def _engine(
+        self, connection_class: type[_Connection], *, pool_size: int, begin: str, pragmas: tuple[str, ...]
+    ) -> AsyncEngine:
         engine = create_async_engine(
-            f"sqlite+aiosqlite:///{self._path}", poolclass=AsyncAdaptedQueuePool, pool_size=pool_size, max_overflow=0
+            "sqlite+aiosqlite://",
+            async_creator=lambda: connection_class(self._path),
+            poolclass=AsyncAdaptedQueuePool,
+            pool_size=pool_size,
+            max_overflow=0,
         )
 
         @event.listens_for(engine.sync_engine, "connect")
         def _connect(connection, _record) -> None:  # type: ignore[no-untyped-def]
             connection.isolation_level = None  # transactions are begun below, not guessed by the driver
             cursor = connection.cursor()
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON", *pragmas):
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", *pragmas):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
@@ -77,3 +99,47 @@ class Database:
 def after_commit(session: AsyncSession, action: Callable[[], None]) -> None:
     """Run `action` once the session's transaction has been committed; never when it is rolled back."""
     session.info["after_commit"].append(action)
+
+
+class _Connection(aiosqlite.Connection):
+    """A connection that uses its thread only for what can take long: see `_takes_long`. (aiosqlite gives every call to
+    the thread, four for one SELECT, and each is two switches between threads.)"""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(lambda: sqlite3.connect(path, check_same_thread=False), iter_chunk_size=64)
+        self._thread.daemon = True  # as SQLAlchemy does: a connection that nobody closed does not keep the process
+
+    def _takes_long(self, name: str) -> bool:
+        raise NotImplementedError
+
+    async def _execute(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        if not self._takes_long(function.__name__):
+            return function(*arguments, **named)
+        # Nobody uses the connection before the thread is through with it, not even a caller that was cancelled meanwhile.
+        working = asyncio.ensure_future(super()._execute(function, *arguments, **named))
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait({working})
+            raise
+
+
+class _ReaderConnection(_Connection):
+    def _takes_long(self, name: str) -> bool:
+        return name in {"execute", "fetchall", "close"}
+
+
+class _WriterConnection(_Connection):
+    def _takes_long(self, name: str) -> bool:
+        return name == "commit"
+
+    async def _execute(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Only BEGIN IMMEDIATE can find the database locked, by another program: it is tried again for a while."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return await super()._execute(function, *arguments, **named)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(BUSY_PAUSE)
