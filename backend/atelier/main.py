@@ -136,7 +136,12 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         system = SystemService(database, storage, pool, monitor, environment_jobs, queue, runner, jobs, bus)
         environment_jobs.changed = system.environment_changed
 
+        preparing: list[asyncio.Task[None]] = []
+
         async def snapshot(actor: Actor) -> SnapshotFrame:
+            # Somebody looks at the page: a picture may be wanted soon.
+            if not preparing or (preparing[0].done() and not pool.running()):
+                preparing[:] = [asyncio.create_task(images.prepare(), name="images.prepare")]
             return SnapshotFrame(
                 epoch=hub.epoch,
                 seq=hub.seq,

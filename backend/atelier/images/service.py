@@ -14,6 +14,7 @@ from typing import Any
 
 from engines import protocol
 from engines.schedulers import SCHEDULERS
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor, Role
@@ -36,6 +37,9 @@ from atelier.runtime.worker import Worker, WorkerSpec
 from atelier.shapes import ImageOut, PreviewOut
 from atelier.storage import Storage, publish
 from atelier.tables import ImageRow, JobKind, ModelRow
+
+
+log = structlog.get_logger("atelier.images")
 
 
 class GenerationFailed(AtelierError):
@@ -62,6 +66,14 @@ class ImageService:
     ) -> None:
         self._database, self._storage, self._registry = database, storage, registry
         self._queue, self._jobs, self._pool, self._bus, self._settings = queue, jobs, pool, bus, settings
+
+    async def prepare(self) -> None:
+        """Import the engine's libraries ahead of the first picture, once somebody looks at the page. Failing is no
+        harm: the first picture tries again, and says why it cannot be made."""
+        try:
+            await self._pool.prepare("fake" if self._settings.fake_engine else "diffusers_image")
+        except AtelierError as error:
+            log.info("images.not_prepared", reason=error.message)
 
     # ── asking ──
 
