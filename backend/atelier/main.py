@@ -119,6 +119,7 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
             logs_dir=storage.logs,
             instance=storage.instance,
             idle_seconds=settings.runtime.idle_seconds,
+            monitor=monitor,
         )
         queue = JobQueue(database, settings.jobs)
         needed = () if settings.runtime.fake_engine else ("image",)

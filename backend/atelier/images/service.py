@@ -12,9 +12,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import structlog
 from engines import protocol
 from engines.schedulers import SCHEDULERS
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor, Role
@@ -37,7 +37,6 @@ from atelier.runtime.worker import Worker, WorkerSpec
 from atelier.shapes import ImageOut, PreviewOut
 from atelier.storage import Storage, publish
 from atelier.tables import ImageRow, JobKind, ModelRow
-
 
 log = structlog.get_logger("atelier.images")
 
