@@ -126,7 +126,9 @@ class Queue(RuleBasedStateMachine):
         empty_database(self.folder)
         self.do(self.open())
 
-    @rule(target=jobs, priority=st.integers(-1, 1), key=st.sampled_from(["", "a", "b", "c"]), title=st.sampled_from("xy"))
+    @rule(
+        target=jobs, priority=st.integers(-1, 1), key=st.sampled_from(["", "a", "b", "c"]), title=st.sampled_from("xy")
+    )
     def submit(self, priority: int, key: str, title: str) -> str | None:
         async def act() -> str:
             job = NewJob(
@@ -255,7 +257,6 @@ class Queue(RuleBasedStateMachine):
             self.do(self.database.close())
         self.loop.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-
 
 
 TestQueue = Queue.TestCase

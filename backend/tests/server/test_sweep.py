@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from serving import Server
-
 
 def until(condition: Any, seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
