@@ -1,7 +1,7 @@
 """The queue and its runner against a model of what they promise, with restarts and crashes in any order.
 
-Real SQLite, real queue, real runner; only the handler is scripted. A restart drops the runner without a word (as SIGKILL
-would: nothing is written on the way out) and starts a new one on the same file.
+Real SQLite, real queue, real runner; only the handler is scripted. A restart drops the runner without a word (as
+SIGKILL would: nothing is written on the way out) and starts a new one on the same file.
 """
 
 from __future__ import annotations
