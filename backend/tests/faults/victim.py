@@ -128,6 +128,7 @@ class Victim:
             "ATELIER_FAKE_ENGINE": "1",
             "ATELIER_FAKE_STEP_SECONDS": str(STEP_SECONDS),
             "ATELIER_FAILPOINTS": failpoints,
+            "LOG_JSON": "1",
             **self._environment,
             **environment,
         }
