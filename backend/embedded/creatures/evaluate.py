@@ -22,7 +22,7 @@ from .dataset import PICTURES, captions_of
 from .judge import dominant_colour, judge
 from .training import one_thread
 
-STEPS, GUIDANCE = 20, 3.0
+STEPS, GUIDANCE = 16, 3.0
 OTHER_SCHEDULERS = (DDIMScheduler, EulerDiscreteScheduler, EulerAncestralDiscreteScheduler, UniPCMultistepScheduler)
 SHOWN = (
     "a red dragon with wings on a blue background", "a blue slime on a yellow background",
@@ -129,7 +129,7 @@ def seconds_per_picture(pipe, steps: int = STEPS) -> float:
     return (time.process_time() - start) / 3
 
 
-def schedulers(pipe, count: int = 24) -> dict[str, dict[str, float]]:
+def schedulers(pipe, count: int = 16) -> dict[str, dict[str, float]]:
     """Species and colour with schedulers made from the shipped one's config."""
     shipped, wanted, result = pipe.scheduler, unseen(count, False), {}
     for kind in OTHER_SCHEDULERS:
@@ -164,7 +164,7 @@ def main() -> None:
             figures[f"{count} {name}"] = score(pictures, wanted)
             print(name, figures[f"{count} {name}"], flush=True)
     if given.schedulers:
-        figures["24 prompts, other schedulers"] = schedulers(pipe)
+        figures["16 prompts, other schedulers"] = schedulers(pipe)
     if given.out:
         given.out.write_text(json.dumps(figures, indent=1) + "\n")
 
