@@ -24,13 +24,13 @@ QUEUE_BYTES = 4 * 1024 * 1024
 
 @dataclass(eq=False)
 class Listener:
-    """One connected browser. `frames` ends with None when the hub has given it up."""
+    """One connected browser. `frames` ends with None when the hub has given it up. One task takes."""
 
     actor: Actor
     frames: deque[bytes | None] = field(default_factory=deque)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
     queued_bytes: int = 0
     dropped: bool = False
+    _taker: asyncio.Future[None] | None = None
 
     def offer(self, frame: bytes) -> None:
         if self.dropped:
@@ -38,20 +38,28 @@ class Listener:
         if len(self.frames) >= QUEUE_FRAMES or self.queued_bytes + len(frame) > QUEUE_BYTES:
             self.dropped = True
             self.frames.clear()
-            self.frames.append(None)
+            self.end()
         else:
             self.frames.append(frame)
             self.queued_bytes += len(frame)
-        self.wake.set()
+            self._wake()
+
+    def end(self) -> None:
+        self.frames.append(None)
+        self._wake()
 
     async def take(self) -> bytes | None:
         """The next frame; None once the hub has dropped this listener."""
         while not self.frames:
-            self.wake.clear()
-            await self.wake.wait()
+            self._taker = asyncio.get_running_loop().create_future()
+            await self._taker
         frame = self.frames.popleft()
         self.queued_bytes -= len(frame) if frame else 0
         return frame
+
+    def _wake(self) -> None:
+        if self._taker is not None and not self._taker.done():
+            self._taker.set_result(None)
 
 
 @dataclass(slots=True)
@@ -82,8 +90,7 @@ class LiveHub:
         if self._task:
             self._task.cancel()
         for listener in self._listeners:
-            listener.frames.append(None)
-            listener.wake.set()
+            listener.end()
 
     def join(self, actor: Actor) -> Listener:
         """Listen from now on: everything after the current `seq`."""
