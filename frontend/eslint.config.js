@@ -23,7 +23,7 @@ export default tseslint.config(
       "no-console": ["error", { allow: ["warn", "error"] }],
     },
   },
-  { files: ["scripts/**"], rules: { "no-console": "off" } },
+  { files: ["scripts/**", "e2e/**"], rules: { "no-console": "off" } },
   only("src/lib/**", "app|features|api|ui|i18n|mocks", "lib holds pure functions: it imports nothing of ours."),
   only("src/i18n/**", "app|features|api|ui|mocks", "i18n may import lib only."),
   only("src/ui/**", "app|features|api|mocks", "ui knows neither the server nor the product."),

@@ -17,6 +17,7 @@ export default defineConfig(({ mode }) => ({
       ["/api", "/v1", "/docs", "/openapi.json", "/health"].map((path) => [path, { target: server, ws: path === "/api" }]),
     ),
   },
+  preview: { host: "127.0.0.1", port: Number(process.env.PORT ?? 4173) },
   build: { target: "es2022", sourcemap: false, chunkSizeWarningLimit: 600, assetsInlineLimit: 0 },
   test: {
     environment: "jsdom",

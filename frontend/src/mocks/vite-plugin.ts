@@ -1,32 +1,36 @@
-/** The mock API behind the development server: `npm run dev:mock`. Real HTTP and a real socket, no server, no GPU. */
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Plugin } from "vite";
+/** The mock API behind Vite's servers: `npm run dev:mock`, `npm run preview:mock`. Real HTTP and a real socket, no GPU. */
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Connect, Plugin } from "vite";
 import { WebSocketServer } from "ws";
 
 import { MockAtelier } from "./atelier.ts";
 
+interface ViteServer {
+  httpServer: unknown;
+  middlewares: Connect.Server;
+}
+
 export function mockApi(): Plugin {
-  return {
-    name: "atelier-mock-api",
-    configureServer(server) {
-      const atelier = new MockAtelier({ images: Number(process.env.MOCK_IMAGES ?? 240) });
-      const sockets = new WebSocketServer({ noServer: true });
-      setInterval(() => atelier.sample(), 1000).unref();
-      server.httpServer?.on("upgrade", (request, socket, head) => {
-        if (!request.url?.startsWith("/api/live")) return;
-        sockets.handleUpgrade(request, socket, head, (ws) => {
-          if (atelier.token !== null && !atelier.unlocked) return ws.close(4401, "needs the access token");
-          const leave = atelier.connect((frame) => ws.send(JSON.stringify(frame)));
-          ws.on("message", () => ws.send(JSON.stringify({ type: "pong", seq: atelier.seq })));
-          ws.on("close", leave);
-        });
-      });
-      server.middlewares.use((request, response, next) => {
-        if (!request.url?.startsWith("/api/")) return next();
-        void answer(atelier, request, response);
-      });
-    },
-  };
+  return { name: "atelier-mock-api", configureServer: serve, configurePreviewServer: serve };
+}
+
+function serve({ httpServer, middlewares }: ViteServer): void {
+  const atelier = new MockAtelier({ images: Number(process.env.MOCK_IMAGES ?? 240) });
+  const sockets = new WebSocketServer({ noServer: true });
+  setInterval(() => atelier.sample(), 1000).unref();
+  (httpServer as Server | null)?.on("upgrade", (request, socket, head) => {
+    if (!request.url?.startsWith("/api/live")) return;
+    sockets.handleUpgrade(request, socket, head, (ws) => {
+      if (atelier.token !== null && !atelier.unlocked) return ws.close(4401, "needs the access token");
+      const leave = atelier.connect((frame) => ws.send(JSON.stringify(frame)));
+      ws.on("message", () => ws.send(JSON.stringify({ type: "pong", seq: atelier.seq })));
+      ws.on("close", leave);
+    });
+  });
+  middlewares.use((request, response, next) => {
+    if (!request.url?.startsWith("/api/")) return next();
+    void answer(atelier, request, response);
+  });
 }
 
 async function answer(atelier: MockAtelier, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -26,4 +26,4 @@ export function StatusMark({ status, hideWord }: { status: Status; hideWord?: bo
   );
 }
 
-export const visuallyHidden = { position: "absolute", width: 1, height: 1, overflow: "hidden", clipPath: "inset(50%)", whiteSpace: "nowrap" } as const;
+export const visuallyHidden = { position: "absolute", width: "1px", height: "1px", overflow: "hidden", clipPath: "inset(50%)", whiteSpace: "nowrap" } as const;

@@ -1,0 +1,100 @@
+import { ask, expect, fits, prompt, run, test } from "./fixtures";
+
+test("from a prompt to a picture that survives the server", async ({ page, server }) => {
+  await page.goto("/");
+  await expect(page.locator("[data-connection=live]")).toBeVisible();
+  await ask(page, "a red dragon with wings");
+  const made = run(page, "a red dragon with wings");
+  await expect(made.locator("[data-tile=preview] img")).toBeVisible();
+  const picture = made.locator("[data-tile=image] img").last();
+  await expect(picture).toHaveJSProperty("complete", true);
+
+  await page.getByRole("navigation").getByRole("link", { name: "Gallery" }).click();
+  const cell = page.getByRole("option", { name: "a red dragon with wings" });
+  await expect(cell).toHaveCount(1);
+
+  await server.kill();
+  await expect(page.locator("[data-connection=live]")).toHaveCount(0);
+  await expect(cell).toHaveCount(1);
+  await server.resume();
+  await expect(page.locator("[data-connection=live]")).toBeVisible();
+  await page.reload();
+  await expect(cell).toHaveCount(1);
+});
+
+test("eight pictures at once, and their recipe", async ({ page }) => {
+  await page.goto("/");
+  await page.getByRole("radio", { name: "8" }).click();
+  await ask(page, "eight owls");
+  const made = run(page, "eight owls");
+  await expect(made.locator("[data-tile]")).toHaveCount(8);
+  await expect(made.locator("[data-tile=image]")).toHaveCount(8);
+  await made.getByRole("link", { name: /Picture 8/ }).click();
+  await expect(page).toHaveURL(/\/gallery\/.+/);
+  await expect(page.getByRole("complementary", { name: "Recipe" })).toContainText("eight owls");
+  await page.goBack();
+  await expect(prompt(page)).toHaveValue("eight owls");
+});
+
+test("progress never goes backwards", async ({ page, server }) => {
+  await page.goto("/");
+  await server.generate("a slow snail", { steps: 40 });
+  const bar = run(page, "a slow snail").getByRole("progressbar");
+  await expect(bar).toBeVisible();
+  const seen: number[] = [];
+  while (await bar.isVisible().catch(() => false)) {
+    const value = await bar.getAttribute("aria-valuenow", { timeout: 500 }).catch(() => null);
+    if (value !== null) seen.push(Number(value));
+    await page.waitForTimeout(60);
+  }
+  expect(seen.length).toBeGreaterThan(3);
+  expect(seen).toEqual([...seen].sort((a, b) => a - b));
+});
+
+test("a reload brings work under way back, and it can be stopped", async ({ page, server }) => {
+  await page.goto("/");
+  const id = await server.generate("a very long river", { steps: 200 });
+  await expect(run(page, "a very long river")).toBeVisible();
+  await page.reload();
+  await expect(run(page, "a very long river").getByText(/step \d+ of 200/)).toBeVisible();
+  await run(page, "a very long river").getByRole("button", { name: "Stop" }).click();
+  expect((await server.ended(id)).status).toBe("cancelled");
+  await expect(run(page, "a very long river")).toHaveCount(0);
+});
+
+test("fields are checked before anything is sent", async ({ page }) => {
+  await page.goto("/");
+  await prompt(page).press("Control+Enter");
+  await expect(page.getByText("Write a prompt first.")).toBeVisible();
+  await page.getByRole("textbox", { name: "Steps" }).fill("900");
+  await ask(page, "never sent");
+  await expect(page.getByText("A whole number from 1 to 200.")).toBeVisible();
+  await expect(run(page, "never sent")).toHaveCount(0);
+});
+
+test("same settings, from a picture back to the form", async ({ page, server }) => {
+  const done = await server.ended(await server.generate("a blue whale", { seed: 4242, steps: 12 }));
+  await page.goto(`/gallery/${done.images[0]?.id}`);
+  await page.getByRole("button", { name: "Same settings" }).click();
+  await expect(prompt(page)).toHaveValue("a blue whale");
+  await expect(page.getByRole("textbox", { name: "Seed" })).toHaveValue("4242");
+  await expect(page.getByRole("textbox", { name: "Steps" })).toHaveValue("12");
+  await expect(page).toHaveURL(/\/$/);
+});
+
+test.describe("on a phone", () => {
+  test.use({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+
+  test("everything fits and works", async ({ page }) => {
+    for (const path of ["/", "/gallery", "/jobs", "/system"]) {
+      await page.goto(path);
+      await expect(page.locator("main > *").first()).toBeVisible();
+      await fits(page);
+    }
+    await page.getByRole("navigation").getByRole("link", { name: "Generate" }).tap();
+    await prompt(page).fill("a phone in a pocket");
+    await page.getByRole("button", { name: "Generate" }).tap();
+    await expect(run(page, "a phone in a pocket").locator("[data-tile=image]")).toHaveCount(1);
+    await fits(page);
+  });
+});

@@ -1,0 +1,78 @@
+import AxeBuilder from "@axe-core/playwright";
+
+import { expect, prompt, test } from "./fixtures";
+
+const PAGES = ["/", "/gallery", "/jobs", "/system"];
+
+test.beforeAll(async ({ server }) => {
+  await server.ended(await server.generate("a lantern", { steps: 2 }), 100);
+});
+
+for (const scheme of ["light", "dark"] as const) {
+  test(`nothing that axe finds serious, ${scheme}`, async ({ page }) => {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+    for (const path of PAGES) {
+      await page.goto(path);
+      await expect(page.locator("main > *").first()).toBeVisible();
+      await page.waitForTimeout(600);
+      const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]).analyze();
+      const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+      expect(serious.map(({ id, nodes }) => `${path} ${id}: ${nodes[0]?.html}`)).toEqual([]);
+    }
+  });
+}
+
+test("the theme follows the system, and remembers a choice", async ({ page }) => {
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.goto("/");
+  const root = page.locator("html");
+  await expect(root).toHaveAttribute("data-scheme", "dark");
+  await page.getByRole("button", { name: "Theme" }).click();
+  await page.getByRole("menuitem", { name: "Light" }).click();
+  await expect(root).toHaveAttribute("data-scheme", "light");
+  await page.reload();
+  await expect(root).toHaveAttribute("data-scheme", "light");
+});
+
+test("three languages", async ({ page }) => {
+  await page.goto("/system");
+  for (const [language, title] of [["Français", "Système"], ["Español", "Sistema"], ["English", "System"]] as const) {
+    await page.locator("header [aria-haspopup=menu]").first().click();
+    await page.getByRole("menuitem", { name: language }).click();
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText(title);
+  }
+  await page.locator("header [aria-haspopup=menu]").first().click();
+  await page.getByRole("menuitem", { name: "Français" }).click();
+  await page.reload();
+  await expect(page.locator("html")).toHaveAttribute("lang", "fr");
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Système");
+});
+
+test("the command palette goes anywhere without a mouse", async ({ page }) => {
+  await page.goto("/");
+  await expect(prompt(page)).toBeVisible();
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("system");
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/\/system$/);
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("lantern");
+  await expect(page.getByRole("option", { name: "a lantern" })).toBeVisible();
+  await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/\/gallery\/.+/);
+});
+
+test("jobs have an address, and Back works", async ({ page }) => {
+  await page.goto("/jobs");
+  await page.getByRole("link", { name: "a lantern" }).click();
+  await expect(page.getByRole("dialog", { name: "Job details" })).toContainText("a lantern");
+  await expect(page).toHaveURL(/\/jobs\/.+/);
+  await page.goBack();
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+});
+
+test("the system page shows what there is", async ({ page }) => {
+  await page.goto("/system");
+  for (const name of ["Devices", "Host", "Workers", "Environments", "Endpoints"]) await expect(page.getByRole("heading", { name })).toBeVisible();
+  await expect(page.getByText("/api/generate/text-to-image")).toBeVisible();
+});

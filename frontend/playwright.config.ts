@@ -1,0 +1,34 @@
+import { defineConfig } from "@playwright/test";
+import { execFileSync } from "node:child_process";
+
+function chromium(): string | undefined {
+  if (process.env.CHROMIUM_PATH) return process.env.CHROMIUM_PATH;
+  for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
+    try {
+      return execFileSync("which", [name], { encoding: "utf8" }).trim();
+    } catch {
+      // Not this one.
+    }
+  }
+  return undefined;
+}
+
+/** Against the real server, in a real browser. Needs a built dashboard (`npm run build`) and ATELIER_PYTHON. */
+export default defineConfig({
+  testDir: "e2e",
+  workers: 1,
+  // Generous: these run on small and busy machines. A failure is a failure: nothing is tried twice.
+  timeout: 120_000,
+  expect: { timeout: 30_000 },
+  retries: 0,
+  reporter: [["line"]],
+  use: {
+    viewport: { width: 1440, height: 900 },
+    locale: "en-GB",
+    trace: "retain-on-failure",
+    launchOptions: {
+      executablePath: chromium(),
+      args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    },
+  },
+});
