@@ -77,9 +77,12 @@ def build_unet(widths: tuple[int, ...] = WIDTHS) -> UNet2DConditionModel:
 
 
 def sampler() -> DPMSolverMultistepScheduler:
-    """The scheduler the folder ships with."""
-    return DPMSolverMultistepScheduler(**NOISE, algorithm_type="dpmsolver++", solver_order=2, timestep_spacing="trailing",
-                                       steps_offset=1)
+    """The scheduler the folder ships with. The two last keys are not its own: they wait for a DDIM scheduler made from
+    its config, which would else clip the latents to -1..1 and spoil every picture."""
+    scheduler = DPMSolverMultistepScheduler(**NOISE, algorithm_type="dpmsolver++", solver_order=2,
+                                            timestep_spacing="trailing", steps_offset=1)
+    scheduler.register_to_config(clip_sample=False, set_alpha_to_one=False)
+    return scheduler
 
 
 def assemble(unet, text_encoder, tokenizer, vae) -> StableDiffusionPipeline:

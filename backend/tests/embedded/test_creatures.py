@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline, EulerDiscreteScheduler
+from diffusers import DDIMScheduler, DiffusionPipeline, EulerDiscreteScheduler
 from PIL import Image
 
 from embedded.creatures.captions import COLOURS, HELD_OUT, SPECIES, Traits, caption, parse, plain_caption, sample_traits
@@ -110,6 +110,10 @@ class TestFolder:
         other = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
         assert other.config.beta_schedule == "scaled_linear" and other.config.prediction_type == "v_prediction"
         assert torch.allclose(other.alphas_cumprod, pipe.scheduler.alphas_cumprod)
+
+    def test_ddim_does_not_clip_the_latents(self, pipe):
+        """With DDIM's own default of True, one picture of eight was right."""
+        assert DDIMScheduler.from_config(pipe.scheduler.config).config.clip_sample is False
 
     def test_the_tokenizer_takes_long_and_unknown_words(self, pipe):
         ids = pipe.tokenizer("a zorb crown, ünïcode " + "dragon " * 100, truncation=True).input_ids
