@@ -175,6 +175,7 @@ def export(folder: Path, vae_path: Path, out: Path) -> None:
     unet, text_encoder = build_unet(), build_text_encoder(tokenizer)
     load_state(folder, unet, text_encoder)
     vae = AutoencoderKL.from_pretrained(vae_path)
+    vae.register_to_config(_name_or_path="")  # nobody needs to know where it was trained
     assemble(unet.half(), text_encoder, tokenizer, vae.half()).save_pretrained(out, safe_serialization=True)
 
 
