@@ -37,7 +37,10 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer = self._engine(
-            _WriterConnection, pool_size=1, begin="BEGIN IMMEDIATE", pragmas=("busy_timeout=0", "wal_autocheckpoint=1000")
+            _WriterConnection,
+            pool_size=1,
+            begin="BEGIN IMMEDIATE",
+            pragmas=("busy_timeout=0", "wal_autocheckpoint=1000"),
         )
         self._reader = self._engine(
             _ReaderConnection,
@@ -115,7 +118,7 @@ class _Connection(aiosqlite.Connection):
     async def _execute(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         if not self._takes_long(function.__name__):
             return function(*arguments, **named)
-        # Nobody uses the connection before the thread is through with it, not even a caller that was cancelled meanwhile.
+        # Nobody uses the connection before the thread is through with it, not even one that was cancelled.
         working = asyncio.ensure_future(super()._execute(function, *arguments, **named))
         try:
             return await asyncio.shield(working)

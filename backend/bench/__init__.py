@@ -12,10 +12,10 @@ Each prints a table, writes `bench/results/<name>.json` and exits with 1 when an
 (`--no-goals`: only for wrong answers). `--rounds N` changes how often it looks.
 
 Rules. Both sides are measured in the same run, in short rounds that take turns in random order. What is compared is the
-CPU time that all processes of a side used per unit of work, or a wall time where waiting is the thing in question; of at
-least five rounds the minimum is taken for CPU (other programs can only add to it) and the median for waiting. Work is
-counted where it arrives, and one wrong answer fails the run. Figures of a busy machine are no good as absolute figures;
-the ratios are what is claimed, and the load average stands beside them.
+CPU time that all processes of a side used per unit of work, or a wall time where waiting is the thing in question; of
+at least five rounds the minimum is taken for CPU (other programs can only add to it) and the median for waiting. Work
+is counted where it arrives, and one wrong answer fails the run. Figures of a busy machine are no good as absolute
+figures; the ratios are what is claimed, and the load average stands beside them.
 
     measuring.py    rounds, CPU and memory of process trees, tables and result files
     serving.py      a real server process with its own data folder

@@ -2,11 +2,11 @@
 
     python -m bench.generation
 
-One client asks a real server over HTTP for pictures and waits for them; the real image worker makes them. The other side
-calls the same pipeline in a loop and saves PNG files. Same model, seeds and steps, one torch thread, rounds in turns. What
-is compared is the CPU time of all processes of a side per picture, the least of the rounds, and the median wall time;
-the pictures of both sides must be the same to the pixel. Atelier's side includes its thumbnails, recipes, checksums,
-database and live progress, and one round on either side before the first that counts.
+One client asks a real server over HTTP for pictures and waits for them; the real image worker makes them. The other
+side calls the same pipeline in a loop and saves PNG files. Same model, seeds and steps, one torch thread, rounds in
+turns. What is compared is the CPU time of all processes of a side per picture, the least of the rounds, and the
+median wall time; the pictures of both sides must be the same to the pixel. Atelier's side includes its thumbnails,
+recipes, checksums, database and live progress, and one round on either side before the first that counts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,19 @@ from pathlib import Path
 from typing import Any
 
 from bench import image_side
-from bench.measuring import BACKEND, Goal, Report, WrongAnswer, clean_environment, cpu_seconds, least, middle, options_for, stop, take_turns
+from bench.measuring import (
+    BACKEND,
+    Goal,
+    Report,
+    WrongAnswer,
+    clean_environment,
+    cpu_seconds,
+    least,
+    middle,
+    options_for,
+    stop,
+    take_turns,
+)
 from bench.serving import Client, Server
 
 PROMPT = "a red dragon with wings on a blue background"
@@ -62,7 +74,9 @@ def main() -> int:
     return _report(rounds, which, task, options).finish(options)
 
 
-def _report(found: dict[str, list[dict[str, float]]], which: str, task: dict[str, Any], options: argparse.Namespace) -> Report:
+def _report(
+    found: dict[str, list[dict[str, float]]], which: str, task: dict[str, Any], options: argparse.Namespace
+) -> Report:
     report = Report("generation")
     for name, rounds in found.items():
         report.row(
@@ -74,7 +88,9 @@ def _report(found: dict[str, list[dict[str, float]]], which: str, task: dict[str
         f"{which}; {task['width']}x{task['height']}, {options.steps} steps, {options.pictures} pictures a round",
         f"wall ratio of the medians: {middle(bare, 'wall') / middle(ours, 'wall'):.3f}",
     ]
-    report.goals = [Goal("G6", "pictures per CPU s, of diffusers", least(bare, "cpu") / least(ours, "cpu"), 0.97, at_most=False)]
+    report.goals = [
+        Goal("G6", "pictures per CPU s, of diffusers", least(bare, "cpu") / least(ours, "cpu"), 0.97, at_most=False)
+    ]
     return report
 
 
@@ -144,7 +160,8 @@ def _check_same(python: Path, one: Path, other: Path) -> None:
         "import sys, pathlib; from PIL import Image\n"
         "a, b = map(pathlib.Path, sys.argv[1:])\n"
         "names = sorted(p.name for p in a.iterdir())\n"
-        "same = [Image.open(a / n).convert('RGB').tobytes() == Image.open(b / n).convert('RGB').tobytes() for n in names]\n"
+        "pixels = lambda path: Image.open(path).convert('RGB').tobytes()\n"
+        "same = [pixels(a / n) == pixels(b / n) for n in names]\n"
         "sys.exit(0 if names and names == sorted(p.name for p in b.iterdir()) and all(same) else 1)"
     )
     if subprocess.run([str(python), "-c", script, str(one), str(other)], check=False).returncode:

@@ -24,9 +24,14 @@ def environment_folder(given: Path | None) -> Path:
     from atelier.config import read_settings
     from atelier.runtime.environments import Environments
 
-    found = given or Environments(read_settings().storage.environments_dir, BACKEND / "requirements").status("image").path
+    found = (
+        given or Environments(read_settings().storage.environments_dir, BACKEND / "requirements").status("image").path
+    )
     if not (found / "bin" / "python").exists():
-        sys.exit(f"There is no image environment in {found}. Build it with `python -m atelier worker-env image`, or name one with --image-env.")
+        sys.exit(
+            f"There is no image environment in {found}. Build it with `python -m atelier worker-env image`, "
+            "or name one with --image-env."
+        )
     return found
 
 

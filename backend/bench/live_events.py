@@ -2,11 +2,11 @@
 
     python -m bench.live_events
 
-200 clients are connected to a real uvicorn that runs the real `Front`, `LiveSocket` and `LiveHub` on one core; the clients
-live in two processes on the other. Events have 200 bytes. Uncoalesced: every event is flushed as a frame of its own.
-Coalesced: the hub's own tick (50 ms), 20 events in each. The other side is a server of the `websockets` library that
-calls `broadcast` for each event. What is compared is deliveries per second of CPU time of the serving process, the best
-of the rounds; every client must have got every event, in order.
+200 clients are connected to a real uvicorn that runs the real `Front`, `LiveSocket` and `LiveHub` on one core; the
+clients live in two processes on the other. Events have 200 bytes. Uncoalesced: every event is flushed as a frame of
+its own. Coalesced: the hub's own tick (50 ms), 20 events in each. The other side is a server of the `websockets`
+library that calls `broadcast` for each event. What is compared is deliveries per second of CPU time of the serving
+process, the best of the rounds; every client must have got every event, in order.
 
 Then one of 50 clients stops reading: the p99 of the delay until the others have an event, with it and without it.
 """
@@ -23,7 +23,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bench.measuring import BACKEND, Goal, Report, WrongAnswer, clean_environment, middle, options_for, pin, quantile, run_side, take_turns
+from bench.measuring import (
+    BACKEND,
+    Goal,
+    Report,
+    WrongAnswer,
+    clean_environment,
+    middle,
+    options_for,
+    pin,
+    quantile,
+    run_side,
+    take_turns,
+)
 
 CLIENTS = 200
 CLIENT_PROCESSES = 2
@@ -35,7 +47,9 @@ STALL_CLIENTS = 50
 def main() -> int:
     parser = options_for(__doc__)
     parser.add_argument("--events", type=int, default=300, help="events of each round (300)")
-    parser.add_argument("--serve", choices=["broadcast", "uncoalesced", "coalesced", "steady", "stalled"], help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--serve", choices=["broadcast", "uncoalesced", "coalesced", "steady", "stalled"], help=argparse.SUPPRESS
+    )
     parser.add_argument("--follow", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--path", default="/", help=argparse.SUPPRESS)
     parser.add_argument("--clients", type=int, default=CLIENTS, help=argparse.SUPPRESS)
@@ -67,10 +81,19 @@ def main() -> int:
     best = {name: max(one["per_cpu"] for one in rounds) for name, rounds in found.items()}
     bare = best["websockets.broadcast"]
     for name, rounds in found.items():
-        report.row(name, **{"deliveries per CPU s": best[name], "median": middle(rounds, "per_cpu"), "of broadcast": best[name] / bare})
+        report.row(
+            name,
+            **{
+                "deliveries per CPU s": best[name],
+                "median": middle(rounds, "per_cpu"),
+                "of broadcast": best[name] / bare,
+            },
+        )
     p99 = {name: min(one["p99"] for one in rounds) for name, rounds in stall.items()}
     for name in stall:
-        report.row(f"delay p99, {name}", **{"least ms": p99[name] * 1000, "median ms": middle(stall[name], "p99") * 1000})
+        report.row(
+            f"delay p99, {name}", **{"least ms": p99[name] * 1000, "median ms": middle(stall[name], "p99") * 1000}
+        )
     report.goals = [
         Goal("G15", "uncoalesced, of broadcast", best["Atelier, uncoalesced"] / bare, 0.75, at_most=False),
         Goal("G15", "coalesced, of broadcast", best["Atelier, coalesced"] / bare, 5, at_most=False),
@@ -105,7 +128,6 @@ async def _serve(kind: str, events: int) -> dict[str, float]:
 
 async def _serve_atelier(kind: str, events: int) -> dict[str, float]:
     import uvicorn
-
     from atelier.access.actor import Gate
     from atelier.config import AccessSettings, ServerSettings
     from atelier.events import Envelope, EventBus
@@ -127,7 +149,13 @@ async def _serve_atelier(kind: str, events: int) -> dict[str, float]:
 
     front = Front(nothing, LiveSocket(hub, Gate(AccessSettings()), snapshot), ServerSettings())
     config = uvicorn.Config(
-        front, host="127.0.0.1", port=0, lifespan="off", log_config=None, access_log=False, ws="websockets-sansio",
+        front,
+        host="127.0.0.1",
+        port=0,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        ws="websockets-sansio",
         ws_per_message_deflate=False,
     )
     server = uvicorn.Server(config)
@@ -149,7 +177,13 @@ async def _serve_atelier(kind: str, events: int) -> dict[str, float]:
     stalled = await _stall(port) if kind == "stalled" else None
     extra = 1 if stalled else 0
     figures = await _measure(
-        port, "/api/live", events, publish, lambda: hub.listeners - extra, clients, per_pause,
+        port,
+        "/api/live",
+        events,
+        publish,
+        lambda: hub.listeners - extra,
+        clients,
+        per_pause,
         pause={"coalesced": 0.05, "steady": 0.06, "stalled": 0.06}.get(kind, 0.0),
         ballast=kind in ("steady", "stalled"),
     )
@@ -192,10 +226,24 @@ async def _measure(
 ) -> dict[str, float]:
     """Start the clients, publish, wait until they have it all; deliveries per CPU second of this process."""
     share = clients // CLIENT_PROCESSES
-    command = [sys.executable, "-m", "bench.live_events", "--follow", str(port), "--path", path, "--clients", str(share)]
+    command = [
+        sys.executable,
+        "-m",
+        "bench.live_events",
+        "--follow",
+        str(port),
+        "--path",
+        path,
+        "--clients",
+        str(share),
+    ]
     followers = [
         await asyncio.create_subprocess_exec(
-            *command, "--events", str(events), cwd=BACKEND, env={**clean_environment(), "PYTHONPATH": str(BACKEND)},
+            *command,
+            "--events",
+            str(events),
+            cwd=BACKEND,
+            env={**clean_environment(), "PYTHONPATH": str(BACKEND)},
             stdout=subprocess.PIPE,
         )
         for _ in range(CLIENT_PROCESSES)
@@ -219,7 +267,11 @@ async def _measure(
         if answer["wrong"] or answer["delivered"] != share * events:
             raise WrongAnswer(f"{answer['wrong']} events wrong, {answer['delivered']} of {share * events} delivered")
         delays += answer["delays"]
-    return {"per_cpu": share * CLIENT_PROCESSES * events / cpu, "p99": quantile(delays, 0.99), "p50": quantile(delays, 0.5)}
+    return {
+        "per_cpu": share * CLIENT_PROCESSES * events / cpu,
+        "p99": quantile(delays, 0.99),
+        "p50": quantile(delays, 0.5),
+    }
 
 
 async def _follow(port: int, path: str, clients: int, events: int) -> dict[str, Any]:
@@ -250,7 +302,8 @@ async def _follow(port: int, path: str, clients: int, events: int) -> dict[str, 
 
 
 def _event(number: int) -> str:
-    body = f'{{"type":"job.progress","id":"job_0123456789abcdef0123","attempt":1,"step":{number},"at":{time.perf_counter():.6f},"message":"'
+    head = '{"type":"job.progress","id":"job_0123456789abcdef0123","attempt":1,'
+    body = f'{head}"step":{number},"at":{time.perf_counter():.6f},"message":"'
     return body + "x" * (EVENT_BYTES - len(body) - 2) + '"}'
 
 

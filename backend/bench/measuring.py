@@ -98,7 +98,10 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     widths = [max(len(line[at]) for line in cells) for at in range(len(columns))]
     lines = []
     for line in cells:
-        first, *rest = (text.ljust(width) if at == 0 else text.rjust(width) for at, (text, width) in enumerate(zip(line, widths, strict=True)))
+        first, *rest = (
+            text.ljust(width) if at == 0 else text.rjust(width)
+            for at, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
         lines.append("  " + "   ".join([first, *rest]).rstrip())
     return "\n".join([lines[0], "  " + "   ".join("-" * width for width in widths), *lines[1:]])
 
@@ -142,8 +145,10 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def run_side(module: str, *arguments: str, python: str | Path = sys.executable, seconds: float = 300.0, **environment: str) -> dict[str, Any]:
-    """Run `python -m MODULE ARGUMENTS` to its end; the JSON object in its last line. Raises WrongAnswer when it fails."""
+def run_side(
+    module: str, *arguments: str, python: str | Path = sys.executable, seconds: float = 300.0, **environment: str
+) -> dict[str, Any]:
+    """Run `python -m MODULE ARGUMENTS` to its end; the JSON object in its last line. WrongAnswer when it fails."""
     done = subprocess.run(
         [str(python), "-m", module, *arguments],
         cwd=BACKEND,
@@ -154,7 +159,9 @@ def run_side(module: str, *arguments: str, python: str | Path = sys.executable, 
         check=False,
     )
     if done.returncode != 0:
-        raise WrongAnswer(f"{module} {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr[-3000:]}")
+        raise WrongAnswer(
+            f"{module} {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr[-3000:]}"
+        )
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 

@@ -39,7 +39,9 @@ def main() -> int:
     options = parser.parse_args()
     report = Report("scale")
     for name, (small, large) in measure(options.rounds).items():
-        report.row(name, **{f"{SMALL} rows, ms": small * 1000, f"{LARGE:,} rows, ms": large * 1000, "ratio": large / small})
+        report.row(
+            name, **{f"{SMALL} rows, ms": small * 1000, f"{LARGE:,} rows, ms": large * 1000, "ratio": large / small}
+        )
         report.goals.append(Goal("scale", f"{name}: {LARGE:,} rows of {SMALL}", large / small, 1.5))
     return report.finish(options)
 
@@ -61,19 +63,63 @@ def fill(data_dir: Path, count: int) -> None:
     data_dir.mkdir(parents=True)
     migrate(data_dir / "atelier.db")
     begun = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=365)
-    resolved = {"model": "creatures", "prompt": "a red dragon", "steps": 20, "guidance_scale": 5.0, "seeds": [7], "width": 64, "height": 64}
+    resolved = {
+        "model": "creatures",
+        "prompt": "a red dragon",
+        "steps": 20,
+        "guidance_scale": 5.0,
+        "seeds": [7],
+        "width": 64,
+        "height": 64,
+    }
     request = json.dumps({"prompt": "a red dragon", "resolved": resolved})
     recipe = json.dumps({**resolved, "seed": 7, "sampler": "Euler", "engine": "diffusers_image"})
     jobs, images = [], []
     for number in range(count):
         at = (begun + timedelta(minutes=number)).isoformat(" ")
-        jobs.append((f"job_{number}", "image.generate", "local", "a red dragon", "completed", 0, request, 1, 0, 0, 20, 20, 0, at, at, at))
-        images.append((f"img_{number}", "local", f"job_{number}", 0, "png", 64, 64, 9000, f"{number:064x}", 7, "creatures", "a red dragon", recipe, at))
+        jobs.append(
+            (
+                f"job_{number}",
+                "image.generate",
+                "local",
+                "a red dragon",
+                "completed",
+                0,
+                request,
+                1,
+                0,
+                0,
+                20,
+                20,
+                0,
+                at,
+                at,
+                at,
+            )
+        )
+        images.append(
+            (
+                f"img_{number}",
+                "local",
+                f"job_{number}",
+                0,
+                "png",
+                64,
+                64,
+                9000,
+                f"{number:064x}",
+                7,
+                "creatures",
+                "a red dragon",
+                recipe,
+                at,
+            )
+        )
     connection = sqlite3.connect(data_dir / "atelier.db")
     with connection:
         connection.executemany(
-            "INSERT INTO jobs (id, kind, owner_id, title, status, priority, request, attempt, crashes, cancel_requested,"
-            " step, total_steps, hidden, created_at, started_at, finished_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "INSERT INTO jobs (id, kind, owner_id, title, status, priority, request, attempt, crashes,"
+            " cancel_requested, step, total_steps, hidden, created_at, started_at, finished_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             jobs,
         )
         connection.executemany(
@@ -91,7 +137,10 @@ def _compare(small: Server, large: Server, rounds: int) -> dict[str, tuple[float
             looks = {small: lambda path=path: _get(one, path), large: lambda path=path: _get(other, path)}
             found[name] = _take_turns(small, large, looks, rounds)
         found["live snapshot"] = _take_turns(
-            small, large, {server: lambda port=server.port: asyncio.run(_snapshot(port)) for server in (small, large)}, rounds
+            small,
+            large,
+            {server: lambda port=server.port: asyncio.run(_snapshot(port)) for server in (small, large)},
+            rounds,
         )
     return found
 

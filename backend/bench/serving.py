@@ -17,7 +17,9 @@ from bench.measuring import BACKEND, WrongAnswer, clean_environment, cpu_seconds
 class Server:
     """`python -m atelier serve` on a free port of 127.0.0.1. Use as a context manager."""
 
-    def __init__(self, data_dir: Path, *, module: str = "atelier", arguments: tuple[str, ...] = ("serve",), **environment: str) -> None:
+    def __init__(
+        self, data_dir: Path, *, module: str = "atelier", arguments: tuple[str, ...] = ("serve",), **environment: str
+    ) -> None:
         self._data_dir = data_dir
         self._command = [sys.executable, "-m", module, *arguments]
         self._environment = environment

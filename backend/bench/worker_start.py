@@ -2,8 +2,8 @@
 
     python -m bench.worker_start
 
-Without weights: from asking the forkserver to the first answer of the worker's /health, which has every library by then;
-beside a new Python that imports the same libraries. With weights: until /health says `ready`; beside
+Without weights: from asking the forkserver to the first answer of the worker's /health, which has every library by
+then; beside a new Python that imports the same libraries. With weights: until /health says `ready`; beside
 `python -m engines.host`. Wall time medians and the CPU time of the started process; then how much memory of its own the
 ready worker has, and how much it shares with the forkserver (smaps_rollup).
 """
@@ -21,13 +21,24 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-
 from atelier.runtime.client import NotThere, WorkerClient
 from atelier.runtime.forkserver import Forkserver
 from atelier.runtime.variables import engine_environment
-from bench import image_side
-from bench.measuring import BACKEND, Goal, Report, WrongAnswer, clean_environment, least, memory_of, middle, options_for, stop
 from engines import protocol
+
+from bench import image_side
+from bench.measuring import (
+    BACKEND,
+    Goal,
+    Report,
+    WrongAnswer,
+    clean_environment,
+    least,
+    memory_of,
+    middle,
+    options_for,
+    stop,
+)
 
 ENGINE = "diffusers_image"
 
@@ -74,7 +85,9 @@ async def _measure(report: Report, python: Path, model: Path, scratch: Path, rou
                 "private MiB": middle(side, "private"),
             },
         )
-    report.row("the forkserver", **{"RSS MiB": shared["rss"], "PSS MiB": shared["pss"], "private MiB": shared["private"]})
+    report.row(
+        "the forkserver", **{"RSS MiB": shared["rss"], "PSS MiB": shared["pss"], "private MiB": shared["private"]}
+    )
     report.goals = [
         Goal("G10", "libraries there, of plain", middle(forked, "libraries") / middle(plain, "libraries"), 0.02),
         Goal("G10", "private memory, of plain", middle(forked, "private") / middle(plain, "private"), 0.5),
