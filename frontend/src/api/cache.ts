@@ -8,13 +8,15 @@ import { forget, lastWord, remember } from "./freshest";
 import { keys } from "./keys";
 import type { Event, ImageOut, ImagePage, JobOut, JobPage, SnapshotFrame, SystemOut } from "./types";
 
-/** The latest preview of each unfinished picture, as `job → index → data URL`. */
+/** The latest preview of each picture of the newest jobs, as `job → index → data URL`. */
 export const previews = new Signal<ReadonlyMap<string, ReadonlyMap<number, string>>>(new Map());
 
 export interface Sample { at: number; cpu: number; memory: number; devices: number[] }
 /** The last minutes of figures, for sparklines. */
 export const samples = new Signal<readonly Sample[]>([]);
 const SAMPLES_KEPT = 120;
+const PREVIEWS_KEPT = 24;
+const ENDED_KEPT = 200;
 
 type JobPages = InfiniteData<JobPage>;
 type ImagePages = InfiniteData<ImagePage>;
@@ -85,7 +87,7 @@ export function jobChanged(client: QueryClient, news: JobOut): void {
   client.setQueryData<JobOut[]>(keys.recentJobs, (list) => {
     if (!list) return list;
     const found = list.some((item) => item.id === job.id);
-    return found ? list.map((item) => (item.id === job.id ? job : item)) : [job, ...list];
+    return found ? list.map((item) => (item.id === job.id ? job : item)) : trimmed([job, ...list]);
   });
   client.setQueryData<JobOut>(keys.job(job.id), job);
   let shown = false;
@@ -97,7 +99,23 @@ export function jobChanged(client: QueryClient, news: JobOut): void {
     }),
   );
   // A new job, or one that moved to another list: lists ask again.
-  if (!shown || before?.status !== job.status) void client.invalidateQueries({ queryKey: keys.jobLists });
+  if (!shown || before?.status !== job.status) refreshJobLists(client);
+}
+
+/** All that is active, and the newest that ended: a page that stays open for weeks keeps its size. */
+function trimmed(list: JobOut[]): JobOut[] {
+  if (list.length <= ENDED_KEPT) return list;
+  return list.filter((job, index) => index < ENDED_KEPT || !hasEnded(job));
+}
+
+let refresh: ReturnType<typeof setTimeout> | undefined;
+
+/** A thousand jobs that end within a second ask for the lists twice, not a thousand times. */
+function refreshJobLists(client: QueryClient): void {
+  refresh ??= setTimeout(() => {
+    refresh = undefined;
+    void client.invalidateQueries({ queryKey: keys.jobLists });
+  }, 400);
 }
 
 function jobProgress(client: QueryClient, event: Extract<Event, { type: "job.progress" }>): void {
@@ -109,7 +127,9 @@ function jobProgress(client: QueryClient, event: Extract<Event, { type: "job.pro
   previews.set((all) => {
     const ours = new Map(all.get(event.id));
     for (const { index, data_url } of event.previews ?? []) ours.set(index, data_url);
-    return new Map(all).set(event.id, ours);
+    const next = new Map(all).set(event.id, ours);
+    if (next.size > PREVIEWS_KEPT) next.delete(next.keys().next().value as string);
+    return next;
   });
 }
 
@@ -164,7 +184,7 @@ function patchSystem(client: QueryClient, change: (system: SystemOut) => Partial
   client.setQueryData<SystemOut>(keys.system, (system) => system && { ...system, ...change(system) });
 }
 
-/** After success the last preview stays until the picture itself has loaded; the tile then drops it. */
+/** After success the last preview stays: the tile shows it until the picture itself has loaded. */
 function dropPreviews(jobId: string, keep: boolean): void {
   if (keep || !previews.get().has(jobId)) return;
   previews.set((all) => {

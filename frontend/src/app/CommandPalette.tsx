@@ -10,10 +10,11 @@ import { languages, setLanguage, type Language } from "@/i18n";
 
 interface Command { id: string; group: string; text: string; icon: ReactNode; run: () => void }
 
-export function CommandPalette({ open, onClose }: { open: boolean; onClose: () => void }) {
+export function CommandPalette({ onClose }: { onClose: () => void }) {
+  const { t } = useTranslation();
   return (
-    <Dialog open={open} onClose={onClose} maxWidth="sm" fullWidth aria-label="" slotProps={{ paper: { sx: { position: "absolute", top: "12vh", m: 0, width: "calc(100% - 32px)", maxHeight: "70vh" } } }}>
-      {open && <Palette onClose={onClose} />}
+    <Dialog open onClose={onClose} maxWidth="sm" fullWidth aria-label={t("shell.paletteLabel")} slotProps={{ paper: { sx: { position: "absolute", top: "12vh", m: 0, width: "calc(100% - 32px)", maxHeight: "70vh" } } }}>
+      <Palette onClose={onClose} />
     </Dialog>
   );
 }

@@ -1,24 +1,28 @@
 import { Box, Link as MuiLink } from "@mui/material";
 import { Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 
+import { locked } from "@/api/client";
 import { connection } from "@/api/live";
-import { UnlockDialog } from "@/features/access/UnlockDialog";
 import { useSignal } from "@/lib/signal";
 import { Toasts } from "@/ui/Toasts";
 
-import { CommandPalette } from "./CommandPalette";
 import { BottomBar, Rail } from "./Rail";
 import { rail } from "./theme";
 import { TopBar } from "./TopBar";
 import { useReconnect } from "./useReconnect";
+
+// Not part of the first load: few visits need them.
+const CommandPalette = lazy(() => import("./CommandPalette").then((module) => ({ default: module.CommandPalette })));
+const UnlockDialog = lazy(() => import("@/features/access/UnlockDialog").then((module) => ({ default: module.UnlockDialog })));
 
 export function Shell() {
   const { t } = useTranslation();
   const [palette, setPalette] = useState(false);
   const path = useRouterState({ select: (state) => state.location.pathname });
   const reconnect = useReconnect();
+  const isLocked = useSignal(locked);
   useTitle(path);
   useEffect(() => {
     const open = (event: KeyboardEvent) => {
@@ -47,8 +51,10 @@ export function Shell() {
         </Box>
       </Box>
       <BottomBar />
-      <CommandPalette open={palette} onClose={() => setPalette(false)} />
-      <UnlockDialog onUnlocked={reconnect} />
+      <Suspense>
+        {palette && <CommandPalette onClose={() => setPalette(false)} />}
+        {isLocked && <UnlockDialog onUnlocked={reconnect} />}
+      </Suspense>
       <Toasts />
     </Box>
   );

@@ -21,7 +21,7 @@ export function ErrorNote({ title, reason, hint, details, onRetry, retrying, chi
   const { t } = useTranslation();
   const [open, setOpen] = useState(false);
   return (
-    <Box role="alert" sx={{ border: 1, borderColor: "divider", borderLeft: "3px solid", borderLeftColor: "error.main", borderRadius: "10px", bgcolor: "background.paper", p: 4, display: "flex", gap: 3, minWidth: 0 }}>
+    <Box role="alert" sx={{ border: 1, borderColor: "color-mix(in srgb, var(--a-palette-error-main) 32%, transparent)", borderRadius: "10px", bgcolor: "color-mix(in srgb, var(--a-palette-error-main) 5%, var(--a-palette-background-paper))", p: 4, display: "flex", gap: 3, minWidth: 0 }}>
       <Box sx={{ color: "error.main", pt: "1px" }}>
         <CircleAlert size={18} aria-hidden />
       </Box>

@@ -8,9 +8,12 @@ import { queries } from "@/api/queries";
 import { isMac } from "@/lib/browser";
 import { hasEnded } from "@/lib/jobs";
 import { useSignal } from "@/lib/signal";
+import { TextLink } from "@/ui/links";
 
 import { RunCard } from "./RunCard";
 import { shown } from "./useGenerate";
+
+const MOST = 12;
 
 /** Everything under way, and what was made in this tab, newest first. Teaches when there is nothing at all. */
 export const Runs = memo(function Runs({ onExample }: { onExample: (prompt: string) => void }) {
@@ -20,12 +23,13 @@ export const Runs = memo(function Runs({ onExample }: { onExample: (prompt: stri
   const gallery = useInfiniteQuery(queries.gallery(""));
   const runs = (jobs.data ?? [])
     .filter((job) => job.kind === "image.generate" && (!hasEnded(job) || ours.includes(job.id)))
-    .sort((a, b) => b.created_at.localeCompare(a.created_at));
+    .sort((a, b) => Number(b.status === "running") - Number(a.status === "running") || b.created_at.localeCompare(a.created_at));
   const first = runs.length === 0 && gallery.isSuccess && !gallery.data.pages[0]?.items.length;
   if (runs.length > 0) {
     return (
       <Box component="section" aria-label={t("generate.results")} sx={{ display: "grid", gap: 6, mt: 2, gridTemplateColumns: "minmax(0, 1fr)" }}>
-        {runs.map((job) => <RunCard key={job.id} job={job} />)}
+        {runs.slice(0, MOST).map((job) => <RunCard key={job.id} job={job} />)}
+        {runs.length > MOST && <TextLink to="/jobs" sx={{ fontSize: 13, color: "text.secondary", justifySelf: "start" }}>{t("generate.moreRuns", { count: runs.length - MOST })}</TextLink>}
       </Box>
     );
   }
