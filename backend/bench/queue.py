@@ -94,7 +94,7 @@ def _report(found: dict[str, list[dict[str, float]]], options: argparse.Namespac
     ]
     polling = middle(found["huey, 10 ms poll"], "start_p50")
     report.notes = [
-        f"Atelier: {SUBMITTERS} coroutines submit, {AT_ONCE} jobs run at once. Wall medians of {options.rounds} rounds.",
+        f"Atelier: {SUBMITTERS} coroutines submit, {AT_ONCE} jobs run at once. Wall: medians of {options.rounds}.",
         f"Of huey's start time with a 10 ms poll: {start / polling:.3f}.",
     ]
     return report

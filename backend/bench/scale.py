@@ -119,12 +119,13 @@ def fill(data_dir: Path, count: int) -> None:
     with connection:
         connection.executemany(
             "INSERT INTO jobs (id, kind, owner_id, title, status, priority, request, attempt, crashes,"
-            " cancel_requested, step, total_steps, hidden, created_at, started_at, finished_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " cancel_requested, step, total_steps, hidden, created_at, started_at, finished_at)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             jobs,
         )
         connection.executemany(
-            'INSERT INTO images (id, owner_id, job_id, "index", format, width, height, bytes, sha256, seed, model, prompt,'
-            " recipe, created_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            'INSERT INTO images (id, owner_id, job_id, "index", format, width, height, bytes, sha256, seed, model,'
+            " prompt, recipe, created_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             images,
         )
     connection.close()
