@@ -21,6 +21,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -218,6 +219,10 @@ class Victim:
         for mark in self.marks:
             for pid in proc.marked(mark):
                 proc.kill(pid)
+        if (self.data / "instance").exists():  # a killed server cannot remove the folder of its sockets
+            name = f"atelier-{os.getuid()}-{(self.data / 'instance').read_text()[:12]}"
+            root = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+            shutil.rmtree(root / name, ignore_errors=True)
         if self._http is not None:
             await self._http.close()
         self.ledger.close()
