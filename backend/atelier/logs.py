@@ -49,7 +49,14 @@ def configure(settings: LogSettings) -> None:
     if settings.json:
         final: list[Any] = [structlog.processors.format_exc_info, _as_record, structlog.processors.JSONRenderer()]
     else:
-        final = [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), timestamp_key="ts")]
+        final = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stdout.isatty(),
+                timestamp_key="ts",
+                # Not the default, which draws every local variable: slow enough to hold up the server, and secrets too.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final]
     )
