@@ -27,12 +27,12 @@ class Listener:
     """One connected browser. `frames` ends with None when the hub has given it up. One task takes."""
 
     actor: Actor
-    frames: deque[bytes | None] = field(default_factory=deque)
+    frames: deque[str | None] = field(default_factory=deque)
     queued_bytes: int = 0
     dropped: bool = False
     _taker: asyncio.Future[None] | None = None
 
-    def offer(self, frame: bytes) -> None:
+    def offer(self, frame: str) -> None:
         if self.dropped:
             return
         if len(self.frames) >= QUEUE_FRAMES or self.queued_bytes + len(frame) > QUEUE_BYTES:
@@ -48,7 +48,7 @@ class Listener:
         self.frames.append(None)
         self._wake()
 
-    async def take(self) -> bytes | None:
+    async def take(self) -> str | None:
         """The next frame; None once the hub has dropped this listener."""
         while not self.frames:
             self._taker = asyncio.get_running_loop().create_future()
@@ -106,7 +106,7 @@ class LiveHub:
     def listeners(self) -> int:
         return len(self._listeners)
 
-    def missed(self, actor: Actor, epoch: str, since: int) -> list[bytes] | None:
+    def missed(self, actor: Actor, epoch: str, since: int) -> list[str] | None:
         """Frames with what `actor` missed after event `since`; None when the ring no longer reaches back so far."""
         self.flush()
         oldest = self._ring[0].seq if self._ring else self.seq + 1
@@ -140,7 +140,7 @@ class LiveHub:
             self._ring_bytes += len(entry.envelope.body)
         while len(self._ring) > RING_EVENTS or self._ring_bytes > RING_BYTES:
             self._ring_bytes -= len(self._ring.popleft().envelope.body)
-        frames: dict[tuple[str, bool], bytes | None] = {}
+        frames: dict[tuple[str, bool], str | None] = {}
         for listener in self._listeners:
             view = (listener.actor.id, listener.actor.is_admin)
             if view not in frames:
@@ -149,9 +149,10 @@ class LiveHub:
             if frame := frames[view]:
                 listener.offer(frame)
 
-    def _frame(self, bodies: list[bytes]) -> bytes:
-        head = f'{{"type":"events","epoch":"{self.epoch}","seq":{self.seq},"events":['.encode()
-        return head + b",".join(bodies) + b"]}"
+    def _frame(self, bodies: list[bytes]) -> str:
+        """One text for all who see the same."""
+        events = b",".join(bodies).decode()
+        return f'{{"type":"events","epoch":"{self.epoch}","seq":{self.seq},"events":[{events}]}}'
 
     async def _flush_forever(self) -> None:
         while True:

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 import msgspec
-import orjson
 import structlog
 from starlette.types import Receive, Scope, Send
 
@@ -64,9 +63,9 @@ class LiveSocket:
             # Events that arrive while the snapshot is read are queued already; they follow it and say the same again.
             frame = await self._snapshot(listener.actor)
             frame.seq = seq
-            await _send_text(send, orjson.dumps(frame.model_dump(mode="json")))
+            await _send_text(send, frame.model_dump_json())
         else:
-            await _send_text(send, ResumedFrame(epoch=self._hub.epoch, seq=int(since)).model_dump_json().encode())
+            await _send_text(send, ResumedFrame(epoch=self._hub.epoch, seq=int(since)).model_dump_json())
             for frame in missed:
                 await _send_text(send, frame)
         while (body := await listener.take()) is not None:
@@ -80,12 +79,12 @@ class LiveSocket:
                 return
             listener.offer(self._answer(message.get("text") or message.get("bytes") or ""))
 
-    def _answer(self, message: str | bytes) -> bytes:
+    def _answer(self, message: str | bytes) -> str:
         problem = _problem_with(message)
         if problem is None:
-            return PongFrame(seq=self._hub.seq).model_dump_json().encode()
+            return PongFrame(seq=self._hub.seq).model_dump_json()
         code, field, words = problem
-        return LiveErrorFrame(status=400, code=code, field=field, message=words).model_dump_json().encode()
+        return LiveErrorFrame(status=400, code=code, field=field, message=words).model_dump_json()
 
 
 def _problem_with(message: str | bytes) -> tuple[str, str, str] | None:
@@ -103,5 +102,5 @@ def _problem_with(message: str | bytes) -> tuple[str, str, str] | None:
     return None
 
 
-async def _send_text(send: Send, body: bytes) -> None:
-    await send({"type": "websocket.send", "text": body.decode()})
+async def _send_text(send: Send, body: str) -> None:
+    await send({"type": "websocket.send", "text": body})
