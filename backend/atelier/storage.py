@@ -136,11 +136,10 @@ def publish(moves: Iterable[tuple[Path, Path]], after_each=lambda: None) -> None
     """
     folders = set()
     for source, target in moves:
-        if not target.parent.exists():
-            target.parent.mkdir(mode=0o700)
-            folders.add(target.parent.parent)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
         os.replace(source, target)
-        folders.add(target.parent)
+        # The folder's own entry too: an attempt before this one may have made it and died before it was synced.
+        folders.update((target.parent, target.parent.parent))
         after_each()
     for folder in sorted(folders):
         fsync_folder(folder)
