@@ -8,6 +8,7 @@ by whatever could have made work possible.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -147,8 +148,12 @@ class JobRunner:
         handler = self._handlers[attempt.kind]
         try:
             await self._run_to_end(attempt, handler)
-        except Exception:  # loop edge: the row keeps its lease and is taken back when that ends
+        except Exception:  # loop edge: what could not be written is tried again, as the same job
             log.exception("jobs.end_not_written", job=attempt.job.id)
+            with contextlib.suppress(Exception):  # if this fails too, the row's lease ends and it is taken back then
+                await self._take_back(
+                    attempt, handler, crashed=True, message="Started again: its end could not be written."
+                )
         finally:
             attempt.over()
             self._let_go(attempt)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor
+from atelier.clock import now
 from atelier.db import Database
 from atelier.errors import BadRequest, JobNotFound
 from atelier.events import EventBus, JobChanged, JobRemoved
@@ -21,6 +22,7 @@ from atelier.tables import JobKind, JobRow, JobStatus
 RECENT = 30
 ANNOUNCED = 20
 ANNOUNCE_SECONDS = 0.5
+TWICE_SECONDS = 2.0
 
 
 class JobService:
@@ -68,7 +70,10 @@ class JobService:
         """Cancel what waits or runs; take what ended off the list."""
         job = await self.get(actor, job_id)
         if job.status.ended:
-            await self._queue.remove(actor, job_id)
+            # Whoever cancels twice in a row means the cancelling, not the list.
+            just_cancelled = job.status is JobStatus.CANCELLED and job.finished_at is not None
+            if not (just_cancelled and (now() - job.finished_at).total_seconds() < TWICE_SECONDS):
+                await self._queue.remove(actor, job_id)
             return job
         await self._queue.cancel(actor, job_id)
         return await self.get(actor, job_id)
