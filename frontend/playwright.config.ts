@@ -18,8 +18,8 @@ export default defineConfig({
   testDir: "e2e",
   workers: 1,
   // Generous: these run on small and busy machines. A failure is a failure: nothing is tried twice.
-  timeout: 120_000,
-  expect: { timeout: 30_000 },
+  timeout: 180_000,
+  expect: { timeout: 60_000 },
   retries: 0,
   reporter: [["line"]],
   use: {

@@ -2,11 +2,13 @@ import { test as base, expect, type Page } from "@playwright/test";
 
 import { AtelierServer } from "./server";
 
-/** One server per file; `page` watches for errors that nobody asserted on. */
-export const test = base.extend<{ quiet: void }, { server: AtelierServer }>({
+/** One server per worker; `page` watches for errors that nobody asserted on. */
+export const test = base.extend<{ quiet: void }, { environment: Record<string, string>; server: AtelierServer }>({
+  /** Variables for the server, for a whole file: `test.use({ environment: {…} })`. */
+  environment: [{}, { scope: "worker", option: true }],
   server: [
-    async ({}, use) => {
-      const server = await AtelierServer.start();
+    async ({ environment }, use) => {
+      const server = await AtelierServer.start(environment);
       await use(server);
       await server.remove();
     },

@@ -5,7 +5,6 @@ test("from a prompt to a picture that survives the server", async ({ page, serve
   await expect(page.locator("[data-connection=live]")).toBeVisible();
   await ask(page, "a red dragon with wings");
   const made = run(page, "a red dragon with wings");
-  await expect(made.locator("[data-tile=preview] img")).toBeVisible();
   const picture = made.locator("[data-tile=image] img").last();
   await expect(picture).toHaveJSProperty("complete", true);
 
@@ -34,6 +33,18 @@ test("eight pictures at once, and their recipe", async ({ page }) => {
   await expect(page.getByRole("complementary", { name: "Recipe" })).toContainText("eight owls");
   await page.goBack();
   await expect(prompt(page)).toHaveValue("eight owls");
+});
+
+test("a failure says why, what to do, and what to send to whoever helps", async ({ page, context }) => {
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.goto("/");
+  await ask(page, "a whale fake:fail:out_of_memory");
+  const failed = run(page, "a whale fake:fail:out_of_memory");
+  await expect(failed.getByRole("alert")).toContainText("This did not work");
+  await failed.getByRole("button", { name: "Copy details" }).click();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toMatch(/out_of_memory[\s\S]*job /);
+  await page.goto("/jobs?status=failed");
+  await expect(page.getByRole("link", { name: "a whale fake:fail:out_of_memory" })).toBeVisible();
 });
 
 test("progress never goes backwards", async ({ page, server }) => {

@@ -14,7 +14,8 @@ import { TopBar } from "./TopBar";
 import { useReconnect } from "./useReconnect";
 
 // Not part of the first load: few visits need them.
-const CommandPalette = lazy(() => import("./CommandPalette").then((module) => ({ default: module.CommandPalette })));
+const loadPalette = () => import("./CommandPalette").then((module) => ({ default: module.CommandPalette }));
+const CommandPalette = lazy(loadPalette);
 const UnlockDialog = lazy(() => import("@/features/access/UnlockDialog").then((module) => ({ default: module.UnlockDialog })));
 
 export function Shell() {
@@ -24,6 +25,11 @@ export function Shell() {
   const reconnect = useReconnect();
   const isLocked = useSignal(locked);
   useTitle(path);
+  useEffect(() => {
+    // Fetched while nothing else is to do, so that it is there before the first key after Ctrl K.
+    const timer = setTimeout(() => void loadPalette().catch(() => undefined), 1000);
+    return () => clearTimeout(timer);
+  }, []);
   useEffect(() => {
     const open = (event: KeyboardEvent) => {
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {

@@ -13,6 +13,7 @@ import { gib } from "@/lib/numbers";
 import { useSignal } from "@/lib/signal";
 import { toast } from "@/lib/toast";
 import { PickMenu } from "@/ui/PickMenu";
+import { visuallyHidden } from "@/ui/StatusMark";
 import { BoxLink, IconButtonLink } from "@/ui/links";
 
 import { Mark } from "./Rail";
@@ -29,13 +30,12 @@ export function TopBar({ onPalette }: { onPalette: () => void }) {
       <Box sx={{ display: { xs: "flex", md: "none" }, mr: 1 }}><Mark /></Box>
       <ButtonBase
         onClick={onPalette}
-        aria-label={t("shell.paletteLabel")}
         aria-keyshortcuts="Control+K Meta+K"
         sx={{ display: "flex", gap: 2, alignItems: "center", height: 36, width: { xs: 36, sm: 260 }, px: { xs: 0, sm: 3 }, justifyContent: { xs: "center", sm: "flex-start" }, borderRadius: "8px", border: { sm: 1 }, borderColor: { sm: "divider" }, bgcolor: { sm: "background.paper" }, color: "text.faint", fontSize: 13, fontFamily: "inherit", "&:hover": { color: "text.secondary" } }}
       >
         <Search size={16} aria-hidden />
-        <Box component="span" sx={{ display: { xs: "none", sm: "inline" } }}>{t("shell.palette")}</Box>
-        <Typography component="kbd" variant="mono" sx={{ ml: "auto", display: { xs: "none", sm: "inline" }, fontSize: 11 }}>{isMac ? "⌘K" : "Ctrl K"}</Typography>
+        <Box component="span" sx={{ "@media (max-width: 599.9px)": visuallyHidden }}>{t("shell.palette")}</Box>
+        <Typography component="kbd" aria-hidden variant="mono" sx={{ ml: "auto", display: { xs: "none", sm: "inline" }, fontSize: 11 }}>{isMac ? "⌘K" : "Ctrl K"}</Typography>
       </ButtonBase>
       <Box sx={{ flex: 1 }} />
       <WorkRing />
@@ -60,11 +60,12 @@ function WorkRing() {
       <IconButtonLink to="/jobs" aria-label={label} sx={{ position: "relative", width: 36, height: 36 }}>
         <svg width="24" height="24" viewBox="0 0 24 24" aria-hidden>
           <circle cx="12" cy="12" r="10" fill="none" stroke="currentColor" opacity=".28" strokeWidth="2" />
+          {active.length === 0 && <path d="m8.2 12.2 2.6 2.6 5-5.4" fill="none" stroke="currentColor" opacity=".6" strokeWidth="1.8" strokeLinecap="round" strokeLinejoin="round" />}
           {active.length > 0 && (
             <circle cx="12" cy="12" r="10" fill="none" stroke="var(--a-palette-primary-main)" strokeWidth="2.4" strokeLinecap="round" pathLength="1" strokeDasharray={`${Math.max(0.04, share)} 1`} transform="rotate(-90 12 12)" />
           )}
         </svg>
-        <Box component="span" sx={{ position: "absolute", inset: 0, display: "grid", placeItems: "center", fontSize: 11, fontWeight: 650, color: active.length ? "text.primary" : "text.faint" }}>{active.length > 99 ? "99" : active.length}</Box>
+        {active.length > 0 && <Box component="span" aria-hidden sx={{ position: "absolute", inset: 0, display: "grid", placeItems: "center", fontSize: active.length > 99 ? 9 : 11, fontWeight: 650, color: "text.primary" }}>{Math.min(active.length, 999)}</Box>}
       </IconButtonLink>
     </Tooltip>
   );

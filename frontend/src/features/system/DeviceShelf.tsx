@@ -34,10 +34,10 @@ export function DeviceShelf({ device, workers }: { device: DeviceOut; workers: W
         <Typography variant="body2" sx={{ color: "text.faint" }}>{figures.join(" · ")}</Typography>
         <Typography variant="body2" sx={{ ml: { sm: "auto" }, color: "text.secondary" }}>{t("system.used", { used: gib(device.used_bytes, lang), total: gib(device.total_bytes, lang) })}</Typography>
       </Box>
-      <Box role="img" aria-label={`${device.name}: ${t("system.used", { used: gib(device.used_bytes, lang), total: gib(device.total_bytes, lang) })}`} sx={{ position: "relative", mt: 3, height: 44, borderRadius: "8px", bgcolor: "background.sunken", boxShadow: (theme) => `inset 0 0 0 1px ${theme.vars.palette.divider}`, display: "flex", gap: "2px", p: "3px", overflow: "hidden" }}>
+      <Box role="group" aria-label={`${device.name}: ${t("system.used", { used: gib(device.used_bytes, lang), total: gib(device.total_bytes, lang) })}`} sx={{ position: "relative", mt: 3, height: 44, borderRadius: "8px", bgcolor: "background.sunken", boxShadow: (theme) => `inset 0 0 0 1px ${theme.vars.palette.divider}`, display: "flex", gap: "2px", p: "3px", overflow: "hidden" }}>
         {ours.map((worker) => (
           <Tooltip key={worker.id} title={`${worker.model} · ${t("system.leased", { size: gib(worker.bytes_leased, lang) })}${worker.id === idle?.id && ours.length > 1 ? ` · ${t("system.leavesFirst")}` : ""}`}>
-            <Box sx={{ ...block, bgcolor: worker.state === "busy" ? "primary.main" : "color-mix(in srgb, var(--a-palette-primary-main) 62%, var(--a-palette-background-paper))", color: worker.state === "busy" ? "primary.contrastText" : "primary.contrastText" }} style={{ width: share(worker.bytes_leased) }}>
+            <Box role="img" sx={{ ...block, bgcolor: worker.state === "busy" ? "primary.main" : "color-mix(in srgb, var(--a-palette-primary-main) 62%, var(--a-palette-background-paper))", color: worker.state === "busy" ? "primary.contrastText" : "primary.contrastText" }} style={{ width: share(worker.bytes_leased) }}>
               <span>{worker.model}</span>
             </Box>
           </Tooltip>
@@ -45,12 +45,12 @@ export function DeviceShelf({ device, workers }: { device: DeviceOut; workers: W
         {leased < device.leased_bytes && <Box sx={{ ...block, bgcolor: "color-mix(in srgb, var(--a-palette-primary-main) 40%, var(--a-palette-background-paper))" }} style={{ width: share(device.leased_bytes - leased) }} />}
         {others > 0 && (
           <Tooltip title={`${t("system.other")} · ${gib(others, lang)}`}>
-            <Box sx={{ ...block, bgcolor: "color-mix(in srgb, var(--a-palette-text-primary) 16%, var(--a-palette-background-paper))", color: "text.secondary" }} style={{ width: share(others) }}><span>{t("system.other")}</span></Box>
+            <Box role="img" sx={{ ...block, bgcolor: "color-mix(in srgb, var(--a-palette-text-primary) 16%, var(--a-palette-background-paper))", color: "text.secondary" }} style={{ width: share(others) }}><span>{t("system.other")}</span></Box>
           </Tooltip>
         )}
         {device.budget_bytes < device.total_bytes && (
           <Tooltip title={t("system.budget", { leased: gib(device.leased_bytes, lang), budget: gib(device.budget_bytes, lang) })}>
-            <Box sx={{ position: "absolute", top: 0, bottom: 0, width: 0, borderLeft: "2px dashed", borderColor: "text.faint" }} style={{ left: share(device.budget_bytes) }} />
+            <Box role="img" sx={{ position: "absolute", top: 0, bottom: 0, width: 0, borderLeft: "2px dashed", borderColor: "text.faint" }} style={{ left: share(device.budget_bytes) }} />
           </Tooltip>
         )}
       </Box>
