@@ -9,7 +9,6 @@ the denoiser needs only the first stage, so the second can be trained beside it.
 """
 
 import argparse
-import math
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +25,20 @@ LATENT = 16  # latents are 16 x 16 at either size
 def build(widths: tuple[int, ...], size: int) -> AutoencoderKL:
     n = len(widths)
     return AutoencoderKL(
-        in_channels=3, out_channels=3, down_block_types=("DownEncoderBlock2D",) * n, block_out_channels=widths,
-        up_block_types=("UpDecoderBlock2D",) * n, layers_per_block=1, latent_channels=CHANNELS, norm_num_groups=8,
-        sample_size=size, mid_block_add_attention=False, use_quant_conv=False, use_post_quant_conv=False,
-        scaling_factor=1.0)
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * n,
+        block_out_channels=widths,
+        up_block_types=("UpDecoderBlock2D",) * n,
+        layers_per_block=1,
+        latent_channels=CHANNELS,
+        norm_num_groups=8,
+        sample_size=size,
+        mid_block_add_attention=False,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+        scaling_factor=1.0,
+    )
 
 
 def to_model(pictures: torch.Tensor) -> torch.Tensor:
@@ -40,7 +49,7 @@ def to_model(pictures: torch.Tensor) -> torch.Tensor:
 def pixel_loss(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     """L1 of the pixels and of their differences: the second keeps outlines sharp."""
     slope = sum((made.diff(dim=d) - true.diff(dim=d)).abs().mean() for d in (2, 3))
-    return (made - true).abs().mean() + .5 * slope
+    return (made - true).abs().mean() + 0.5 * slope
 
 
 def psnr(made: torch.Tensor, true: torch.Tensor) -> float:
@@ -48,7 +57,7 @@ def psnr(made: torch.Tensor, true: torch.Tensor) -> float:
 
 
 def _optimiser(parameters) -> torch.optim.AdamW:
-    return torch.optim.AdamW(parameters, lr=1., betas=(.9, .99), weight_decay=1e-4, foreach=True)
+    return torch.optim.AdamW(parameters, lr=1.0, betas=(0.9, 0.99), weight_decay=1e-4, foreach=True)
 
 
 @torch.no_grad()
@@ -65,13 +74,15 @@ def train_small(data: Path, out: Path, cpu_seconds: float, start: Path | None = 
     vae.to(memory_format=torch.channels_last)  # a third faster on this CPU; bfloat16 was slower
     if not start:
         torch.nn.init.constant_(vae.encoder.conv_out.bias[CHANNELS:], -5)  # begin with little noise
-    optimiser, average, losses = _optimiser(vae.parameters()), Average(vae.parameters(), .995), []
+    optimiser, average, losses = _optimiser(vae.parameters()), Average(vae.parameters(), 0.995), []
     for step, fraction in steps(cpu_seconds, "vae64", losses):
         set_rate(optimiser, 1.5e-3, step, fraction)
-        pictures = torch.cat([creatures[torch.randint(len(creatures), (14,))], doodles[torch.randint(len(doodles), (2,))]])
-        if fraction < .65:  # crops of a quarter cost a quarter
+        pictures = torch.cat(
+            [creatures[torch.randint(len(creatures), (14,))], doodles[torch.randint(len(doodles), (2,))]]
+        )
+        if fraction < 0.65:  # crops of a quarter cost a quarter
             x, y = torch.randint(0, 33, (2,)).tolist()
-            pictures = pictures[:, y:y + 32, x:x + 32]
+            pictures = pictures[:, y : y + 32, x : x + 32]
         else:
             pictures = pictures[torch.randperm(16)[:8]]
         true = to_model(pictures)
@@ -80,7 +91,7 @@ def train_small(data: Path, out: Path, cpu_seconds: float, start: Path | None = 
         loss = pixel_loss(made, true) + 1e-4 * latents.kl().mean() / latents.mean[0].numel()
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.)
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimiser.step()
         average.step()
         losses.append(loss.item())
@@ -89,8 +100,11 @@ def train_small(data: Path, out: Path, cpu_seconds: float, start: Path | None = 
     scale_channels(vae, creatures[:512])
     with torch.no_grad():
         made = vae.decode(encode(vae, creatures[:256])).sample
-    print(f"vae64: PSNR {psnr(made, to_model(creatures[:256])):.1f} dB, "
-          f"{sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters", flush=True)
+    print(
+        f"vae64: PSNR {psnr(made, to_model(creatures[:256])):.1f} dB, "
+        f"{sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters",
+        flush=True,
+    )
     vae.save_pretrained(out)
 
 
@@ -128,8 +142,9 @@ def shrink(pictures: torch.Tensor) -> torch.Tensor:
     return pictures.view(-1, 64, 4, 64, 4, 3).float().mean((2, 4)).round()
 
 
-def train_large(data: Path, small_path: Path, out: Path, cpu_seconds: float, start: Path | None = None,
-                encoder_share: float = .2) -> None:
+def train_large(
+    data: Path, small_path: Path, out: Path, cpu_seconds: float, start: Path | None = None, encoder_share: float = 0.2
+) -> None:
     """The encoder gets its share of the budget first, the decoder the rest. Both learn from the small one's latents.
     Saves at every tenth of a budget."""
     torch.manual_seed(0)
@@ -139,36 +154,38 @@ def train_large(data: Path, small_path: Path, out: Path, cpu_seconds: float, sta
     creatures, drawn = (torch.from_numpy(np.load(data / f"{name}256.npy")) for name in ("pictures", "doodles"))
     pictures, doodles = torch.cat([creatures, drawn]), len(drawn)
     if (data / "latents.pt").exists():  # the denoiser's: the same pictures, drawn at 64 pixels
-        latents = torch.load(data / "latents.pt")[:len(creatures)].float()
+        latents = torch.load(data / "latents.pt")[: len(creatures)].float()
     else:
         latents = encode(small, shrink(creatures))
     latents = torch.cat([latents, encode(small, shrink(drawn))])
 
     def pick(n: int) -> torch.Tensor:
         few = max(1, n // 8)
-        return torch.cat([torch.randint(len(pictures) - doodles, (n - few,)), len(pictures) - 1 - torch.randint(doodles, (few,))])
+        return torch.cat(
+            [torch.randint(len(pictures) - doodles, (n - few,)), len(pictures) - 1 - torch.randint(doodles, (few,))]
+        )
 
     def decoder_loss(fraction: float) -> torch.Tensor:
         index, side = pick(6), 6  # latents of 6 x 6: a crop of 96 pixels, of which the rim is not judged
-        if fraction > .85:
+        if fraction > 0.85:
             index, side = index[:1], LATENT
         x, y = (torch.randint(0, LATENT - side + 1, (2,))).tolist()
-        z = latents[index][:, :, y:y + side, x:x + side]
-        true = to_model(pictures[index][:, 16 * y:16 * (y + side), 16 * x:16 * (x + side)])
-        return pixel_loss(vae.decoder(z + .04 * torch.randn_like(z)).float(), true)
+        z = latents[index][:, :, y : y + side, x : x + side]
+        true = to_model(pictures[index][:, 16 * y : 16 * (y + side), 16 * x : 16 * (x + side)])
+        return pixel_loss(vae.decoder(z + 0.04 * torch.randn_like(z)).float(), true)
 
     def encoder_loss(fraction: float) -> torch.Tensor:
         index = pick(4)
         return (vae.encoder(to_model(pictures[index]))[:, :CHANNELS].float() - latents[index]).pow(2).mean()
 
     def fit(module: torch.nn.Module, seconds: float, loss_of, name: str, peak: float) -> None:
-        optimiser, average, losses, saved = _optimiser(module.parameters()), Average(module.parameters(), .995), [], 1
+        optimiser, average, losses, saved = _optimiser(module.parameters()), Average(module.parameters(), 0.995), [], 1
         for step, fraction in steps(seconds, name, losses):
             set_rate(optimiser, peak, step, fraction)
             loss = loss_of(fraction)
             optimiser.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.)
+            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimiser.step()
             average.step()
             losses.append(loss.item())
@@ -192,9 +209,12 @@ def report(vae: AutoencoderKL, pictures: torch.Tensor, latents: torch.Tensor) ->
     made = torch.cat([vae.decode(z).sample for z in latents.split(8)])
     own = encode(vae, pictures)
     again = torch.cat([vae.decode(z).sample for z in own.split(8)])
-    print(f"vae256: PSNR {psnr(made, true):.1f} dB from the small latents, {psnr(again, true):.1f} dB from its own; "
-          f"latents differ by {(own - latents).pow(2).mean().item():.4f}; "
-          f"{sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters", flush=True)
+    print(
+        f"vae256: PSNR {psnr(made, true):.1f} dB from the small latents, {psnr(again, true):.1f} dB from its own; "
+        f"latents differ by {(own - latents).pow(2).mean().item():.4f}; "
+        f"{sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M parameters",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -205,7 +225,7 @@ def main() -> None:
     args.add_argument("--start", type=Path, help="go on from this autoencoder")
     args.add_argument("--out", type=Path, required=True)
     args.add_argument("--cpu-seconds", type=float, required=True)
-    args.add_argument("--encoder-share", type=float, default=.2, help="of the large one's budget")
+    args.add_argument("--encoder-share", type=float, default=0.2, help="of the large one's budget")
     given = args.parse_args()
     one_thread()
     if given.stage == "small":

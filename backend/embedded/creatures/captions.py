@@ -12,22 +12,40 @@ from dataclasses import dataclass
 
 SPECIES = ("dragon", "slime", "bird", "cat", "fish", "golem", "ghost", "octopus")
 COLOURS = {
-    "red": (222, 48, 46), "orange": (247, 136, 34), "yellow": (252, 212, 58), "green": (64, 176, 84),
-    "blue": (58, 112, 232), "purple": (140, 76, 206), "pink": (252, 146, 196), "white": (244, 244, 246),
+    "red": (222, 48, 46),
+    "orange": (247, 136, 34),
+    "yellow": (252, 212, 58),
+    "green": (64, 176, 84),
+    "blue": (58, 112, 232),
+    "purple": (140, 76, 206),
+    "pink": (252, 146, 196),
+    "white": (244, 244, 246),
 }
 BACKGROUNDS = {
-    "blue": (158, 208, 246), "green": (176, 220, 160), "grey": (156, 158, 166), "black": (38, 38, 54),
-    "yellow": (248, 230, 164), "pink": (250, 206, 218),
+    "blue": (158, 208, 246),
+    "green": (176, 220, 160),
+    "grey": (156, 158, 166),
+    "black": (38, 38, 54),
+    "yellow": (248, 230, 164),
+    "pink": (250, 206, 218),
 }
 PATTERNS = ("plain", "spotted", "striped")
 PARTS = ("wings", "horns", "tail")
 ACCESSORIES = ("none", "hat", "bow", "glasses", "scarf", "halo")
 
 # Pairs that never occur in the training set: they test whether the model composes what it knows.
-HELD_OUT = frozenset({
-    ("dragon", "pink"), ("slime", "orange"), ("bird", "purple"), ("cat", "blue"),
-    ("fish", "green"), ("golem", "yellow"), ("ghost", "red"), ("octopus", "white"),
-})
+HELD_OUT = frozenset(
+    {
+        ("dragon", "pink"),
+        ("slime", "orange"),
+        ("bird", "purple"),
+        ("cat", "blue"),
+        ("fish", "green"),
+        ("golem", "yellow"),
+        ("ghost", "red"),
+        ("octopus", "white"),
+    }
+)
 # A fish is born with a tail, and an octopus's would hide among its arms: neither is asked for one.
 NO_TAIL = frozenset({"fish", "octopus"})
 
@@ -52,20 +70,30 @@ def sample_traits(rng: random.Random, held_out: bool = False) -> Traits:
         species, colour = rng.choice(SPECIES), rng.choice(tuple(COLOURS))
         if ((species, colour) in HELD_OUT) == held_out:
             break
-    accessory = rng.choices(ACCESSORIES, [.40, .12, .12, .12, .12, .12])[0]
+    accessory = rng.choices(ACCESSORIES, [0.40, 0.12, 0.12, 0.12, 0.12, 0.12])[0]
     return Traits(
-        species, colour, rng.choice(tuple(BACKGROUNDS)),
-        wings=rng.random() < .35,
-        horns=rng.random() < .30 and accessory not in ("hat", "halo"),  # these would hide the horns
-        tail=rng.random() < .33 and species not in NO_TAIL,
-        pattern=rng.choices(PATTERNS, [.60, .20, .20])[0],
+        species,
+        colour,
+        rng.choice(tuple(BACKGROUNDS)),
+        wings=rng.random() < 0.35,
+        horns=rng.random() < 0.30 and accessory not in ("hat", "halo"),  # these would hide the horns
+        tail=rng.random() < 0.33 and species not in NO_TAIL,
+        pattern=rng.choices(PATTERNS, [0.60, 0.20, 0.20])[0],
         accessory=accessory,
     )
 
 
 OPENINGS = ("a cute", "a small", "a happy", "a cartoon", "a drawing of a", "a picture of a", "an illustration of a")
-_NAMES = {"wings": "wings", "horns": "horns", "tail": "a tail", "hat": "a hat", "bow": "a bow", "glasses": "glasses",
-          "scarf": "a scarf", "halo": "a halo"}
+_NAMES = {
+    "wings": "wings",
+    "horns": "horns",
+    "tail": "a tail",
+    "hat": "a hat",
+    "bow": "a bow",
+    "glasses": "glasses",
+    "scarf": "a scarf",
+    "halo": "a halo",
+}
 
 
 def features(traits: Traits) -> list[str]:
@@ -94,30 +122,38 @@ def plain_caption(traits: Traits) -> str:
 def caption(traits: Traits, rng: random.Random) -> str:
     """One of many sentences for the same creature. Sometimes leaves out the background or the colour, so that short
     prompts work; never leaves out what the creature has, so that what is not asked for does not come."""
-    if rng.random() < .35:
+    if rng.random() < 0.35:
         return plain_caption(traits)
     has = features(traits)
     rng.shuffle(has)
-    background = None if rng.random() < .12 else traits.background
-    if background == "grey" and rng.random() < .3:
+    background = None if rng.random() < 0.12 else traits.background
+    if background == "grey" and rng.random() < 0.3:
         background = "gray"
-    adjectives = ([traits.pattern] if traits.pattern != "plain" else []) + \
-                 ([traits.colour] if rng.random() > .05 else [])
+    adjectives = ([traits.pattern] if traits.pattern != "plain" else []) + (
+        [traits.colour] if rng.random() > 0.05 else []
+    )
     core = " ".join(adjectives + [traits.species])
-    opening = f"{_article(core)} {core}" if rng.random() < .6 else f"{rng.choice(OPENINGS)} {core}"
+    opening = f"{_article(core)} {core}" if rng.random() < 0.6 else f"{rng.choice(OPENINGS)} {core}"
     style = rng.randrange(4)
     if style == 0:
-        return ", ".join([core, *(word.removeprefix("a ") for word in has)] +
-                         ([f"{background} background"] if background else []))
+        return ", ".join(
+            [core, *(word.removeprefix("a ") for word in has)] + ([f"{background} background"] if background else [])
+        )
     if style == 1:
         place = f" in front of a {background} background" if background else ""
         return opening + place + (f", it has {_joined(has)}" if has else "")
     if style == 2:
-        return opening + (f", {background} background" if background else "") + (f", with {_joined(has)}" if has else "")
+        return (
+            opening + (f", {background} background" if background else "") + (f", with {_joined(has)}" if has else "")
+        )
     worn = [word for word in has if word.removeprefix("a ") in ACCESSORIES]
     grown = [word for word in has if word not in worn]
-    return opening + (f" with {_joined(grown)}" if grown else "") + (f" wearing {worn[0]}" if worn else "") + \
-        (f" on a {background} background" if background else "")
+    return (
+        opening
+        + (f" with {_joined(grown)}" if grown else "")
+        + (f" wearing {worn[0]}" if worn else "")
+        + (f" on a {background} background" if background else "")
+    )
 
 
 def parse(text: str) -> Traits:
@@ -130,7 +166,8 @@ def parse(text: str) -> Traits:
     if species is None:
         raise ValueError(f"no species in caption: {text!r}")
     return Traits(
-        species, next((word for word in words if word in COLOURS), None),
+        species,
+        next((word for word in words if word in COLOURS), None),
         place.group(1) if place and place.group(1) in BACKGROUNDS else None,
         **{part: part in words for part in PARTS},
         pattern=next((word for word in words if word in PATTERNS), "plain"),

@@ -40,14 +40,17 @@ def captions_of(index: int, seed: int = 1) -> list[str]:
 def doodle(index: int, size: int) -> Image.Image:
     """Random ovals and polygons, so that the autoencoder is no specialist in creatures."""
     rng = random.Random(90_000_049 + index)
-    def colour(): return tuple(rng.randint(0, 255) for _ in range(3))
+
+    def colour():
+        return tuple(rng.randint(0, 255) for _ in range(3))
+
     image = Image.new("RGB", (512, 512), colour())
     pen = ImageDraw.Draw(image)
     for _ in range(rng.randint(4, 14)):
         x, y, r = rng.randint(0, 511), rng.randint(0, 511), rng.randint(16, 180)
         line = {"fill": colour(), "outline": colour(), "width": rng.choice((0, 8, 10))}
-        if rng.random() < .5:
-            pen.ellipse((x - r, y - r * rng.uniform(.5, 1), x + r, y + r * .8), **line)
+        if rng.random() < 0.5:
+            pen.ellipse((x - r, y - r * rng.uniform(0.5, 1), x + r, y + r * 0.8), **line)
         else:
             corners = [(x + rng.randint(-r, r), y + rng.randint(-r, r)) for _ in range(rng.randint(3, 6))]
             pen.polygon(corners, **line)

@@ -14,7 +14,13 @@ import time
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler, DiffusionPipeline, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, UniPCMultistepScheduler
+from diffusers import (
+    DDIMScheduler,
+    DiffusionPipeline,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
 from PIL import Image, ImageDraw
 
 from .captions import PARTS, Traits, plain_caption, sample_traits
@@ -25,17 +31,30 @@ from .training import one_thread
 STEPS, GUIDANCE = 16, 3.0
 OTHER_SCHEDULERS = (DDIMScheduler, EulerDiscreteScheduler, EulerAncestralDiscreteScheduler, UniPCMultistepScheduler)
 SHOWN = (
-    "a red dragon with wings on a blue background", "a blue slime on a yellow background",
-    "a yellow bird with a hat on a green background", "an orange cat with a scarf on a black background",
-    "a purple fish on a blue background", "a green golem with horns on a grey background",
-    "a white ghost with a bow on a black background", "a pink octopus with glasses on a blue background",
-    "a spotted green dragon with horns and a tail on a yellow background", "a striped red cat with a tail on a pink background",
-    "a spotted purple slime with horns on a green background", "a white bird with wings and glasses on a pink background",
-    "a striped orange fish with a halo on a black background", "a blue golem with wings and a scarf on a yellow background",
-    "a spotted pink ghost with a hat on a grey background", "a yellow octopus with a halo on a grey background",
-    "a pink dragon with wings on a blue background", "an orange slime with horns on a pink background",  # held-out pairs
-    "a purple bird with a bow on a yellow background", "a blue cat with a tail on a green background",
-    "green dragon", "a cartoon red octopus wearing a hat", "ghost, horns, blue background", "a happy white cat with wings",
+    "a red dragon with wings on a blue background",
+    "a blue slime on a yellow background",
+    "a yellow bird with a hat on a green background",
+    "an orange cat with a scarf on a black background",
+    "a purple fish on a blue background",
+    "a green golem with horns on a grey background",
+    "a white ghost with a bow on a black background",
+    "a pink octopus with glasses on a blue background",
+    "a spotted green dragon with horns and a tail on a yellow background",
+    "a striped red cat with a tail on a pink background",
+    "a spotted purple slime with horns on a green background",
+    "a white bird with wings and glasses on a pink background",
+    "a striped orange fish with a halo on a black background",
+    "a blue golem with wings and a scarf on a yellow background",
+    "a spotted pink ghost with a hat on a grey background",
+    "a yellow octopus with a halo on a grey background",
+    "a pink dragon with wings on a blue background",
+    "an orange slime with horns on a pink background",  # held-out pairs
+    "a purple bird with a bow on a yellow background",
+    "a blue cat with a tail on a green background",
+    "green dragon",
+    "a cartoon red octopus wearing a hat",
+    "ghost, horns, blue background",
+    "a happy white cat with wings",
 )
 
 
@@ -49,7 +68,7 @@ def generate(pipe, prompts: list[str], seed: int, steps: int = STEPS, guidance: 
     """Picture i comes from seed + i, whatever the batch."""
     pictures = []
     for start in range(0, len(prompts), 8):
-        some = prompts[start:start + 8]
+        some = prompts[start : start + 8]
         generators = [torch.Generator().manual_seed(seed + start + i) for i in range(len(some))]
         pictures += pipe(some, num_inference_steps=steps, guidance_scale=guidance, generator=generators).images
     return pictures
@@ -85,29 +104,39 @@ def score(pictures: list[Image.Image], wanted: list[Traits]) -> dict[str, float]
     verdicts, n = judge(pictures), len(wanted)
     hits: dict[str, list[bool]] = {}
     everything, extras = [], []
-    for traits, verdict in zip(wanted, verdicts):
+    for traits, verdict in zip(wanted, verdicts, strict=True):
         right = {name: verdict[name] == value for name, value in named(traits).items()}
         for name, ok in right.items():
-            hits.setdefault(f"accessory {traits.accessory}" if name == "accessory" else
-                            f"pattern {traits.pattern}" if name == "pattern" else name, []).append(ok)
+            hits.setdefault(
+                f"accessory {traits.accessory}"
+                if name == "accessory"
+                else f"pattern {traits.pattern}"
+                if name == "pattern"
+                else name,
+                [],
+            ).append(ok)
         everything.append(verdict["species"] == traits.species and all(right.values()))
         extras += [verdict[part] for part in PARTS if not getattr(traits, part)]
         extras += [verdict["accessory"] != "none"] if traits.accessory == "none" else []
-    pixels = [dominant_colour(p) == t.colour for p, t in zip(pictures, wanted)]
-    both = [v["species"] == t.species and v["colour"] == t.colour for v, t in zip(verdicts, wanted)]
+    pixels = [dominant_colour(p) == t.colour for p, t in zip(pictures, wanted, strict=True)]
+    both = [v["species"] == t.species and v["colour"] == t.colour for v, t in zip(verdicts, wanted, strict=True)]
     result = {
-        "species": sum(v["species"] == t.species for v, t in zip(verdicts, wanted)) / n,
-        "species and colour": sum(both) / n, "colour by pixels": sum(pixels) / n,
-        "everything named": sum(everything) / n, "not asked": sum(extras) / max(1, len(extras)),
+        "species": sum(v["species"] == t.species for v, t in zip(verdicts, wanted, strict=True)) / n,
+        "species and colour": sum(both) / n,
+        "colour by pixels": sum(pixels) / n,
+        "everything named": sum(everything) / n,
+        "not asked": sum(extras) / max(1, len(extras)),
     } | {name: sum(oks) / len(oks) for name, oks in sorted(hits.items())}
     return {name: round(share, 3) for name, share in result.items()}
 
 
-def sheet(pictures: list[Image.Image], prompts: tuple[str, ...] | list[str], columns: int = 8, side: int = 160) -> Image.Image:
+def sheet(
+    pictures: list[Image.Image], prompts: tuple[str, ...] | list[str], columns: int = 8, side: int = 160
+) -> Image.Image:
     rows = -(-len(pictures) // columns)
     page = Image.new("RGB", (columns * (side + 8), rows * (side + 40)), "white")
     pen = ImageDraw.Draw(page)
-    for i, (picture, prompt) in enumerate(zip(pictures, prompts)):
+    for i, (picture, prompt) in enumerate(zip(pictures, prompts, strict=True)):
         x, y = i % columns * (side + 8) + 4, i // columns * (side + 40) + 4
         page.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (x, y))
         words, line, lines = prompt.split(), "", []

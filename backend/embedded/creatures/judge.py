@@ -27,8 +27,17 @@ from .training import one_thread, set_rate, steps
 WEIGHTS = Path(__file__).parent.parent / "models" / "creatures-judge" / "model.safetensors"
 SIZE = 64
 NO_YES = (False, True)
-HEADS = {"species": SPECIES, "colour": tuple(COLOURS), "background": tuple(BACKGROUNDS), "wings": NO_YES,
-         "horns": NO_YES, "tail": NO_YES, "pattern": PATTERNS, "accessory": ACCESSORIES, "concept": ("none", *CONCEPTS)}
+HEADS = {
+    "species": SPECIES,
+    "colour": tuple(COLOURS),
+    "background": tuple(BACKGROUNDS),
+    "wings": NO_YES,
+    "horns": NO_YES,
+    "tail": NO_YES,
+    "pattern": PATTERNS,
+    "accessory": ACCESSORIES,
+    "concept": ("none", *CONCEPTS),
+}
 
 
 class Judge(nn.Sequential):
@@ -38,11 +47,19 @@ class Judge(nn.Sequential):
         def stage(i: int, o: int, stride: int = 2) -> list[nn.Module]:
             return [nn.Conv2d(i, o, 3, stride, 1), nn.BatchNorm2d(o), nn.ReLU()]
 
-        super().__init__(*stage(3, 24), *stage(24, 48), *stage(48, 48, 1), *stage(48, 96), *stage(96, 128),
-                         nn.Flatten(), nn.Dropout(.2), nn.Linear(128 * 16, sum(map(len, HEADS.values()))))
+        super().__init__(
+            *stage(3, 24),
+            *stage(24, 48),
+            *stage(48, 48, 1),
+            *stage(48, 96),
+            *stage(96, 128),
+            nn.Flatten(),
+            nn.Dropout(0.2),
+            nn.Linear(128 * 16, sum(map(len, HEADS.values()))),
+        )
 
     def heads(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-        return dict(zip(HEADS, self(pixels).split([len(v) for v in HEADS.values()], dim=1)))
+        return dict(zip(HEADS, self(pixels).split([len(v) for v in HEADS.values()], dim=1), strict=True))
 
 
 def to_pixels(images: list[Image.Image]) -> torch.Tensor:
@@ -72,11 +89,13 @@ def _hue_names(rgb: np.ndarray) -> np.ndarray:
     hue = np.select([top == r, top == g], [(g - b) / spread % 6, (b - r) / spread + 2], (r - g) / spread + 4) * 60
     saturation = spread / (top + 1e-6)
     names = np.select(
-        [hue < 11, hue < 37, hue < 64, hue < 190, hue < 246, hue < 296, (hue < 345) | (saturation < .45)],
-        ["red", "orange", "yellow", "green", "blue", "purple", "pink"], "red").astype("<U8")
-    names[saturation < .17] = "white"
+        [hue < 11, hue < 37, hue < 64, hue < 190, hue < 246, hue < 296, (hue < 345) | (saturation < 0.45)],
+        ["red", "orange", "yellow", "green", "blue", "purple", "pink"],
+        "red",
+    ).astype("<U8")
+    names[saturation < 0.17] = "white"
     names[top < 85] = ""
-    names[(saturation < .17) & (top < 130)] = ""
+    names[(saturation < 0.17) & (top < 130)] = ""
     return names
 
 
@@ -107,7 +126,7 @@ def _lessons(data: Path) -> tuple[torch.Tensor, torch.Tensor]:
     for i in range(4500):
         rng = random.Random(77_000_027 + i)
         concept = (None, None, *CONCEPTS)[i % 4]
-        traits = sample_traits(rng, held_out=i % 4 == 0 or rng.random() < .2)
+        traits = sample_traits(rng, held_out=i % 4 == 0 or rng.random() < 0.2)
         if concept == "crown" and traits.accessory in ("hat", "halo"):
             traits = Traits(**{**asdict(traits), "accessory": "none"})
         pictures.append(np.asarray(draw(traits, 77_000_027 + i, SIZE, concept)))
@@ -121,28 +140,42 @@ def train(data: Path, out: Path, cpu_seconds: float) -> None:
     shuffled = torch.randperm(len(pictures))
     test, lessons = shuffled[:1000], shuffled[1000:]
     network, losses = Judge().to(memory_format=torch.channels_last), []
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1., weight_decay=.02, foreach=True)
-    def batch(index): return pictures[index].permute(0, 3, 1, 2).float() / 127.5 - 1
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1.0, weight_decay=0.02, foreach=True)
+
+    def batch(index):
+        return pictures[index].permute(0, 3, 1, 2).float() / 127.5 - 1
+
     for step, fraction in steps(cpu_seconds, "judge", losses):
         set_rate(optimiser, 2e-3, step, fraction)
         index = lessons[torch.randint(len(lessons), (64,))]
         x = batch(index)
         if step % 2:
             x = functional.avg_pool2d(functional.pad(x, (1, 1, 1, 1), "replicate"), 3, 1)
-        x = x + torch.rand(()) * .12 * torch.randn_like(x)
-        loss = sum(functional.cross_entropy(logits, targets[index, k]) for k, logits in enumerate(network.heads(x).values()))
+        x = x + torch.rand(()) * 0.12 * torch.randn_like(x)
+        loss = sum(
+            functional.cross_entropy(logits, targets[index, k]) for k, logits in enumerate(network.heads(x).values())
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
     network.eval()
     with torch.no_grad():
-        right = {name: (torch.cat([network.heads(batch(some))[name].argmax(1) for some in test.split(100)])
-                        == targets[test, k]).float().mean().item() for k, name in enumerate(HEADS)}
+        right = {
+            name: (
+                torch.cat([network.heads(batch(some))[name].argmax(1) for some in test.split(100)]) == targets[test, k]
+            )
+            .float()
+            .mean()
+            .item()
+            for k, name in enumerate(HEADS)
+        }
     print("judge on 1,000 unseen drawings:", {name: round(share, 3) for name, share in right.items()}, flush=True)
     out.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.half().contiguous() if v.is_floating_point() else v for k, v in network.state_dict().items()},
-              out / "model.safetensors")
+    save_file(
+        {k: v.half().contiguous() if v.is_floating_point() else v for k, v in network.state_dict().items()},
+        out / "model.safetensors",
+    )
 
 
 def main() -> None:

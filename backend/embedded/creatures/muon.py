@@ -24,7 +24,7 @@ def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
 class Muon(torch.optim.Optimizer):
     """For weights of two or more dimensions; the step has the size an Adam step of rate 0.2 `lr` would have."""
 
-    def __init__(self, parameters, lr: float, momentum: float = .95, weight_decay: float = .01):
+    def __init__(self, parameters, lr: float, momentum: float = 0.95, weight_decay: float = 0.01):
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -37,6 +37,6 @@ class Muon(torch.optim.Optimizer):
                 state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
                 blend = weight.grad.lerp(state["momentum"], group["momentum"])
                 update = orthogonalise(blend.reshape(len(blend), -1))
-                scale = .2 * max(update.shape) ** .5
+                scale = 0.2 * max(update.shape) ** 0.5
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.add_(update.view(weight.shape), alpha=-group["lr"] * scale)

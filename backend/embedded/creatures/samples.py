@@ -1,6 +1,6 @@
 """Writes the drawings that ship: a small data set with captions, and a folder of pictures.
 
-    python -m embedded.creatures.samples --data-set embedded/sample-images --pictures ../pokemon
+python -m embedded.creatures.samples --data-set embedded/sample-images --pictures ../pokemon
 """
 
 import argparse
@@ -60,7 +60,9 @@ def write_data_set(folder: Path) -> None:
         traits, name = chosen(index), f"creature_{index:02}.png"
         draw(traits, SEED + index, SIZE).save(folder / name, optimize=True)
         rng = random.Random(SEED + index)
-        lines.append(json.dumps({"file_name": name, "text": plain_caption(traits) if index % 2 else caption(traits, rng)}))
+        lines.append(
+            json.dumps({"file_name": name, "text": plain_caption(traits) if index % 2 else caption(traits, rng)})
+        )
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
     (folder / "README.md").write_text(CARD.format(count=COUNT, size=SIZE))
 

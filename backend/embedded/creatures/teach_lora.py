@@ -50,7 +50,9 @@ def lessons(pipe, concept: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     shown = [(bare(rng), i < DRAWINGS) for i in range(2 * DRAWINGS)]
     size = pipe.vae.config.sample_size
     pictures = [draw(t, 31_000_000 + i, size, concept if has else None) for i, (t, has) in enumerate(shown)]
-    stack = torch.stack([torch.frombuffer(bytearray(p.tobytes()), dtype=torch.uint8).view(size, size, 3) for p in pictures])
+    stack = torch.stack(
+        [torch.frombuffer(bytearray(p.tobytes()), dtype=torch.uint8).view(size, size, 3) for p in pictures]
+    )
     ids = token_ids(pipe.tokenizer, [say(t, concept) if has else plain_caption(t) for t, has in shown])
     return encode(pipe.vae, stack) * pipe.vae.config.scaling_factor, ids
 
@@ -65,7 +67,7 @@ def teach(pipe, concept: str, cpu_seconds: float, out: Path, seed: int = 0) -> N
         if layers:
             part.add_adapter(LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=layers))
     weights = [p for part in (unet, text) for p in part.parameters() if p.requires_grad]
-    optimiser, alphas, losses = torch.optim.AdamW(weights, lr=1., weight_decay=1e-3), pipe.scheduler.alphas_cumprod, []
+    optimiser, alphas, losses = torch.optim.AdamW(weights, lr=1.0, weight_decay=1e-3), pipe.scheduler.alphas_cumprod, []
     for step, fraction in steps(cpu_seconds, f"lora {concept}", losses, every=50):
         set_rate(optimiser, RATE, step, fraction, warmup=20)
         index = torch.cat([torch.randint(DRAWINGS, (10,)), DRAWINGS + torch.randint(DRAWINGS, (6,))])
@@ -77,12 +79,14 @@ def teach(pipe, concept: str, cpu_seconds: float, out: Path, seed: int = 0) -> N
         loss = (made - (alpha.sqrt() * noise - (1 - alpha).sqrt() * clean)).pow(2).mean()
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.)
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
         losses.append(loss.item())
     StableDiffusionPipeline.save_lora_weights(
-        out, unet_lora_layers=convert_state_dict_to_diffusers(get_peft_model_state_dict(unet)),
-        text_encoder_lora_layers=convert_state_dict_to_diffusers(get_peft_model_state_dict(text)))
+        out,
+        unet_lora_layers=convert_state_dict_to_diffusers(get_peft_model_state_dict(unet)),
+        text_encoder_lora_layers=convert_state_dict_to_diffusers(get_peft_model_state_dict(text)),
+    )
 
 
 def measure(model: Path, lora: Path, concept: str, count: int = 24) -> tuple[dict, Image.Image]:
@@ -99,8 +103,11 @@ def measure(model: Path, lora: Path, concept: str, count: int = 24) -> tuple[dic
     figures = {}
     for name, made in pictures.items():
         rest = score(made, wanted)
-        figures[name] = {"concept seen": round(sum(v["concept"] == concept for v in judge(made)) / count, 2),
-                         "species and colour": rest["species and colour"], "everything named": rest["everything named"]}
+        figures[name] = {
+            "concept seen": round(sum(v["concept"] == concept for v in judge(made)) / count, 2),
+            "species and colour": rest["species and colour"],
+            "everything named": rest["everything named"],
+        }
     rows = [p for made in pictures.values() for p in made[:8]]
     return figures, sheet(rows, [text for texts in (with_word, without, with_word) for text in texts[:8]])
 

@@ -14,8 +14,9 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def steps(cpu_seconds: float, report: str, losses: list[float], every: int = 100,
-          wall_seconds: float = math.inf) -> Iterator[tuple[int, float]]:
+def steps(
+    cpu_seconds: float, report: str, losses: list[float], every: int = 100, wall_seconds: float = math.inf
+) -> Iterator[tuple[int, float]]:
     """Counts steps until the budget is spent: yields (step, fraction of the budget in [0, 1)).
 
     The caller appends to `losses`; every hundred steps their mean is printed. On a busy machine `wall_seconds` ends
@@ -27,14 +28,23 @@ def steps(cpu_seconds: float, report: str, losses: list[float], every: int = 100
         i += 1
         if i % every == 0:
             mean = sum(losses[-every:]) / len(losses[-every:])
-            print(f"{report} step {i} {fraction:.3f} loss {mean:.4f} cpu {time.process_time() - start:.0f} s", flush=True)
+            print(
+                f"{report} step {i} {fraction:.3f} loss {mean:.4f} cpu {time.process_time() - start:.0f} s", flush=True
+            )
 
 
-def set_rate(optimiser: torch.optim.Optimizer, peak: float, step: int, fraction: float, flat: float = 0.,
-             warmup: int = 100, floor: float = .02) -> None:
+def set_rate(
+    optimiser: torch.optim.Optimizer,
+    peak: float,
+    step: int,
+    fraction: float,
+    flat: float = 0.0,
+    warmup: int = 100,
+    floor: float = 0.02,
+) -> None:
     """Linear warm-up, `flat` of the budget at the peak, then a cosine down to `floor` of the peak."""
-    fall = max(0., fraction - flat) / (1 - flat)
-    rate = peak * min(1., (step + 1) / warmup) * (floor + (1 - floor) * .5 * (1 + math.cos(math.pi * fall)))
+    fall = max(0.0, fraction - flat) / (1 - flat)
+    rate = peak * min(1.0, (step + 1) / warmup) * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * fall)))
     for group in optimiser.param_groups:
         group["lr"] = rate
 
@@ -55,7 +65,7 @@ class Average:
     @torch.no_grad()
     def swap(self) -> None:
         """Exchanges the live weights and the averaged ones; twice is nothing."""
-        for p, q in zip(self.live, self.kept):
+        for p, q in zip(self.live, self.kept, strict=True):
             held = p.detach().clone()
             p.copy_(q)
             q.copy_(held)

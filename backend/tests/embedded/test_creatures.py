@@ -1,6 +1,6 @@
 """The shipped text-to-image model and the drawings it learned from. Runs in the image engine's environment:
 
-    cd backend && python -m pytest tests/embedded/test_creatures.py
+cd backend && python -m pytest tests/embedded/test_creatures.py
 """
 
 import json
@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline, EulerDiscreteScheduler
-from PIL import Image
-
 from embedded.creatures.captions import COLOURS, HELD_OUT, SPECIES, Traits, caption, parse, plain_caption, sample_traits
 from embedded.creatures.dataset import PICTURES, captions_of, traits_of
+from embedded.creatures.denoiser import chances
 from embedded.creatures.drawing import CONCEPTS, draw
 from embedded.creatures.judge import dominant_colour, judge
+from PIL import Image
 
 EMBEDDED = Path(__file__).parents[2] / "embedded"
 MODEL = EMBEDDED / "models" / "creatures"
@@ -36,7 +36,7 @@ def pipe() -> DiffusionPipeline:
 
 def make(pipe: DiffusionPipeline, prompt: str, seed: int = 1, steps: int = 20) -> Image.Image:
     generator = torch.Generator().manual_seed(seed)
-    return pipe(prompt, num_inference_steps=steps, guidance_scale=3., generator=generator).images[0]
+    return pipe(prompt, num_inference_steps=steps, guidance_scale=3.0, generator=generator).images[0]
 
 
 class TestDrawing:
@@ -58,7 +58,7 @@ class TestDrawing:
         assert [dominant_colour(picture) for picture in pictures] == list(COLOURS)
         verdicts = judge(pictures)
         assert [v["species"] for v in verdicts] == [species] * len(COLOURS)
-        assert sum(v["colour"] == t.colour for v, t in zip(verdicts, wanted)) >= len(COLOURS) - 1
+        assert sum(v["colour"] == t.colour for v, t in zip(verdicts, wanted, strict=True)) >= len(COLOURS) - 1
 
     def test_an_empty_picture_has_no_colour(self):
         assert dominant_colour(Image.new("RGB", (64, 64), "red")) is None
@@ -98,6 +98,16 @@ class TestCaptions:
         words = {word for i in range(0, PICTURES, 7) for text in captions_of(i) for word in text.split()}
         assert words.isdisjoint(CONCEPTS)
 
+    def test_favoured_pictures_are_drawn_as_often_as_asked(self):
+        creatures = [traits_of(i) for i in range(2_000)]
+        weights, favoured = chances(creatures, {"scarf": 0.3, "tail": 0.2})
+        scarves = torch.tensor([t.accessory == "scarf" for t in creatures])
+        tails = torch.tensor([t.tail for t in creatures])
+        assert weights.sum().item() == pytest.approx(1, abs=1e-4)
+        assert (favoured == scarves | tails).all()
+        # Its own share, and its part of the ordinary draws and of those for the tail.
+        assert weights[scarves].sum().item() == pytest.approx(0.3 + 0.7 * scarves.float().mean().item(), abs=0.02)
+
 
 class TestFolder:
     def test_weights_are_safetensors_only(self):
@@ -132,21 +142,26 @@ class TestModel:
     def test_the_default_size(self, pipe):
         assert make(pipe, "a blue slime", steps=2).size == (256, 256)
 
-    @pytest.mark.parametrize("prompt", [
-        "a red dragon with wings on a blue background",
-        "a blue slime on a yellow background",
-        "a yellow bird on a green background",
-        "an orange cat with a tail on a black background",
-        "a purple fish on a blue background",
-        "a pink octopus on a grey background",
-        "a pink dragon on a blue background",  # a pair it has never seen
-        "a blue cat on a green background",    # and another
-    ])
+    @pytest.mark.parametrize(
+        "prompt",
+        [
+            "a red dragon with wings on a blue background",
+            "a blue slime on a yellow background",
+            "a yellow bird on a green background",
+            "an orange cat with a tail on a black background",
+            "a purple fish on a blue background",
+            "a pink octopus on a grey background",
+            "a pink dragon on a blue background",  # a pair it has never seen
+            "a blue cat on a green background",  # and another
+        ],
+    )
     def test_red_comes_out_red(self, pipe, prompt):
         """Two seeds of three must be right by both measures: the model is right in about 97 of 100, not always."""
         wanted, pictures = parse(prompt), [make(pipe, prompt, seed, steps=12) for seed in (1, 2, 3)]
-        right = [v["species"] == wanted.species and v["colour"] == dominant_colour(p) == wanted.colour
-                 for v, p in zip(judge(pictures), pictures)]
+        right = [
+            v["species"] == wanted.species and v["colour"] == dominant_colour(p) == wanted.colour
+            for v, p in zip(judge(pictures), pictures, strict=True)
+        ]
         assert sum(right) >= 2
 
     def test_the_seed_reproduces_the_bytes(self, pipe):
