@@ -48,6 +48,7 @@ class Database:
             begin="BEGIN",
             pragmas=(f"busy_timeout={BUSY_SECONDS * 1000:.0f}", "query_only=ON", "wal_autocheckpoint=0"),
         )
+        self._writers = {durable: self._writer.execution_options(durable=durable) for durable in (True, False)}
         self._turn = asyncio.Lock()
 
     def _engine(
@@ -71,15 +72,22 @@ class Database:
 
         @event.listens_for(engine.sync_engine, "begin")
         def _begin(connection) -> None:  # type: ignore[no-untyped-def]
+            if "durable" in (options := connection.get_execution_options()):
+                connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options['durable'] else 'NORMAL'}")
             connection.exec_driver_sql(begin)
 
         return engine
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
-        """One transaction on the writer connection: committed at the end, rolled back when the block raises."""
+    async def write(self, *, durable: bool = True) -> AsyncIterator[AsyncSession]:
+        """One transaction on the writer connection: committed at the end, rolled back when the block raises.
+
+        `durable=False` is for what may be forgotten when the power fails, because it would only be done again: claims,
+        heartbeats. It survives `kill -9` all the same, does not wait for the disk, and is synced with the next commit
+        that is durable.
+        """
         async with self._turn:
-            async with AsyncSession(self._writer, expire_on_commit=False) as session:
+            async with AsyncSession(self._writers[durable], expire_on_commit=False) as session:
                 session.info["after_commit"] = []
                 async with session.begin():
                     yield session

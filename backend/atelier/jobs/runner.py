@@ -123,7 +123,8 @@ class JobRunner:
         if not kinds or free <= 0:
             return
         moment = now()
-        async with self._database.write() as session:
+        # A claim that the power failure forgets is a job that waits again: that is what would be made of it anyway.
+        async with self._database.write(durable=False) as session:
             rows = await store.claim(session, kinds, free, moment, moment + self._lease)
         if rows:
             failpoint("jobs.after_claim")
@@ -316,7 +317,7 @@ class JobRunner:
             lost = [row for row in await store.expired(session, now()) if row.id not in self.live]
         if not beats and not lost:
             return
-        async with self._database.write() as session:
+        async with self._database.write(durable=False) as session:
             if beats:
                 await store.heartbeat(session, beats)
             for row in lost:
