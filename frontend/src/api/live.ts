@@ -5,6 +5,8 @@
  *          ^                                    │ backoff with jitter, ?epoch&since
  *          └────────────────────────────────────┘
  *
+ * While the padlock is shut it waits (locked): unlocking calls `restart`.
+ *
  * The server answers `resumed` with the missed events, or `snapshot`. A hole in the numbers or a new epoch means that
  * something was missed: the snapshot replaces what is shown.
  */
@@ -16,7 +18,7 @@ import { applyEvent, applySnapshot } from "./cache";
 import { locked } from "./client";
 import type { ServerFrame } from "./types";
 
-export type Connection = "connecting" | "live" | "reconnecting" | "offline";
+export type Connection = "connecting" | "live" | "reconnecting" | "offline" | "locked";
 
 export const connection = new Signal<Connection>("connecting");
 
@@ -87,11 +89,10 @@ export class Live {
     socket.onclose = (close) => {
       if (socket !== this.#socket || this.#stopped) return;
       this.#socket = null;
-      if (close.code === LOCKED) {
-        locked.set(true);
-        this.#attempt = Math.max(this.#attempt, 4);
-      }
-      this.#later();
+      // A refused handshake looks like any lost one to a script; that the padlock is shut we then know from a 401.
+      if (close.code === LOCKED) locked.set(true);
+      if (locked.get()) connection.set("locked");
+      else this.#later();
     };
   }
 

@@ -95,7 +95,7 @@ function MemoryBars() {
 function ConnectionState() {
   const { t } = useTranslation();
   const state = useSignal(connection);
-  const colour = state === "live" ? "success.main" : state === "offline" ? "error.main" : "warning.main";
+  const colour = state === "live" ? "success.main" : state === "offline" ? "error.main" : state === "locked" ? "text.faint" : "warning.main";
   return (
     <Tooltip title={t(`shell.connectionHint.${state}`)}>
       <Box role="status" aria-label={t(`shell.connection.${state}`)} data-connection={state} sx={{ display: "flex", alignItems: "center", gap: "7px", px: { xs: 1, sm: 2 }, fontSize: 13, color: "text.secondary", fontWeight: 520 }}>

@@ -31,7 +31,7 @@ export function PageHead({ title, note, children }: { title: string; note?: Reac
 /** Pairs of name and value, as in a recipe. */
 export function Facts({ facts }: { facts: [string, ReactNode][] }) {
   return (
-    <Box component="dl" sx={{ m: 0, display: "grid", gridTemplateColumns: "minmax(84px, auto) 1fr", columnGap: 4, rowGap: 2, fontSize: 13 }}>
+    <Box component="dl" sx={{ m: 0, display: "grid", gridTemplateColumns: "minmax(84px, auto) 1fr", columnGap: 4, rowGap: 2, fontSize: 13, alignItems: "center" }}>
       {facts.map(([name, value]) => (
         <Box key={name} sx={{ display: "contents" }}>
           <Box component="dt" sx={{ color: "text.faint" }}>{name}</Box>

@@ -73,13 +73,13 @@ export function GeneratePage() {
         )}
         {models.isError && <ErrorNote title={t("generate.modelsFailed")} reason={asProblem(models.error).message} hint={asProblem(models.error).hint} details={asProblem(models.error).details} onRetry={() => void models.refetch()} />}
         <FoldedSettings summary={summary()}>
-          <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} errors={errors} />
+          <SettingsPanel form={form} models={usable} model={model} loading={!models.data} errors={errors} />
         </FoldedSettings>
         <Runs onExample={example} />
         <EarlierStrip />
       </Box>
       <Box component="aside" aria-label={t("generate.settings")} sx={{ display: "none", [BESIDE]: { display: "block" }, ...card, p: 4, position: "sticky", top: 80, maxHeight: "calc(100dvh - 104px)", overflowY: "auto" }}>
-        <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} errors={errors} />
+        <SettingsPanel form={form} models={usable} model={model} loading={!models.data} errors={errors} />
       </Box>
     </Box>
   );

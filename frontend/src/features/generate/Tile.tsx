@@ -41,7 +41,7 @@ export function Tile({ number, aspect, image, preview, progress, state, prompt }
       )}
       {!image && !preview && state !== "ended" && <Waiting number={number} moving={state === "making"} />}
       {preview && !ready && (state !== "ended" || image) && (
-        <Box component="img" src={preview} alt={t("generate.making", { number })} sx={{ ...cover, transition: "filter 200ms ease-out" }} style={{ filter: image ? undefined : `blur(${((1 - progress) * 7).toFixed(1)}px)` }} />
+        <Box component="img" src={preview} alt={t("generate.making", { number })} sx={{ ...cover, transition: "filter 200ms ease-out, scale 200ms ease-out" }} style={image ? undefined : { filter: `blur(${((1 - progress) * 6).toFixed(1)}px)`, scale: 1 + (1 - progress) * 0.1 }} />
       )}
       {image && (
         <BoxLink to="/gallery/$id" params={{ id: image.id }} aria-label={t("generate.pictureOf", { number, prompt })} sx={{ position: "absolute", inset: 0, borderRadius: "10px", "&:focus-visible": { outlineOffset: -3 } }}>

@@ -31,7 +31,7 @@ export function JobDrawer() {
   const close = () => void go({ to: "/jobs", search: (old) => old, resetScroll: false });
   const problem = job.isError ? asProblem(job.error) : null;
   return (
-    <Drawer anchor="right" open onClose={close} slotProps={{ paper: { "aria-label": t("jobs.drawer"), role: "dialog", sx: { width: { xs: 1, sm: 480 }, maxWidth: 1, borderLeft: { sm: 1 } } } }}>
+    <Drawer anchor="right" open onClose={close} slotProps={{ paper: { "aria-label": t("jobs.drawer"), role: "dialog", sx: { width: { xs: 1, sm: 480 }, maxWidth: 1, borderLeft: { sm: 1 }, borderColor: { sm: "divider" } } } }}>
       <Box sx={{ display: "flex", alignItems: "center", px: 6, height: 56, borderBottom: 1, borderColor: "divider", flexShrink: 0 }}>
         <Typography variant="h3" component="h2" sx={{ flex: 1 }}>{t("jobs.drawer")}</Typography>
         <IconButton aria-label={t("common.close")} onClick={close} edge="end"><X size={19} /></IconButton>

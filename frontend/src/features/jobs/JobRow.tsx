@@ -29,9 +29,9 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
           <BoxLink to="/jobs/$id" params={{ id: job.id }} search={(old: object) => old} resetScroll={false} data-row tabIndex={reachable ? 0 : -1} onFocus={onFocus} sx={{ display: "block", color: "text.primary", textDecoration: "none", fontWeight: 520, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", "&::after": { content: '""', position: "absolute", inset: 0 }, "&:focus-visible": { outline: "none" }, "&:focus-visible::after": { outline: "2px solid", outlineColor: "primary.main", outlineOffset: "-2px" } }}>
             {job.title}
           </BoxLink>
-          <Typography variant="body2" component="div" sx={{ color: "text.faint", display: "flex", gap: 2, flexWrap: "wrap", "& > span:not(:first-of-type)::before": { content: '"·"', mr: 2 } }}>
-            <Box component="span" sx={{ display: { sm: "none" } }}><StatusMark status={!ended && job.cancel_requested ? "cancelling" : job.status} /></Box>
-            <Box component="span" sx={{ display: { xs: "none", sm: "inline" } }}>{t(`jobs.kinds.${job.kind}`)}</Box>
+          <Typography variant="body2" component="div" sx={{ color: "text.faint", display: "flex", gap: 2, flexWrap: "wrap", "& > span + span::before": { content: '"·"', mr: 2 } }}>
+            <Box sx={{ display: { sm: "none" } }}><StatusMark status={!ended && job.cancel_requested ? "cancelling" : job.status} /></Box>
+            <Box component="span" sx={{ "@media (max-width: 599.9px)": { display: "none" } }}>{t(`jobs.kinds.${job.kind}`)}</Box>
             <span><Ago time={job.created_at} /></span>
             {took !== null && <span>{duration(took)}</span>}
           </Typography>
