@@ -107,3 +107,14 @@ describe("live connection", () => {
     expect(backoff(3, 0.2)).not.toBe(backoff(3, 0.8));
   });
 });
+
+it("waits behind the padlock, and connects again once it is open", () => {
+  locked.set(true);
+  last().dies(1006);
+  expect(connection.get()).toBe("locked");
+  vi.advanceTimersByTime(60_000);
+  expect(Socket.made).toHaveLength(1);
+  locked.set(false);
+  live.restart();
+  expect(Socket.made).toHaveLength(2);
+});
