@@ -11,7 +11,7 @@ import { Toasts } from "@/ui/Toasts";
 import { BottomBar, Rail } from "./Rail";
 import { rail } from "./theme";
 import { TopBar } from "./TopBar";
-import { useReconnect } from "./useReconnect";
+import { useAskWhileNotLive, useReconnect } from "./useReconnect";
 
 // Not part of the first load: few visits need them.
 const loadPalette = () => import("./CommandPalette").then((module) => ({ default: module.CommandPalette }));
@@ -25,6 +25,7 @@ export function Shell() {
   const reconnect = useReconnect();
   const isLocked = useSignal(locked);
   useTitle(path);
+  useAskWhileNotLive();
   useEffect(() => {
     // Fetched while nothing else is to do, so that it is there before the first key after Ctrl K.
     const timer = setTimeout(() => void loadPalette().catch(() => undefined), 1000);

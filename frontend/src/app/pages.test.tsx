@@ -152,6 +152,13 @@ describe("Shell", () => {
     await waitFor(() => expect(window.location.pathname).toBe("/jobs"));
   });
 
+  it("asks instead of being told where no socket gets through", async () => {
+    const atelier = await open("/jobs", { jobs: [job("q", { title: "an owl", position: 2 })], sockets: false });
+    expect(await screen.findByText("Number 2 in line", {}, slow)).toBeVisible();
+    atelier.patch("q", { status: "running", position: null, step: 3, progress: 0.1 });
+    expect(await screen.findByText(/step 3 of 30/, {}, slow)).toBeVisible();
+  });
+
   it("says so when a page does not exist", async () => {
     await open("/nowhere");
     expect(await screen.findByText("There is no such page", {}, slow)).toBeVisible();

@@ -1,5 +1,9 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { use, useCallback } from "react";
+import { use, useCallback, useEffect } from "react";
+
+import { keys } from "@/api/keys";
+import { connection } from "@/api/live";
+import { useSignal } from "@/lib/signal";
 
 import { LiveContext } from "./services";
 
@@ -11,4 +15,21 @@ export function useReconnect(): () => void {
     void client.invalidateQueries();
     live?.restart();
   }, [client, live]);
+}
+
+const ASK_EVERY = 4000;
+
+/** Where no socket gets through (a proxy, a restart that takes long) the page asks instead of being told. */
+export function useAskWhileNotLive(): void {
+  const client = useQueryClient();
+  const state = useSignal(connection);
+  const asks = state === "reconnecting" || state === "offline";
+  useEffect(() => {
+    if (!asks) return;
+    const timer = setInterval(() => {
+      void client.invalidateQueries({ queryKey: keys.jobs });
+      void client.invalidateQueries({ queryKey: keys.system });
+    }, ASK_EVERY);
+    return () => clearInterval(timer);
+  }, [asks, client]);
 }

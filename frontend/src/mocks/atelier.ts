@@ -10,7 +10,7 @@ import type { DeviceOut, EnvironmentOut, Event, ImageOut, JobOut, Problem, Serve
 import { device, environment, image, iso, job, models, schedulers } from "./data.ts";
 import { creature, dataUrl } from "./pictures.ts";
 
-export interface Scenario { images?: number; jobs?: JobOut[]; workers?: WorkerOut[]; environments?: EnvironmentOut[]; devices?: DeviceOut[]; token?: string; stepMs?: number }
+export interface Scenario { images?: number; jobs?: JobOut[]; workers?: WorkerOut[]; environments?: EnvironmentOut[]; devices?: DeviceOut[]; token?: string; stepMs?: number; sockets?: boolean }
 type Listener = (frame: ServerFrame) => void;
 
 const OPEN = { id: "local", name: "Administrator", role: "admin" as const, open: true };

@@ -17,12 +17,14 @@ import { MockAtelier, type Scenario } from "./atelier.ts";
 
 class MockSocket {
   static atelier: MockAtelier;
+  static open = true;
   onmessage: ((message: { data: string }) => void) | null = null;
   onclose: ((close: { code: number }) => void) | null = null;
   readyState = 1;
   #leave: (() => void) | undefined;
   constructor() {
     queueMicrotask(() => {
+      if (!MockSocket.open) return this.onclose?.({ code: 1006 });
       this.#leave = MockSocket.atelier.connect((frame: ServerFrame) => this.onmessage?.({ data: JSON.stringify(frame) }));
     });
   }
@@ -36,6 +38,7 @@ class MockSocket {
 export async function open(path: string, scenario: Scenario = {}): Promise<MockAtelier> {
   const atelier = new MockAtelier({ stepMs: 3, ...scenario });
   MockSocket.atelier = atelier;
+  MockSocket.open = scenario.sockets ?? true;
   vi.stubGlobal("WebSocket", MockSocket);
   vi.stubGlobal("fetch", (input: string, init?: RequestInit) => atelier.handle(new Request(new URL(input, "http://mock"), { ...init, signal: undefined, credentials: undefined })));
   // As after opening the page for the first time.
