@@ -190,8 +190,10 @@ class ImageService:
     async def _drive(
         self, attempt: Attempt, spec: WorkerSpec, task: protocol.TextToImage, holding: list[Worker]
     ) -> protocol.Done:
-        waiting = lambda words: attempt.waits("memory", words)  # noqa: E731
-        async with self._pool.lease(spec, priority=attempt.job.priority, waiting=waiting) as worker:
+        def tell(words: str) -> None:
+            attempt.waits("memory" if words.startswith("waits for memory") else "model", words)
+
+        async with self._pool.lease(spec, priority=attempt.job.priority, waiting=tell) as worker:
             holding.append(worker)
             async for update in worker.run(task):
                 match update:
