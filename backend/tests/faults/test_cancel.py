@@ -11,7 +11,7 @@ from tests.faults.ledger import Asked
 from tests.faults.victim import MakeVictim, Victim
 
 COOPERATIVE_SECONDS = 2.0
-HUNG_SECONDS = 10.0
+PROMISED_SECONDS = 10.0
 CANCELS = 24
 SEED = 20261121
 
@@ -42,10 +42,12 @@ async def test_at_random_phases(make_victim: MakeVictim) -> None:
             late += 1
             assert await victim.cancel(asked) == 200
         else:
-            took.append(await cancelled_after(victim, asked, COOPERATIVE_SECONDS))
+            took.append(await cancelled_after(victim, asked, PROMISED_SECONDS))
         for neighbour in (before, after):
             job = await victim.when(neighbour)
             assert job["status"] == "completed" and job["attempt"] == 1
+    # The promise holds for each; an engine that listens is far quicker, though a busy machine may hold up one or two.
+    assert sorted(took)[len(took) // 2] <= COOPERATIVE_SECONDS, sorted(took)
     assert len(took) >= CANCELS * 2 // 3, f"only {len(took)} of {CANCELS} cancels came in time; {late} came late"
     assert not await oracle.examine(victim)
 
@@ -60,7 +62,7 @@ async def test_of_an_engine_that_does_not_listen(make_victim: MakeVictim) -> Non
             waiting = await victim.ask(steps=2)
             await victim.when(asked, "running")
             await asyncio.sleep(0.5)
-            await cancelled_after(victim, asked, HUNG_SECONDS)
+            await cancelled_after(victim, asked, PROMISED_SECONDS)
             job = await victim.when(waiting)
             assert job["status"] == "completed" and job["attempt"] == 1
         assert victim.pid == pid and victim.launcher.status(pid) is None
@@ -80,7 +82,7 @@ async def test_that_was_asked_for_before_a_restart(make_victim: MakeVictim) -> N
     assert await victim.cancel(asked) is None
     await victim.died()
     await victim.start()
-    job = await victim.when(asked, seconds=2)
+    job = await victim.when(asked, seconds=PROMISED_SECONDS)
     assert job["status"] == "cancelled" and job["attempt"] == 1
     assert not await oracle.examine(victim)
 
@@ -106,7 +108,7 @@ async def test_and_again_at_once(make_victim: MakeVictim, end: str) -> None:
         await asyncio.sleep(0.4)
         if end == "cancelled":
             assert await victim.cancel(asked) == 200
-            await victim.when(asked, "cancelled", seconds=COOPERATIVE_SECONDS)
+            await victim.when(asked, "cancelled", seconds=PROMISED_SECONDS)
     if end == "cancelled":
         await victim.call("POST", f"/api/jobs/{asked.job_id}/retry")
         await victim.when(asked, "completed")
