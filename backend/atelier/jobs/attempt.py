@@ -83,11 +83,7 @@ class Attempt:
         self.message = message
         self._previews.update({preview.index: preview for preview in previews or []})
         now = time.monotonic()
-        if self._begun is None or self._begun[1] > step:
-            self._begun = (now, step)
-        begun, first = self._begun
-        done = step - first
-        self.eta_seconds = round((now - begun) / done * (total - step), 1) if done > 0 else None
+        self.eta_seconds = self._forecast(now, step, total)
         if resumed:
             self.changed(self)
         wait = self._sent + PROGRESS_SECONDS - now
@@ -95,6 +91,15 @@ class Attempt:
             self._send()
         elif self._later is None:
             self._later = asyncio.get_running_loop().call_later(wait, self._send)
+
+    def _forecast(self, now: float, step: int, total: int) -> float | None:
+        """Seconds left, from the pace since the first step: what came before it was loading and says nothing."""
+        if step > 0 and (self._begun is None or self._begun[1] > step):
+            self._begun = (now, step)
+        if self._begun is None or step <= self._begun[1]:
+            return None
+        begun, first = self._begun
+        return round((now - begun) / (step - first) * (total - step), 1)
 
     def over(self) -> None:
         """No progress after the end."""
