@@ -148,7 +148,7 @@ class WorkerOut(BaseModel):
     state: Literal["starting", "loading", "ready", "busy", "stopping", "stopped", "failed"]
     bytes_leased: int
     rss_bytes: int | None
-    device: str
+    device: str = Field(description="Kind and index of its device: `cpu:0`, `cuda:1`.")
     started_at: datetime
     idle_since: datetime | None
     message: str | None

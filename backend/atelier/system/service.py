@@ -81,7 +81,7 @@ class SystemService:
         )
 
     def workers(self) -> list[WorkerOut]:
-        return [worker_out(info) for info in self._pool.running()]
+        return [self._worker(info) for info in self._pool.running()]
 
     def environments(self) -> list[EnvironmentOut]:
         return self._environments.all()
@@ -145,10 +145,10 @@ class SystemService:
         if info is None:
             raise WorkerNotFound(f"There is no worker {worker_id[:40]!r}.", hint="It may have ended already.")
         await self._pool.stop_worker(worker_id)
-        return worker_out(info).model_copy(update={"state": "stopped"})
+        return self._worker(info).model_copy(update={"state": "stopped"})
 
     def worker_changed(self, info: WorkerInfo) -> None:
-        self._bus.publish(WorkerChanged(worker=worker_out(info)), key=f"worker:{info.id}")
+        self._bus.publish(WorkerChanged(worker=self._worker(info)), key=f"worker:{info.id}")
 
     def environment_changed(self, environment: EnvironmentOut) -> None:
         self._bus.publish(EnvironmentChanged(environment=environment), key=f"environment:{environment.name}")
@@ -187,19 +187,19 @@ class SystemService:
         free = shutil.disk_usage(self._storage.root).free
         return CheckOut(ok=free > LOW_DISK_BYTES, message=f"{free / 1024**3:.1f} GiB free")
 
-
-def worker_out(info: WorkerInfo) -> WorkerOut:
-    return WorkerOut(
-        id=info.id,
-        engine=info.engine,
-        model=info.model,
-        pid=info.pid,
-        state=info.state,
-        bytes_leased=info.bytes_leased,
-        rss_bytes=info.rss_bytes,
-        device=str(info.device),
-        started_at=info.started_at,
-        idle_since=info.idle_since,
-        message=info.message,
-        log_tail=list(info.log_tail),
-    )
+    def _worker(self, info: WorkerInfo) -> WorkerOut:
+        device = self._monitor.devices[info.device]
+        return WorkerOut(
+            id=info.id,
+            engine=info.engine,
+            model=info.model,
+            pid=info.pid,
+            state=info.state,
+            bytes_leased=info.bytes_leased,
+            rss_bytes=info.rss_bytes,
+            device=f"{device.kind}:{device.index}",
+            started_at=info.started_at,
+            idle_since=info.idle_since,
+            message=info.message,
+            log_tail=list(info.log_tail),
+        )

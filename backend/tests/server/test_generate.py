@@ -199,6 +199,7 @@ class TestSystem:
         device = overview["devices"][0]
         assert 0 < device["leased_bytes"] <= device["budget_bytes"] <= device["total_bytes"]
         assert overview["workers"][0]["state"] in {"ready", "busy"}
+        assert overview["workers"][0]["device"] == f"{device['kind']}:{device['index']}"
         assert overview["environments"] == []
 
     def test_stopping_a_worker_frees_its_memory(self, server: Server) -> None:

@@ -869,6 +869,8 @@ export type WorkerOut = {
     rss_bytes: number | null;
     /**
      * Device
+     *
+     * Kind and index of its device: `cpu:0`, `cuda:1`.
      */
     device: string;
     /**
