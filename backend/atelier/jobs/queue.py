@@ -108,6 +108,7 @@ class JobQueue:
     async def _commit_new(self, jobs: list[NewJob]) -> list[JobRow | Exception]:
         results: list[JobRow | Exception] = []
         added: list[JobRow] = []
+        inserts: list[dict[str, Any]] = []
         async with self._database.write() as session:
             known = await self._known(session, jobs)
             room = self._settings.queue_limit - await store.count_waiting(session)
@@ -118,13 +119,15 @@ class JobQueue:
                 elif len(added) >= room:
                     results.append(self._full())
                 else:
-                    row = _new_row(job)
+                    columns = _columns(job)
+                    row = JobRow(**columns)
+                    inserts.append(columns)
                     added.append(row)
                     results.append(row)
                     if job.idempotency_key:
                         known[slot] = row
             if added:
-                await store.add(session, [_columns(row) for row in added])
+                await store.add(session, inserts)
             failpoint("jobs.before_commit")
         failpoint("jobs.after_commit")
         for row in added:
@@ -164,26 +167,21 @@ def _same_or_conflict(row: JobRow, job: NewJob) -> JobRow | Exception:
     )
 
 
-def _new_row(job: NewJob) -> JobRow:
-    return JobRow(
-        id=job.id,
-        kind=job.kind,
-        owner_id=job.owner_id,
-        title=job.title[:200],
-        status=JobStatus.QUEUED,
-        priority=job.priority,
-        request=job.request,
-        idempotency_key=job.idempotency_key,
-        attempt=0,
-        crashes=0,
-        cancel_requested=False,
-        step=0,
-        total_steps=0,
-        hidden=False,
-        created_at=now(),
-    )
-
-
-def _columns(row: JobRow) -> dict[str, Any]:
-    names = [column.key for column in JobRow.__table__.columns if column.key != "seq"]
-    return {name: getattr(row, name) for name in names}
+def _columns(job: NewJob) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "owner_id": job.owner_id,
+        "title": job.title[:200],
+        "status": JobStatus.QUEUED,
+        "priority": job.priority,
+        "request": job.request,
+        "idempotency_key": job.idempotency_key,
+        "attempt": 0,
+        "crashes": 0,
+        "cancel_requested": False,
+        "step": 0,
+        "total_steps": 0,
+        "hidden": False,
+        "created_at": now(),
+    }

@@ -56,7 +56,7 @@ def sabotage_commit_before_answer() -> None:
         task = asyncio.create_task(write())
         later.add(task)
         task.add_done_callback(later.discard)
-        return queue._new_row(job)
+        return JobRow(**queue._columns(job))
 
     queue.JobQueue.submit = careless  # type: ignore[method-assign]
 
