@@ -144,10 +144,13 @@ describe("Shell", () => {
   it("goes anywhere by keyboard, and speaks French", async () => {
     await open("/");
     await prompt();
+    const palette = () => waitFor(() => expect(document.activeElement).toBeInstanceOf(HTMLInputElement));
     await user.keyboard("{Control>}k{/Control}");
+    await palette();
     await user.keyboard("Français{Enter}");
     expect((await screen.findAllByText("Galerie", {}, slow)).length).toBeGreaterThan(0);
     await user.keyboard("{Control>}k{/Control}");
+    await palette();
     await user.keyboard("Tâches{Enter}");
     await waitFor(() => expect(window.location.pathname).toBe("/jobs"));
   });

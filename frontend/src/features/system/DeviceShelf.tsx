@@ -37,7 +37,7 @@ export function DeviceShelf({ device, workers }: { device: DeviceOut; workers: W
       <Box role="group" aria-label={`${device.name}: ${t("system.used", { used: gib(device.used_bytes, lang), total: gib(device.total_bytes, lang) })}`} sx={{ position: "relative", mt: 3, height: 44, borderRadius: "8px", bgcolor: "background.sunken", boxShadow: (theme) => `inset 0 0 0 1px ${theme.vars.palette.divider}`, display: "flex", gap: "2px", p: "3px", overflow: "hidden" }}>
         {ours.map((worker) => (
           <Tooltip key={worker.id} title={`${worker.model} · ${t("system.leased", { size: gib(worker.bytes_leased, lang) })}${worker.id === idle?.id && ours.length > 1 ? ` · ${t("system.leavesFirst")}` : ""}`}>
-            <Box role="img" sx={{ ...block, bgcolor: worker.state === "busy" ? "primary.main" : "color-mix(in srgb, var(--a-palette-primary-main) 62%, var(--a-palette-background-paper))", color: worker.state === "busy" ? "primary.contrastText" : "primary.contrastText" }} style={{ width: share(worker.bytes_leased) }}>
+            <Box role="img" sx={{ ...block, bgcolor: worker.state === "busy" ? "primary.main" : "color-mix(in srgb, var(--a-palette-primary-main) 24%, var(--a-palette-background-paper))", color: worker.state === "busy" ? "primary.contrastText" : "text.primary" }} style={{ width: share(worker.bytes_leased) }}>
               <span>{worker.model}</span>
             </Box>
           </Tooltip>
