@@ -32,7 +32,7 @@ async def test_kills_under_the_real_engine(make_victim: MakeVictim) -> None:
     victim = make_victim(SEED, ATELIER_FAKE_ENGINE="0", ATELIER_THREADS="1")
     await victim.start()
     effective: Counter[str] = Counter()
-    size = {"width": 128, "height": 128}
+    size = {"width": 256, "height": 256}
     for target in TARGETS:
         asked = [await victim.ask("a small dragon", steps=STEPS, num_outputs=2, **size) for _ in range(2)]
         await victim.when_running(START_SECONDS)

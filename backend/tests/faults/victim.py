@@ -248,7 +248,7 @@ class Victim:
     ) -> Asked:
         """Want pictures. Sent again under its key until an answer is read, whatever happens to servers meanwhile."""
         key = key or str(uuid.UUID(int=self.random.getrandbits(128)))
-        body = {"prompt": prompt, "width": 128, "height": 128, "seed": self.random.getrandbits(32), **more}
+        body = {"prompt": prompt, "width": 256, "height": 256, "seed": self.random.getrandbits(32), **more}
         body = self.ledger.asked[key].body if key in self.ledger.asked else body
         while True:
             await self.up.wait()
