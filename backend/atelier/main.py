@@ -134,7 +134,7 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         images = ImageService(database, storage, registry, queue, jobs, pool, bus, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
         kinds.update(handlers(images, environment_jobs))
-        system = SystemService(database, storage, pool, monitor, environment_jobs, queue, runner, jobs, bus)
+        system = SystemService(database, storage, pool, monitor, environment_jobs, runner, jobs, bus)
         environment_jobs.changed = system.environment_changed
 
         preparing: list[asyncio.Task[None]] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import CursorResult, Select, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor
@@ -217,15 +217,3 @@ async def ended_ids(session: AsyncSession, job_ids: Collection[str]) -> set[str]
 async def active_of(session: AsyncSession, kind: JobKind) -> list[JobRow]:
     query = select(JobRow).where(JobRow.kind == kind.value, JobRow.status.in_(_ACTIVE)).order_by(JobRow.seq)
     return list(await session.scalars(query))
-
-
-async def finished_seconds(session: AsyncSession, kind: JobKind, last: int = 20) -> list[float]:
-    """How long the last completed jobs of a kind took: what a forecast is made of."""
-    query = (
-        select(JobRow.started_at, JobRow.finished_at)
-        .where(JobRow.kind == kind.value, JobRow.status == JobStatus.COMPLETED.value)
-        .where(or_(JobRow.started_at.is_not(None), JobRow.finished_at.is_not(None)))
-        .order_by(JobRow.seq.desc())
-        .limit(last)
-    )
-    return [(end - begin).total_seconds() for begin, end in await session.execute(query) if begin and end]

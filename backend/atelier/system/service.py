@@ -17,7 +17,6 @@ from atelier.clock import now
 from atelier.db import Database
 from atelier.errors import EnvironmentNotFound, WorkerNotFound
 from atelier.events import DevicesSampled, EnvironmentChanged, EventBus, WorkerChanged
-from atelier.jobs.queue import JobQueue
 from atelier.jobs.runner import JobRunner
 from atelier.jobs.service import JobService
 from atelier.runtime.gpu import GPUMonitor
@@ -46,13 +45,12 @@ class SystemService:
         pool: WorkerPool,
         monitor: GPUMonitor,
         environments: EnvironmentJobs,
-        queue: JobQueue,
         runner: JobRunner,
         jobs: JobService,
         bus: EventBus,
     ) -> None:
         self._database, self._storage, self._pool, self._monitor = database, storage, pool, monitor
-        self._environments, self._queue, self._runner, self._jobs, self._bus = environments, queue, runner, jobs, bus
+        self._environments, self._runner, self._jobs, self._bus = environments, runner, jobs, bus
         self._started = now()
         self._sampler: asyncio.Task[None] | None = None
         self._lag = 0.0
