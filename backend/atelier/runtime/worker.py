@@ -131,6 +131,7 @@ class Worker:
         self.log_path = log_path
         self.load_seconds = 0.0
         self.cause: ExitCause | None = None
+        self._last_words: str | None = None
         self._socket_path = socket_path
         self._changed = changed
         self._client = WorkerClient(socket_path, silence_seconds=deadlines.silence)
@@ -294,7 +295,10 @@ class Worker:
         while self.cause is None and self._stop_cause is None and time.monotonic() < deadline:
             await asyncio.sleep(0.005)
         cause = self.cause or self._stop_cause or exits.classify(None, None, (), "busy")
-        return WorkerLost(cause, log_tail="\n".join(logtail.read(self.log_path)) or None)
+        return WorkerLost(cause, log_tail=self._last_words or self._log_tail())
+
+    def _log_tail(self) -> str | None:
+        return "\n".join(logtail.read(self.log_path)) or None
 
     async def _live(self, forkserver: Forkserver, env: dict[str, str]) -> None:
         """The life of the process, and the only writer of `_info`."""
@@ -390,6 +394,7 @@ class Worker:
         self._ending.set()
         phase = self.state
         cause = self._stop_cause or self._classified(phase)
+        self._last_words = self._log_tail()  # before the cause: who waits for that reads both, and the log goes soon
         self.cause = cause
         if self._exit is None:
             self._become(WorkerState.STOPPING, message=None if cause.code == "stopped" else cause.message)
@@ -401,9 +406,8 @@ class Worker:
         state = WorkerState.STOPPED if cause.code == "stopped" else WorkerState.FAILED
         self._become(state, message=None if cause.code == "stopped" else cause.message, idle_since=None)
         if not self._ready.done():
-            tail = "\n".join(logtail.read(self.log_path)) or None
             self._ready.set_exception(
-                WorkerStartFailed(cause.message, hint=cause.hint, log_tail=tail, crash=cause.crash)
+                WorkerStartFailed(cause.message, hint=cause.hint, log_tail=self._log_tail(), crash=cause.crash)
             )
             self._ready.exception()  # read here, so that nobody waiting is no warning
         self._gone.set()

@@ -54,6 +54,16 @@ class TestCrash:
         async with studio.pool.lease(studio.spec("bad")) as worker:
             assert isinstance((await studio.play(worker, "file"))[-1], protocol.Done)
 
+    async def test_the_last_lines_outlive_the_log(self, studio: Studio) -> None:
+        """The pool removes the log as soon as the worker is gone; who still waits for the reason is told all the same."""
+        async with studio.pool.lease(studio.spec()) as worker:
+            with pytest.raises(WorkerDied):
+                await studio.play(worker, "crash:abort")
+            await until(lambda: not worker.log_path.exists(), 5)
+            with pytest.raises(WorkerDied) as later:
+                await studio.play(worker, "file")
+        assert "about to crash by abort" in (later.value.log_tail or "")
+
     async def test_updates_before_the_crash_arrive(self, studio: Studio) -> None:
         seen = []
         async with studio.pool.lease(studio.spec()) as worker:
