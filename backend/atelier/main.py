@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from atelier import __version__, documentation, openapi, problems
+from atelier import __version__, documentation, garbage, openapi, problems
 from atelier.access import routes as access_routes
 from atelier.access.actor import Actor, Gate, check_declared
 from atelier.access.limit import SignInLimit
@@ -159,6 +159,7 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
             await part.start()
             if hasattr(part, "close"):
                 stack.push_async_callback(part.close)
+        garbage.settle()
         log.info("startup.config", data_dir=str(storage.root), version=__version__, open=gate.is_open)
         yield
         log.info("shutdown")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from atelier.tables import ImageRow, JobKind, JobRow, JobStatus
+from atelier.tables import ImageRow, Job, JobKind, JobStatus
 
 
 class ImageOut(BaseModel):
@@ -104,7 +104,7 @@ class JobOut(BaseModel):
 
 
 def job_out(
-    row: JobRow,
+    row: Job,
     *,
     images: list[ImageOut] | None = None,
     position: int | None = None,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import JSON, DateTime, ForeignKey, Index, MetaData, String, UniqueConstraint, text
@@ -39,16 +41,27 @@ class JobKind(StrEnum):
 
 
 class UTCDateTime(TypeDecorator):
-    """A time in UTC; SQLite forgets the zone, this puts it back."""
+    """A time in UTC; SQLite forgets the zone, this puts it back. In the file as SQLAlchemy's own DateTime writes it."""
 
     impl = DateTime
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        return value.replace(tzinfo=None) if value is not None else None
+    def bind_processor(self, dialect: Any) -> Any:
+        return _to_file
 
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None else None
+    def result_processor(self, dialect: Any, coltype: Any) -> Any:
+        return _from_file
+
+
+# Rows written or read together mostly share their moments.
+@lru_cache(maxsize=256)
+def _to_file(value: datetime | None) -> str | None:
+    return value and value.replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+@lru_cache(maxsize=256)
+def _from_file(value: str | None) -> datetime | None:
+    return value and datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
 class Row(DeclarativeBase):
@@ -79,7 +92,13 @@ class JobRow(Row):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        UniqueConstraint("owner_id", "idempotency_key"),
+        Index(
+            "uq_jobs_owner_id_idempotency_key",
+            "owner_id",
+            "idempotency_key",
+            unique=True,
+            sqlite_where=text("idempotency_key IS NOT NULL"),
+        ),
         # The queue: only rows that wait, in the order in which they are claimed.
         Index("ix_jobs_waiting", text("priority DESC"), "seq", sqlite_where=text("status = 'queued'")),
         Index("ix_jobs_active", "seq", sqlite_where=text("status IN ('queued', 'running')")),
@@ -107,6 +126,34 @@ class JobRow(Row):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A row of `jobs` as everybody outside the queries holds it: plain values in the order of the table's columns, tied
+    to no session. Whoever writes the row keeps its record in step."""
+
+    seq: int  # 0 in what `submit` answers: the row's place was not read back
+    id: str
+    kind: str
+    owner_id: str
+    title: str
+    status: str
+    priority: int
+    request: dict[str, Any]
+    idempotency_key: str | None
+    attempt: int
+    crashes: int
+    lease_until: datetime | None
+    cancel_requested: bool
+    step: int
+    total_steps: int
+    message: str | None
+    error: dict[str, Any] | None
+    hidden: bool
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
 
 
 class ImageRow(Row):

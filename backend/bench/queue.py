@@ -130,6 +130,7 @@ def _own_cpu() -> float:
 
 
 async def _atelier(folder: Path, jobs: int, starts: int) -> dict[str, float]:
+    from atelier import garbage
     from atelier.access.actor import LOCAL_USER_ID
     from atelier.config import JobSettings
     from atelier.db import Database
@@ -171,6 +172,8 @@ async def _atelier(folder: Path, jobs: int, starts: int) -> dict[str, float]:
     migrate(folder / "atelier.db")
     database, bus, settings = Database(folder / "atelier.db"), EventBus(), JobSettings(queue_limit=1_000_000)
     ended, expected = 0, 0
+
+    garbage.settle()  # as the server does when it has started
 
     # Accepting. Nothing runs yet.
     queue, runner = machinery()

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from atelier.events import EventBus, JobProgress
 from atelier.jobs.store import Fence
 from atelier.shapes import PreviewOut, WaitingOut
-from atelier.tables import JobKind, JobRow
+from atelier.tables import Job
 
 PROGRESS_SECONDS = 0.25
 
@@ -38,11 +38,11 @@ class Handler:
     forget: Callable[[str], Awaitable[None]] | None = None  # drops what an unfinished job left on disk
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Attempt:
     """Handed to `Handler.run`. Owned by the runner's task of this attempt."""
 
-    job: JobRow
+    job: Job
     bus: EventBus
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     step: int = 0
@@ -60,10 +60,6 @@ class Attempt:
     @property
     def fence(self) -> Fence:
         return Fence(self.job.id, self.job.attempt)
-
-    @property
-    def kind(self) -> JobKind:
-        return JobKind(self.job.kind)
 
     def waits(self, reason: Any, message: str) -> None:
         """Say why nothing moves; shown until the next progress."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,9 +19,9 @@ from atelier.config import JobSettings
 from atelier.db import Database, after_commit
 from atelier.errors import Conflict, JobNotFound, TooManyJobs
 from atelier.failpoints import failpoint
-from atelier.jobs import store
+from atelier.jobs import direct, store
 from atelier.jobs.batch import Batch
-from atelier.tables import JobKind, JobRow, JobStatus
+from atelier.tables import Job, JobKind, JobStatus
 
 NOT_FOUND_HINT = "It may have been removed. GET /api/jobs lists what there is."
 
@@ -45,45 +46,45 @@ class JobQueue:
         self._database, self._settings = database, settings
         self._submit = Batch(self._commit_new)
         self.wake: Callable[[], None] = lambda: None
-        self.changed: Callable[[JobRow], None] = lambda _row: None
-        self.removed: Callable[[JobRow], None] = lambda _row: None
+        self.changed: Callable[[Job], None] = lambda _row: None
+        self.removed: Callable[[Job], None] = lambda _row: None
         self.stop_attempt: Callable[[str], None] = lambda _job_id: None
 
-    async def submit(self, job: NewJob) -> JobRow:
+    async def submit(self, job: NewJob) -> Job:
         """The accepted job, durable. Raises TooManyJobs when the line is full, Conflict when an idempotency key
         comes back with another request."""
         return await self._submit(job)
 
-    async def active(self, kind: JobKind) -> list[JobRow]:
+    async def active(self, kind: JobKind) -> list[Job]:
         """The jobs of a kind that wait or run, oldest first."""
         async with self._database.read() as session:
             return await store.active_of(session, kind)
 
-    async def cancel(self, actor: Actor, job_id: str) -> JobRow:
+    async def cancel(self, actor: Actor, job_id: str) -> Job:
         """Cancel a waiting job at once; ask a running one to stop. Nothing happens to a job that ended."""
         async with self._database.write() as session:
             row = await self._find(session, actor, job_id)
             if row.status == JobStatus.QUEUED:
-                row.status, row.finished_at = JobStatus.CANCELLED, now()
+                await store.change(session, row, status=JobStatus.CANCELLED, finished_at=now())
                 after_commit(session, lambda: self.changed(row))
                 after_commit(session, self.wake)
             elif row.status == JobStatus.RUNNING:
-                row.cancel_requested = True
+                await store.change(session, row, cancel_requested=True)
                 after_commit(session, lambda: self.changed(row))
         failpoint("jobs.after_cancel_mark")
         if row.status == JobStatus.RUNNING:
             self.stop_attempt(row.id)
         return row
 
-    async def remove(self, actor: Actor, job_id: str) -> JobRow:
+    async def remove(self, actor: Actor, job_id: str) -> Job:
         """Take an ended job off the list. Its pictures stay in the gallery."""
         async with self._database.write() as session:
             row = await self._find(session, actor, job_id)
-            row.hidden = True
+            await store.change(session, row, hidden=True)
             after_commit(session, lambda: self.removed(row))
         return row
 
-    async def retry(self, actor: Actor, job_id: str) -> JobRow:
+    async def retry(self, actor: Actor, job_id: str) -> Job:
         """Put a failed or cancelled job back in the line, as the same job."""
         async with self._database.write() as session:
             row = await self._find(session, actor, job_id)
@@ -92,26 +93,36 @@ class JobQueue:
                     f"This job is {row.status}; only a failed or cancelled one can be tried again.",
                     hint="Ask for the same thing as a new job instead.",
                 )
-            row.status, row.crashes, row.cancel_requested = JobStatus.QUEUED, 0, False
-            row.error, row.message, row.finished_at, row.started_at = None, None, None, None
-            row.step = row.total_steps = 0
+            await store.change(
+                session,
+                row,
+                status=JobStatus.QUEUED,
+                crashes=0,
+                cancel_requested=False,
+                step=0,
+                total_steps=0,
+                message=None,
+                error=None,
+                started_at=None,
+                finished_at=None,
+            )
             after_commit(session, lambda: self.changed(row))
             after_commit(session, self.wake)
         return row
 
-    async def _find(self, session: AsyncSession, actor: Actor, job_id: str) -> JobRow:
+    async def _find(self, session: AsyncSession, actor: Actor, job_id: str) -> Job:
         row = await store.find(session, actor, job_id)
         if row is None:
             raise JobNotFound(f"There is no job {job_id!r}.", hint=NOT_FOUND_HINT)
         return row
 
-    async def _commit_new(self, jobs: list[NewJob]) -> list[JobRow | Exception]:
-        results: list[JobRow | Exception] = []
-        added: list[JobRow] = []
-        inserts: list[dict[str, Any]] = []
-        async with self._database.write() as session:
-            known = await self._known(session, jobs)
-            room = self._settings.queue_limit - await store.count_waiting(session)
+    async def _commit_new(self, jobs: list[NewJob]) -> list[Job | Exception]:
+        results: list[Job | Exception] = []
+        added: list[Job] = []
+        known = await self._known(jobs)
+        async with self._database.write_directly() as connection:
+            room = self._settings.queue_limit - direct.count_waiting(connection)
+            moment = now()
             for job in jobs:
                 slot = (job.owner_id, job.idempotency_key)
                 if job.idempotency_key and slot in known:
@@ -119,15 +130,12 @@ class JobQueue:
                 elif len(added) >= room:
                     results.append(self._full())
                 else:
-                    columns = _columns(job)
-                    row = JobRow(**columns)
-                    inserts.append(columns)
+                    row = _accepted(job, moment)
                     added.append(row)
                     results.append(row)
                     if job.idempotency_key:
                         known[slot] = row
-            if added:
-                await store.add(session, inserts)
+            direct.add(connection, added)
             failpoint("jobs.before_commit")
         failpoint("jobs.after_commit")
         for row in added:
@@ -135,16 +143,21 @@ class JobQueue:
         self.wake()
         return results
 
-    async def _known(self, session: AsyncSession, jobs: list[NewJob]) -> dict[tuple[str, str | None], JobRow]:
+    async def _known(self, jobs: list[NewJob]) -> dict[tuple[str, str | None], Job]:
+        """What was accepted before under one of these keys. Only `_commit_new` adds keys, and one call of it at a time:
+        reading before its transaction is reading within it."""
         keys: dict[str, set[str]] = {}
         for job in jobs:
             if job.idempotency_key:
                 keys.setdefault(job.owner_id, set()).add(job.idempotency_key)
-        known: dict[tuple[str, str | None], JobRow] = {}
-        for owner_id, wanted in keys.items():
-            for key, row in (await store.find_by_key(session, owner_id, wanted)).items():
-                known[(owner_id, key)] = row
-        return known
+        if not keys:
+            return {}
+        async with self._database.read() as session:
+            return {
+                (owner_id, key): row
+                for owner_id, wanted in keys.items()
+                for key, row in (await store.find_by_key(session, owner_id, wanted)).items()
+            }
 
     def _full(self) -> TooManyJobs:
         limit = self._settings.queue_limit
@@ -155,7 +168,7 @@ class JobQueue:
         )
 
 
-def _same_or_conflict(row: JobRow, job: NewJob) -> JobRow | Exception:
+def _same_or_conflict(row: Job, job: NewJob) -> Job | Exception:
     posted = {key: value for key, value in job.request.items() if key != "resolved"}
     before = {key: value for key, value in row.request.items() if key != "resolved"}
     if row.kind == job.kind and before == posted:
@@ -167,21 +180,27 @@ def _same_or_conflict(row: JobRow, job: NewJob) -> JobRow | Exception:
     )
 
 
-def _columns(job: NewJob) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "kind": job.kind,
-        "owner_id": job.owner_id,
-        "title": job.title[:200],
-        "status": JobStatus.QUEUED,
-        "priority": job.priority,
-        "request": job.request,
-        "idempotency_key": job.idempotency_key,
-        "attempt": 0,
-        "crashes": 0,
-        "cancel_requested": False,
-        "step": 0,
-        "total_steps": 0,
-        "hidden": False,
-        "created_at": now(),
-    }
+def _accepted(job: NewJob, moment: datetime) -> Job:
+    return Job(
+        seq=0,
+        id=job.id,
+        kind=job.kind.value,
+        owner_id=job.owner_id,
+        title=job.title[:200],
+        status=JobStatus.QUEUED.value,
+        priority=job.priority,
+        request=job.request,
+        idempotency_key=job.idempotency_key,
+        attempt=0,
+        crashes=0,
+        lease_until=None,
+        cancel_requested=False,
+        step=0,
+        total_steps=0,
+        message=None,
+        error=None,
+        hidden=False,
+        created_at=moment,
+        started_at=None,
+        finished_at=None,
+    )

@@ -22,13 +22,13 @@ from atelier.config import JobSettings
 from atelier.db import Database, after_commit
 from atelier.errors import AtelierError, WorkerDied, WorkerStartFailed
 from atelier.failpoints import failpoint
-from atelier.jobs import store
+from atelier.jobs import direct, store
 from atelier.jobs.attempt import Attempt, Handler, Publish, nothing_to_publish
 from atelier.jobs.batch import Batch
 from atelier.jobs.queue import JobQueue
 from atelier.jobs.store import Fence
 from atelier.shapes import WaitingOut
-from atelier.tables import JobKind, JobRow, JobStatus
+from atelier.tables import Job, JobKind, JobStatus
 
 log = structlog.get_logger("atelier.jobs")
 
@@ -52,7 +52,8 @@ class JobRunner:
         settings: JobSettings,
         make_attempt: Any,
     ) -> None:
-        self._database, self._queue, self._handlers = database, queue, handlers
+        self._database, self._queue = database, queue
+        self._handlers: Mapping[str, Handler] = handlers
         self._slots, self._settings, self._make_attempt = slots, settings, make_attempt
         self.live: dict[str, Attempt] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -119,19 +120,19 @@ class JobRunner:
 
     async def _fill(self, lane: str, slots: int) -> None:
         kinds = [kind for kind, handler in self._handlers.items() if handler.lane == lane and handler.blocked() is None]
-        free = slots - sum(1 for attempt in self.live.values() if self._handlers[attempt.kind].lane == lane)
+        free = slots - sum(1 for attempt in self.live.values() if self._handlers[attempt.job.kind].lane == lane)
         if not kinds or free <= 0:
             return
         moment = now()
         # A claim that the power failure forgets is a job that waits again: that is what would be made of it anyway.
-        async with self._database.write(durable=False) as session:
-            rows = await store.claim(session, kinds, free, moment, moment + self._lease)
+        async with self._database.write_directly(durable=False) as connection:
+            rows = direct.claim(connection, kinds, free, moment, moment + self._lease)
         if rows:
             failpoint("jobs.after_claim")
         for row in rows:
             self._begin(row)
 
-    def _begin(self, row: JobRow) -> None:
+    def _begin(self, row: Job) -> None:
         attempt = self._make_attempt(row)
         self.live[row.id] = attempt
         if row.cancel_requested:
@@ -146,7 +147,7 @@ class JobRunner:
     # ── one attempt ──
 
     async def _run(self, attempt: Attempt) -> None:
-        handler = self._handlers[attempt.kind]
+        handler = self._handlers[attempt.job.kind]
         try:
             await self._run_to_end(attempt, handler)
         except Exception:  # loop edge: what could not be written is tried again, as the same job
@@ -270,14 +271,14 @@ class JobRunner:
 
     async def _commit_completed(self, attempts: list[Attempt]) -> list[bool | Exception]:
         moment = now()
-        async with self._database.write() as session:
-            held = await store.complete_many(session, [attempt.fence for attempt in attempts], moment)
-        for attempt in attempts:
-            if attempt.job.id in held:
+        async with self._database.write_directly() as connection:
+            held: list[bool | Exception] = list(direct.complete(connection, [one.fence for one in attempts], moment))
+        for attempt, was_held in zip(attempts, held, strict=True):
+            if was_held:
                 attempt.job.status, attempt.job.finished_at, attempt.job.message = JobStatus.COMPLETED, moment, None
                 self._let_go(attempt)
                 self._queue.changed(attempt.job)
-        return [attempt.job.id in held for attempt in attempts]
+        return held
 
     async def _take_back(self, attempt: Attempt, handler: Handler, *, crashed: bool, message: str) -> None:
         attempt.over()
@@ -332,7 +333,7 @@ class JobRunner:
                 await self._give_back(session, row, crashed=False, message="Started again after the server restarted.")
                 log.info("jobs.recovered", job=row.id, cancelled=row.cancel_requested)
 
-    async def _give_back(self, session: AsyncSession, row: JobRow, *, crashed: bool, message: str) -> None:
+    async def _give_back(self, session: AsyncSession, row: Job, *, crashed: bool, message: str) -> None:
         """End or requeue a running row that no attempt of this process holds."""
         fence = Fence(row.id, row.attempt)
         if row.cancel_requested:

@@ -17,7 +17,7 @@ from atelier.jobs.queue import NOT_FOUND_HINT, JobQueue
 from atelier.jobs.runner import JobRunner
 from atelier.jobs.schemas import JobPage
 from atelier.shapes import ImageOut, JobOut, WaitingOut, job_out
-from atelier.tables import JobKind, JobRow, JobStatus
+from atelier.tables import Job, JobKind, JobStatus
 
 RECENT = 30
 ANNOUNCED = 20
@@ -98,7 +98,7 @@ class JobService:
 
     # ── inside ──
 
-    async def _present(self, session: AsyncSession, rows: Sequence[JobRow]) -> list[JobOut]:
+    async def _present(self, session: AsyncSession, rows: Sequence[Job]) -> list[JobOut]:
         images = await store.images_of(session, [row.id for row in rows if row.status == JobStatus.COMPLETED])
         waiting = any(row.status == JobStatus.QUEUED for row in rows)
         order = {job_id: at + 1 for at, job_id in enumerate(await store.waiting_order(session))} if waiting else {}
@@ -107,7 +107,7 @@ class JobService:
             for row in rows
         ]
 
-    def _out(self, row: JobRow, *, position: int | None, images: list[ImageOut]) -> JobOut:
+    def _out(self, row: Job, *, position: int | None, images: list[ImageOut]) -> JobOut:
         attempt = self._runner.live.get(row.id)
         if attempt is None or row.status != JobStatus.RUNNING:
             waiting = self._why_waiting(row, position) if row.status == JobStatus.QUEUED else None
@@ -117,7 +117,7 @@ class JobService:
         out.progress = min(1.0, attempt.step / attempt.total_steps) if attempt.total_steps else 0.0
         return out
 
-    def _why_waiting(self, row: JobRow, position: int | None) -> WaitingOut:
+    def _why_waiting(self, row: Job, position: int | None) -> WaitingOut:
         blocked = self._runner.blocked(JobKind(row.kind))
         if blocked:
             return blocked
@@ -125,7 +125,7 @@ class JobService:
             return WaitingOut(reason="queue", message="Next in line.")
         return WaitingOut(reason="queue", message=f"{position - 1} before it in the line.")
 
-    def _changed(self, row: JobRow) -> None:
+    def _changed(self, row: Job) -> None:
         images = self._images.pop(row.id, []) if row.status == JobStatus.COMPLETED else []
         self._bus.publish(
             JobChanged(job=self._out(row, position=None, images=images)), owner=row.owner_id, key=f"job:{row.id}"

@@ -39,7 +39,13 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime),
         sa.Column("finished_at", sa.DateTime),
         sa.UniqueConstraint("id", name="uq_jobs_id"),
-        sa.UniqueConstraint("owner_id", "idempotency_key", name="uq_jobs_owner_id_idempotency_key"),
+    )
+    op.create_index(
+        "uq_jobs_owner_id_idempotency_key",
+        "jobs",
+        ["owner_id", "idempotency_key"],
+        unique=True,
+        sqlite_where=sa.text("idempotency_key IS NOT NULL"),
     )
     waiting, active = sa.text("status = 'queued'"), sa.text("status IN ('queued', 'running')")
     op.create_index("ix_jobs_waiting", "jobs", [sa.text("priority DESC"), "seq"], sqlite_where=waiting)

@@ -15,12 +15,11 @@ from typing import Any
 
 from atelier import storage
 from atelier.clock import now
-from atelier.db import after_commit
 from atelier.images.gallery import Gallery
 from atelier.images.service import ImageService
-from atelier.jobs import queue, runner, store
+from atelier.jobs import direct, queue, runner, store
 from atelier.runtime import engines, forkserver, pool, reaper
-from atelier.tables import JobRow, JobStatus
+from atelier.tables import Job, JobRow, JobStatus
 from sqlalchemy import update
 
 SHORT_SILENCE = 2.0
@@ -48,7 +47,7 @@ def sabotage_commit_before_answer() -> None:
     submit = queue.JobQueue.submit
     later: set[asyncio.Task[Any]] = set()
 
-    async def careless(self: queue.JobQueue, job: queue.NewJob) -> JobRow:
+    async def careless(self: queue.JobQueue, job: queue.NewJob) -> Job:
         async def write() -> None:
             await asyncio.sleep(0.2)
             await submit(self, job)
@@ -56,7 +55,7 @@ def sabotage_commit_before_answer() -> None:
         task = asyncio.create_task(write())
         later.add(task)
         task.add_done_callback(later.discard)
-        return JobRow(**queue._columns(job))
+        return queue._accepted(job, now())
 
     queue.JobQueue.submit = careless  # type: ignore[method-assign]
 
@@ -64,6 +63,7 @@ def sabotage_commit_before_answer() -> None:
 def sabotage_fencing() -> None:
     """Any attempt may end a job, whoever holds it."""
     store._fenced = lambda fence: update(JobRow).where(JobRow.id == fence.job_id)
+    direct._COMPLETE = direct._COMPLETE.replace("AND attempt = ?", "AND ? IS NOT NULL")
 
 
 def sabotage_one_transaction() -> None:
@@ -96,8 +96,7 @@ def sabotage_recovery_cancels() -> None:
     async def cancel(self: runner.JobRunner) -> None:
         async with self._database.write() as session:
             for row in await store.running(session):
-                row.status, row.finished_at = JobStatus.CANCELLED, now()
-                after_commit(session, lambda: None)
+                await store.change(session, row, status=JobStatus.CANCELLED, finished_at=now())
 
     runner.JobRunner._recover = cancel  # type: ignore[method-assign]
 
@@ -148,7 +147,7 @@ def sabotage_idempotency() -> None:
     """Every request is a new job, whatever key it carries."""
     submit = queue.JobQueue.submit
 
-    async def forgetful(self: queue.JobQueue, job: queue.NewJob) -> JobRow:
+    async def forgetful(self: queue.JobQueue, job: queue.NewJob) -> Job:
         return await submit(self, dataclasses.replace(job, idempotency_key=None))
 
     queue.JobQueue.submit = forgetful  # type: ignore[method-assign]

@@ -14,13 +14,13 @@ from atelier.clock import now
 from atelier.config import JobSettings
 from atelier.db import Database
 from atelier.events import EventBus
-from atelier.jobs import store
+from atelier.jobs import direct, store
 from atelier.jobs.attempt import Attempt, Handler
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import JobRunner
 from atelier.jobs.store import Fence
 from atelier.migrate import migrate
-from atelier.tables import JobKind, JobRow, JobStatus
+from atelier.tables import Job, JobKind, JobStatus
 
 KINDS = [JobKind.IMAGE_GENERATE]
 
@@ -33,14 +33,14 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await made.close()
 
 
-async def taken_back(database: Database) -> tuple[JobRow, JobRow]:
+async def taken_back(database: Database) -> tuple[Job, Job]:
     """One job, claimed, taken back and claimed again: the row as the first attempt and as the second knows it."""
     queue = JobQueue(database, JobSettings())
     await queue.submit(NewJob(JobKind.IMAGE_GENERATE, LOCAL_USER_ID, "a fox", {"prompt": "a fox"}))
     claimed = []
     for _ in range(2):
-        async with database.write() as session:
-            (row,) = await store.claim(session, KINDS, 1, now(), now() + timedelta(seconds=60))
+        async with database.write_directly() as connection:
+            (row,) = direct.claim(connection, KINDS, 1, now(), now() + timedelta(seconds=60))
         claimed.append(row)
         if len(claimed) == 1:
             async with database.write() as session:
@@ -58,9 +58,10 @@ async def check(database: Database) -> None:
             assert not await store.finish(session, stale, now(), status, {}), f"a stale attempt ended it as {status}"
     async with database.write() as session:
         assert not await store.requeue(session, stale, crashed=True, message=None), "a stale attempt took it back"
-        assert await store.complete_many(session, [stale], now()) == set(), "a stale attempt completed it"
         late = {"job": first.id, "fence": 1, "until": now() + timedelta(days=1), "at_step": 9, "of_steps": 9}
         await store.heartbeat(session, [{**late, "words": "stale"}])
+    async with database.write_directly() as connection:
+        assert direct.complete(connection, [stale], now()) == [False], "a stale attempt completed it"
     async with database.read() as session:
         row = await store.find(session, LOCAL_ADMIN, first.id)
         assert row is not None and row.status == JobStatus.RUNNING and row.attempt == 2 and row.crashes == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from atelier.db import Database
-from atelier.jobs import store
+from atelier.jobs import direct, store
 from atelier.migrate import migrate
 from tests.faults import oracle, proc, rigs, test_fencing
 from tests.faults.victim import MakeVictim, Victim, until
@@ -160,6 +160,7 @@ async def test_nothing_is_noticed_without_sabotage(make_victim: MakeVictim) -> N
 
 async def test_fencing_switched_off_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_fenced", store._fenced)  # put back at the end
+    monkeypatch.setattr(direct, "_COMPLETE", direct._COMPLETE)
     rigs.sabotage_fencing()
     for number, check in enumerate((test_fencing.check, publishes_late)):
         migrate(tmp_path / f"{number}.db")

@@ -9,7 +9,7 @@ import pytest
 from atelier.events import Envelope, EventBus
 from atelier.jobs import attempt as module
 from atelier.jobs.attempt import Attempt
-from atelier.tables import JobRow
+from tests.jobs.records import a_job
 
 
 class Clock:
@@ -36,7 +36,7 @@ def attempt_and_events() -> tuple[Attempt, list[dict[str, Any]]]:
         seen.append(json.loads(envelope.body))
 
     bus.listen(listen)
-    return Attempt(JobRow(id="job_1", owner_id="local", kind="image.generate", attempt=1), bus), seen
+    return Attempt(a_job(id="job_1", attempt=1), bus), seen
 
 
 async def test_the_forecast_does_not_count_loading(clock: Clock) -> None:

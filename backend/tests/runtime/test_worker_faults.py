@@ -55,7 +55,7 @@ class TestCrash:
             assert isinstance((await studio.play(worker, "file"))[-1], protocol.Done)
 
     async def test_the_last_lines_outlive_the_log(self, studio: Studio) -> None:
-        """The pool removes the log as soon as the worker is gone; who still waits for the reason is told all the same."""
+        """The pool removes the log as soon as the worker is gone; who waits for the reason still reads it."""
         async with studio.pool.lease(studio.spec()) as worker:
             with pytest.raises(WorkerDied):
                 await studio.play(worker, "crash:abort")

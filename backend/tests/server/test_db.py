@@ -97,6 +97,44 @@ class TestWrite:
         assert await count(database) == before + 1
 
 
+class TestWriteDirectly:
+    async def test_is_the_same_transaction(self, database: Database) -> None:
+        for durable in (True, False, True):
+            async with database.write_directly(durable=durable) as connection:
+                assert connection.execute("PRAGMA synchronous").fetchone()[0] == (FULL if durable else NORMAL)
+                connection.execute("INSERT INTO things VALUES ('a')")
+            assert await synchronous(database, durable=not durable) == (NORMAL if durable else FULL)
+        assert await count(database) == 3
+
+    async def test_opens_the_connection_when_it_comes_first(self, database: Database, tmp_path: Path) -> None:
+        first = Database(tmp_path / "test.db")
+        async with first.write_directly() as connection:
+            settings = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "foreign_keys")]
+        await first.close()
+        assert settings == ["wal", 1]
+
+    @pytest.mark.parametrize("durable", [True, False])
+    async def test_a_block_that_raises_leaves_nothing(self, database: Database, durable: bool) -> None:
+        with pytest.raises(ValueError, match="no"):
+            async with database.write_directly(durable=durable) as connection:
+                connection.execute("INSERT INTO things VALUES ('a')")
+                raise ValueError("no")
+        assert await count(database) == 0
+
+    async def test_takes_turns_with_the_others(self, database: Database) -> None:
+        async def add(number: int) -> None:
+            if number % 3:
+                async with database.write_directly(durable=number % 2 == 0) as connection:
+                    await asyncio.sleep(0.001)
+                    connection.execute("INSERT INTO things VALUES ('x')")
+            else:
+                async with database.write() as session:
+                    await session.execute(text("INSERT INTO things VALUES ('x')"))
+
+        await asyncio.gather(*(add(number) for number in range(30)))
+        assert await count(database) == 30
+
+
 class TestRead:
     async def test_reading_cannot_write(self, database: Database) -> None:
         with pytest.raises(OperationalError, match="readonly"):

@@ -1,0 +1,18 @@
+"""Python's cyclic garbage collector, set for a server that has loaded what it needs.
+
+As it comes, it looks through young objects every 700 allocations, and from time to time through every module and schema
+there is: a quarter of the CPU time of a busy queue.
+"""
+
+from __future__ import annotations
+
+import gc
+
+YOUNG_OBJECTS = 20_000
+
+
+def settle() -> None:
+    """Call once what stays is loaded: that is never looked through again, what comes later less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
