@@ -44,6 +44,7 @@ def _serve(host: str | None, port: int | None) -> int:
     import uvicorn
 
     from atelier import logs
+    from atelier.live.wire import LiveProtocol
     from atelier.main import create_app
 
     if port is not None and not 0 <= port <= 65535:
@@ -58,7 +59,7 @@ def _serve(host: str | None, port: int | None) -> int:
         access_log=False,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=LiveProtocol,
         ws_max_size=64 * 1024,
         ws_ping_interval=20,
         ws_ping_timeout=20,

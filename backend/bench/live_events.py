@@ -135,6 +135,7 @@ async def _serve_atelier(kind: str, events: int) -> dict[str, float]:
     from atelier.live.frames import SnapshotFrame
     from atelier.live.hub import LiveHub
     from atelier.live.socket import LiveSocket
+    from atelier.live.wire import LiveProtocol
     from atelier.shapes import HostOut
 
     bus = EventBus()
@@ -155,7 +156,7 @@ async def _serve_atelier(kind: str, events: int) -> dict[str, float]:
         lifespan="off",
         log_config=None,
         access_log=False,
-        ws="websockets-sansio",
+        ws=LiveProtocol,
         ws_per_message_deflate=False,
     )
     server = uvicorn.Server(config)

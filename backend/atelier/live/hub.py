@@ -1,8 +1,9 @@
 """Fan-out of events to browsers.
 
 Every event gets a sequence number and goes into a ring; every `TICK` seconds what is new is joined into one frame per
-group of listeners that may see the same things, and handed to each listener's bounded queue. A listener whose queue is
-full is dropped (it reconnects and catches up from the ring); nobody ever waits for it.
+group of listeners that may see the same things. A listener that has caught up gets it written to its connection at
+once; one that has not, into its bounded queue. A listener whose queue is full is dropped (it reconnects and catches up
+from the ring); nobody ever waits for it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import asyncio
 import secrets
 from collections import deque
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from atelier.access.actor import Actor
 from atelier.events import Envelope, EventBus
+from atelier.live.wire import Write, framed
 
 TICK_SECONDS = 0.05
 RING_EVENTS = 4096
@@ -24,15 +27,24 @@ QUEUE_BYTES = 4 * 1024 * 1024
 
 @dataclass(eq=False)
 class Listener:
-    """One connected browser. `frames` ends with None when the hub has given it up. One task takes."""
+    """One connected browser. `frames` ends with None when the hub has given it up. One task takes.
+
+    `write`, where the connection has it, takes a frame past the queue, as long as the task has nothing left to send.
+    """
 
     actor: Actor
+    write: Write | None = None
     frames: deque[str | None] = field(default_factory=deque)
     queued_bytes: int = 0
     dropped: bool = False
     _taker: asyncio.Future[None] | None = None
 
-    def offer(self, frame: str) -> None:
+    def offer(self, frame: LiveFrame) -> None:
+        if self._is_idle and self.write is not None and self.write(frame.wire):
+            return
+        self.queue(frame.text)
+
+    def queue(self, frame: str) -> None:
         if self.dropped:
             return
         if len(self.frames) >= QUEUE_FRAMES or self.queued_bytes + len(frame) > QUEUE_BYTES:
@@ -57,9 +69,25 @@ class Listener:
         self.queued_bytes -= len(frame) if frame else 0
         return frame
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether the task waits for a frame: everything before was sent."""
+        return self._taker is not None and not self._taker.done()
+
     def _wake(self) -> None:
         if self._taker is not None and not self._taker.done():
             self._taker.set_result(None)
+
+
+class LiveFrame:
+    """A frame that goes to several listeners, encoded once in each way."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def wire(self) -> bytes:
+        return framed(self.text.encode())
 
 
 @dataclass(slots=True)
@@ -92,10 +120,10 @@ class LiveHub:
         for listener in self._listeners:
             listener.end()
 
-    def join(self, actor: Actor) -> Listener:
+    def join(self, actor: Actor, write: Write | None = None) -> Listener:
         """Listen from now on: everything after the current `seq`."""
         self.flush()
-        listener = Listener(actor)
+        listener = Listener(actor, write)
         self._listeners.add(listener)
         return listener
 
@@ -140,12 +168,12 @@ class LiveHub:
             self._ring_bytes += len(entry.envelope.body)
         while len(self._ring) > RING_EVENTS or self._ring_bytes > RING_BYTES:
             self._ring_bytes -= len(self._ring.popleft().envelope.body)
-        frames: dict[tuple[str, bool], str | None] = {}
+        frames: dict[tuple[str, bool], LiveFrame | None] = {}
         for listener in self._listeners:
             view = (listener.actor.id, listener.actor.is_admin)
             if view not in frames:
                 bodies = [entry.envelope.body for entry in entries if _may_see(listener.actor, entry.envelope)]
-                frames[view] = self._frame(bodies) if bodies else None
+                frames[view] = LiveFrame(self._frame(bodies)) if bodies else None
             if frame := frames[view]:
                 listener.offer(frame)
 

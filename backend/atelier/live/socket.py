@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from atelier.access.actor import Actor, Gate
 from atelier.live.frames import LiveErrorFrame, PongFrame, ResumedFrame, SnapshotFrame
 from atelier.live.hub import Listener, LiveHub
+from atelier.live.wire import EXTENSION
 
 log = structlog.get_logger("atelier.live")
 
@@ -42,7 +43,7 @@ class LiveSocket:
             await send({"type": "websocket.close", "code": 1013, "reason": "too many live connections; try later"})
             return
         await send({"type": "websocket.accept"})
-        listener = self._hub.join(actor)
+        listener = self._hub.join(actor, scope.get("extensions", {}).get(EXTENSION))
         sender = asyncio.create_task(self._send_all(scope, listener, send))
         reader = asyncio.create_task(self._read_all(receive, listener))
         try:
@@ -77,7 +78,7 @@ class LiveSocket:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 return
-            listener.offer(self._answer(message.get("text") or message.get("bytes") or ""))
+            listener.queue(self._answer(message.get("text") or message.get("bytes") or ""))
 
     def _answer(self, message: str | bytes) -> str:
         problem = _problem_with(message)

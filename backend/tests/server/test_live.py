@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from atelier.access.actor import Actor, Role
+import uvicorn
+from atelier.access.actor import Actor, Gate, Role
+from atelier.config import AccessSettings
 from atelier.events import EventBus, JobProgress, JobRemoved
+from atelier.live.frames import SnapshotFrame
 from atelier.live.hub import QUEUE_FRAMES, LiveHub
+from atelier.live.socket import LiveSocket
+from atelier.live.wire import LiveProtocol
+from atelier.shapes import HostOut
 from serving import Server
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -195,3 +203,102 @@ class TestHub:
         hub.flush()
         frames = [await listener.take() for listener in listeners]
         assert frames[0] is frames[1] is frames[2]
+
+
+@contextlib.asynccontextmanager
+async def serving_live(hub: LiveHub) -> AsyncIterator[str]:
+    """A real uvicorn with nothing but the live socket of `hub`, as the server configures it."""
+
+    async def snapshot(_actor: Actor) -> SnapshotFrame:
+        host = HostOut(cpu_percent=0, memory_used_bytes=0, memory_total_bytes=0)
+        return SnapshotFrame(epoch=hub.epoch, seq=hub.seq, jobs=[], workers=[], environments=[], devices=[], host=host)
+
+    application = LiveSocket(hub, Gate(AccessSettings()), snapshot)
+    config = uvicorn.Config(
+        application, port=0, lifespan="off", log_config=None, ws=LiveProtocol, ws_per_message_deflate=False
+    )
+    uvicorn_server = uvicorn.Server(config)
+    task = asyncio.create_task(uvicorn_server.serve())
+    while not uvicorn_server.started:
+        await asyncio.sleep(0.01)
+    port = uvicorn_server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"ws://127.0.0.1:{port}/"
+    finally:
+        uvicorn_server.should_exit = True
+        await asyncio.wait_for(task, 20)
+
+
+class Connection:
+    """What a listener writes to, as `LiveProtocol` offers it: takes frames while `writable`."""
+
+    def __init__(self) -> None:
+        self.writable = True
+        self.written: list[int] = []
+
+    def write(self, wire: bytes) -> bool:
+        if self.writable:
+            self.written.append(number_in(wire[wire.index(b"{") :]))
+        return self.writable
+
+
+def number_in(frame: str | bytes) -> int:
+    (event,) = json.loads(frame)["events"]
+    return int(event["id"])
+
+
+class TestWritingAtOnce:
+    async def test_only_to_who_has_nothing_left_to_send_and_in_order(self) -> None:
+        bus, connection = EventBus(), Connection()
+        hub = LiveHub(bus)
+        listener = hub.join(ADMIN, connection.write)
+        numbers = iter(range(100))
+
+        def publish() -> None:
+            bus.publish(JobRemoved(id=str(next(numbers))))
+            hub.flush()
+
+        publish()  # the task has not come to take: it may still be sending the snapshot
+        assert connection.written == [] and number_in(await listener.take() or "") == 0
+        taking = asyncio.create_task(listener.take())
+        await asyncio.sleep(0)
+        publish()
+        publish()
+        assert connection.written == [1, 2] and not taking.done()
+        connection.writable = False
+        publish()
+        connection.writable = True  # the task has woken, but it has not sent its frame yet: nobody overtakes it
+        publish()
+        assert connection.written == [1, 2]
+        assert number_in(await taking or "") == 3 and number_in(await listener.take() or "") == 4
+        assert not listener.frames
+
+    async def test_a_slow_browser_gets_all_in_order_or_is_closed_and_harms_nobody(self) -> None:
+        bus = EventBus()
+        hub = LiveHub(bus)
+        async with serving_live(hub) as url:
+            connecting = [connect(url, compression=None, max_queue=None) for _ in range(2)]
+            async with connect(url, compression=None, max_queue=(4, 1)) as slow:
+                readers = [asyncio.create_task(self.all_numbers(one, 4000)) for one in connecting]
+                while hub.listeners < 3:
+                    await asyncio.sleep(0.01)
+                for number in range(4000):
+                    bus.publish(JobRemoved(id=f"{number:04000}"))
+                    hub.flush()
+                    if number % 50 == 0:
+                        await asyncio.sleep(0)
+                assert [await asyncio.wait_for(reader, 30) for reader in readers] == [list(range(4000))] * 2
+                got: list[int] = []
+                with contextlib.suppress(ConnectionClosed):
+                    while len(got) < 4000:
+                        message = await frame(slow)
+                        got += [int(event["id"]) for event in message.get("events", [])]
+                assert got == list(range(len(got)))
+                assert len(got) < 4000 and slow.close_code == 1013, "it was slow enough to be closed"
+
+    async def all_numbers(self, connecting: connect, count: int) -> list[int]:
+        got: list[int] = []
+        async with connecting as socket:
+            while len(got) < count:
+                got += [int(event["id"]) for event in (await frame(socket)).get("events", [])]
+        return got
