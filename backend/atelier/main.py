@@ -46,6 +46,7 @@ from atelier.storage import Storage
 from atelier.system import routes as system_routes
 from atelier.system.environment_jobs import EnvironmentJobs
 from atelier.system.service import SystemService
+from atelier.tables import Job
 
 log = structlog.get_logger("atelier")
 
@@ -128,7 +129,11 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         # The kinds need the image service, which needs the job service, which needs the runner: the map is filled last.
         kinds: dict = {}
         slots = {"device": len(monitor.devices), "setup": 1}
-        runner = JobRunner(database, queue, kinds, slots, settings.jobs, lambda row: Attempt(row, bus))
+
+        def start_attempt(job: Job) -> Attempt:
+            return Attempt(job, bus, changed=lambda attempt: queue.changed(attempt.job))
+
+        runner = JobRunner(database, queue, kinds, slots, settings.jobs, start_attempt)
         jobs = JobService(database, queue, runner, bus)
         stack.push_async_callback(jobs.close)
         images = ImageService(database, storage, registry, queue, jobs, pool, bus, settings.runtime)

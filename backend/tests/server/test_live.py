@@ -63,6 +63,18 @@ class TestSocket:
         ended = next(e for e in seen if e["type"] == "job.changed" and e["job"]["status"] == "completed")
         assert len(ended["job"]["images"]) == 2
 
+    async def test_why_a_running_job_does_not_move_yet_is_said_at_once(self, own_server: Any) -> None:
+        server = own_server()
+        async with connect(address(server)) as socket:
+            await frame(socket)
+            job_id = await asyncio.to_thread(server.generate, "first of its model", steps=3)
+            seen = await events_until(socket, job_id, "completed")
+        states = [event["job"] for event in seen if event["type"] == "job.changed" and event["job"]["id"] == job_id]
+        loading = [job for job in states if job["status"] == "running" and job["waiting"]]
+        assert [job["waiting"]["reason"] for job in loading[:1]] == ["model"]
+        later = states[states.index(loading[-1]) + 1 :]
+        assert any(job["status"] == "running" and not job["waiting"] for job in later), "it does not stay"
+
     async def test_no_progress_after_the_end(self, server: Server) -> None:
         async with connect(address(server)) as socket:
             await frame(socket)
