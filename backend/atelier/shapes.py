@@ -194,3 +194,4 @@ class PreviewOut(BaseModel):
 
     index: int
     data_url: str
+    final: bool = Field(False, description="This picture is done; others of the job are not yet.")

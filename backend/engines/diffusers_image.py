@@ -30,7 +30,7 @@ import os
 import resource
 import sys
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,7 @@ TASKS = (TextToImage,)
 PROMPTS_KEPT = 64
 PREVIEW_SECONDS = 0.25
 PREVIEW_SIDE = 128
+FINAL_PREVIEW_SIDE = 256
 PROGRESS_SECONDS = 0.03
 MAX_SEED = 2**32 - 1
 MAX_STEPS = 1000
@@ -189,7 +190,7 @@ class DiffusersImage:
                 for offset, pixels in enumerate(images):
                     index = start + offset
                     recipe = self._recipe(task, task.seeds[index], sampling)
-                    written.append(self._encoders.submit(self._finish, pixels, task, index, recipe))
+                    written.append(self._encoders.submit(self._finish, pixels, task, index, recipe, steps))
             files = [future.result() for future in written]
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
@@ -224,10 +225,13 @@ class DiffusersImage:
         images = pipe(**{name: value for name, value in arguments.items() if name in self._accepts}).images
         return (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
 
-    def _finish(self, pixels: torch.Tensor, task: TextToImage, index: int, recipe: dict) -> File:
+    def _finish(self, pixels: torch.Tensor, task: TextToImage, index: int, recipe: dict, steps: Steps) -> File:
         """On an encoder thread."""
         recipe["model_hash"] = self._model_hash.result()
-        file = write_picture(Image.fromarray(pixels.numpy()), Path(task.output_dir), index, task.format, recipe)
+        image = Image.fromarray(pixels.numpy())
+        if task.preview_every:
+            steps.show_finished(Preview(index=index, jpeg=small_jpeg(image, FINAL_PREVIEW_SIDE), final=True))
+        file = write_picture(image, Path(task.output_dir), index, task.format, recipe)
         failpoint("engine.after_encode")
         return file
 
@@ -373,6 +377,11 @@ class Steps:
         self._batch = 0
         self._reported = 0.0
         self._previewed = 0.0
+        self._shown: deque[Preview] = deque()
+
+    def show_finished(self, preview: Preview) -> None:
+        """Send a finished picture along with the next step. From any thread."""
+        self._shown.append(preview)
 
     def start_batch(self, scheduler: Any, size: int) -> None:
         self._finished += self._batch
@@ -390,6 +399,8 @@ class Steps:
         previews = self._make_previews(index) if now - self._previewed >= PREVIEW_SECONDS else []
         if previews:
             self._previewed = now
+        while self._shown:
+            previews.append(self._shown.popleft())
         if previews or index + 1 == per_picture or now - self._reported >= PROGRESS_SECONDS:
             self._reported = now
             step = self._finished * per_picture + (index + 1) * self._batch
@@ -448,6 +459,16 @@ class watch:
                 return output
 
 
+def small_jpeg(image: Image.Image, side: int, shape: tuple[int, int] | None = None) -> str:
+    """A base64 JPEG of `shape` (the image's own size by default), scaled down so that no side is above `side`."""
+    width, height = shape or image.size
+    scale = min(1.0, side / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    buffer = io.BytesIO()
+    image.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=75)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
 class Previews:
     """Small JPEGs from latents by a linear map to RGB, fitted once to this model's own decoder."""
 
@@ -465,15 +486,7 @@ class Previews:
         features = torch.cat([latents.float(), torch.ones_like(latents[:, :1], dtype=torch.float32)], dim=1)
         rgb = torch.einsum("bchw,cr->bhwr", features, self._fit)
         pixels = ((rgb / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-        scale = min(1.0, PREVIEW_SIDE / max(shape))
-        size = (max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale)))
-        return [self._jpeg(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)) for picture in pixels]
-
-    @staticmethod
-    def _jpeg(image: Image.Image) -> str:
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=75)
-        return base64.b64encode(buffer.getvalue()).decode()
+        return [small_jpeg(Image.fromarray(picture), PREVIEW_SIDE, shape) for picture in pixels]
 
     @torch.no_grad()
     def _fitted(self, channels: int) -> torch.Tensor:

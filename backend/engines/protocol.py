@@ -141,10 +141,11 @@ class Heartbeat(Message):
 
 
 class Preview(msgspec.Struct, kw_only=True):
-    """A small JPEG of picture `index` as it stands, base64."""
+    """A small JPEG of picture `index` as it stands, base64; `final` when that picture is done and others are not."""
 
     index: int
     jpeg: str
+    final: bool = False
 
 
 class Progress(Message):

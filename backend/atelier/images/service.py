@@ -236,7 +236,7 @@ class ImageService:
 
 
 def _preview(preview: protocol.Preview) -> PreviewOut:
-    return PreviewOut(index=preview.index, data_url=f"data:image/jpeg;base64,{preview.jpeg}")
+    return PreviewOut(index=preview.index, data_url=f"data:image/jpeg;base64,{preview.jpeg}", final=preview.final)
 
 
 def _resolve(wanted: TextToImageIn, model: ModelRow) -> dict[str, Any]:

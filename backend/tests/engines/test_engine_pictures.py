@@ -26,6 +26,15 @@ from worker_client import process_environment
 OPTIONS = {"threads": 1, "device": "cpu"}
 
 
+def coarse_difference(one: Image.Image, other: Image.Image) -> float:
+    """Mean distance of two pictures' colours, 0 to 255, in squares of 8 pixels: noise and JPEG have no part in it."""
+    first, second = (
+        np.asarray(picture.convert("RGB").resize((one.width // 8, one.height // 8), Image.Resampling.BOX), float)
+        for picture in (one, other)
+    )
+    return float(np.abs(first - second).mean())
+
+
 class Recorder:
     """A run that keeps what it is told, and is cancelled once `cancel_at` steps were reported."""
 
@@ -258,6 +267,25 @@ class TestProgress:
         data = base64.b64decode(previews[-1].jpeg)
         preview = Image.open(io.BytesIO(data))
         assert preview.format == "JPEG" and preview.size == (PREVIEW_SIDE, PREVIEW_SIDE // 2) and len(data) < 8000
+
+    def test_a_finished_picture_is_shown_while_the_others_are_made(self, sd, tmp_path: Path) -> None:
+        class Unhurried(Recorder):
+            def report(self, progress: Progress) -> None:
+                super().report(progress)
+                time.sleep(0.02)  # the encoder thread comes to its turn, as it does beside a real model
+
+        recorder = Unhurried()
+        done = sd.run(task(tmp_path, seeds=[1, 2, 3], steps=8, preview_every=1, width=256, height=128), recorder)
+        finals = [(at, one) for at, progress in enumerate(recorder.seen) for one in progress.previews if one.final]
+        assert [one.index for _, one in finals] == [0, 1], "the last one is followed by the end of the run"
+        for at, one in finals:
+            assert recorder.seen[at].step > 8 * (one.index + 1), "not before it is done"
+            after = [preview.index for progress in recorder.seen[at + 1 :] for preview in progress.previews]
+            assert one.index not in after, "nothing blurred comes after it"
+            shown = Image.open(io.BytesIO(base64.b64decode(one.jpeg)))
+            assert shown.size == (256, 128)
+            apart = [coarse_difference(shown, Image.open(tmp_path / file.path)) for file in done.files]
+            assert apart[one.index] < 3 < min(apart[: one.index] + apart[one.index + 1 :])
 
     def test_previews_can_be_switched_off_and_are_rationed(self, sd, tmp_path: Path) -> None:
         recorder = Recorder()

@@ -11,7 +11,7 @@ import type { ImageOut, JobOut } from "./types";
 
 let client: QueryClient;
 const recent = () => client.getQueryData<JobOut[]>(keys.recentJobs) ?? [];
-const progress = (id: string, step: number, attempt = 1) => applyEvent(client, { type: "job.progress", id, attempt, progress: step / 30, step, total_steps: 30, previews: [{ index: 0, data_url: `data:${step}` }] });
+const progress = (id: string, step: number, attempt = 1) => applyEvent(client, { type: "job.progress", id, attempt, progress: step / 30, step, total_steps: 30, previews: [{ index: 0, data_url: `data:${step}`, final: false }] });
 
 beforeEach(() => {
   client = new QueryClient();
@@ -37,7 +37,7 @@ describe("live events in the cache", () => {
   it("keeps the last preview after success until the picture has loaded", () => {
     progress("a", 20);
     applyEvent(client, { type: "job.changed", job: job("a", { status: "completed", progress: 1, images: [image(1, { job_id: "a" })] }) });
-    expect(previews.get().get("a")?.get(0)).toBe("data:20");
+    expect(previews.get().get("a")?.get(0)?.data_url).toBe("data:20");
   });
 
   it("an answer asked for before an event does not undo it", () => {

@@ -6,10 +6,10 @@ import { Signal } from "@/lib/signal";
 
 import { forget, lastWord, remember } from "./freshest";
 import { keys } from "./keys";
-import type { Event, ImageOut, ImagePage, JobOut, JobPage, SnapshotFrame, SystemOut } from "./types";
+import type { Event, ImageOut, ImagePage, JobOut, JobPage, PreviewOut, SnapshotFrame, SystemOut } from "./types";
 
-/** The latest preview of each picture of the newest jobs, as `job → index → data URL`. */
-export const previews = new Signal<ReadonlyMap<string, ReadonlyMap<number, string>>>(new Map());
+/** The latest preview of each picture of the newest jobs, as `job → index → preview`. */
+export const previews = new Signal<ReadonlyMap<string, ReadonlyMap<number, PreviewOut>>>(new Map());
 
 export interface Sample { at: number; cpu: number; memory: number; devices: number[] }
 /** The last minutes of figures, for sparklines. */
@@ -126,7 +126,7 @@ function jobProgress(client: QueryClient, event: Extract<Event, { type: "job.pro
   if (!event.previews?.length) return;
   previews.set((all) => {
     const ours = new Map(all.get(event.id));
-    for (const { index, data_url } of event.previews ?? []) ours.set(index, data_url);
+    for (const preview of event.previews ?? []) ours.set(preview.index, preview);
     const next = new Map(all).set(event.id, ours);
     if (next.size > PREVIEWS_KEPT) next.delete(next.keys().next().value as string);
     return next;

@@ -1046,6 +1046,12 @@ export type PreviewOut = {
      * Data Url
      */
     data_url: string;
+    /**
+     * Final
+     *
+     * This picture is done; others of the job are not yet.
+     */
+    final?: boolean;
 };
 
 /**

@@ -166,7 +166,7 @@ export class MockAtelier {
     const progress = (at + 1) / total;
     const eta = ((total - at) * this.stepMs) / 1000;
     this.jobs = this.jobs.map((item) => (item.id === id ? { ...item, step: at + 1, progress, eta_seconds: eta } : item));
-    const previews = at % 3 === 2 ? Array.from({ length: request.num_outputs }, (_, index) => ({ index, data_url: dataUrl(creature(request.seed + index, 64, Math.round((64 * request.height) / request.width), progress * 0.95)) })) : null;
+    const previews = at % 3 === 2 ? Array.from({ length: request.num_outputs }, (_, index) => ({ index, data_url: dataUrl(creature(request.seed + index, 64, Math.round((64 * request.height) / request.width), progress * 0.95)), final: false })) : null;
     this.emit({ type: "job.progress", id, attempt: running.attempt, progress, step: at + 1, total_steps: total, message: null, eta_seconds: eta, previews });
     this.later(this.stepMs * (request.prompt.startsWith("slow") ? 10 : 1), () => this.step(id, at + 1));
   }

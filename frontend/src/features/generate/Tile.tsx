@@ -4,7 +4,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { downloadImages, useDeleteImages } from "@/api/actions";
-import type { ImageOut } from "@/api/types";
+import type { ImageOut, PreviewOut } from "@/api/types";
 import { copyText } from "@/lib/browser";
 import { toast } from "@/lib/toast";
 import { PickMenu } from "@/ui/PickMenu";
@@ -16,7 +16,7 @@ interface Props {
   number: number;
   aspect: number;
   image: ImageOut | undefined;
-  preview: string | undefined;
+  preview: PreviewOut | undefined;
   progress: number;
   state: "waiting" | "making" | "ended";
   prompt: string;
@@ -41,7 +41,7 @@ export function Tile({ number, aspect, image, preview, progress, state, prompt }
       )}
       {!image && !preview && state !== "ended" && <Waiting number={number} moving={state === "making"} />}
       {preview && !ready && (state !== "ended" || image) && (
-        <Box component="img" src={preview} alt={t("generate.making", { number })} sx={{ ...cover, transition: "filter 200ms ease-out, scale 200ms ease-out" }} style={image ? undefined : { filter: `blur(${((1 - progress) * 6).toFixed(1)}px)`, scale: 1 + (1 - progress) * 0.1 }} />
+        <Box component="img" src={preview.data_url} alt={preview.final ? t("generate.pictureOf", { number, prompt }) : t("generate.making", { number })} sx={{ ...cover, transition: "filter 200ms ease-out, scale 200ms ease-out" }} style={image || preview.final ? undefined : { filter: `blur(${((1 - progress) * 6).toFixed(1)}px)`, scale: 1 + (1 - progress) * 0.1 }} />
       )}
       {image && (
         <BoxLink to="/gallery/$id" params={{ id: image.id }} aria-label={t("generate.pictureOf", { number, prompt })} sx={{ position: "absolute", inset: 0, borderRadius: "10px", "&:focus-visible": { outlineOffset: -3 } }}>
