@@ -20,6 +20,7 @@ class EngineName(StrEnum):
 @dataclass(frozen=True)
 class EngineEntry:
     """`start_deadline_s`: from spawn to ready, loading included. `silence_deadline_s`: between two lines of a run.
+    `step_deadline_s`: between two steps of a run, for an engine that hangs in a library while its heartbeats go on.
 
     `forkable` engines are imported once in the forkserver; others are imported anew in each worker.
     """
@@ -29,6 +30,7 @@ class EngineEntry:
     tasks: frozenset[str]
     start_deadline_s: float
     silence_deadline_s: float = 15.0
+    step_deadline_s: float = 900.0
     forkable: bool = True
 
 

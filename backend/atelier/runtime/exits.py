@@ -150,6 +150,14 @@ def silent(seconds: float) -> ExitCause:
     )
 
 
+def stuck(seconds: float) -> ExitCause:
+    return ExitCause(
+        "stuck",
+        f"The worker made no step for {seconds:g} seconds and was ended.",
+        "If it happens again with the same request, the engine hangs on it: ask for a smaller size or fewer at once.",
+    )
+
+
 def nonsense(what: str) -> ExitCause:
     return ExitCause("nonsense", f"The worker spoke nonsense ({what}) and was ended.", LOG)
 

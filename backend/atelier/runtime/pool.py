@@ -94,9 +94,10 @@ class WorkerPool:
         clock: Callable[[], float] = time.monotonic,
         monitor: GPUMonitor | None = None,
         silence_seconds: float | None = None,
+        step_seconds: float | None = None,
         start_seconds: float | None = None,
     ) -> None:
-        """`silence_seconds` and `start_seconds` replace the engines' own deadlines, for tests."""
+        """`silence_seconds`, `step_seconds` and `start_seconds` replace the engines' own deadlines, for tests."""
         if len(os.fsencode(sockets_dir)) + len("/w-0123456789abcdef.sock") > SOCKET_PATH_MAX:
             raise ValueError(f"the path of the sockets folder is too long for Unix sockets: {sockets_dir}")
         self._devices = {device.index: device for device in devices}
@@ -108,6 +109,7 @@ class WorkerPool:
         self._clock = clock
         self._monitor = monitor
         self._silence = silence_seconds
+        self._step = step_seconds
         self._start_deadline = start_seconds
         self._slots: dict[str, _Slot] = {}
         self._askers: dict[str, _Asker] = {}
@@ -292,7 +294,9 @@ class WorkerPool:
             socket_path=self._sockets / f"{worker_id}.sock",
             log_path=self._logs / f"{worker_id}.log",
             deadlines=Deadlines(
-                start=self._start_deadline or entry.start_deadline_s, silence=self._silence or entry.silence_deadline_s
+                start=self._start_deadline or entry.start_deadline_s,
+                silence=self._silence or entry.silence_deadline_s,
+                step=self._step or entry.step_deadline_s,
             ),
             changed=self._changed,
         )

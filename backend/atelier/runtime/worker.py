@@ -41,6 +41,10 @@ EXIT_NOTICE_SECONDS = 2.0
 LOAD_FAILED_STATUS = 65
 
 
+class _Stuck(Exception):
+    """A run sends heartbeats and makes no step."""
+
+
 class WorkerState(StrEnum):
     """What a worker is. Written by `Worker._live` only; passing states have deadlines.
 
@@ -104,6 +108,7 @@ class Deadlines:
 
     start: float
     silence: float
+    step: float
     term: float = 5.0
     health: float = 5.0
 
@@ -241,14 +246,21 @@ class Worker:
             raise await self._lost()
         self._task_id = task.task_id
         self._run_over.clear()
+        moved = time.monotonic()
         try:
             async with contextlib.aclosing(self._client.run(task)) as updates:
                 async for update in updates:
+                    if not isinstance(update, protocol.Heartbeat):
+                        moved = time.monotonic()
+                    elif time.monotonic() - moved > self.deadlines.step:
+                        raise _Stuck
                     if isinstance(update, TERMINAL):
                         self._close_run()
                     yield update
         except FellSilent:
             self.begin_stop(exits.silent(self.deadlines.silence), term_seconds=0.2)
+        except _Stuck:
+            self.begin_stop(exits.stuck(self.deadlines.step), term_seconds=0.2)
         except SpokeNonsense as error:
             self.begin_stop(exits.nonsense(str(error)), term_seconds=0.2)
         except NotThere as error:

@@ -89,6 +89,13 @@ class TestSilence:
         await until(lambda: not studio.pool.running(), 5)
         assert time.monotonic() - began < 6
 
+    async def test_heartbeats_alone_are_not_enough(self, open_studio: MakeStudio) -> None:
+        studio = await open_studio(step_seconds=2.5)
+        began = time.monotonic()
+        lost = await lose(studio, "step:0", "step:1.5", "step:1.5", "hang")
+        assert lost.cause.code == "stuck" and "made no step for 2.5 seconds" in lost.message and lost.hint
+        assert 5 < time.monotonic() - began < 12
+
     async def test_heartbeats_keep_a_slow_run_alive(self, open_studio: MakeStudio) -> None:
         studio = await open_studio(silence_seconds=1.5)
         async with studio.pool.lease(studio.spec()) as worker:
