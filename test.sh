@@ -2,6 +2,7 @@
 # Runs every test: server, engines, embedded model, dashboard, browser, faults. Does its own set-up.
 #   ./test.sh            everything
 #   ./test.sh server engines dashboard browser faults   only these parts
+#   ./test.sh gpu        what needs an NVIDIA GPU; not part of everything
 # Ends with one line "tests: N passed, M failed"; the exit status is non-zero when anything failed.
 set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/scripts/setup.sh"
@@ -65,6 +66,18 @@ engine_test_tools() {
   printf '%s' "$folder"
 }
 
+# engine_tests NAME PATH…: with the engine environment's Python.
+engine_tests() {
+  local interpreter beside name=$1
+  shift
+  if interpreter=$(image_python) && beside=$(engine_test_tools); then
+    PYTHONPATH=$root/backend:$root/backend/tests:$beside OMP_NUM_THREADS=1 python_tests "$name" "$interpreter" "$@"
+  else
+    say "The image environment could not be built."
+    count 0 1
+  fi
+}
+
 find_chromium() {
   local name
   for name in ${CHROMIUM_PATH:-} chromium chromium-browser google-chrome google-chrome-stable; do
@@ -84,15 +97,8 @@ for chosen in $parts; do
       python_tests server "$python" backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
         --ignore=backend/tests/faults --ignore=backend/tests/gpu
       ;;
-    engines)
-      if interpreter=$(image_python) && beside=$(engine_test_tools); then
-        PYTHONPATH=$root/backend:$root/backend/tests:$beside OMP_NUM_THREADS=1 \
-          python_tests engines "$interpreter" backend/tests/engines backend/tests/embedded
-      else
-        say "The image environment could not be built."
-        count 0 1
-      fi
-      ;;
+    engines) engine_tests engines backend/tests/engines backend/tests/embedded ;;
+    gpu) engine_tests gpu backend/tests/gpu ;;
     dashboard)
       PATH=$(node_folder):$PATH
       dashboard_packages
@@ -116,7 +122,7 @@ for chosen in $parts; do
       image_python >/dev/null
       python_tests faults "$python" backend/tests/faults
       ;;
-    *) die "There is no part $chosen. Parts: server engines dashboard browser faults" ;;
+    *) die "There is no part $chosen. Parts: server engines dashboard browser faults gpu" ;;
   esac
 done
 

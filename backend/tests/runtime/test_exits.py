@@ -63,7 +63,13 @@ def test_harmless_lines_are_no_complaint() -> None:
 
 @pytest.mark.parametrize(
     "cause",
-    [exits.silent(15), exits.stuck(900), exits.nonsense("x"), exits.start_too_slow(2, "loading"), exits.forkserver_lost()],
+    [
+        exits.silent(15),
+        exits.stuck(900),
+        exits.nonsense("x"),
+        exits.start_too_slow(2, "loading"),
+        exits.forkserver_lost(),
+    ],
 )
 def test_ends_that_the_process_caused_are_crashes(cause: exits.ExitCause) -> None:
     assert cause.crash and cause.message.endswith(".")
