@@ -1,4 +1,4 @@
-"""On an NVIDIA GPU: the image engine's CUDA paths, and what NVML says of them. `./test.sh gpu` runs them, nothing else does.
+"""On an NVIDIA GPU: the CUDA paths of the image engine, and what NVML says of them. Only `./test.sh gpu` runs them.
 
 Run with the engine environment's Python, like `tests/engines`.
 """
