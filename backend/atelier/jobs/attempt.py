@@ -45,6 +45,7 @@ class Attempt:
     job: Job
     bus: EventBus
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
     step: int = 0
     total_steps: int = 0
     message: str | None = None

@@ -13,7 +13,6 @@ from operator import attrgetter
 from typing import Any
 
 from atelier.db import DIALECT
-from atelier.jobs.store import Fence
 from atelier.tables import Job, JobKind, JobRow
 
 _COLUMNS = tuple(JobRow.__table__.columns)
@@ -40,8 +39,8 @@ _CLAIM = f"""
     RETURNING {", ".join(_NAMES)}"""
 _COMPLETE = """
     UPDATE jobs SET status = 'completed', finished_at = ?, lease_until = NULL, message = NULL
-    WHERE id = ? AND attempt = ? AND status = 'running'"""
-_COMPLETED = "SELECT 1 FROM jobs WHERE finished_at = ? AND id = ? AND attempt = ? AND status = 'completed'"
+    WHERE seq = ? AND attempt = ? AND status = 'running'"""
+_COMPLETED = "SELECT 1 FROM jobs WHERE finished_at = ? AND seq = ? AND attempt = ? AND status = 'completed'"
 
 
 def count_waiting(connection: sqlite3.Connection) -> int:
@@ -61,10 +60,10 @@ def claim(
     return sorted(map(_job, taken), key=lambda job: (-job.priority, job.seq))
 
 
-def complete(connection: sqlite3.Connection, fences: Collection[Fence], now: datetime) -> list[bool]:
-    """End attempts that publish nothing: for each whether it still held its job."""
+def complete(connection: sqlite3.Connection, jobs: Iterable[Job], now: datetime) -> list[bool]:
+    """End jobs that publish nothing, as they were claimed: for each whether that attempt still held it."""
     moment = _TIME(now)
-    rows = [(moment, fence.job_id, fence.attempt) for fence in fences]
+    rows = [(moment, job.seq, job.attempt) for job in jobs]
     if connection.executemany(_COMPLETE, rows).rowcount == len(rows):
         return [True] * len(rows)
     return [connection.execute(_COMPLETED, row).fetchone() is not None for row in rows]

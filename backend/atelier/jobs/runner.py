@@ -56,7 +56,7 @@ class JobRunner:
         self._handlers: Mapping[str, Handler] = handlers
         self._slots, self._settings, self._make_attempt = slots, settings, make_attempt
         self.live: dict[str, Attempt] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._complete = Batch(self._commit_completed)
@@ -79,7 +79,7 @@ class JobRunner:
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        tasks = list(self._tasks.values())
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -94,11 +94,10 @@ class JobRunner:
     def stop_attempt(self, job_id: str) -> None:
         """Ask a running attempt to stop. Its handler has `CANCEL_SECONDS`, then its task is cancelled."""
         attempt = self.live.get(job_id)
-        task = self._tasks.get(job_id)
-        if attempt is None or task is None or attempt.stop.is_set():
+        if attempt is None or attempt.task is None or attempt.stop.is_set():
             return
         attempt.stop.set()
-        asyncio.get_running_loop().call_later(CANCEL_SECONDS, task.cancel)
+        asyncio.get_running_loop().call_later(CANCEL_SECONDS, attempt.task.cancel)
 
     def blocked(self, kind: JobKind) -> WaitingOut | None:
         """Why jobs of this kind cannot begin at present."""
@@ -137,7 +136,8 @@ class JobRunner:
         self.live[row.id] = attempt
         if row.cancel_requested:
             attempt.stop.set()
-        self._tasks[row.id] = asyncio.create_task(self._run(attempt), name=f"job {row.id}")
+        attempt.task = asyncio.create_task(self._run(attempt), name=row.id)
+        self._tasks.add(attempt.task)
         self._queue.changed(row)
 
     @property
@@ -159,8 +159,7 @@ class JobRunner:
         finally:
             attempt.over()
             self._let_go(attempt)
-            if self._tasks.get(attempt.job.id) is asyncio.current_task():
-                del self._tasks[attempt.job.id]
+            self._tasks.discard(attempt.task)
             self._wake.set()
 
     def _let_go(self, attempt: Attempt) -> None:
@@ -272,7 +271,7 @@ class JobRunner:
     async def _commit_completed(self, attempts: list[Attempt]) -> list[bool | Exception]:
         moment = now()
         async with self._database.write_directly() as connection:
-            held: list[bool | Exception] = list(direct.complete(connection, [one.fence for one in attempts], moment))
+            held: list[bool | Exception] = list(direct.complete(connection, [one.job for one in attempts], moment))
         for attempt, was_held in zip(attempts, held, strict=True):
             if was_held:
                 attempt.job.status, attempt.job.finished_at, attempt.job.message = JobStatus.COMPLETED, moment, None

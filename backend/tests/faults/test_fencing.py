@@ -61,7 +61,7 @@ async def check(database: Database) -> None:
         late = {"job": first.id, "fence": 1, "until": now() + timedelta(days=1), "at_step": 9, "of_steps": 9}
         await store.heartbeat(session, [{**late, "words": "stale"}])
     async with database.write_directly() as connection:
-        assert direct.complete(connection, [stale], now()) == [False], "a stale attempt completed it"
+        assert direct.complete(connection, [first], now()) == [False], "a stale attempt completed it"
     async with database.read() as session:
         row = await store.find(session, LOCAL_ADMIN, first.id)
         assert row is not None and row.status == JobStatus.RUNNING and row.attempt == 2 and row.crashes == 1

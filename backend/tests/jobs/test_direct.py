@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -90,9 +90,8 @@ async def test_completing_says_which_attempts_still_held_their_job(database: Dat
         await submit(database)
     async with database.write_directly() as connection:
         jobs = direct.claim(connection, list(JobKind), 3, now(), now())
-        fences = [store.Fence(job.id, job.attempt) for job in jobs]
-        stale = [fences[0], fences[1]._replace(attempt=9), fences[2]]
+        stale = [jobs[0], replace(jobs[1], attempt=9), jobs[2]]
         assert direct.complete(connection, stale, now()) == [True, False, True]
-        assert direct.complete(connection, fences, now()) == [False, True, False], "each job ends once"
+        assert direct.complete(connection, jobs, now()) == [False, True, False], "each job ends once"
     async with database.read() as session:
         assert set(await session.scalars(select(JobRow.status))) == {JobStatus.COMPLETED}

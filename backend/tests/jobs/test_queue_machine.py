@@ -215,9 +215,9 @@ class Queue(RuleBasedStateMachine):
                 self.queue.stop_attempt = lambda _job_id: None
                 await self.queue.cancel(LOCAL_ADMIN, chosen)
             await self.database.close()  # from here on nothing can be written: the tasks end without a trace
-            for task in [*self.runner._tasks.values(), *self.runner._loops]:
+            for task in [*self.runner._tasks, *self.runner._loops]:
                 task.cancel()
-            await asyncio.gather(*self.runner._tasks.values(), *self.runner._loops, return_exceptions=True)
+            await asyncio.gather(*self.runner._tasks, *self.runner._loops, return_exceptions=True)
             await self.database.close()
             self.script.running.clear()
             return chosen
