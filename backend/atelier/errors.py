@@ -1,7 +1,7 @@
 """Every error that a caller can see, as one tree.
 
     AtelierError                 status, code, message, hint
-    ├── BadRequest               400 / 422   the request is wrong; names the field
+    ├── BadRequest               400 / 422   the request is wrong; names the field   ModelNotRecognised
     ├── Unauthorized             401
     ├── Forbidden                403
     ├── NotFound                 404         JobNotFound, ImageNotFound, ModelNotFound, …
@@ -33,6 +33,12 @@ class AtelierError(Exception):
 class BadRequest(AtelierError):
     status = 422
     code = "validation_failed"
+
+
+class ModelNotRecognised(BadRequest):
+    """A folder or file is no model that Atelier can run, or not one that is safe to read."""
+
+    code = "model_not_recognised"
 
 
 class Unauthorized(AtelierError):

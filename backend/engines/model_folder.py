@@ -8,27 +8,18 @@ download, offsets that point elsewhere). Standard library only; nothing is execu
 from __future__ import annotations
 
 import json
-import math
 import os
-import struct
 from pathlib import Path
 
 from engines.engine import LoadFailed
+from engines.safetensors_file import read_header
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
-MAX_HEADER_BYTES = 100 * 1024 * 1024
-"""The safetensors format's own limit."""
-
 PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
 LIBRARIES = {"diffusers", "transformers", "stable_diffusion"}
 """Where a component may come from; "stable_diffusion" is diffusers' own folder of the safety checker."""
 
 CONFIG_NAMES = {"config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json"}
-
-DTYPE_BITS = {
-    "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16,
-    "I32": 32, "U32": 32, "F32": 32, "I64": 64, "U64": 64, "F64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
-}  # fmt: skip
 
 _PICKLE_HINT = "Convert the model to safetensors, or take one that is published so."
 
@@ -49,26 +40,6 @@ def check_model_folder(folder: Path) -> dict:
             )
     _check_weights(folder, files)
     return index
-
-
-def check_safetensors(path: Path) -> None:
-    """Raise ValueError unless the header is well formed and describes exactly the bytes of the file."""
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        prefix = file.read(8)
-        if len(prefix) < 8:
-            raise ValueError("it is too short for a header")
-        (length,) = struct.unpack("<Q", prefix)
-        if length > MAX_HEADER_BYTES or 8 + length > size:
-            raise ValueError("its header is longer than the file; it is no safetensors file, or cut short")
-        header = _header(file.read(length))
-    end = 0
-    for name, (begin, stop, wanted) in sorted(_tensors(header).items(), key=lambda item: item[1]):
-        if begin != end or stop - begin != wanted:
-            raise ValueError(f"tensor {name[:80]!r} does not lie where its shape says")
-        end = stop
-    if 8 + length + end != size:
-        raise ValueError(f"the header describes {8 + length + end} bytes, the file has {size}")
 
 
 def weight_files(folder: Path, component: str) -> list[Path]:
@@ -125,38 +96,11 @@ def _check_weights(folder: Path, files: list[Path]) -> None:
         raise LoadFailed("model_incomplete", "the folder has no safetensors weights", "Download the model again.")
     for path in safe:
         try:
-            check_safetensors(path)
+            read_header(path)
         except (ValueError, OSError) as error:
             raise LoadFailed(
                 "model_damaged", f"{_shown(path, folder)}: {error}", "Download the model again."
             ) from error
-
-
-def _header(raw: bytes) -> dict:
-    try:
-        header = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise ValueError("its header is no JSON") from error
-    if not isinstance(header, dict):
-        raise ValueError("its header is no JSON object")
-    return header
-
-
-def _tensors(header: dict) -> dict[str, tuple[int, int, int]]:
-    """name -> (begin, end, bytes that dtype and shape need)."""
-    tensors = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
-        try:
-            (begin, end), shape, bits = entry["data_offsets"], entry["shape"], DTYPE_BITS[entry["dtype"]]
-            numbers = [begin, end, *shape]
-        except (TypeError, KeyError, ValueError) as error:
-            raise ValueError(f"tensor {name[:80]!r} is not described as the format demands") from error
-        if not all(type(number) is int and 0 <= number < 1 << 63 for number in numbers):
-            raise ValueError(f"tensor {name[:80]!r} has a size that is no size")
-        tensors[name] = (begin, end, -(-math.prod(shape) * bits // 8))
-    return tensors
 
 
 def _read_json(path: Path, shown: str) -> dict:

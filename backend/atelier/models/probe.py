@@ -1,0 +1,289 @@
+"""What is in this folder or file? Read from headers and small JSON, never from a tensor, never by running anything.
+
+    diffusers folder     model_index.json names the pipeline, the configs say which generation it is
+    transformers folder  config.json names the architecture
+    peft folder          adapter_config.json beside adapter_model.safetensors
+    pyannote folder      config.yaml with a pipeline of pyannote.audio
+    one .safetensors     the names and shapes of its tensors: a LoRA, or a checkpoint in one file
+
+What cannot be told is refused with words, not guessed: a model that is registered wrongly fails later, and worse.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engines.safetensors_file import Header, read_header
+
+from atelier.errors import ModelNotRecognised
+
+MAX_JSON_BYTES = 4 * 1024 * 1024
+FLOATS = ("F64", "F32", "BF16", "F16", "F8_E4M3", "F8_E5M2", "F4")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a folder or file holds. `size_bytes`, `parameters` and `dtype` are of its weights; `dtype` is the one that
+    most of the elements have, in safetensors' words. `base` is what a LoRA was made for, as it says itself."""
+
+    task: str
+    type: str
+    family: str
+    engine: str | None
+    size_bytes: int
+    parameters: int
+    dtype: str
+    pipeline: str | None = None
+    base: str | None = None
+    sees: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+
+# class of model_index.json -> task, family; the family of SD 1 and 2 is told by their text encoder
+PIPELINES: dict[str, tuple[str, str]] = {
+    "StableDiffusionPipeline": ("image", "sd15"),
+    "StableDiffusionXLPipeline": ("image", "sdxl"),
+    "StableDiffusion3Pipeline": ("image", "sd3"),
+    "FluxPipeline": ("image", "flux"),
+    "Flux2Pipeline": ("image", "flux2"),
+    "QwenImagePipeline": ("image", "qwen_image"),
+    "ZImagePipeline": ("image", "z_image"),
+    "SanaPipeline": ("image", "sana"),
+    "PixArtAlphaPipeline": ("image", "pixart"),
+    "PixArtSigmaPipeline": ("image", "pixart"),
+    "Lumina2Pipeline": ("image", "lumina2"),
+    "HiDreamImagePipeline": ("image", "hidream"),
+    "StableVideoDiffusionPipeline": ("video", "svd"),
+    "WanPipeline": ("video", "wan"),
+    "LTXPipeline": ("video", "ltx"),
+    "CogVideoXPipeline": ("video", "cogvideox"),
+    "HunyuanVideoPipeline": ("video", "hunyuan_video"),
+}
+ENGINE_OF_TASK = {"image": "diffusers_image"}
+
+# width of the text that cross-attention reads -> family: CLIP-L, OpenCLIP-H, both CLIPs of SDXL
+CROSS_ATTENTION = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
+
+
+def probe(path: Path) -> Probe:
+    """What `path` holds. Raises ModelNotRecognised, saying what is missing or what it is instead."""
+    if path.is_file():
+        return _probe_file(path)
+    if not path.is_dir():
+        raise ModelNotRecognised(f"There is nothing at {path.name!r}.", field="path", hint="Check the path.")
+    if (path / "model_index.json").is_file():
+        return _probe_diffusers(path)
+    if (path / "adapter_config.json").is_file():
+        return _probe_peft(path)
+    if (path / "config.yaml").is_file() and b"pyannote.audio" in (path / "config.yaml").read_bytes()[:MAX_JSON_BYTES]:
+        return _probe_pyannote(path)
+    if (path / "config.json").is_file():
+        return _probe_transformers(path)
+    files = sorted(path.glob("*.safetensors"))
+    if len(files) == 1:
+        return _probe_file(files[0])
+    raise ModelNotRecognised(
+        f"The folder {path.name!r} has no model_index.json, config.json or adapter_config.json.",
+        field="path",
+        hint="Point to the folder that holds one of these, or to a single .safetensors file.",
+    )
+
+
+# ── folders ───────────────────────────────────────────────────────────────────
+
+
+def _probe_diffusers(folder: Path) -> Probe:
+    index = _read_json(folder / "model_index.json")
+    pipeline = index.get("_class_name")
+    if not isinstance(pipeline, str) or pipeline not in PIPELINES:
+        raise ModelNotRecognised(
+            f"Atelier does not run the pipeline {str(pipeline)[:80]!r}.",
+            field="path",
+            hint=f"It runs {', '.join(PIPELINES)}.",
+        )
+    task, family = PIPELINES[pipeline]
+    if family == "sd15":
+        width = _read_json(folder / "unet" / "config.json").get("cross_attention_dim")
+        family = CROSS_ATTENTION.get(width, family) if isinstance(width, int) else family
+    weights = _weights(path for path in sorted(folder.glob("*/*.safetensors")) if _is_chosen(path))
+    return Probe(task, "base_model", family, ENGINE_OF_TASK.get(task), *weights, pipeline=pipeline)
+
+
+def _is_chosen(path: Path) -> bool:
+    """A component often lies there twice; the half-precision copy counts only where it is alone."""
+    if ".fp16." not in path.name:
+        return True
+    return not path.with_name(re.sub(r"\.fp16([.-])", r"\1", path.name)).exists()
+
+
+def _probe_transformers(folder: Path) -> Probe:
+    config = _read_json(folder / "config.json")
+    names = config.get("architectures") or []
+    architecture = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+    family = str(config.get("model_type") or "").lower()
+    weights = _weights(sorted(folder.glob("*.safetensors")))
+    sees = "vision_config" in config
+    if (folder / "modules.json").is_file() or (folder / "sentence_bert_config.json").is_file():
+        task = "embed"
+    elif architecture.startswith(("Canary", "Parakeet", "Whisper")) or "SpeechSeq2Seq" in architecture:
+        task = "transcribe"
+    elif architecture.endswith("ForCausalLM") or (architecture.endswith("ForConditionalGeneration") and sees):
+        task = "chat"
+    else:
+        raise ModelNotRecognised(
+            f"Atelier does not run the architecture {architecture[:80] or 'that config.json leaves out'!r}.",
+            field="path",
+            hint="Chat models end in ForCausalLM, or in ForConditionalGeneration and have a vision_config.",
+        )
+    return Probe(task, "base_model", family, ENGINE_OF_TASK.get(task), *weights, pipeline=architecture, sees=sees)
+
+
+def _probe_peft(folder: Path) -> Probe:
+    config = _read_json(folder / "adapter_config.json")
+    file = folder / "adapter_model.safetensors"
+    if not file.is_file():
+        raise ModelNotRecognised(
+            "The adapter has no adapter_model.safetensors.",
+            field="path",
+            hint="An adapter_model.bin is a pickle and is not read: convert it to safetensors.",
+        )
+    header = _header(file)
+    base = config.get("base_model_name_or_path")
+    task = "chat" if config.get("task_type") == "CAUSAL_LM" else "image"
+    family = _lora_family(header) or ("" if task == "chat" else _unknown_lora(file))
+    return Probe(task, "lora", family, None, *_figures([(file, header)]), base=base if isinstance(base, str) else None)
+
+
+def _probe_pyannote(folder: Path) -> Probe:
+    return Probe(
+        "diarize",
+        "base_model",
+        "pyannote",
+        None,
+        sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        0,
+        "",
+        notes=("Its weights are PyTorch pickles: Atelier loads them only from commits that it knows.",),
+    )
+
+
+# ── one file ──────────────────────────────────────────────────────────────────
+
+
+def _probe_file(file: Path) -> Probe:
+    header = _header(file)
+    figures = _figures([(file, header)])
+    names = header.tensors
+    if any("lora" in name.lower() for name in names):
+        base = header.metadata.get("ss_sd_model_name") or header.metadata.get("ss_base_model_version")
+        return Probe("image", "lora", _lora_family(header) or _unknown_lora(file), None, *figures, base=base)
+    family = _checkpoint_family(header)
+    if family is None:
+        raise ModelNotRecognised(
+            f"{file.name} is no LoRA and no checkpoint that Atelier knows.",
+            field="path",
+            hint="It reads LoRAs (kohya, diffusers, peft) and whole checkpoints of SD 1.5, 2, XL, 3 and FLUX.",
+        )
+    return Probe("image", "base_model", family, "diffusers_image", *figures, pipeline="single_file")
+
+
+def _checkpoint_family(header: Header) -> str | None:
+    """The family of a whole model in one file, by names that only that family has; None for anything else."""
+    names = header.tensors
+    prefix = "model.diffusion_model."
+    if any(name.startswith(f"{prefix}joint_blocks.") for name in names):
+        return "sd3"
+    if any(name.startswith((f"{prefix}double_blocks.", "double_blocks.")) for name in names):
+        return "flux"
+    if any(name.startswith("conditioner.embedders.1.") for name in names):
+        return "sdxl"
+    if any(name.startswith(prefix) for name in names):
+        for name, tensor in names.items():
+            if name.endswith("attn2.to_k.weight") and len(tensor.shape) == 2:
+                return CROSS_ATTENTION.get(tensor.shape[1])
+    return None
+
+
+def _lora_family(header: Header) -> str | None:
+    """What a LoRA was made for: by its blocks' names, then by the width that its cross-attention reads."""
+    for name in header.tensors:
+        plain = name.replace("_", ".")
+        if "single.transformer.blocks" in plain or "double.blocks" in plain or "single.blocks" in plain:
+            return "flux"
+        if "joint.blocks" in plain:
+            return "sd3"
+        if name.startswith(("lora_te2_", "text_encoder_2.")):
+            return "sdxl"
+    for name, tensor in header.tensors.items():
+        is_input = re.search(r"lora_?(A|down)\b", name) or ".lora.down." in name
+        if is_input and re.search(r"attn2[._]to[._]k", name) and len(tensor.shape) >= 2:
+            return CROSS_ATTENTION.get(tensor.shape[1])
+    for name in header.tensors:
+        if re.match(r"transformer[._]transformer[._]blocks[._]", name):
+            return "sd3"
+    return None
+
+
+def _unknown_lora(file: Path) -> str:
+    raise ModelNotRecognised(
+        f"{file.name} is a LoRA, but not for a model that Atelier knows.",
+        field="path",
+        hint="It knows LoRAs of SD 1.5, 2, XL, 3 and FLUX, in kohya's, diffusers' and peft's layout.",
+    )
+
+
+# ── headers and small JSON ────────────────────────────────────────────────────
+
+
+def _weights(files: Iterable[Path]) -> tuple[int, int, str]:
+    """Bytes, parameters and prevailing dtype of a model's files. Raises ModelNotRecognised when there are none."""
+    read = [(file, _header(file)) for file in files]
+    if not read:
+        raise ModelNotRecognised(
+            "The folder has no safetensors weights.",
+            field="path",
+            hint="Weights as .bin, .pt or .ckpt are pickles and are not read: take a copy in safetensors.",
+        )
+    return _figures(read)
+
+
+def _figures(read: Iterable[tuple[Path, Header]]) -> tuple[int, int, str]:
+    size, elements = 0, Counter[str]()
+    for file, header in read:
+        size += file.stat().st_size
+        for tensor in header.tensors.values():
+            elements[tensor.dtype] += math.prod(tensor.shape)
+    floats = {dtype: count for dtype, count in elements.items() if dtype in FLOATS} or elements
+    return size, elements.total(), max(floats, key=lambda dtype: floats[dtype], default="")
+
+
+def _header(file: Path) -> Header:
+    try:
+        return read_header(file)
+    except (ValueError, OSError) as error:
+        raise ModelNotRecognised(
+            f"{file.name} is no sound safetensors file: {error}.",
+            field="path",
+            hint="A renamed pickle is not read. If the file was downloaded, download it again.",
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise ValueError("it is too large")
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("it is no JSON object")
+    except (ValueError, OSError, RecursionError) as error:
+        raise ModelNotRecognised(
+            f"{path.name} cannot be read: {error}.", field="path", hint="The folder is incomplete; copy it again."
+        ) from error
+    return content
