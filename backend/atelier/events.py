@@ -76,6 +76,12 @@ class EnvironmentChanged(BaseModel):
     environment: EnvironmentOut
 
 
+class ModelsChanged(BaseModel):
+    """A model was added, changed or removed: ask GET /api/models/ again."""
+
+    type: Literal["models.changed"] = "models.changed"
+
+
 class DevicesSampled(BaseModel):
     type: Literal["devices.sampled"] = "devices.sampled"
     devices: list[DeviceOut]
@@ -91,6 +97,7 @@ Event = Annotated[
     | ImagesRestored
     | WorkerChanged
     | EnvironmentChanged
+    | ModelsChanged
     | DevicesSampled,
     Field(discriminator="type"),
 ]

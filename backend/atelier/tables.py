@@ -185,7 +185,8 @@ class ImageRow(Row):
 
 
 class ModelRow(Row):
-    """Weights that we know about, and what they can do. `path` is relative to the repository for embedded models."""
+    """Weights that we know about, and what they can do. `path` is relative to the repository for embedded models.
+    `dtype` and `parameters` are of the weights as they lie there; `base` is what a LoRA says it was made for."""
 
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("owner_id", "key"),)
@@ -194,10 +195,14 @@ class ModelRow(Row):
     owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
     key: Mapped[str] = mapped_column(String(200))
     name: Mapped[str] = mapped_column(String(200))
-    category: Mapped[str] = mapped_column(String(16))
+    task: Mapped[str] = mapped_column(String(16))
     type: Mapped[str] = mapped_column(String(16))
     family: Mapped[str] = mapped_column(String(32))
     engine: Mapped[str] = mapped_column(String(32))
+    pipeline: Mapped[str | None] = mapped_column(String(100))
+    base: Mapped[str | None] = mapped_column(String(200))
+    dtype: Mapped[str] = mapped_column(String(16), default="")
+    parameters: Mapped[int] = mapped_column(default=0)
     source: Mapped[str] = mapped_column(String(16))
     path: Mapped[str]
     description: Mapped[str] = mapped_column(default="")
@@ -205,6 +210,7 @@ class ModelRow(Row):
     size_bytes: Mapped[int] = mapped_column(default=0)
     bytes_needed: Mapped[int] = mapped_column(default=0)
     shared: Mapped[bool] = mapped_column(default=False)
+    pinned: Mapped[bool] = mapped_column(default=False)
     defaults: Mapped[dict[str, Any]]
     limits: Mapped[dict[str, Any]]
     tags: Mapped[list[Any]]

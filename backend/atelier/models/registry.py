@@ -1,22 +1,34 @@
-"""Which models exist. The shipped ones announce themselves: `backend/embedded/models/<key>/atelier.json`."""
+"""Which models exist: those that ship, and those that people add.
+
+The shipped ones announce themselves (`backend/embedded/models/<key>/atelier.json`) and are entered at every start.
+An imported one stays where it lies; `probe` says what it is.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import LOCAL_USER_ID, Actor
 from atelier.clock import new_id, now
 from atelier.config import BACKEND
-from atelier.db import Database
-from atelier.errors import ModelNotFound
+from atelier.db import Database, after_commit
+from atelier.errors import BadRequest, Conflict, ModelNotFound
+from atelier.events import EventBus, ModelsChanged
+from atelier.jobs.queue import JobQueue
 from atelier.models import store
-from atelier.models.schemas import ImageDefaults, ImageLimits, ModelOut
-from atelier.tables import ModelRow
+from atelier.models.families import image_defaults, image_limits
+from atelier.models.probe import Probe, probe
+from atelier.models.schemas import ImageDefaults, ImageLimits, ModelImportIn, ModelOut, ModelPatchIn
+from atelier.runtime.placement import Use
+from atelier.runtime.pool import WorkerPool
+from atelier.tables import JobKind, JobStatus, ModelRow
 
 log = structlog.get_logger("atelier.models")
 
@@ -27,10 +39,20 @@ WORKER_BYTES = 400 * MIB
 
 
 class ModelRegistry:
-    """Finds models for actors; seeds the embedded ones at start."""
+    """Finds models for actors, takes in new ones, lets them go."""
 
-    def __init__(self, database: Database, embedded: Path = EMBEDDED) -> None:
-        self._database, self._embedded = database, embedded
+    def __init__(
+        self,
+        database: Database,
+        queue: JobQueue,
+        pool: WorkerPool,
+        bus: EventBus,
+        *,
+        on_cpu: bool,
+        embedded: Path = EMBEDDED,
+    ) -> None:
+        self._database, self._queue, self._pool, self._bus = database, queue, pool, bus
+        self._on_cpu, self._embedded = on_cpu, embedded
 
     async def start(self) -> None:
         cards = await asyncio.to_thread(_read_cards, self._embedded)
@@ -46,20 +68,30 @@ class ModelRegistry:
                         setattr(row, name, value)
         log.info("ModelRegistry configured", models=[card["key"] for card in cards])
 
+    # ── finding ──
+
     async def list(self, actor: Actor) -> list[ModelOut]:
         async with self._database.read() as session:
-            return [self.present(row) for row in await store.visible(session, actor)]
+            rows = await store.visible(session, actor)
+        return await asyncio.to_thread(lambda: [self.present(actor, row) for row in rows])
 
-    async def require(self, actor: Actor, key: str, category: str) -> ModelRow:
-        """The model `key`. Raises ModelNotFound for an unknown one, somebody else's, or one of another category."""
+    async def get(self, actor: Actor, key: str) -> ModelOut:
+        """One model. Raises ModelNotFound, also for somebody else's."""
         async with self._database.read() as session:
-            rows = [row for row in await store.visible(session, actor) if row.category == category]
+            row = await self._find(session, actor, key)
+        return self.present(actor, row)
+
+    async def require(self, actor: Actor, key: str, task: str) -> ModelRow:
+        """The model `key`, to be run. Raises ModelNotFound for an unknown one, somebody else's, one of another task,
+        a LoRA, and one that no engine can run."""
+        async with self._database.read() as session:
+            rows = [row for row in await store.visible(session, actor) if row.task == task and _is_runnable(row)]
         for row in rows:
             if row.key == key:
                 return row
         names = ", ".join(row.key for row in rows) or "none"
         raise ModelNotFound(
-            f"There is no {category} model {key[:80]!r}.",
+            f"There is no {task} model {key[:80]!r}.",
             field="model",
             hint=f"These exist: {names}. See GET /api/models/.",
         )
@@ -68,23 +100,166 @@ class ModelRegistry:
         """Where the model's files lie; embedded ones are named relative to the backend folder."""
         return (BACKEND / row.path).resolve()
 
-    def present(self, row: ModelRow) -> ModelOut:
+    def present(self, actor: Actor, row: ModelRow) -> ModelOut:
+        """Looks at the disk."""
         return ModelOut(
-            key=row.key,
-            name=row.name,
-            category=row.category,
-            type=row.type,
-            family=row.family,
-            source=row.source,
-            description=row.description,
-            license=row.license,
-            size_bytes=row.size_bytes,
-            bytes_needed=row.bytes_needed,
-            defaults=ImageDefaults(**row.defaults),
-            limits=ImageLimits(**row.limits),
-            tags=row.tags,
-            available=(self.path_of(row) / "model_index.json").is_file(),
+            **{name: getattr(row, name) for name in _SHOWN},
+            defaults=ImageDefaults(**row.defaults) if row.defaults else None,
+            limits=ImageLimits(**row.limits) if row.limits else None,
+            available=_lies_there(self.path_of(row)),
+            runnable=_is_runnable(row),
+            removable=row.source != "embedded" and actor.owns(row.owner_id),
         )
+
+    # ── changing ──
+
+    async def take_in(self, actor: Actor, wanted: ModelImportIn) -> ModelOut:
+        """Enter a model that lies on this machine. Raises ModelNotRecognised, BadRequest, Conflict."""
+        path = Path(wanted.path)
+        if not path.is_absolute():
+            raise BadRequest(
+                "The path must be absolute.", field="path", hint="Write it from the root: /models/my-model."
+            )
+        path = path.resolve()
+        found = await asyncio.to_thread(probe, path)
+        async with self._database.write() as session:
+            if taken := await store.at_path(session, str(path)):
+                raise Conflict(
+                    f"This is the model {taken.key!r} already.", field="path", hint="Nothing needs to be done."
+                )
+            keys = {row.key for row in await store.visible(session, actor)}
+            if wanted.key in keys:
+                raise Conflict(f"There is a model {wanted.key!r} already.", field="key", hint="Choose another key.")
+            row = ModelRow(
+                id=new_id("model"),
+                owner_id=actor.id,
+                created_at=now(),
+                key=wanted.key or _free_key(path, keys),
+                name=wanted.name or _stem(path),
+                source="imported",
+                path=str(path),
+                description=wanted.description,
+                license=wanted.license,
+                tags=wanted.tags,
+                shared=actor.is_admin,
+                pinned=False,
+                **self._columns_of(found),
+            )
+            session.add(row)
+            after_commit(session, self._announce)
+        log.info("models.imported", model=row.key, family=row.family, path=str(path))
+        return await asyncio.to_thread(self.present, actor, row)
+
+    async def change(self, actor: Actor, key: str, wanted: ModelPatchIn) -> ModelOut:
+        """Change what is given. Raises ModelNotFound, Conflict for a shipped model's own words, BadRequest."""
+        given = wanted.model_dump(exclude_unset=True)
+        empty = next((name for name, value in given.items() if value is None), None)
+        if empty:
+            raise BadRequest(f"{empty} cannot be null.", field=empty, hint="Leave it out to keep it as it is.")
+        async with self._database.write() as session:
+            row = await self._find(session, actor, key)
+            self._own(actor, row)
+            if row.source == "embedded" and set(given) - {"pinned"}:
+                raise Conflict(
+                    "A model that ships with Atelier can be pinned; its words and settings are fixed.",
+                    field=next(iter(set(given) - {"pinned"})),
+                    hint="Settings of a single picture are given with the request.",
+                )
+            if "defaults" in given and not row.defaults:
+                raise BadRequest(f"A {row.task} model has no picture settings.", field="defaults", hint="Leave it out.")
+            for name, value in given.items():
+                setattr(row, name, value)
+            after_commit(session, self._announce)
+        return await asyncio.to_thread(self.present, actor, row)
+
+    async def remove(self, actor: Actor, key: str) -> ModelOut:
+        """Forget a model; its files stay, since they were not ours. Raises ModelNotFound, Conflict for one that ships
+        or is at work."""
+        async with self._database.write() as session:
+            row = await self._find(session, actor, key)
+            self._own(actor, row)
+            if row.source == "embedded":
+                raise Conflict(
+                    f"The model {key!r} ships with Atelier and stays.", hint="It takes no memory while it is not used."
+                )
+            if await self._is_at_work(key):
+                raise Conflict(
+                    f"The model {key!r} is at work right now.", hint="Wait for it, or cancel its jobs first."
+                )
+            await session.delete(row)
+            after_commit(session, self._announce)
+        for worker_id, (spec, _) in self._pool.running_briefly().items():
+            if spec.model == key:
+                await self._pool.stop_worker(worker_id)
+        log.info("models.removed", model=key)
+        return self.present(actor, row)
+
+    # ── inside ──
+
+    async def _find(self, session: AsyncSession, actor: Actor, key: str) -> ModelRow:
+        for row in await store.visible(session, actor):
+            if row.key == key:
+                return row
+        raise ModelNotFound(f"There is no model {key[:80]!r}.", hint="GET /api/models/ lists what there is.")
+
+    async def _is_at_work(self, key: str) -> bool:
+        """Whether a job runs with this model, or a worker is about to for somebody."""
+        jobs = await self._queue.active(JobKind.IMAGE_GENERATE)
+        running = (job.request.get("resolved", {}).get("model") for job in jobs if job.status == JobStatus.RUNNING)
+        busy = (spec.model for spec, use in self._pool.running_briefly().values() if use in {Use.STARTING, Use.BUSY})
+        return key in {*running, *busy}
+
+    def _own(self, actor: Actor, row: ModelRow) -> None:
+        if not actor.owns(row.owner_id):
+            raise ModelNotFound(f"There is no model {row.key!r} of yours.", hint="It is shared with you by its owner.")
+
+    def _announce(self) -> None:
+        self._bus.publish(ModelsChanged(), key="models")
+
+    def _columns_of(self, found: Probe) -> dict[str, Any]:
+        """A probe as columns. Weights of half precision become float32 on a CPU: twice the size."""
+        widened = 2 if self._on_cpu and found.dtype in {"F16", "BF16"} else 1
+        makes_pictures = found.task == "image" and found.type == "base_model"
+        return {
+            "task": found.task,
+            "type": found.type,
+            "family": found.family,
+            "engine": found.engine or "",
+            "pipeline": found.pipeline,
+            "base": found.base,
+            "dtype": found.dtype,
+            "parameters": found.parameters,
+            "size_bytes": found.size_bytes,
+            "bytes_needed": WORKER_BYTES + int(1.4 * widened * found.size_bytes),
+            "defaults": image_defaults(found.family).model_dump() if makes_pictures else {},
+            "limits": image_limits(found.family).model_dump() if makes_pictures else {},
+        }
+
+
+_SHOWN = (
+    *("key", "name", "task", "type", "family", "source", "description", "license", "size_bytes", "bytes_needed"),
+    *("dtype", "parameters", "base", "tags", "pinned"),
+)
+
+
+def _is_runnable(row: ModelRow) -> bool:
+    return bool(row.engine) and row.type != "lora" and row.pipeline != "single_file"
+
+
+def _lies_there(path: Path) -> bool:
+    marks = ("model_index.json", "config.json", "adapter_config.json", "config.yaml")
+    return path.is_file() or any((path / name).is_file() for name in marks)
+
+
+def _stem(path: Path) -> str:
+    return path.stem if path.is_file() else path.name
+
+
+def _free_key(path: Path, taken: set[str]) -> str:
+    """A key from the file's name that nobody has yet: `My Model.safetensors` -> `my-model`, then `my-model-2`."""
+    plain = re.sub(r"[^a-z0-9._]+", "-", _stem(path).lower()).strip("-._")[:90] or "model"
+    candidates = (plain if number == 1 else f"{plain}-{number}" for number in range(1, len(taken) + 2))
+    return next(key for key in candidates if key not in taken)
 
 
 def _read_cards(folder: Path) -> list[dict[str, Any]]:
@@ -92,27 +267,30 @@ def _read_cards(folder: Path) -> list[dict[str, Any]]:
     for path in sorted(folder.glob("*/atelier.json")):
         card = json.loads(path.read_text())
         card["path"] = str(path.parent.relative_to(BACKEND)) if path.is_relative_to(BACKEND) else str(path.parent)
-        card["size_bytes"] = sum(file.stat().st_size for file in path.parent.rglob("*.safetensors"))
+        card["probe"] = probe(path.parent)
         cards.append(card)
     return cards
 
 
 def _columns(card: dict[str, Any]) -> dict[str, Any]:
     """A card as columns. Half-precision files are loaded as float32 on a CPU; generating needs as much again."""
-    size = card["size_bytes"]
+    found: Probe = card["probe"]
     return {
         "key": card["key"],
         "name": card["name"],
-        "category": card["category"],
+        "task": found.task,
         "type": "base_model",
-        "family": card["family"],
+        "family": found.family,
         "engine": card["engine"],
+        "pipeline": found.pipeline,
+        "dtype": found.dtype,
+        "parameters": found.parameters,
         "source": "embedded",
         "path": card["path"],
         "description": card["description"],
         "license": card["license"],
-        "size_bytes": size,
-        "bytes_needed": WORKER_BYTES + 4 * size,
+        "size_bytes": found.size_bytes,
+        "bytes_needed": WORKER_BYTES + 4 * found.size_bytes,
         "shared": True,
         "defaults": ImageDefaults(**card["defaults"]).model_dump(),
         "limits": ImageLimits(**card["limits"]).model_dump(),

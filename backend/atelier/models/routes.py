@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from engines.schedulers import SCHEDULERS
-from fastapi import APIRouter
+from fastapi import APIRouter, status
 
-from atelier.access.actor import User
+from atelier.access.actor import Admin, User
 from atelier.deps import ServicesDep
-from atelier.models.schemas import ModelList, SchedulerList, SchedulerOut
+from atelier.models.schemas import ModelImportIn, ModelList, ModelOut, ModelPatchIn, SchedulerList, SchedulerOut
 
 router = APIRouter(prefix="/api", tags=["models"])
 
@@ -15,6 +15,28 @@ router = APIRouter(prefix="/api", tags=["models"])
 @router.get("/models/", summary="List the models that can be used")
 async def list_models(actor: User, services: ServicesDep) -> ModelList:
     return ModelList(items=await services.models.list(actor))
+
+
+@router.post(
+    "/models/import", summary="Enter a model that lies on the server's disk", status_code=status.HTTP_201_CREATED
+)
+async def import_model(wanted: ModelImportIn, actor: Admin, services: ServicesDep) -> ModelOut:
+    return await services.models.take_in(actor, wanted)
+
+
+@router.get("/models/{key}", summary="Show a model")
+async def get_model(key: str, actor: User, services: ServicesDep) -> ModelOut:
+    return await services.models.get(actor, key)
+
+
+@router.patch("/models/{key}", summary="Change a model's words, settings, or whether it is pinned")
+async def change_model(key: str, wanted: ModelPatchIn, actor: User, services: ServicesDep) -> ModelOut:
+    return await services.models.change(actor, key, wanted)
+
+
+@router.delete("/models/{key}", summary="Forget a model; files that were imported stay where they are")
+async def remove_model(key: str, actor: User, services: ServicesDep) -> ModelOut:
+    return await services.models.remove(actor, key)
 
 
 @router.get("/schedulers", summary="List the schedulers that an image model can be run with")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+KEY = r"^[a-z0-9][a-z0-9._-]{0,99}$"
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=40, strip_whitespace=True)]
 
 
 class ImageDefaults(BaseModel):
@@ -25,12 +28,15 @@ class ImageLimits(BaseModel):
     multiple: int
 
 
+Task = Literal["image", "video", "chat", "transcribe", "diarize", "embed"]
+
+
 class ModelOut(BaseModel):
     """Weights that Atelier knows about, and what they can do."""
 
     key: str
     name: str
-    category: Literal["image", "video", "chat", "speech"]
+    task: Task = Field(description="What it does. A LoRA has the task of the models that it changes.")
     type: Literal["base_model", "lora", "fine_tune"]
     family: str
     source: Literal["embedded", "hub", "trained", "imported"]
@@ -38,10 +44,48 @@ class ModelOut(BaseModel):
     license: str
     size_bytes: int
     bytes_needed: int = Field(description="Memory that a worker with this model is expected to take.")
-    defaults: ImageDefaults
-    limits: ImageLimits
+    dtype: str = Field(description="The type of most of its weights, as safetensors names it: `F16`, `BF16`, `F32`.")
+    parameters: int
+    base: str | None = Field(description="What a LoRA says it was made for.")
+    defaults: ImageDefaults | None = Field(description="Of models that make pictures.")
+    limits: ImageLimits | None = Field(description="Of models that make pictures.")
     tags: list[str]
+    pinned: bool = Field(description="A pinned model stays loaded; it is never put out to make room.")
     available: bool = Field(description="False when its files are missing.")
+    runnable: bool = Field(description="False for a model that no engine of this Atelier can run yet.")
+    removable: bool = Field(description="False for the models that ship with Atelier, and for somebody else's.")
+
+
+class ModelImportIn(BaseModel):
+    """A model that lies on the server's disk already. Its files stay where they are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(
+        min_length=1,
+        max_length=4096,
+        pattern=r"^[^\x00-\x1f]+$",
+        description="Absolute path of a model's folder, or of one .safetensors file.",
+        examples=["/models/stable-diffusion-v1-5"],
+    )
+    key: str | None = Field(None, pattern=KEY, description="How requests name it. From the file's name when left out.")
+    name: str | None = Field(None, min_length=1, max_length=200)
+    description: str = Field("", max_length=2000)
+    license: str = Field("", max_length=64)
+    tags: list[Tag] = Field([], max_length=20)
+
+
+class ModelPatchIn(BaseModel):
+    """What can be changed; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(None, min_length=1, max_length=200)
+    description: str | None = Field(None, max_length=2000)
+    license: str | None = Field(None, max_length=64)
+    tags: list[Tag] | None = Field(None, max_length=20)
+    pinned: bool | None = None
+    defaults: ImageDefaults | None = None
 
 
 class ModelList(BaseModel):

@@ -9,15 +9,17 @@ from atelier.access.actor import Actor
 from atelier.tables import ModelRow
 
 
-async def visible(session: AsyncSession, actor: Actor, key: str | None = None) -> list[ModelRow]:
+async def visible(session: AsyncSession, actor: Actor) -> list[ModelRow]:
     """The models that an actor may use: their own, and those shared with everyone."""
     query = select(ModelRow).order_by(ModelRow.created_at, ModelRow.key)
     if not actor.is_admin:
         query = query.where(or_(ModelRow.owner_id == actor.id, ModelRow.shared.is_(True)))
-    if key is not None:
-        query = query.where(ModelRow.key == key)
     return list(await session.scalars(query))
 
 
 async def embedded(session: AsyncSession) -> dict[str, ModelRow]:
     return {row.key: row for row in await session.scalars(select(ModelRow).where(ModelRow.source == "embedded"))}
+
+
+async def at_path(session: AsyncSession, path: str) -> ModelRow | None:
+    return (await session.scalars(select(ModelRow).where(ModelRow.path == path))).first()

@@ -65,6 +65,8 @@ export function applyEvent(client: QueryClient, event: Event): void {
           ? system.environments.map((item) => (item.name === event.environment.name ? event.environment : item))
           : [...system.environments, event.environment],
       }));
+    case "models.changed":
+      return void client.invalidateQueries({ queryKey: keys.models });
     case "devices.sampled":
       addSample(event.devices, event.host);
       return patchSystem(client, () => ({ devices: event.devices, host: event.host }));

@@ -563,6 +563,42 @@ export type MeOut = {
 };
 
 /**
+ * ModelImportIn
+ *
+ * A model that lies on the server's disk already. Its files stay where they are.
+ */
+export type ModelImportIn = {
+    /**
+     * Path
+     *
+     * Absolute path of a model's folder, or of one .safetensors file.
+     */
+    path: string;
+    /**
+     * Key
+     *
+     * How requests name it. From the file's name when left out.
+     */
+    key?: string | null;
+    /**
+     * Name
+     */
+    name?: string | null;
+    /**
+     * Description
+     */
+    description?: string;
+    /**
+     * License
+     */
+    license?: string;
+    /**
+     * Tags
+     */
+    tags?: Array<string>;
+};
+
+/**
  * ModelList
  */
 export type ModelList = {
@@ -587,9 +623,11 @@ export type ModelOut = {
      */
     name: string;
     /**
-     * Category
+     * Task
+     *
+     * What it does. A LoRA has the task of the models that it changes.
      */
-    category: 'image' | 'video' | 'chat' | 'speech';
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed';
     /**
      * Type
      */
@@ -620,18 +658,87 @@ export type ModelOut = {
      * Memory that a worker with this model is expected to take.
      */
     bytes_needed: number;
-    defaults: ImageDefaults;
-    limits: ImageLimits;
+    /**
+     * Dtype
+     *
+     * The type of most of its weights, as safetensors names it: `F16`, `BF16`, `F32`.
+     */
+    dtype: string;
+    /**
+     * Parameters
+     */
+    parameters: number;
+    /**
+     * Base
+     *
+     * What a LoRA says it was made for.
+     */
+    base: string | null;
+    /**
+     * Of models that make pictures.
+     */
+    defaults: ImageDefaults | null;
+    /**
+     * Of models that make pictures.
+     */
+    limits: ImageLimits | null;
     /**
      * Tags
      */
     tags: Array<string>;
+    /**
+     * Pinned
+     *
+     * A pinned model stays loaded; it is never put out to make room.
+     */
+    pinned: boolean;
     /**
      * Available
      *
      * False when its files are missing.
      */
     available: boolean;
+    /**
+     * Runnable
+     *
+     * False for a model that no engine of this Atelier can run yet.
+     */
+    runnable: boolean;
+    /**
+     * Removable
+     *
+     * False for the models that ship with Atelier, and for somebody else's.
+     */
+    removable: boolean;
+};
+
+/**
+ * ModelPatchIn
+ *
+ * What can be changed; what is left out stays.
+ */
+export type ModelPatchIn = {
+    /**
+     * Name
+     */
+    name?: string | null;
+    /**
+     * Description
+     */
+    description?: string | null;
+    /**
+     * License
+     */
+    license?: string | null;
+    /**
+     * Tags
+     */
+    tags?: Array<string> | null;
+    /**
+     * Pinned
+     */
+    pinned?: boolean | null;
+    defaults?: ImageDefaults | null;
 };
 
 /**
@@ -1033,6 +1140,18 @@ export type JobRemoved = {
 };
 
 /**
+ * ModelsChanged
+ *
+ * A model was added, changed or removed: ask GET /api/models/ again.
+ */
+export type ModelsChanged = {
+    /**
+     * Type
+     */
+    type: 'models.changed';
+};
+
+/**
  * PreviewOut
  *
  * A picture as it stands, small.
@@ -1084,6 +1203,8 @@ export type Event = ({
 } & WorkerChanged) | ({
     type: 'environment.changed';
 } & EnvironmentChanged) | ({
+    type: 'models.changed';
+} & ModelsChanged) | ({
     type: 'devices.sampled';
 } & DevicesSampled);
 
@@ -1108,7 +1229,7 @@ export type EventsFrame = {
     /**
      * Events
      */
-    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | WorkerChanged | EnvironmentChanged | DevicesSampled>;
+    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | WorkerChanged | EnvironmentChanged | ModelsChanged | DevicesSampled>;
 };
 
 /**
@@ -1737,6 +1858,121 @@ export type ListModelsApiModelsGetResponses = {
 };
 
 export type ListModelsApiModelsGetResponse = ListModelsApiModelsGetResponses[keyof ListModelsApiModelsGetResponses];
+
+export type ImportModelApiModelsImportPostData = {
+    body: ModelImportIn;
+    path?: never;
+    query?: never;
+    url: '/api/models/import';
+};
+
+export type ImportModelApiModelsImportPostErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImportModelApiModelsImportPostError = ImportModelApiModelsImportPostErrors[keyof ImportModelApiModelsImportPostErrors];
+
+export type ImportModelApiModelsImportPostResponses = {
+    /**
+     * Successful Response
+     */
+    201: ModelOut;
+};
+
+export type ImportModelApiModelsImportPostResponse = ImportModelApiModelsImportPostResponses[keyof ImportModelApiModelsImportPostResponses];
+
+export type RemoveModelApiModelsKeyDeleteData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}';
+};
+
+export type RemoveModelApiModelsKeyDeleteErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RemoveModelApiModelsKeyDeleteError = RemoveModelApiModelsKeyDeleteErrors[keyof RemoveModelApiModelsKeyDeleteErrors];
+
+export type RemoveModelApiModelsKeyDeleteResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelOut;
+};
+
+export type RemoveModelApiModelsKeyDeleteResponse = RemoveModelApiModelsKeyDeleteResponses[keyof RemoveModelApiModelsKeyDeleteResponses];
+
+export type GetModelApiModelsKeyGetData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}';
+};
+
+export type GetModelApiModelsKeyGetErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetModelApiModelsKeyGetError = GetModelApiModelsKeyGetErrors[keyof GetModelApiModelsKeyGetErrors];
+
+export type GetModelApiModelsKeyGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelOut;
+};
+
+export type GetModelApiModelsKeyGetResponse = GetModelApiModelsKeyGetResponses[keyof GetModelApiModelsKeyGetResponses];
+
+export type ChangeModelApiModelsKeyPatchData = {
+    body: ModelPatchIn;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}';
+};
+
+export type ChangeModelApiModelsKeyPatchErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ChangeModelApiModelsKeyPatchError = ChangeModelApiModelsKeyPatchErrors[keyof ChangeModelApiModelsKeyPatchErrors];
+
+export type ChangeModelApiModelsKeyPatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelOut;
+};
+
+export type ChangeModelApiModelsKeyPatchResponse = ChangeModelApiModelsKeyPatchResponses[keyof ChangeModelApiModelsKeyPatchResponses];
 
 export type ListSchedulersApiSchedulersGetData = {
     body?: never;

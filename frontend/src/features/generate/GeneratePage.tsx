@@ -27,7 +27,7 @@ export function GeneratePage() {
   const { t } = useTranslation();
   const form = useSignal(settings);
   const models = useQuery(queries.models());
-  const usable = models.data?.filter((model) => model.category === "image") ?? [];
+  const usable = models.data?.filter((model) => model.task === "image" && model.runnable) ?? [];
   const model = usable.find((item) => item.key === form.model) ?? usable.find((item) => item.available) ?? usable[0];
   const generate = useGenerate(model);
   const [tried, setTried] = useState(false);

@@ -107,7 +107,7 @@ function Advanced({ form, errors, model }: { form: Settings; errors: Props["erro
   const [open, setOpen] = useState(false);
   const schedulers = useQuery(queries.schedulers());
   const id = useId();
-  const own = schedulers.data?.find((item) => item.id === model?.defaults.scheduler)?.name;
+  const own = schedulers.data?.find((item) => item.id === model?.defaults?.scheduler)?.name;
   return (
     <Box sx={{ borderTop: 1, borderColor: "divider", mx: -4, px: 4, mb: -2 }}>
       <ButtonBase aria-expanded={open} onClick={() => setOpen(!open)} sx={{ width: 1, minHeight: 44, justifyContent: "space-between", fontFamily: "inherit", fontSize: 13, fontWeight: 550, color: "text.secondary" }}>

@@ -14,7 +14,7 @@ export function ShapePicker({ form, model, errors }: { form: Settings; model: Mo
   const { t } = useTranslation();
   const { width, height } = effective(form, model);
   const limits = sideLimits(model);
-  const choices = presets({ width: model?.defaults.width ?? 256, height: model?.defaults.height ?? 256 }, limits);
+  const choices = presets({ width: model?.defaults?.width ?? 256, height: model?.defaults?.height ?? 256 }, limits);
   const matches = choices.some((choice) => choice.width === width && choice.height === height);
   const [own, setOwn] = useState(false);
   const open = own || !matches;

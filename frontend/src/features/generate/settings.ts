@@ -55,10 +55,10 @@ export function rollSeed(): void {
 /** The form with the model's defaults filled in: what is shown and what is checked. */
 export function effective(form: Settings, model: ModelOut | undefined) {
   return {
-    width: form.width ?? model?.defaults.width ?? 256,
-    height: form.height ?? model?.defaults.height ?? 256,
-    steps: form.steps ?? model?.defaults.steps ?? 20,
-    guidance: form.guidance ?? model?.defaults.guidance_scale ?? 5,
+    width: form.width ?? model?.defaults?.width ?? 256,
+    height: form.height ?? model?.defaults?.height ?? 256,
+    steps: form.steps ?? model?.defaults?.steps ?? 20,
+    guidance: form.guidance ?? model?.defaults?.guidance_scale ?? 5,
   };
 }
 
@@ -84,9 +84,9 @@ export const LIMITS = { prompt: 2000, steps: 200, guidance: 30, seed: 2 ** 32 - 
 
 export function sideLimits(model: ModelOut | undefined) {
   return {
-    min_side: Math.max(LIMITS.minSide, model?.limits.min_side ?? 0),
-    max_side: Math.min(LIMITS.maxSide, model?.limits.max_side ?? LIMITS.maxSide),
-    multiple: Math.max(LIMITS.multiple, model?.limits.multiple ?? 0),
+    min_side: Math.max(LIMITS.minSide, model?.limits?.min_side ?? 0),
+    max_side: Math.min(LIMITS.maxSide, model?.limits?.max_side ?? LIMITS.maxSide),
+    multiple: Math.max(LIMITS.multiple, model?.limits?.multiple ?? 0),
   };
 }
 

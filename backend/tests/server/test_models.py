@@ -1,0 +1,207 @@
+"""Models over the API: what ships, what is imported from the disk, changed and forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from atelier.config import BACKEND
+from serving import Server
+from tests.models.weights import diffusers_folder, safetensors, transformers_folder, write
+from websockets.asyncio.client import connect
+
+CREATURES = BACKEND / "embedded" / "models" / "creatures"
+LORA = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight"
+
+
+def take_in(server: Server, path: Path, **given: Any) -> dict[str, Any]:
+    answer = server.client.post("/api/models/import", json={"path": str(path), **given})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+@pytest.fixture(autouse=True)
+def tidy(server: Server) -> Iterator[None]:
+    """The shared server is left as it was found."""
+    yield
+    for model in server.client.get("/api/models/").json()["items"]:
+        if model["removable"]:
+            assert server.client.delete(f"/api/models/{model['key']}").status_code == 200
+
+
+def keys(server: Server) -> list[str]:
+    return [model["key"] for model in server.client.get("/api/models/").json()["items"]]
+
+
+class TestShipped:
+    def test_is_shown_with_what_it_is_made_of(self, server: Server) -> None:
+        model = server.client.get("/api/models/creatures").json()
+        assert (model["task"], model["type"], model["family"], model["dtype"]) == ("image", "base_model", "sd15", "F16")
+        assert model["parameters"] > 5_000_000 and model["runnable"] and model["available"] and not model["removable"]
+
+    def test_can_be_pinned_but_not_rewritten_or_removed(self, server: Server) -> None:
+        assert server.client.patch("/api/models/creatures", json={"pinned": True}).json()["pinned"]
+        assert not server.client.patch("/api/models/creatures", json={"pinned": False}).json()["pinned"]
+        refused = server.client.patch("/api/models/creatures", json={"name": "Mine"})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (409, "name")
+        assert server.client.delete("/api/models/creatures").status_code == 409
+        assert "creatures" in keys(server)
+
+
+class TestImport:
+    def test_a_folder_is_entered_used_and_forgotten_and_its_files_stay(self, server: Server, tmp_path: Path) -> None:
+        folder = tmp_path / "My Creatures"
+        shutil.copytree(CREATURES, folder)
+        model = take_in(server, folder, tags=[" mine "])
+        assert (model["key"], model["name"], model["source"], model["tags"]) == (
+            "my-creatures",
+            "My Creatures",
+            "imported",
+            ["mine"],
+        )
+        assert model["removable"] and model["runnable"] and model["defaults"]["width"] == 512
+        job = server.wait_for(server.generate("a fox", model="my-creatures", width=256, height=256))
+        assert job["status"] == "completed" and job["images"]
+        assert server.client.delete("/api/models/my-creatures").status_code == 200
+        assert "my-creatures" not in keys(server) and (folder / "model_index.json").is_file()
+        refused = server.client.post("/api/generate/text-to-image", json={"prompt": "x", "model": "my-creatures"})
+        assert refused.status_code == 404 and "creatures" in refused.json()["hint"]
+
+    def test_keys_are_made_from_names_and_stay_unique(self, server: Server, tmp_path: Path) -> None:
+        for number, name in enumerate(("A", "B")):
+            folder = tmp_path / name / "Über Model!"
+            diffusers_folder(folder, "FluxPipeline")
+            assert take_in(server, folder)["key"] == ("ber-model" if number == 0 else "ber-model-2")
+        third = diffusers_folder(tmp_path / "C", "FluxPipeline")
+        taken = server.client.post("/api/models/import", json={"path": str(third), "key": "creatures"})
+        assert (taken.status_code, taken.json()["errors"][0]["field"]) == (409, "key")
+        assert take_in(server, third, key="third")["key"] == "third"
+        again = server.client.post("/api/models/import", json={"path": str(third)})
+        assert again.status_code == 409 and "'third'" in again.json()["detail"]
+
+    @pytest.mark.parametrize(
+        ("make", "expected"),
+        [
+            (
+                lambda folder: write(folder / "style.safetensors", safetensors({LORA: (4, 768)})),
+                ("image", "lora", "sd15"),
+            ),
+            (
+                lambda folder: transformers_folder(folder, "Qwen3VLForConditionalGeneration", vision_config={}),
+                ("chat", "base_model", "qwen3"),
+            ),
+            (lambda folder: diffusers_folder(folder, "StableVideoDiffusionPipeline"), ("video", "base_model", "svd")),
+        ],
+    )
+    def test_what_no_engine_runs_yet_is_known_but_not_offered(
+        self, server: Server, tmp_path: Path, make: Any, expected: tuple[str, ...]
+    ) -> None:
+        model = take_in(server, make(tmp_path))
+        assert (model["task"], model["type"], model["family"]) == expected and not model["runnable"]
+        refused = server.client.post("/api/generate/text-to-image", json={"prompt": "x", "model": model["key"]})
+        assert refused.status_code == 404
+
+    @pytest.mark.parametrize(
+        ("given", "status", "field"),
+        [
+            ({"path": "relative/folder"}, 422, "path"),
+            ({"path": "/nowhere/at/all"}, 422, "path"),
+            ({"path": "/etc/passwd"}, 422, "path"),
+            ({"path": "/dev/zero"}, 422, "path"),
+            ({"path": "/proc/self/mem"}, 422, "path"),
+            ({"path": "/tmp/a\0b"}, 422, "path"),
+            ({"path": ""}, 422, "path"),
+            ({}, 422, "path"),
+            ({"path": "/tmp", "key": "Not A Key"}, 422, "key"),
+            ({"path": "/tmp", "key": "../x"}, 422, "key"),
+            ({"path": "/tmp", "trust_remote_code": True}, 422, "trust_remote_code"),
+        ],
+    )
+    def test_what_cannot_be_entered(self, server: Server, given: dict[str, Any], status: int, field: str) -> None:
+        before = keys(server)
+        answer = server.client.post("/api/models/import", json=given)
+        problem = answer.json()
+        assert answer.status_code == status, answer.text
+        assert problem["errors"][0]["field"] == field and problem["errors"][0].get("message", problem["detail"])
+        assert "root:x" not in answer.text and keys(server) == before
+
+    def test_files_that_are_gone_are_noticed(self, server: Server, tmp_path: Path) -> None:
+        take_in(server, diffusers_folder(tmp_path / "short-lived", "StableDiffusionPipeline"))
+        shutil.rmtree(tmp_path / "short-lived")
+        assert not server.client.get("/api/models/short-lived").json()["available"]
+        refused = server.client.post("/api/generate/text-to-image", json={"prompt": "x", "model": "short-lived"})
+        assert refused.status_code == 404 and "missing" in refused.json()["detail"]
+
+
+class TestChange:
+    def test_only_what_is_given(self, server: Server, tmp_path: Path) -> None:
+        model = take_in(server, diffusers_folder(tmp_path / "to-change", "FluxPipeline"), description="first")
+        defaults = {"steps": 4, "guidance_scale": 1.0, "width": 512, "height": 768, "scheduler": None}
+        given = {"name": "Changed", "pinned": True, "tags": ["a", "b"], "defaults": defaults}
+        changed = server.client.patch("/api/models/to-change", json=given).json()
+        assert changed == {**model, **given}
+        assert server.client.get("/api/models/to-change").json() == changed
+
+    @pytest.mark.parametrize(
+        ("given", "field"),
+        [
+            ({"name": ""}, "name"),
+            ({"name": None}, "name"),
+            ({"pinned": "perhaps"}, "pinned"),
+            ({"tags": ["x" * 41]}, "tags"),
+            ({"path": "/etc"}, "path"),
+            ({"defaults": {"steps": 0, "guidance_scale": 1, "width": 1, "height": 1}}, "defaults"),
+        ],
+    )
+    def test_bad_values_name_their_field(self, server: Server, given: dict[str, Any], field: str) -> None:
+        answer = server.client.patch("/api/models/creatures", json=given)
+        assert answer.status_code == 422 and answer.json()["errors"][0]["field"].startswith(field)
+
+    def test_unknown_models(self, server: Server) -> None:
+        for answer in (
+            server.client.get("/api/models/none"),
+            server.client.patch("/api/models/none", json={"pinned": True}),
+            server.client.delete("/api/models/none"),
+        ):
+            assert answer.status_code == 404 and answer.json()["code"] == "model_not_found"
+
+
+class TestEvents:
+    async def test_browsers_hear_of_it(self, server: Server, tmp_path: Path) -> None:
+        folder = diffusers_folder(tmp_path / "heard-of", "FluxPipeline")
+        async with connect(server.url.replace("http", "ws") + "/api/live") as socket:
+            await socket.recv()
+
+            async def heard() -> None:
+                async with asyncio.timeout(5):
+                    while True:
+                        events = json.loads(await socket.recv()).get("events", [])
+                        if any(event["type"] == "models.changed" for event in events):
+                            return
+
+            for act in (
+                lambda: take_in(server, folder),
+                lambda: server.client.patch("/api/models/heard-of", json={"pinned": True}),
+                lambda: server.client.delete("/api/models/heard-of"),
+            ):
+                await asyncio.to_thread(act)
+                await heard()
+
+
+class TestRemoval:
+    def test_not_while_it_makes_something_and_its_idle_worker_ends(self, own_server: Any, tmp_path: Path) -> None:
+        server = own_server()
+        take_in(server, diffusers_folder(tmp_path / "busy-one", "StableDiffusionPipeline"))
+        job_id = server.generate("fake:step:2", model="busy-one")
+        server.wait_for(job_id, "running")
+        refused = server.client.delete("/api/models/busy-one")
+        server.wait_for(job_id)
+        assert refused.status_code == 409 and "right now" in refused.json()["detail"]
+        assert any(worker["model"] == "busy-one" for worker in server.client.get("/api/system").json()["workers"])
+        assert server.client.delete("/api/models/busy-one").status_code == 200
+        assert not any(worker["model"] == "busy-one" for worker in server.client.get("/api/system").json()["workers"])
