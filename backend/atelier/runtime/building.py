@@ -159,7 +159,11 @@ class Builder:
         )
         try:
             assert process.stdout is not None
-            while line := await asyncio.wait_for(process.stdout.readline(), SILENCE_SECONDS):
+            while True:
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    line = await process.stdout.readline()
+                if not line:
+                    break
                 text = "".join(c for c in line.decode(errors="replace").rstrip() if c.isprintable() or c == "\t")
                 self._tail.append(text[:400])
                 if heard is not None:
@@ -171,7 +175,8 @@ class Builder:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             with contextlib.suppress(TimeoutError):  # something that left the group may still hold the pipe
-                await asyncio.wait_for(process.wait(), 5.0)
+                async with asyncio.timeout(5.0):
+                    await process.wait()
         if code != 0 and not may_fail:
             raise self._failure(f"{Path(str(command[0])).name} ended with exit code {code}.")
 

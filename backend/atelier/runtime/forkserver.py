@@ -160,7 +160,8 @@ class Forkserver:
         ready = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(reader, ready))
         try:
-            self.ready = await asyncio.wait_for(ready, deadline)
+            async with asyncio.timeout(deadline):
+                self.ready = await ready
             self.ready_at = time.monotonic()
         except TimeoutError:
             self._dead = True

@@ -265,7 +265,8 @@ class Worker:
             self.begin_stop(exits.nonsense(str(error)), term_seconds=0.2)
         except NotThere as error:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), EXIT_NOTICE_SECONDS)
+                async with asyncio.timeout(EXIT_NOTICE_SECONDS):
+                    await self._ending.wait()
             self.begin_stop(exits.nonsense(str(error) or "it hung up"), term_seconds=0.2)
         else:
             return
@@ -292,7 +293,8 @@ class Worker:
         deadline = time.monotonic() + grace
         while (left := deadline - time.monotonic()) > 0:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._run_over.wait(), min(left, 0.1))
+                async with asyncio.timeout(min(left, 0.1)):
+                    await self._run_over.wait()
                 return True
             with contextlib.suppress(ConversationEnded):
                 if (await self._client.health(left)).phase is protocol.WorkerPhase.READY:
@@ -384,16 +386,21 @@ class Worker:
         self._become(WorkerState.READY, idle_since=now())
         self._ready.set_result(None)
         while not self._ending.is_set():
-            wanted = WorkerState.BUSY if self._held else WorkerState.READY
-            if wanted is not self.state:
-                self._become(wanted, idle_since=None if self._held else now())
+            if self._use is not self.state:
+                self._become(self._use, idle_since=None if self._held else now())
             self._nudge.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._nudge.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._nudge.wait()
             if self._process is None or not processes.is_alive(self._process):
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ending.wait(), EXIT_NOTICE_SECONDS)
+                    async with asyncio.timeout(EXIT_NOTICE_SECONDS):
+                        await self._ending.wait()
                 self._on_exit(protocol.Exited(worker_id=self.id, pid=0))
+
+    @property
+    def _use(self) -> WorkerState:
+        return WorkerState.BUSY if self._held else WorkerState.READY
 
     def _on_exit(self, message: protocol.Exited) -> None:
         if self._exit is None:
@@ -404,7 +411,8 @@ class Worker:
     async def _end(self) -> None:
         """Whatever the reason: no process, no socket, no open connection; then say so."""
         self._ending.set()
-        phase = self.state
+        # Held or given back a moment ago counts, though `_serve` has not come to say so.
+        phase = self._use if self.state in (WorkerState.READY, WorkerState.BUSY) else self.state
         cause = self._stop_cause or self._classified(phase)
         self._last_words = self._log_tail()  # before the cause: who waits for that reads both, and the log goes soon
         self.cause = cause

@@ -80,6 +80,10 @@ class TestCode:
         assert coroutines > 100, "the rule would pass because it looks at nothing"
         assert [call for path in MODULES for call in blocking_calls(path)] == []
 
+    def test_no_cancel_is_forgotten(self) -> None:
+        """`asyncio.wait_for` of Python 3.11 swallows a cancel that comes together with the result."""
+        assert [str(path) for path in MODULES if "asyncio.wait_for(" in path.read_text()] == [], "use asyncio.timeout"
+
     def test_the_rule_finds_a_blocking_call(self, tmp_path: Path) -> None:
         # The rule itself, on a file that breaks it.
         sample = BACKEND / "atelier" / "__main__.py"

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 from atelier.errors import EnvironmentNotReady, NotEnoughMemory, Unavailable, WorkerNotFound, WorkerStartFailed
@@ -310,7 +311,7 @@ class TestStartFailures:
 
     async def test_an_idle_worker_that_hangs_is_replaced(self, studio: Studio) -> None:
         async with studio.pool.lease(studio.spec()) as worker:
-            worker.deadlines = type(worker.deadlines)(start=60, silence=15, health=0.5)
+            worker.deadlines = replace(worker.deadlines, health=0.5)
             pid = worker.info.pid
         os.kill(pid, signal.SIGSTOP)
         await asyncio.sleep(1.1)

@@ -67,7 +67,7 @@ class TestSocket:
         server = own_server()
         async with connect(address(server)) as socket:
             await frame(socket)
-            job_id = await asyncio.to_thread(server.generate, "first of its model", steps=3)
+            job_id = await asyncio.to_thread(server.generate, "first of its model", steps=100)
             seen = await events_until(socket, job_id, "completed")
         states = [event["job"] for event in seen if event["type"] == "job.changed" and event["job"]["id"] == job_id]
         loading = [job for job in states if job["status"] == "running" and job["waiting"]]
