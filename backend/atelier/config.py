@@ -43,9 +43,11 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class StorageSettings:
-    """DATA_DIR, ENVIRONMENTS_DIR (shared between checkouts)."""
+    """DATA_DIR, ENVIRONMENTS_DIR (shared between checkouts), MODEL_CACHE_DIR (models from Hugging Face; without it the
+    cache that every program of this user shares, as HF_HUB_CACHE or HF_HOME say)."""
 
     data_dir: Path = REPOSITORY / "data"
+    model_cache_dir: Path = Path("~/.cache/huggingface/hub").expanduser()
     environments_dir: Path = Path("~/.cache/atelier/environments").expanduser()
 
 
@@ -135,6 +137,12 @@ def _path(env: Mapping[str, str], name: str, default: Path | None) -> Path | Non
     return Path(text).expanduser().resolve() if text else default
 
 
+def _model_cache(env: Mapping[str, str], default: Path) -> Path | None:
+    home = _path(env, "HF_HOME", None)
+    shared = _path(env, "HF_HUB_CACHE", home / "hub" if home else default)
+    return _path(env, "MODEL_CACHE_DIR", shared)
+
+
 def _switch(env: Mapping[str, str], name: str) -> bool:
     return env.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
 
@@ -155,6 +163,7 @@ def read_settings(
     storage = StorageSettings(
         data_dir=_path(env, "DATA_DIR", default.data_dir),
         environments_dir=_path(env, "ENVIRONMENTS_DIR", default.environments_dir),
+        model_cache_dir=_model_cache(env, default.model_cache_dir),
     )
     budget = _whole(env, "ATELIER_MEMORY_BUDGET", 0, 0, 2**50)
     runtime = RuntimeSettings(

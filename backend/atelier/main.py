@@ -125,7 +125,14 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         queue = JobQueue(database, settings.jobs)
         needed = () if settings.runtime.fake_engine else ("image",)
         environment_jobs = EnvironmentJobs(environments, queue, needed)
-        registry = ModelRegistry(database, queue, pool, bus, on_cpu=monitor.devices[0].kind == "cpu")
+        registry = ModelRegistry(
+            database,
+            queue,
+            pool,
+            bus,
+            cache=settings.storage.model_cache_dir,
+            on_cpu=monitor.devices[0].kind == "cpu",
+        )
         # The kinds need the image service, which needs the job service, which needs the runner: the map is filled last.
         kinds: dict = {}
         slots = {"device": len(monitor.devices), "setup": 1}

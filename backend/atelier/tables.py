@@ -186,7 +186,8 @@ class ImageRow(Row):
 
 class ModelRow(Row):
     """Weights that we know about, and what they can do. `path` is relative to the repository for embedded models.
-    `dtype` and `parameters` are of the weights as they lie there; `base` is what a LoRA says it was made for."""
+    `dtype` and `parameters` are of the weights as they lie there; `base` is what a LoRA says it was made for; `repo`
+    and `commit` say where it comes from on the hub."""
 
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("owner_id", "key"),)
@@ -201,6 +202,8 @@ class ModelRow(Row):
     engine: Mapped[str] = mapped_column(String(32))
     pipeline: Mapped[str | None] = mapped_column(String(100))
     base: Mapped[str | None] = mapped_column(String(200))
+    repo: Mapped[str | None] = mapped_column(String(200))
+    commit: Mapped[str | None] = mapped_column(String(40))
     dtype: Mapped[str] = mapped_column(String(16), default="")
     parameters: Mapped[int] = mapped_column(default=0)
     source: Mapped[str] = mapped_column(String(16))

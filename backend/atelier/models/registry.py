@@ -19,13 +19,22 @@ from atelier.access.actor import LOCAL_USER_ID, Actor
 from atelier.clock import new_id, now
 from atelier.config import BACKEND
 from atelier.db import Database, after_commit
-from atelier.errors import BadRequest, Conflict, ModelNotFound
+from atelier.errors import BadRequest, Conflict, ModelNotFound, ModelNotRecognised
 from atelier.events import EventBus, ModelsChanged
 from atelier.jobs.queue import JobQueue
 from atelier.models import store
+from atelier.models.cache import Snapshot, snapshot_at, snapshots
 from atelier.models.families import image_defaults, image_limits
 from atelier.models.probe import Probe, probe
-from atelier.models.schemas import ImageDefaults, ImageLimits, ModelImportIn, ModelOut, ModelPatchIn
+from atelier.models.schemas import (
+    FoundModelList,
+    FoundModelOut,
+    ImageDefaults,
+    ImageLimits,
+    ModelImportIn,
+    ModelOut,
+    ModelPatchIn,
+)
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
 from atelier.tables import JobKind, JobStatus, ModelRow
@@ -48,11 +57,12 @@ class ModelRegistry:
         pool: WorkerPool,
         bus: EventBus,
         *,
+        cache: Path,
         on_cpu: bool,
         embedded: Path = EMBEDDED,
     ) -> None:
         self._database, self._queue, self._pool, self._bus = database, queue, pool, bus
-        self._on_cpu, self._embedded = on_cpu, embedded
+        self._cache, self._on_cpu, self._embedded = cache, on_cpu, embedded
 
     async def start(self) -> None:
         cards = await asyncio.to_thread(_read_cards, self._embedded)
@@ -111,6 +121,13 @@ class ModelRegistry:
             removable=row.source != "embedded" and actor.owns(row.owner_id),
         )
 
+    async def found(self) -> FoundModelList:
+        """What lies in the Hugging Face cache of this machine, known already or not."""
+        async with self._database.read() as session:
+            known = await store.keys_by_path(session)
+        items = await asyncio.to_thread(lambda: [_found(one, known) for one in snapshots(self._cache)])
+        return FoundModelList(cache=str(self._cache), items=items)
+
     # ── changing ──
 
     async def take_in(self, actor: Actor, wanted: ModelImportIn) -> ModelOut:
@@ -121,7 +138,7 @@ class ModelRegistry:
                 "The path must be absolute.", field="path", hint="Write it from the root: /models/my-model."
             )
         path = path.resolve()
-        found = await asyncio.to_thread(probe, path)
+        found, origin = await asyncio.to_thread(probe, path), snapshot_at(path)
         async with self._database.write() as session:
             if taken := await store.at_path(session, str(path)):
                 raise Conflict(
@@ -143,6 +160,8 @@ class ModelRegistry:
                 tags=wanted.tags,
                 shared=actor.is_admin,
                 pinned=False,
+                repo=origin.repo if origin else None,
+                commit=origin.commit if origin else None,
                 **self._columns_of(found),
             )
             session.add(row)
@@ -238,7 +257,7 @@ class ModelRegistry:
 
 _SHOWN = (
     *("key", "name", "task", "type", "family", "source", "description", "license", "size_bytes", "bytes_needed"),
-    *("dtype", "parameters", "base", "tags", "pinned"),
+    *("dtype", "parameters", "base", "repo", "commit", "tags", "pinned"),
 )
 
 
@@ -252,7 +271,21 @@ def _lies_there(path: Path) -> bool:
 
 
 def _stem(path: Path) -> str:
+    """What people call it: the repository's name for a folder that is named after a commit."""
+    if origin := snapshot_at(path):
+        return origin.repo.partition("/")[2]
     return path.stem if path.is_file() else path.name
+
+
+def _found(snapshot: Snapshot, known: dict[str, str]) -> FoundModelOut:
+    values = {"path": str(snapshot.path), "repo": snapshot.repo, "commit": snapshot.commit}
+    key = known.get(str(snapshot.path.resolve()))
+    try:
+        what = probe(snapshot.path)
+    except ModelNotRecognised as reason:
+        return FoundModelOut(**values, key=key, problem=f"{reason.message} {reason.hint}")
+    seen = {name: getattr(what, name) for name in ("task", "type", "family", "size_bytes", "parameters", "dtype")}
+    return FoundModelOut(**values, key=key, problem=None, **seen)
 
 
 def _free_key(path: Path, taken: set[str]) -> str:

@@ -7,7 +7,15 @@ from fastapi import APIRouter, status
 
 from atelier.access.actor import Admin, User
 from atelier.deps import ServicesDep
-from atelier.models.schemas import ModelImportIn, ModelList, ModelOut, ModelPatchIn, SchedulerList, SchedulerOut
+from atelier.models.schemas import (
+    FoundModelList,
+    ModelImportIn,
+    ModelList,
+    ModelOut,
+    ModelPatchIn,
+    SchedulerList,
+    SchedulerOut,
+)
 
 router = APIRouter(prefix="/api", tags=["models"])
 
@@ -22,6 +30,11 @@ async def list_models(actor: User, services: ServicesDep) -> ModelList:
 )
 async def import_model(wanted: ModelImportIn, actor: Admin, services: ServicesDep) -> ModelOut:
     return await services.models.take_in(actor, wanted)
+
+
+@router.get("/models/found", summary="List the models in the Hugging Face cache of the server")
+async def found_models(_actor: Admin, services: ServicesDep) -> FoundModelList:
+    return await services.models.found()
 
 
 @router.get("/models/{key}", summary="Show a model")

@@ -47,6 +47,8 @@ class ModelOut(BaseModel):
     dtype: str = Field(description="The type of most of its weights, as safetensors names it: `F16`, `BF16`, `F32`.")
     parameters: int
     base: str | None = Field(description="What a LoRA says it was made for.")
+    repo: str | None = Field(description="The repository on Hugging Face that it comes from, as `owner/name`.")
+    commit: str | None
     defaults: ImageDefaults | None = Field(description="Of models that make pictures.")
     limits: ImageLimits | None = Field(description="Of models that make pictures.")
     tags: list[str]
@@ -73,6 +75,27 @@ class ModelImportIn(BaseModel):
     description: str = Field("", max_length=2000)
     license: str = Field("", max_length=64)
     tags: list[Tag] = Field([], max_length=20)
+
+
+class FoundModelOut(BaseModel):
+    """A model in the Hugging Face cache of this machine. `POST /api/models/import` with its path enters it."""
+
+    path: str
+    repo: str
+    commit: str
+    key: str | None = Field(description="The model that it is already.")
+    problem: str | None = Field(description="Why it cannot be entered.")
+    task: Task | None = None
+    type: Literal["base_model", "lora", "fine_tune"] | None = None
+    family: str | None = None
+    size_bytes: int | None = None
+    parameters: int | None = None
+    dtype: str | None = None
+
+
+class FoundModelList(BaseModel):
+    cache: str
+    items: list[FoundModelOut]
 
 
 class ModelPatchIn(BaseModel):

@@ -21,5 +21,9 @@ async def embedded(session: AsyncSession) -> dict[str, ModelRow]:
     return {row.key: row for row in await session.scalars(select(ModelRow).where(ModelRow.source == "embedded"))}
 
 
+async def keys_by_path(session: AsyncSession) -> dict[str, str]:
+    return {row.path: row.key for row in await session.execute(select(ModelRow.path, ModelRow.key))}
+
+
 async def at_path(session: AsyncSession, path: str) -> ModelRow | None:
     return (await session.scalars(select(ModelRow).where(ModelRow.path == path))).first()

@@ -17,6 +17,8 @@ def upgrade() -> None:
         models.add_column(sa.Column("task", sa.String(16), nullable=False))
         models.add_column(sa.Column("pipeline", sa.String(100)))
         models.add_column(sa.Column("base", sa.String(200)))
+        models.add_column(sa.Column("repo", sa.String(200)))
+        models.add_column(sa.Column("commit", sa.String(40)))
         models.add_column(sa.Column("dtype", sa.String(16), nullable=False))
         models.add_column(sa.Column("parameters", sa.Integer, nullable=False))
         models.add_column(sa.Column("pinned", sa.Boolean, nullable=False))
@@ -25,6 +27,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DELETE FROM models")
     with op.batch_alter_table("models") as models:
-        for name in ("pinned", "parameters", "dtype", "base", "pipeline", "task"):
+        for name in ("pinned", "parameters", "dtype", "commit", "repo", "base", "pipeline", "task"):
             models.drop_column(name)
         models.add_column(sa.Column("category", sa.String(16), nullable=False))

@@ -138,6 +138,46 @@ class TestImport:
         assert refused.status_code == 404 and "missing" in refused.json()["detail"]
 
 
+class TestFound:
+    def repository(self, cache: Path, name: str, commit: str) -> Path:
+        """A repository in the layout of huggingface_hub: files of a snapshot are links to blobs."""
+        repository = cache / f"models--someone--{name}"
+        made = diffusers_folder(repository / "made", "StableDiffusionPipeline", unet={"cross_attention_dim": 768})
+        for number, file in enumerate(sorted(path for path in made.rglob("*") if path.is_file())):
+            blob = write(repository / "blobs" / str(number), file.read_bytes())
+            link = repository / "snapshots" / commit / file.relative_to(made)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(blob)
+        shutil.rmtree(made)
+        return repository
+
+    def test_the_cache_of_the_hub_is_listed_and_adopted(self, own_server: Any, tmp_path: Path) -> None:
+        cache = tmp_path / "cache"
+        old, new = "a" * 40, "b" * 40
+        write(self.repository(cache, "sd", old) / "refs" / "main", old.encode())
+        self.repository(cache, "sd", new)
+        write(
+            cache / "models--someone--pickles" / "snapshots" / old / "config.json", {"architectures": ["XForCausalLM"]}
+        )
+        (cache / "datasets--someone--data").mkdir()
+        server = own_server(MODEL_CACHE_DIR=str(cache))
+        listed = server.client.get("/api/models/found").json()
+        assert listed["cache"] == str(cache)
+        pickles, found = listed["items"]
+        assert "no safetensors" in pickles["problem"] and pickles["task"] is None
+        assert (found["repo"], found["commit"], found["key"], found["family"]) == ("someone/sd", old, None, "sd15")
+        model = take_in(server, Path(found["path"]))
+        assert (model["key"], model["name"], model["repo"], model["commit"]) == ("sd", "sd", "someone/sd", old)
+        assert server.client.get("/api/models/found").json()["items"][1]["key"] == "sd"
+        assert server.client.delete("/api/models/sd").status_code == 200
+        assert Path(found["path"]).is_dir()
+
+    def test_no_cache_is_no_error(self, own_server: Any, tmp_path: Path) -> None:
+        server = own_server(HF_HOME=str(tmp_path / "none"), HF_HUB_CACHE="", MODEL_CACHE_DIR="")
+        listed = server.client.get("/api/models/found").json()
+        assert listed == {"cache": str(tmp_path / "none" / "hub"), "items": []}
+
+
 class TestChange:
     def test_only_what_is_given(self, server: Server, tmp_path: Path) -> None:
         model = take_in(server, diffusers_folder(tmp_path / "to-change", "FluxPipeline"), description="first")

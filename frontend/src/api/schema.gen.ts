@@ -169,6 +169,76 @@ export type FieldProblem = {
 };
 
 /**
+ * FoundModelList
+ */
+export type FoundModelList = {
+    /**
+     * Cache
+     */
+    cache: string;
+    /**
+     * Items
+     */
+    items: Array<FoundModelOut>;
+};
+
+/**
+ * FoundModelOut
+ *
+ * A model in the Hugging Face cache of this machine. `POST /api/models/import` with its path enters it.
+ */
+export type FoundModelOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Repo
+     */
+    repo: string;
+    /**
+     * Commit
+     */
+    commit: string;
+    /**
+     * Key
+     *
+     * The model that it is already.
+     */
+    key: string | null;
+    /**
+     * Problem
+     *
+     * Why it cannot be entered.
+     */
+    problem: string | null;
+    /**
+     * Task
+     */
+    task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Type
+     */
+    type?: 'base_model' | 'lora' | 'fine_tune' | null;
+    /**
+     * Family
+     */
+    family?: string | null;
+    /**
+     * Size Bytes
+     */
+    size_bytes?: number | null;
+    /**
+     * Parameters
+     */
+    parameters?: number | null;
+    /**
+     * Dtype
+     */
+    dtype?: string | null;
+};
+
+/**
  * GalleryPage
  */
 export type GalleryPage = {
@@ -674,6 +744,16 @@ export type ModelOut = {
      * What a LoRA says it was made for.
      */
     base: string | null;
+    /**
+     * Repo
+     *
+     * The repository on Hugging Face that it comes from, as `owner/name`.
+     */
+    repo: string | null;
+    /**
+     * Commit
+     */
+    commit: string | null;
     /**
      * Of models that make pictures.
      */
@@ -1883,6 +1963,31 @@ export type ImportModelApiModelsImportPostResponses = {
 };
 
 export type ImportModelApiModelsImportPostResponse = ImportModelApiModelsImportPostResponses[keyof ImportModelApiModelsImportPostResponses];
+
+export type FoundModelsApiModelsFoundGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/models/found';
+};
+
+export type FoundModelsApiModelsFoundGetErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type FoundModelsApiModelsFoundGetError = FoundModelsApiModelsFoundGetErrors[keyof FoundModelsApiModelsFoundGetErrors];
+
+export type FoundModelsApiModelsFoundGetResponses = {
+    /**
+     * Successful Response
+     */
+    200: FoundModelList;
+};
+
+export type FoundModelsApiModelsFoundGetResponse = FoundModelsApiModelsFoundGetResponses[keyof FoundModelsApiModelsFoundGetResponses];
 
 export type RemoveModelApiModelsKeyDeleteData = {
     body?: never;
