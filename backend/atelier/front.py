@@ -25,7 +25,7 @@ LIVE_PATH = "/api/live"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PROBLEM_TYPE = "application/problem+json"
-_TOO_LARGE = (413, "body_too_large", "The body of the request is larger than 2 MiB.", "Send less at once.")
+_TOO_LARGE = (413, "body_too_large", "The body of the request is larger than 2 MiB.", "Send less at once.", "body")
 _QUIET = ("/assets/", "/health", "/docs-assets/")
 
 # No page needs an inline script. Styles may stand inline: browsers apply some of their own to what they show as it is.
@@ -102,16 +102,17 @@ class Front:
         self, scope: Scope, receive: Receive, send: Send, refused: tuple[int, str, str, str] | None, request_id: str
     ) -> None:
         begun = time.perf_counter()
-        status, replaced = 500, False
+        status, explained, replaced = 500, False, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status, replaced
+            nonlocal status, explained, replaced
             if replaced:
                 return
             if message["type"] == "http.response.start":
                 status = message["status"]
-                # The body limit below FastAPI answers in plain text; everything of ours is a problem document.
-                if status == 413 and Headers(raw=message["headers"]).get("content-type") != PROBLEM_TYPE:
+                # The body limit below FastAPI does not say what the limit is.
+                if status == 413 and not explained:
+                    explained = True
                     await _send_problem(send_with_headers, request_id, *_TOO_LARGE)
                     replaced = True
                     return
@@ -142,7 +143,9 @@ def _host_name(value: str) -> str:
     return match[1] if match else ""
 
 
-async def _send_problem(send: Send, request_id: str, status: int, code: str, words: str, hint: str) -> None:
+async def _send_problem(
+    send: Send, request_id: str, status: int, code: str, words: str, hint: str, field: str | None = None
+) -> None:
     body = orjson.dumps(
         {
             "type": "about:blank",
@@ -151,7 +154,7 @@ async def _send_problem(send: Send, request_id: str, status: int, code: str, wor
             "detail": words,
             "code": code,
             "hint": hint,
-            "errors": [],
+            "errors": [{"field": field, "message": words}] if field else [],
             "request_id": request_id,
         }
     )

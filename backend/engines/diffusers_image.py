@@ -146,9 +146,10 @@ def _variant(folder: Path) -> str | None:
 
 @dataclass(frozen=True)
 class Sampling:
-    """The scheduler of one run: key and A1111's words for the recipe, class and differing settings for diffusers."""
+    """The scheduler of one run: key (None for the model's own, with settings that no key stands for) and A1111's words
+    for the recipe, class and differing settings for diffusers."""
 
-    key: str
+    key: str | None
     sampler: str
     schedule_type: str
     cls: type
@@ -284,7 +285,7 @@ class DiffusersImage:
         if key is None:
             cls = type(self._own_scheduler)
             own = key_of_class(cls.__name__)
-            return Sampling(own or cls.__name__, SCHEDULERS[own].sampler if own else cls.__name__, "Automatic", cls, {})
+            return Sampling(None, SCHEDULERS[own].sampler if own else cls.__name__, "Automatic", cls, {})
         choice = SCHEDULERS.get(key)
         if choice is None:
             raise RunFailed("invalid_scheduler", f"there is no scheduler {key!r}", f"Known: {', '.join(SCHEDULERS)}.")

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 from engines import protocol
-from engines.schedulers import SCHEDULERS
+from engines.schedulers import SCHEDULERS, choices_for
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor, Role
@@ -30,6 +30,7 @@ from atelier.jobs.attempt import Attempt, Publish
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import Stopped
 from atelier.jobs.service import JobService
+from atelier.models.families import sampling
 from atelier.models.registry import ModelRegistry
 from atelier.models.schemas import ImageDefaults, ImageLimits
 from atelier.runtime.pool import WorkerPool
@@ -252,9 +253,11 @@ def _resolve(wanted: TextToImageIn, model: ModelRow) -> dict[str, Any]:
                 hint=f"Leave it out for {getattr(defaults, field)}.",
             )
     scheduler = wanted.scheduler or defaults.scheduler
-    if scheduler is not None and scheduler not in SCHEDULERS:
+    fitting = choices_for(sampling(model.family))
+    if scheduler is not None and scheduler not in fitting:
+        problem = f"does not fit the model {model.key!r}" if scheduler in SCHEDULERS else "does not exist"
         raise BadRequest(
-            f"There is no scheduler {scheduler!r}.", field="scheduler", hint=f"These exist: {', '.join(SCHEDULERS)}."
+            f"The scheduler {scheduler!r} {problem}.", field="scheduler", hint=f"Take one of {', '.join(fitting)}."
         )
     seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
     return {

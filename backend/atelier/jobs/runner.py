@@ -153,9 +153,7 @@ class JobRunner:
         except Exception:  # loop edge: what could not be written is tried again, as the same job
             log.exception("jobs.end_not_written", job=attempt.job.id)
             with contextlib.suppress(Exception):  # if this fails too, the row's lease ends and it is taken back then
-                await self._take_back(
-                    attempt, handler, crashed=True, message="Started again: its end could not be written."
-                )
+                await self._after_crash(attempt, handler, AtelierError("Its end could not be written."))
         finally:
             attempt.over()
             self._let_go(attempt)
@@ -217,16 +215,15 @@ class JobRunner:
         elif not crash:
             await self._fail(attempt, handler, error.code, error.message, error.hint, error.log_tail)
         elif attempt.job.crashes + 1 >= self._settings.max_crashes:
-            message = f"Its worker ended {attempt.job.crashes + 1} times, so it is not tried again. {error.message}"
-            await self._fail(attempt, handler, "poison", message, error.hint, error.log_tail)
+            await self._fail(attempt, handler, **_poison(attempt.job, error.message, error.hint, error.log_tail))
         else:
             log.warning("jobs.crashed", job=attempt.job.id, cause=error.message)
             await self._take_back(attempt, handler, crashed=True, message=f"Started again: {error.message}"[:500])
 
     async def _fail(
-        self, attempt: Attempt, handler: Handler, code: str, message: str, hint: str, tail: str | None
+        self, attempt: Attempt, handler: Handler, code: str, message: str, hint: str, log_tail: str | None
     ) -> None:
-        error = {"code": code, "message": message, "hint": hint, "log_tail": tail}
+        error = {"code": code, "message": message, "hint": hint, "log_tail": log_tail}
         log.info("jobs.failed", job=attempt.job.id, code=code, reason=message)
         await self._end(attempt, handler, JobStatus.FAILED, {"error": error, "message": None})
 
@@ -334,8 +331,26 @@ class JobRunner:
 
     async def _give_back(self, session: AsyncSession, row: Job, *, crashed: bool, message: str) -> None:
         """End or requeue a running row that no attempt of this process holds."""
-        fence = Fence(row.id, row.attempt)
+        fence, moment = Fence(row.id, row.attempt), now()
         if row.cancel_requested:
-            await store.finish(session, fence, now(), JobStatus.CANCELLED, {})
+            held = await store.finish(session, fence, moment, JobStatus.CANCELLED, {})
+            row.status, row.finished_at = JobStatus.CANCELLED, moment
+        elif crashed and row.crashes + 1 >= self._settings.max_crashes:
+            error = _poison(row, "Its attempts fell silent.", "If it stays, look for this job's id in the log.", None)
+            held = await store.finish(session, fence, moment, JobStatus.FAILED, {"error": error, "message": None})
+            row.status, row.finished_at, row.error = JobStatus.FAILED, moment, error
         else:
-            await store.requeue(session, fence, crashed=crashed, message=message)
+            held = await store.requeue(session, fence, crashed=crashed, message=message)
+            row.status, row.message, row.step, row.total_steps = JobStatus.QUEUED, message, 0, 0
+        if held:
+            after_commit(session, lambda: self._queue.changed(row))
+
+
+def _poison(job: Job, message: str, hint: str, log_tail: str | None) -> dict[str, Any]:
+    """Why a job is not tried once more."""
+    return {
+        "code": "poison",
+        "message": f"It was broken off {job.crashes + 1} times, so it is not tried again. {message}",
+        "hint": hint,
+        "log_tail": log_tail,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -150,7 +151,7 @@ def read_cursor(cursor: str | None) -> int | None:
     """The row that a page continues after. Raises BadRequest for what no page ever handed out."""
     if cursor is None:
         return None
-    if not cursor.isdigit() or len(cursor) > 18:
+    if not re.fullmatch("[0-9]{1,18}", cursor):
         raise BadRequest(
             "This cursor was not handed out by a page.",
             field="query.cursor",

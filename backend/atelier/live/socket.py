@@ -7,6 +7,7 @@ when there is nothing to send. uvicorn pings every 20 s and closes what does not
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
@@ -23,6 +24,7 @@ log = structlog.get_logger("atelier.live")
 
 MAX_SOCKETS = 512
 MAX_MESSAGE_BYTES = 64 * 1024
+_IS_SEQ = re.compile("[0-9]{1,18}").fullmatch
 
 Snapshot = Callable[[Actor], Awaitable[SnapshotFrame]]
 
@@ -59,7 +61,7 @@ class LiveSocket:
         since = query.get("since", [""])[0]
         epoch = query.get("epoch", [""])[0]
         seq = self._hub.seq
-        missed = self._hub.missed(listener.actor, epoch, int(since)) if since.isdigit() else None
+        missed = self._hub.missed(listener.actor, epoch, int(since)) if _IS_SEQ(since) else None
         if missed is None:
             # Events that arrive while the snapshot is read are queued already; they follow it and say the same again.
             frame = await self._snapshot(listener.actor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from atelier.models.schemas import ImageDefaults, ImageLimits
 
 DEFAULTS: dict[str, ImageDefaults] = {
@@ -12,6 +14,15 @@ DEFAULTS: dict[str, ImageDefaults] = {
     "flux": ImageDefaults(steps=28, guidance_scale=3.5, width=1024, height=1024),
 }
 OTHER = ImageDefaults(steps=28, guidance_scale=4.5, width=1024, height=1024)
+
+
+# Families that learn a flow instead of noise: they have schedulers of their own.
+FLOW = frozenset({"sd3", "flux", "flux2", "qwen_image", "z_image", "sana", "lumina2", "hidream"})
+
+
+def sampling(family: str) -> Literal["noise", "flow"]:
+    """Which schedulers a family can be run with: those of this `kind` in `engines.schedulers`."""
+    return "flow" if family in FLOW else "noise"
 
 
 def image_defaults(family: str) -> ImageDefaults:

@@ -24,7 +24,7 @@ from atelier.events import EventBus, ModelsChanged
 from atelier.jobs.queue import JobQueue
 from atelier.models import store
 from atelier.models.cache import Snapshot, snapshot_at, snapshots
-from atelier.models.families import image_defaults, image_limits
+from atelier.models.families import image_defaults, image_limits, sampling
 from atelier.models.probe import Probe, probe
 from atelier.models.schemas import (
     FoundModelList,
@@ -116,6 +116,7 @@ class ModelRegistry:
             **{name: getattr(row, name) for name in _SHOWN},
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
+            sampling=sampling(row.family),
             available=_lies_there(self.path_of(row)),
             runnable=_is_runnable(row),
             removable=row.source != "embedded" and actor.owns(row.owner_id),

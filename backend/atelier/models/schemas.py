@@ -51,6 +51,7 @@ class ModelOut(BaseModel):
     commit: str | None
     defaults: ImageDefaults | None = Field(description="Of models that make pictures.")
     limits: ImageLimits | None = Field(description="Of models that make pictures.")
+    sampling: Literal["noise", "flow"] = Field(description="The `kind` of schedulers that it can be run with.")
     tags: list[str]
     pinned: bool = Field(description="A pinned model stays loaded; it is never put out to make room.")
     available: bool = Field(description="False when its files are missing.")
@@ -118,6 +119,7 @@ class ModelList(BaseModel):
 class SchedulerOut(BaseModel):
     id: str
     name: str
+    kind: Literal["noise", "flow"] = Field(description="The `sampling` of the models that it fits.")
 
 
 class SchedulerList(BaseModel):

@@ -198,10 +198,13 @@ def requirements_in(path: Path) -> list[str]:
 
 
 def sweep(directory: Path, held: Path) -> None:
-    """Remove what dead builders left, and end what they started. A living builder holds the lock of what it builds;
-    `held` is the one whose lock the caller has."""
+    """Remove what dead builders left, and end what they started. A living builder holds the lock of what it builds, or
+    its process is there; `held` is the one whose lock the caller has."""
     for folder in directory.glob(f"*{BUILDING}*"):
-        target = folder.with_name(folder.name.partition(BUILDING)[0])
+        name, _, builder = folder.name.partition(BUILDING)
+        target = folder.with_name(name)
+        if target != held and builder.isdecimal() and Path("/proc", builder).exists():
+            continue  # scripts/setup.sh builds without a lock
         lock = filelock.FileLock(lock_path(target))
         try:
             if target != held:

@@ -72,8 +72,10 @@ class EnvironmentJobs:
                 words = f"The {name} engine could not be set up. Try again under System."
             case "building":
                 words = f"The {name} engine is being set up ({100 * (info.fraction or 0):.0f} %)."
-            case _:
+            case _ if name in self._job_ids:
                 words = f"The {name} engine is about to be set up."
+            case _:
+                words = f"The {name} engine is not set up. Set it up under System."
         return WaitingOut(reason="environment", message=words)
 
     async def run(self, attempt: Attempt) -> Publish:
@@ -92,6 +94,7 @@ class EnvironmentJobs:
             if not build.done():
                 build.cancel()
                 await asyncio.gather(build, return_exceptions=True)
+                self._job_ids.pop(name, None)  # nobody sets it up until somebody asks again
                 raise Stopped
             await build
         except EnvironmentBuildFailed as error:

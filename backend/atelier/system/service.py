@@ -54,6 +54,7 @@ class SystemService:
         self._started = now()
         self._sampler: asyncio.Task[None] | None = None
         self._lag = 0.0
+        self._cpu_percent = 0.0
 
     async def start(self) -> None:
         psutil.cpu_percent()  # the first call only sets the mark from which the next measures
@@ -112,7 +113,7 @@ class SystemService:
     def host(self) -> HostOut:
         memory = psutil.virtual_memory()
         return HostOut(
-            cpu_percent=psutil.cpu_percent(),
+            cpu_percent=self._cpu_percent,
             memory_used_bytes=memory.total - memory.available,
             memory_total_bytes=memory.total,
         )
@@ -161,10 +162,16 @@ class SystemService:
             await asyncio.sleep(pause)
             self._lag = max(0.0, time.monotonic() - begun - pause)
             try:
-                await asyncio.to_thread(self._monitor.sample)
+                samples = await asyncio.to_thread(self._monitor.sample)
+                # psutil measures since the call before, whoever made it: where the processor is the device, ask once.
+                by_device = next((one.utilization for one in samples if self._is_processor(one.index)), None)
+                self._cpu_percent = psutil.cpu_percent() if by_device is None else by_device
                 self._bus.publish(DevicesSampled(devices=self.devices(), host=self.host()), key="devices")
             except Exception:  # loop edge: a device that does not answer must not end the sampling
                 log.exception("system.sample_failed")
+
+    def _is_processor(self, index: int) -> bool:
+        return any(device.index == index and device.kind == "cpu" for device in self._monitor.devices)
 
     async def _check_database(self) -> CheckOut:
         try:

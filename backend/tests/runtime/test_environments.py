@@ -207,6 +207,17 @@ class TestInterrupted:
         assert _builders(folder) == []
 
 
+def test_what_another_program_builds_is_left_alone(folder: Path) -> None:
+    """`scripts/setup.sh` builds without a lock, in a folder that its process names."""
+    ours, dead, theirs = (
+        folder / "e" / f"{name}-aaaa.building-{pid}" for name, pid in (("x", 1), ("y", 2**22 + 1), ("dev", os.getpid()))
+    )
+    for path in (ours, dead, theirs):
+        path.mkdir(parents=True)
+    building.sweep(folder / "e", folder / "e" / "x-aaaa")
+    assert [path.exists() for path in (ours, dead, theirs)] == [False, False, True]
+
+
 def test_what_pip_says_becomes_progress(folder: Path, lists: Path) -> None:
     told = Told()
     builder = building.Builder(Path(sys.executable), lists / "tiny.txt", folder / "x", told)

@@ -36,6 +36,7 @@ WRONG_FIELDS: list[tuple[str, Any]] = [
     ("seed", -1),
     ("seed", 2**32),
     ("scheduler", "nonsense"),
+    ("scheduler", "flow_euler"),
     ("format", "svg"),
     ("model", ""),
     ("model", "../../etc/passwd"),
@@ -97,7 +98,9 @@ class TestGenerate:
             )
         else:
             assert answer.status_code == 413
-            assert answer.json()["code"] == "body_too_large"
+            problem = answer.json()
+            assert problem["code"] == "body_too_large" and problem["hint"]
+            assert [item["field"] for item in problem["errors"]] == ["body"] and "2 MiB" in problem["detail"]
         assert server.client.get("/health").json()["status"] == "ok"
 
     def test_the_key_has_a_limit(self, server: Server) -> None:
@@ -132,6 +135,8 @@ class TestElsewhere:
             ("/api/gallery", {"limit": 201}, "query.limit"),
             ("/api/gallery", {"cursor": "1 OR 1=1"}, "query.cursor"),
             ("/api/gallery", {"cursor": "9" * 30}, "query.cursor"),
+            ("/api/gallery", {"cursor": "²"}, "query.cursor"),
+            ("/api/jobs", {"cursor": "٣"}, "query.cursor"),
             ("/api/gallery", {"q": "x" * 201}, "query.q"),
             ("/api/jobs", {"status": "asleep"}, "query.status.0"),
             ("/api/jobs", {"cursor": "-1"}, "query.cursor"),

@@ -74,6 +74,16 @@ export function useDeleteJob() {
   });
 }
 
+/** Sets up an engine's environment; also again, after it failed or was cancelled. */
+export function useBuildEnvironment() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (name: string) => api.buildEnvironment(name),
+    onSuccess: (job) => jobChanged(client, job),
+    onError: useComplain(),
+  });
+}
+
 export function useRetryJob() {
   const client = useQueryClient();
   return useMutation({

@@ -6,6 +6,8 @@ import { freshest } from "./freshest";
 import { keys } from "./keys";
 
 const PAGE = 100;
+const ACTIVE = ["queued", "running"] as const;
+const MOST_ACTIVE = 200;
 
 export const queries = {
   /** Everything that runs or waits, and the newest that ended: what Generate and the top bar show. */
@@ -14,7 +16,9 @@ export const queries = {
       queryKey: keys.recentJobs,
       queryFn: async ({ signal }) => {
         const asked = performance.now();
-        return (await api.jobs({ limit: 50 }, signal)).items.map((job) => freshest(job, asked));
+        const [active, newest] = await Promise.all([api.jobs({ status: ACTIVE, limit: MOST_ACTIVE }, signal), api.jobs({ limit: 50 }, signal)]);
+        const known = new Set(active.items.map((job) => job.id));
+        return [...active.items, ...newest.items.filter((job) => !known.has(job.id))].map((job) => freshest(job, asked));
       },
       staleTime: 30_000,
     }),

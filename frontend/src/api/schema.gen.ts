@@ -763,6 +763,12 @@ export type ModelOut = {
      */
     limits: ImageLimits | null;
     /**
+     * Sampling
+     *
+     * The `kind` of schedulers that it can be run with.
+     */
+    sampling: 'noise' | 'flow';
+    /**
      * Tags
      */
     tags: Array<string>;
@@ -889,6 +895,12 @@ export type SchedulerOut = {
      * Name
      */
     name: string;
+    /**
+     * Kind
+     *
+     * The `sampling` of the models that it fits.
+     */
+    kind: 'noise' | 'flow';
 };
 
 /**

@@ -7,7 +7,7 @@ import { useEffect, useState } from "react";
 import { Live } from "@/api/live";
 
 import { queryClient, LiveContext } from "./services";
-import { makeRouter } from "./routes";
+import { loadPages, makeRouter } from "./routes";
 import { styleCache } from "./styles";
 import { theme } from "./theme";
 
@@ -20,6 +20,10 @@ export function App() {
     live.start();
     return () => live.stop();
   }, [live]);
+  useEffect(() => {
+    const timer = setTimeout(() => void loadPages(), 1500);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <CacheProvider value={cache}>
       <ThemeProvider theme={theme} defaultMode="system" modeStorageKey="atelier.scheme" disableTransitionOnChange noSsr>

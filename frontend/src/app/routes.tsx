@@ -7,6 +7,18 @@ import { Shell } from "./Shell";
 const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : typeof value === "number" ? String(value) : undefined);
 const STATUSES = ["active", "completed", "failed", "cancelled"] as const;
 
+const pages = {
+  GeneratePage: () => import("@/features/generate/GeneratePage"),
+  GalleryPage: () => import("@/features/gallery/GalleryPage"),
+  PictureView: () => import("@/features/gallery/PictureView"),
+  JobsPage: () => import("@/features/jobs/JobsPage"),
+  JobDrawer: () => import("@/features/jobs/JobDrawer"),
+  SystemPage: () => import("@/features/system/SystemPage"),
+};
+
+/** Fetch every page while nothing else is to do: then all of them open while the server is away. */
+export const loadPages = () => Promise.allSettled(Object.values(pages).map((load) => load()));
+
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFoundPage });
 
 const generate = createRoute({
@@ -14,20 +26,20 @@ const generate = createRoute({
   path: "/",
   /** `reuse`: the picture whose settings are taken over; `prompt`: words to start with. */
   validateSearch: (search: Record<string, unknown>): { reuse?: string; prompt?: string } => ({ reuse: text(search.reuse), prompt: text(search.prompt) }),
-  component: lazyRouteComponent(() => import("@/features/generate/GeneratePage"), "GeneratePage"),
+  component: lazyRouteComponent(pages.GeneratePage, "GeneratePage"),
 });
 
 const gallery = createRoute({
   getParentRoute: () => root,
   path: "/gallery",
   validateSearch: (search: Record<string, unknown>): { q?: string } => ({ q: text(search.q) }),
-  component: lazyRouteComponent(() => import("@/features/gallery/GalleryPage"), "GalleryPage"),
+  component: lazyRouteComponent(pages.GalleryPage, "GalleryPage"),
 });
 
 const picture = createRoute({
   getParentRoute: () => gallery,
   path: "$id",
-  component: lazyRouteComponent(() => import("@/features/gallery/PictureView"), "PictureView"),
+  component: lazyRouteComponent(pages.PictureView, "PictureView"),
 });
 
 const jobs = createRoute({
@@ -36,19 +48,19 @@ const jobs = createRoute({
   validateSearch: (search: Record<string, unknown>): { status?: (typeof STATUSES)[number] } => ({
     status: STATUSES.find((status) => status === search.status),
   }),
-  component: lazyRouteComponent(() => import("@/features/jobs/JobsPage"), "JobsPage"),
+  component: lazyRouteComponent(pages.JobsPage, "JobsPage"),
 });
 
 const job = createRoute({
   getParentRoute: () => jobs,
   path: "$id",
-  component: lazyRouteComponent(() => import("@/features/jobs/JobDrawer"), "JobDrawer"),
+  component: lazyRouteComponent(pages.JobDrawer, "JobDrawer"),
 });
 
 const system = createRoute({
   getParentRoute: () => root,
   path: "/system",
-  component: lazyRouteComponent(() => import("@/features/system/SystemPage"), "SystemPage"),
+  component: lazyRouteComponent(pages.SystemPage, "SystemPage"),
 });
 
 const routeTree = root.addChildren([generate, gallery.addChildren([picture]), jobs.addChildren([job]), system]);

@@ -30,7 +30,7 @@ export function Recipe({ image }: { image: ImageOut }) {
           [t("generate.steps"), mono(image.steps)],
           [t("generate.guidance"), mono(image.guidance_scale)],
           [t("generate.seed"), <Box key="seed" sx={{ display: "flex", alignItems: "center", my: "-5px" }}>{mono(image.seed)}<CopyButton text={String(image.seed)} /></Box>],
-          [t("generate.scheduler"), image.scheduler ?? t("generate.schedulerDefault")],
+          [t("generate.scheduler"), samplerOf(image) ?? t("generate.schedulerDefault")],
         ]}
       />
       <Divider sx={{ my: 4 }} />
@@ -44,4 +44,11 @@ export function Recipe({ image }: { image: ImageOut }) {
       />
     </Box>
   );
+}
+
+/** The name that people know, from the recipe; the key for pictures whose recipe does not say it. */
+function samplerOf(image: ImageOut): string | null {
+  const { sampler, schedule_type: schedule } = image.recipe as { sampler?: string; schedule_type?: string };
+  if (!sampler) return image.scheduler;
+  return schedule && schedule !== "Automatic" ? `${sampler} ${schedule}` : sampler;
 }

@@ -69,7 +69,7 @@ export function GeneratePage() {
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
         <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} onSubmit={submit} onEdit={generate.forgive} />
         {generate.problem && generate.problem.status !== 401 && (
-          <ErrorNote title={t("generate.sendFailed")} reason={generate.problem.message} hint={generate.problem.hint} details={generate.problem.details} onRetry={submit} retrying={generate.sending} />
+          <ErrorNote title={t("generate.sendFailed")} reason={generate.problem.message} hint={generate.problem.code === "offline" ? t("generate.sendOffline") : generate.problem.hint} details={generate.problem.details} onRetry={submit} retrying={generate.sending} />
         )}
         {models.isError && <ErrorNote title={t("generate.modelsFailed")} reason={asProblem(models.error).message} hint={asProblem(models.error).hint} details={asProblem(models.error).details} onRetry={() => void models.refetch()} />}
         <FoldedSettings summary={summary()}>

@@ -8,12 +8,14 @@ import { previews } from "@/api/cache";
 import { queries } from "@/api/queries";
 import type { JobOut } from "@/api/types";
 import { hasEnded } from "@/lib/jobs";
+import { duration } from "@/lib/numbers";
 import { useSignal } from "@/lib/signal";
 import { Ago } from "@/ui/Ago";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { JobLine } from "@/ui/JobLine";
 import { StatusMark } from "@/ui/StatusMark";
 
+import { SetupNote } from "./SetupNote";
 import { Tile } from "./Tile";
 import { hide } from "./useGenerate";
 
@@ -29,6 +31,7 @@ export function RunCard({ job }: { job: JobOut }) {
   const request = job.request as { prompt?: string; model?: string; num_outputs?: number; width?: number; height?: number };
   const count = request.num_outputs ?? Math.max(1, job.images.length);
   const setup = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "building") : null;
+  const broken = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "failed" || (item.state === "missing" && !item.job_id)) : undefined;
   const status = !ended && job.cancel_requested ? "cancelling" : job.status;
   const aspect = request.width && request.height ? request.width / request.height : 1;
   const pictures = job.status !== "failed" && (job.status !== "cancelled" || job.images.length > 0);
@@ -52,7 +55,12 @@ export function RunCard({ job }: { job: JobOut }) {
           )}
         </Box>
       </Box>
-      {!ended && <Box sx={{ mb: 3, maxWidth: WIDEST[count] ?? "none" }}><JobLine job={{ ...job, title: request.prompt ?? job.title }} setup={setup} /></Box>}
+      {broken && <Box sx={{ mb: 3 }}><SetupNote environment={broken} /></Box>}
+      {!ended && !broken && <Box sx={{ mb: 3, maxWidth: WIDEST[count] ?? "none" }}><JobLine job={{ ...job, title: request.prompt ?? job.title }} setup={setup} /></Box>}
+      {job.status === "completed" && job.started_at && job.finished_at && (
+        // As high as the line that stood here while it ran: nothing moves when it is done.
+        <Typography component="p" sx={{ mb: 3, pt: "12px", fontSize: 13, color: "text.faint" }}>{t("generate.took", { time: duration((Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000) })}</Typography>
+      )}
       {job.status === "failed" && job.error && (
         <ErrorNote
           title={t("generate.failedTitle")}

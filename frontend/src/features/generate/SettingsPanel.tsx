@@ -120,7 +120,7 @@ function Advanced({ form, errors, model }: { form: Settings; errors: Props["erro
             <Typography id={id} variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{t("generate.scheduler")}</Typography>
             <Select size="small" fullWidth displayEmpty value={form.scheduler ?? ""} labelId={id} error={!!errors.scheduler} onChange={(event) => change({ scheduler: event.target.value || null })}>
               <MenuItem value="">{t("generate.schedulerDefault")}{own && ` (${own})`}</MenuItem>
-              {schedulers.data?.map((item) => <MenuItem key={item.id} value={item.id}>{item.name}</MenuItem>)}
+              {schedulers.data?.filter((item) => item.kind === (model?.sampling ?? "noise")).map((item) => <MenuItem key={item.id} value={item.id}>{item.name}</MenuItem>)}
             </Select>
             <FieldNote error={errors.scheduler} />
           </Box>

@@ -7,9 +7,9 @@ import { asProblem, type ApiProblem } from "@/api/errors";
 import { freshest } from "@/api/freshest";
 import { keys } from "@/api/keys";
 import type { JobOut, ModelOut } from "@/api/types";
-import { uuid } from "@/lib/browser";
 import { Signal } from "@/lib/signal";
 
+import { Attempts } from "./attempts";
 import { settings, toRequest } from "./settings";
 
 function remembered(): string[] {
@@ -33,12 +33,16 @@ shown.subscribe(() => {
 export const show = (id: string) => shown.set((ids) => [id, ...ids.filter((other) => other !== id)].slice(0, 20));
 export const hide = (id: string) => shown.set((ids) => ids.filter((other) => other !== id));
 
+const attempts = new Attempts();
+
 export function useGenerate(model: ModelOut | undefined) {
   const client = useQueryClient();
   const [problem, setProblem] = useState<ApiProblem | null>(null);
   const mutation = useMutation({
     mutationFn: async () => {
-      const accepted = await api.textToImage(toRequest(settings.get(), model), uuid());
+      const request = toRequest(settings.get(), model);
+      const accepted = await api.textToImage(request, attempts.keyFor(request));
+      attempts.answered();
       show(accepted.job_id);
       const asked = performance.now();
       jobChanged(client, freshest(await api.job(accepted.job_id), asked));
@@ -46,7 +50,11 @@ export function useGenerate(model: ModelOut | undefined) {
       if (!client.getQueryData<JobOut[]>(keys.recentJobs)) void client.invalidateQueries({ queryKey: keys.recentJobs });
     },
     onMutate: () => setProblem(null),
-    onError: (error) => setProblem(asProblem(error)),
+    onError: (error) => {
+      const found = asProblem(error);
+      if (found.status) attempts.answered();
+      setProblem(found);
+    },
   });
   return { send: () => mutation.mutate(), sending: mutation.isPending, problem, forgive: () => setProblem(null) };
 }

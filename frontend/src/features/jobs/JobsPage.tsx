@@ -1,5 +1,5 @@
 import { Box, Button, Skeleton } from "@mui/material";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Outlet } from "@tanstack/react-router";
 import { ListChecks } from "lucide-react";
 import { useEffect, useRef, useState, type KeyboardEvent } from "react";
@@ -24,7 +24,11 @@ export function JobsPage() {
   const { t } = useTranslation();
   const { status } = route.useSearch();
   const list = useInfiniteQuery(queries.jobList({ status: status && FILTERS[status] }));
-  const jobs = list.data?.pages.flatMap((page) => page.items) ?? [];
+  const recent = useQuery(queries.recentJobs());
+  // All that is active comes at once: the line is shown from its head, not from the newest page.
+  const active = recent.data?.filter((job) => !hasEnded(job)) ?? [];
+  const known = new Set(active.map((job) => job.id));
+  const jobs = [...active, ...(list.data?.pages.flatMap((page) => page.items) ?? []).filter((job) => !known.has(job.id))];
   // What runs stands above what waits, in the order of the line; the ended follow, newest first.
   const ordered = [...jobs.filter((job) => job.status === "running"), ...jobs.filter((job) => job.status === "queued").sort((a, b) => (a.position ?? 0) - (b.position ?? 0)), ...jobs.filter(hasEnded)]
     .filter((job) => !status || (FILTERS[status] as readonly JobStatus[]).includes(job.status));

@@ -1,15 +1,11 @@
 import { Box, Button, Collapse, Typography } from "@mui/material";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { CircleCheck, CircleDashed, CircleX, LoaderCircle } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
-import { jobChanged } from "@/api/cache";
-import { api } from "@/api/client";
-import { asProblem } from "@/api/errors";
+import { useBuildEnvironment } from "@/api/actions";
 import type { EnvironmentOut } from "@/api/types";
 import { percent } from "@/lib/numbers";
-import { toast } from "@/lib/toast";
 import { Bar } from "@/ui/Bar";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { card } from "@/ui/Section";
@@ -19,17 +15,12 @@ const LOOKS = { missing: [CircleDashed, "text.faint"], building: [LoaderCircle, 
 
 export function EnvironmentCard({ environment }: { environment: EnvironmentOut }) {
   const { t, i18n } = useTranslation();
-  const client = useQueryClient();
   const [open, setOpen] = useState(false);
-  const build = useMutation({
-    mutationFn: () => api.buildEnvironment(environment.name),
-    onSuccess: (job) => jobChanged(client, job),
-    onError: (error) => toast(asProblem(error).message, { tone: "bad", seconds: 8 }),
-  });
+  const build = useBuildEnvironment();
   const [Icon, colour] = LOOKS[environment.state];
   const packages = Object.entries(environment.packages ?? {});
   const building = environment.state === "building";
-  const order = () => build.mutate();
+  const order = () => build.mutate(environment.name);
   return (
     <Box data-environment={environment.name} data-state={environment.state} sx={{ ...card, p: 4, minWidth: 0, alignSelf: "start" }}>
       <Box sx={{ display: "flex", alignItems: "center", gap: 3 }}>
