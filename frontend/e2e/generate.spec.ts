@@ -21,6 +21,17 @@ test("from a prompt to a picture that survives the server", async ({ page, serve
   await expect(cell).toHaveCount(1);
 });
 
+test("every page opens while the server is away", async ({ page, server }) => {
+  await page.goto("/");
+  await page.waitForTimeout(3000); // pages are fetched when nothing else is to do
+  await server.kill();
+  for (const name of ["Gallery", "Jobs", "System", "Generate"]) {
+    await page.getByRole("navigation").getByRole("link", { name }).click();
+    await expect(page.getByRole("navigation").getByRole("link", { name })).toHaveAttribute("aria-current", "page");
+  }
+  await server.resume();
+});
+
 test("eight pictures at once, and their recipe", async ({ page }) => {
   await page.goto("/");
   await page.getByRole("radio", { name: "8" }).click();

@@ -36,6 +36,9 @@ HEARTBEAT_SECONDS = 2.0
 CANCEL_SECONDS = 9.0
 
 
+_NOT_WRITTEN = AtelierError("Its end could not be written.", hint="Look whether the disk is full, then try again.")
+
+
 class Stopped(Exception):
     """A handler ends with this when its attempt was asked to stop and nothing is left running."""
 
@@ -153,7 +156,7 @@ class JobRunner:
         except Exception:  # loop edge: what could not be written is tried again, as the same job
             log.exception("jobs.end_not_written", job=attempt.job.id)
             with contextlib.suppress(Exception):  # if this fails too, the row's lease ends and it is taken back then
-                await self._after_crash(attempt, handler, AtelierError("Its end could not be written."))
+                await self._after_crash(attempt, handler, _NOT_WRITTEN)
         finally:
             attempt.over()
             self._let_go(attempt)

@@ -109,7 +109,7 @@ async def one_server(victim: Victim, off: tuple[str, ...]) -> list[str]:
 # The defence that is switched off -> the check that has to notice, and a word of what it has to say.
 TABLE: dict[str, tuple[Check, str]] = {
     "sabotage_commit_before_answer": (promise_before_death, "lost"),
-    "sabotage_one_transaction": (publication, "still wait or run"),
+    "sabotage_one_transaction": (publication, "does not have the pictures"),
     "sabotage_recovery": (recovery, "still wait or run"),
     "sabotage_recovery_cancels": (recovery, "is cancelled and not"),
     "sabotage_sweeper": (sweeping, "left in staging"),

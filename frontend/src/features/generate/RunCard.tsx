@@ -37,7 +37,7 @@ export function RunCard({ job }: { job: JobOut }) {
   const pictures = job.status !== "failed" && (job.status !== "cancelled" || job.images.length > 0);
   return (
     <Box component="article" aria-label={request.prompt ?? job.title} data-job={job.id} data-status={job.status} sx={{ minWidth: 0 }}>
-      <Box sx={{ display: "flex", alignItems: "center", gap: 3, mb: 3, minWidth: 0 }}>
+      <Box sx={{ display: "flex", alignItems: "center", gap: 3, mb: 3, minWidth: 0, minHeight: 34 }}>
         <Typography sx={{ fontWeight: 550, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }} title={request.prompt}>{request.prompt ?? job.title}</Typography>
         <Typography variant="caption" component="div" sx={{ color: "text.faint", whiteSpace: "nowrap", display: { xs: "none", sm: "block" } }}>
           {[request.model, request.width && `${request.width} × ${request.height}`].filter(Boolean).join(" · ")} · <Ago time={job.created_at} />
