@@ -159,6 +159,7 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
                 epoch=hub.epoch,
                 seq=hub.seq,
                 jobs=await jobs.active_and_recent(actor),
+                previews=jobs.previews(actor),
                 workers=system.workers(),
                 environments=system.environments(),
                 devices=system.devices(),

@@ -52,6 +52,7 @@ class Attempt:
     waiting: WaitingOut | None = None
     eta_seconds: float | None = None
     changed: Callable[[Attempt], None] = lambda _attempt: None
+    shown: dict[int, PreviewOut] = field(default_factory=dict)  # the latest of each picture, for who comes later
     _previews: dict[int, PreviewOut] = field(default_factory=dict)
     _begun: tuple[float, int] | None = None
     _sent: float = 0.0
@@ -78,7 +79,8 @@ class Attempt:
         resumed, self.waiting = self.waiting is not None, None
         self.step, self.total_steps = max(step, self.step if total == self.total_steps else 0), total
         self.message = message
-        self._previews.update({preview.index: preview for preview in previews or []})
+        for preview in previews or []:
+            self._previews[preview.index] = self.shown[preview.index] = preview
         now = time.monotonic()
         self.eta_seconds = self._forecast(now, step, total)
         if resumed:

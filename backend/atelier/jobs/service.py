@@ -17,7 +17,7 @@ from atelier.jobs import store
 from atelier.jobs.queue import NOT_FOUND_HINT, JobQueue
 from atelier.jobs.runner import JobRunner
 from atelier.jobs.schemas import JobPage
-from atelier.shapes import ImageOut, JobOut, WaitingOut, job_out
+from atelier.shapes import ImageOut, JobOut, PreviewOut, WaitingOut, job_out
 from atelier.tables import Job, JobKind, JobStatus
 
 RECENT = 30
@@ -64,6 +64,11 @@ class JobService:
     async def active_and_recent(self, actor: Actor) -> list[JobOut]:
         async with self._database.read() as session:
             return await self._present(session, await store.active_and_recent(session, actor, RECENT))
+
+    def previews(self, actor: Actor) -> dict[str, list[PreviewOut]]:
+        """The latest preview of each picture of the jobs that run, by job."""
+        running = (attempt for attempt in self._runner.live.values() if actor.owns(attempt.job.owner_id))
+        return {attempt.job.id: list(attempt.shown.values()) for attempt in running if attempt.shown}
 
     # ── actions ──
 

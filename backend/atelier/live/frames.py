@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from atelier.events import Event
-from atelier.shapes import DeviceOut, EnvironmentOut, HostOut, JobOut, WorkerOut
+from atelier.shapes import DeviceOut, EnvironmentOut, HostOut, JobOut, PreviewOut, WorkerOut
 
 
 class SnapshotFrame(BaseModel):
@@ -20,6 +20,7 @@ class SnapshotFrame(BaseModel):
     epoch: str
     seq: int
     jobs: list[JobOut] = Field(description="All active jobs and the newest that ended.")
+    previews: dict[str, list[PreviewOut]] = Field({}, description="Of running jobs, by job: each picture as it stands.")
     workers: list[WorkerOut]
     environments: list[EnvironmentOut]
     devices: list[DeviceOut]

@@ -9,6 +9,7 @@ import pytest
 from atelier.events import Envelope, EventBus
 from atelier.jobs import attempt as module
 from atelier.jobs.attempt import Attempt
+from atelier.shapes import PreviewOut
 from tests.jobs.records import a_job
 
 
@@ -66,3 +67,11 @@ async def test_at_most_four_events_a_second_and_none_after_the_end(clock: Clock)
     attempt.over()
     attempt.progress(100, 100)
     assert seen[-1]["step"] < 100
+
+
+async def test_the_latest_preview_of_each_picture_is_kept_for_who_comes_later(clock: Clock) -> None:
+    attempt, _ = attempt_and_events()
+    for index, data in ((0, "data:a"), (0, "data:b"), (1, "data:c")):
+        clock.now += 1
+        attempt.progress(1, 80, previews=[PreviewOut(index=index, data_url=data)])
+    assert [preview.data_url for preview in attempt.shown.values()] == ["data:b", "data:c"]

@@ -34,6 +34,12 @@ describe("live events in the cache", () => {
     expect(previews.get().has("a")).toBe(false);
   });
 
+  it("takes the previews of running jobs from a snapshot", () => {
+    const preview = { index: 2, data_url: "data:x", final: true };
+    applySnapshot(client, { type: "snapshot", epoch: "e", seq: 1, jobs: [], previews: { b: [preview] }, workers: [], environments: [], devices: [], host: { cpu_percent: 1, memory_used_bytes: 1, memory_total_bytes: 2 } });
+    expect(previews.get().get("b")?.get(2)).toEqual(preview);
+  });
+
   it("keeps the last preview after success until the picture has loaded", () => {
     progress("a", 20);
     applyEvent(client, { type: "job.changed", job: job("a", { status: "completed", progress: 1, images: [image(1, { job_id: "a" })] }) });

@@ -27,7 +27,7 @@ export function applySnapshot(client: QueryClient, frame: SnapshotFrame): void {
   client.setQueryData<JobOut[]>(keys.recentJobs, frame.jobs);
   patchSystem(client, () => ({ workers: frame.workers, environments: frame.environments, devices: frame.devices, host: frame.host }));
   addSample(frame.devices, frame.host);
-  previews.set(new Map());
+  previews.set(new Map(Object.entries(frame.previews ?? {}).map(([job, list]) => [job, new Map(list.map((preview) => [preview.index, preview]))])));
   // Events are hints and REST is the truth: whatever else is on screen is asked for again.
   void client.invalidateQueries({ queryKey: keys.jobLists });
   void client.invalidateQueries({ queryKey: ["jobs", "one"] });

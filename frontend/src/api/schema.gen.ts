@@ -1411,6 +1411,14 @@ export type SnapshotFrame = {
      */
     jobs: Array<JobOut>;
     /**
+     * Previews
+     *
+     * Of running jobs, by job: each picture as it stands.
+     */
+    previews?: {
+        [key: string]: Array<PreviewOut>;
+    };
+    /**
      * Workers
      */
     workers: Array<WorkerOut>;

@@ -112,7 +112,7 @@ function Endpoints() {
         <Box key={url} sx={{ display: "flex", alignItems: "center", gap: 4, px: 4, minHeight: 44, borderTop: 1, borderColor: "divider", "&:first-of-type": { borderTop: 0 } }}>
           <Box sx={{ width: { xs: 104, sm: 160 }, flexShrink: 0, fontSize: 13 }}>{name}</Box>
           <Typography variant="mono" sx={{ color: "text.faint", width: 36, display: { xs: "none", sm: "block" } }}>{method}</Typography>
-          <Typography variant="mono" sx={{ flex: 1, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", color: "text.secondary" }}>{url}</Typography>
+          <Typography variant="mono" sx={{ flex: 1, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", color: "text.secondary" }}><Box component="span" sx={{ display: { xs: "none", sm: "inline" } }}>{url.slice(0, url.indexOf("/", 8))}</Box>{url.slice(url.indexOf("/", 8))}</Typography>
           <CopyButton text={url} name={`${t("common.copy")}: ${name}`} />
         </Box>
       ))}
