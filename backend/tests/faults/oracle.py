@@ -16,7 +16,7 @@ from tests.faults.victim import TERMINAL, Victim
 TIDY_SECONDS = 5.0
 
 
-async def examine(victim: Victim, *, quiet_seconds: float = 10.0) -> list[str]:
+async def examine(victim: Victim, *, quiet_seconds: float = 30.0) -> list[str]:
     wrong = await wait_for_quiet(victim, quiet_seconds)
     if not wrong:
         wrong = await _files_in_step(victim)

@@ -12,16 +12,19 @@ from tests.faults.victim import MakeVictim, Victim
 
 COOPERATIVE_SECONDS = 2.0
 PROMISED_SECONDS = 10.0
+TOO_LATE_SECONDS = 0.5
 CANCELS = 24
 SEED = 20261121
 
 
-async def cancelled_after(victim: Victim, asked: Asked, seconds: float) -> float:
-    """Cancel it twice; how long it took to end."""
+async def cancelled_after(victim: Victim, asked: Asked, seconds: float) -> float | None:
+    """Cancel it twice; how long it took to end. None when the pictures were done before the cancel could reach them."""
     begun = time.monotonic()
     assert await victim.cancel(asked) == 200
     job = await victim.when(asked, seconds=seconds)
     took = time.monotonic() - begun
+    if job["status"] == "completed" and took < TOO_LATE_SECONDS:
+        return None
     assert await victim.cancel(asked) == 200, "a second cancel is no error"
     assert took <= seconds, f"{asked.job_id} ended {took:.1f} s after its cancel"
     assert job["status"] == "cancelled" and job["images"] == []
@@ -41,8 +44,10 @@ async def test_at_random_phases(make_victim: MakeVictim) -> None:
         if (await victim.job(asked))["status"] == "completed":
             late += 1
             assert await victim.cancel(asked) == 200
+        elif (seconds := await cancelled_after(victim, asked, PROMISED_SECONDS)) is None:
+            late += 1
         else:
-            took.append(await cancelled_after(victim, asked, PROMISED_SECONDS))
+            took.append(seconds)
         for neighbour in (before, after):
             job = await victim.when(neighbour)
             assert job["status"] == "completed" and job["attempt"] == 1
@@ -62,7 +67,7 @@ async def test_of_an_engine_that_does_not_listen(make_victim: MakeVictim) -> Non
             waiting = await victim.ask(steps=2)
             await victim.when(asked, "running")
             await asyncio.sleep(0.5)
-            await cancelled_after(victim, asked, PROMISED_SECONDS)
+            assert await cancelled_after(victim, asked, PROMISED_SECONDS) is not None
             job = await victim.when(waiting)
             assert job["status"] == "completed" and job["attempt"] == 1
         assert victim.pid == pid and victim.launcher.status(pid) is None

@@ -59,7 +59,7 @@ async def kill_at_points(victim: Victim, names: list[str], effective: Counter[st
         effective[name] += 1
         await victim.start()
         await asyncio.gather(*asking)
-        assert not await oracle.wait_for_quiet(victim, 10)
+        assert not await oracle.wait_for_quiet(victim, 20)
         await victim.stop()
         victim.observe()
 
