@@ -12,7 +12,6 @@ What cannot be told is refused with words, not guessed: a model that is register
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -259,7 +258,7 @@ def _figures(read: Iterable[tuple[Path, Header]]) -> tuple[int, int, str]:
     for file, header in read:
         size += file.stat().st_size
         for tensor in header.tensors.values():
-            elements[tensor.dtype] += math.prod(tensor.shape)
+            elements[tensor.dtype] += tensor.elements
     floats = {dtype: count for dtype, count in elements.items() if dtype in FLOATS} or elements
     return size, elements.total(), max(floats, key=lambda dtype: floats[dtype], default="")
 

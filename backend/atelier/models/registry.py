@@ -69,7 +69,7 @@ class ModelRegistry:
         async with self._database.write() as session:
             known = await store.embedded(session)
             for card in cards:
-                values = _columns(card)
+                values = self._columns_of(card["probe"]) | _said(card)
                 row = known.get(card["key"])
                 if row is None:
                     session.add(ModelRow(id=new_id("model"), owner_id=LOCAL_USER_ID, created_at=now(), **values))
@@ -306,25 +306,18 @@ def _read_cards(folder: Path) -> list[dict[str, Any]]:
     return cards
 
 
-def _columns(card: dict[str, Any]) -> dict[str, Any]:
-    """A card as columns. Half-precision files are loaded as float32 on a CPU; generating needs as much again."""
-    found: Probe = card["probe"]
+def _said(card: dict[str, Any]) -> dict[str, Any]:
+    """What a card says itself, which counts more than what its files show. Making pictures needs room as well: that is
+    in the memory, four times the files, since these become float32 on a CPU."""
     return {
         "key": card["key"],
         "name": card["name"],
-        "task": found.task,
-        "type": "base_model",
-        "family": found.family,
         "engine": card["engine"],
-        "pipeline": found.pipeline,
-        "dtype": found.dtype,
-        "parameters": found.parameters,
         "source": "embedded",
         "path": card["path"],
         "description": card["description"],
         "license": card["license"],
-        "size_bytes": found.size_bytes,
-        "bytes_needed": WORKER_BYTES + 4 * found.size_bytes,
+        "bytes_needed": WORKER_BYTES + 4 * card["probe"].size_bytes,
         "shared": True,
         "defaults": ImageDefaults(**card["defaults"]).model_dump(),
         "limits": ImageLimits(**card["limits"]).model_dump(),

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from dataclasses import astuple, fields, replace
 from datetime import timedelta
-from pathlib import Path
 
-import pytest
 from atelier.access.actor import LOCAL_ADMIN, LOCAL_USER_ID
 from atelier.clock import now
 from atelier.config import JobSettings
 from atelier.db import Database
 from atelier.jobs import direct, store
 from atelier.jobs.queue import JobQueue, NewJob
-from atelier.migrate import migrate
 from atelier.tables import Job, JobKind, JobRow, JobStatus
 from sqlalchemy import insert, select, update
 
 REQUEST = {"prompt": "a fox, naïve 🦊", "numbers": [1, 2.5, None, True], "resolved": {"seed": 2**31}}
-
-
-@pytest.fixture
-async def database(tmp_path: Path):  # type: ignore[no-untyped-def]
-    migrate(tmp_path / "atelier.db")
-    opened = Database(tmp_path / "atelier.db")
-    yield opened
-    await opened.close()
 
 
 async def submit(database: Database, **given: object) -> Job:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
-import pytest
 from atelier.access.actor import LOCAL_ADMIN, LOCAL_USER_ID
 from atelier.clock import now
 from atelier.config import JobSettings
@@ -17,16 +14,7 @@ from atelier.jobs import direct, store
 from atelier.jobs.attempt import Attempt, Handler, Publish
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import JobRunner
-from atelier.migrate import migrate
 from atelier.tables import Job, JobKind, JobStatus
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    migrate(tmp_path / "atelier.db")
-    opened = Database(tmp_path / "atelier.db")
-    yield opened
-    await opened.close()
 
 
 async def look(database: Database, job_id: str) -> Job:
