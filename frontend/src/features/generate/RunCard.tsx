@@ -40,7 +40,7 @@ export function RunCard({ job }: { job: JobOut }) {
       <Box sx={{ display: "flex", alignItems: "center", gap: 3, mb: 3, minWidth: 0, minHeight: 34 }}>
         <Typography sx={{ fontWeight: 550, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }} title={request.prompt}>{request.prompt ?? job.title}</Typography>
         <Typography variant="caption" component="div" sx={{ color: "text.faint", whiteSpace: "nowrap", display: { xs: "none", sm: "block" } }}>
-          {[request.model, request.width && `${request.width} × ${request.height}`].filter(Boolean).join(" · ")} · <Ago time={job.created_at} />
+          {[request.model, request.width && `${request.width} × ${request.height}`].filter(Boolean).map((fact) => `${fact} · `)}<Ago time={job.created_at} />
         </Typography>
         <Box sx={{ ml: "auto", display: "flex", alignItems: "center", gap: 2, flexShrink: 0 }}>
           {status !== "completed" && <StatusMark status={status} />}

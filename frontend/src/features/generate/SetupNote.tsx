@@ -11,8 +11,8 @@ export function SetupNote({ environment }: { environment: EnvironmentOut }) {
   const error = environment.error;
   return (
     <ErrorNote
-      title={t(`system.environmentStates.${environment.state}`)}
-      reason={error?.message ?? t("generate.notSetUp")}
+      title={t("generate.notSetUp")}
+      reason={error?.message ?? t(`system.environmentStates.${environment.state}`)}
       hint={error?.hint}
       details={error && [`${error.code}: ${error.message}`, error.log_tail].filter(Boolean).join("\n")}
       onRetry={() => build.mutate(environment.name)}
