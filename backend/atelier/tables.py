@@ -103,6 +103,10 @@ class JobRow(Row):
         Index("ix_jobs_waiting", text("priority DESC"), "seq", sqlite_where=text("status = 'queued'")),
         Index("ix_jobs_active", "seq", sqlite_where=text("status IN ('queued', 'running')")),
         Index("ix_jobs_owner_seq", "owner_id", "seq"),
+        # What is rare among the others, for the filters of the list; nothing to keep for a picture that is completed.
+        Index("ix_jobs_failed", "seq", sqlite_where=text("status = 'failed'")),
+        Index("ix_jobs_cancelled", "seq", sqlite_where=text("status = 'cancelled'")),
+        Index("ix_jobs_no_picture", "kind", "seq", sqlite_where=text("kind <> 'image.generate'")),
     )
 
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -163,6 +167,7 @@ class ImageRow(Row):
     __table_args__ = (
         UniqueConstraint("job_id", "index"),
         Index("ix_images_gallery", "owner_id", "seq", sqlite_where=text("deleted_at IS NULL")),
+        Index("ix_images_model", "model", "seq", sqlite_where=text("deleted_at IS NULL")),
         Index("ix_images_trash", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
     )
 

@@ -25,12 +25,22 @@ from bench.measuring import Goal, Report, WrongAnswer, options_for
 from bench.serving import Client, Server
 
 SMALL, LARGE = 100, 10_000
+SETTINGS = {"steps": 20, "guidance_scale": 5.0, "seeds": [7], "width": 64, "height": 64}
+RARE = 10
+"""So many of the oldest jobs failed, were cancelled, built an engine; as many of the oldest pictures show a newt."""
 LOOKS = {
-    "jobs": "/api/jobs?limit=50",
-    "jobs, completed": "/api/jobs?limit=50&status=completed&kind=image.generate",
-    "gallery": "/api/gallery?limit=60",
-    "gallery of a model": "/api/gallery?limit=60&model=creatures",
-    "one picture": "/api/gallery/img_7",
+    "jobs": ("/api/jobs?limit=50", 50),
+    "jobs, completed": ("/api/jobs?limit=50&status=completed&kind=image.generate", 50),
+    "jobs, failed": ("/api/jobs?limit=50&status=failed", RARE),
+    "jobs, cancelled": ("/api/jobs?limit=50&status=cancelled", RARE),
+    "jobs, running": ("/api/jobs?limit=50&status=running", 0),
+    "jobs, set-up": ("/api/jobs?limit=50&kind=environment.build", RARE),
+    "gallery": ("/api/gallery?limit=60", 60),
+    "gallery of a model": ("/api/gallery?limit=60&model=creatures", 60),
+    "gallery of a rare model": ("/api/gallery?limit=60&model=ponds", RARE),
+    "gallery, a word of all": ("/api/gallery?limit=60&q=dragon", 60),
+    "gallery, a rare word": ("/api/gallery?limit=60&q=newt", RARE),
+    "one picture": ("/api/gallery/img_7", None),
 }
 
 
@@ -63,58 +73,19 @@ def fill(data_dir: Path, count: int) -> None:
     data_dir.mkdir(parents=True)
     migrate(data_dir / "atelier.db")
     begun = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=365)
-    resolved = {
-        "model": "creatures",
-        "prompt": "a red dragon",
-        "steps": 20,
-        "guidance_scale": 5.0,
-        "seeds": [7],
-        "width": 64,
-        "height": 64,
-    }
-    request = json.dumps({"prompt": "a red dragon", "resolved": resolved})
-    recipe = json.dumps({**resolved, "seed": 7, "sampler": "Euler", "engine": "diffusers_image"})
     jobs, images = [], []
     for number in range(count):
         at = (begun + timedelta(minutes=number)).isoformat(" ")
-        jobs.append(
-            (
-                f"job_{number}",
-                "image.generate",
-                "local",
-                "a red dragon",
-                "completed",
-                0,
-                request,
-                1,
-                0,
-                0,
-                20,
-                20,
-                0,
-                at,
-                at,
-                at,
-            )
-        )
-        images.append(
-            (
-                f"img_{number}",
-                "local",
-                f"job_{number}",
-                0,
-                "png",
-                64,
-                64,
-                9000,
-                f"{number:064x}",
-                7,
-                "creatures",
-                "a red dragon",
-                recipe,
-                at,
-            )
-        )
+        status = {0: "failed", 1: "cancelled"}.get(number // RARE, "completed")
+        kind = "environment.build" if number // RARE == 2 else "image.generate"
+        model, prompt = ("ponds", "a violet newt and a dragon") if number < RARE else ("creatures", "a red dragon")
+        resolved = {**SETTINGS, "model": model, "prompt": prompt}
+        request = json.dumps({"prompt": prompt, "resolved": resolved})
+        recipe = json.dumps({**resolved, "seed": 7, "sampler": "Euler", "engine": "diffusers_image"})
+        job = f"job_{number}"
+        jobs.append((job, kind, "local", prompt, status, 0, request, 1, 0, 0, 20, 20, 0, at, at, at))
+        picture = (f"img_{number}", "local", job, 0, "png", 64, 64, 9000, f"{number:064x}", 7)
+        images.append((*picture, model, prompt, recipe, at))
     connection = sqlite3.connect(data_dir / "atelier.db")
     with connection:
         connection.executemany(
@@ -134,8 +105,8 @@ def fill(data_dir: Path, count: int) -> None:
 def _compare(small: Server, large: Server, rounds: int) -> dict[str, tuple[float, float]]:
     found: dict[str, tuple[float, float]] = {}
     with Client(small.port) as one, Client(large.port) as other:
-        for name, path in LOOKS.items():
-            looks = {small: lambda path=path: _get(one, path), large: lambda path=path: _get(other, path)}
+        for name, look in LOOKS.items():
+            looks = {small: lambda look=look: _get(one, *look), large: lambda look=look: _get(other, *look)}
             found[name] = _take_turns(small, large, looks, rounds)
         found["live snapshot"] = _take_turns(
             small,
@@ -158,14 +129,14 @@ def _take_turns(
     return statistics.median(times[small]), statistics.median(times[large])
 
 
-def _get(client: Client, path: str) -> float:
+def _get(client: Client, path: str, expected: int | None) -> float:
+    """Seconds of a request. Raises WrongAnswer when a list does not hold as many items as expected."""
     begun = time.perf_counter()
     content = client.fetch("GET", path)
     seconds = time.perf_counter() - begun
     answer = json.loads(content)
-    wanted = {"/api/jobs": 50, "/api/gallery": 60}.get(path.partition("?")[0])
-    if wanted is not None and len(answer["items"]) != wanted:
-        raise WrongAnswer(f"{path} answered {len(answer['items'])} items instead of {wanted}")
+    if expected is not None and len(answer["items"]) != expected:
+        raise WrongAnswer(f"{path} answered {len(answer['items'])} items instead of {expected}")
     return seconds
 
 

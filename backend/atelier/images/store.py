@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, column, delete, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor
 from atelier.tables import ImageRow
+
+# The index of the prompts' words, kept by triggers: every run of three characters, so parts of words are found as well.
+_WORDS = table("images_words", column("rowid"), column("images_words"))
+INDEXED_LENGTH = 3
 
 
 def _owned(actor: Actor) -> Select[tuple[ImageRow]]:
@@ -27,12 +31,19 @@ async def page(
     session: AsyncSession, actor: Actor, *, before_seq: int | None, limit: int, model: str | None, words: str | None
 ) -> list[ImageRow]:
     """Newest first; `limit` + 1 rows at most, so that the caller sees whether there are more."""
-    query = _owned(actor).where(ImageRow.deleted_at.is_(None)).order_by(ImageRow.seq.desc()).limit(limit + 1)
+    query, place = _owned(actor).where(ImageRow.deleted_at.is_(None)).limit(limit + 1), ImageRow.seq
+    wanted = set((words or "").replace("\0", " ").split())
+    indexed = {word for word in wanted if len(word) >= INDEXED_LENGTH}
+    if indexed:
+        match = " ".join('"' + word.replace('"', '""') + '"' for word in indexed)
+        place = _WORDS.c.rowid
+        query = query.join(_WORDS, place == ImageRow.seq).where(_WORDS.c.images_words.op("MATCH")(match))
+    query = query.order_by(place.desc())
     if before_seq is not None:
-        query = query.where(ImageRow.seq < before_seq)
+        query = query.where(place < before_seq)
     if model is not None:
         query = query.where(ImageRow.model == model)
-    for word in (words or "").split():
+    for word in wanted - indexed:
         query = query.where(ImageRow.prompt.icontains(word, autoescape=True))
     return list(await session.scalars(query))
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import CursorResult, Select, bindparam, func, select, update
+from sqlalchemy import CursorResult, Select, TextClause, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor
@@ -61,12 +61,23 @@ async def page(
     """Newest first; `limit` + 1 rows at most, so that the caller sees whether there are more."""
     query = _visible(actor).order_by(JobRow.seq.desc()).limit(limit + 1)
     if statuses:
-        query = query.where(JobRow.status.in_(statuses))
+        query = query.where(JobRow.status.in_(statuses), *_indexed(statuses))
     if kinds:
         query = query.where(JobRow.kind.in_(kinds))
+        if JobKind.IMAGE_GENERATE not in kinds:
+            query = query.where(text("kind <> 'image.generate'"))
     if before_seq is not None:
         query = query.where(JobRow.seq < before_seq)
     return await _all(session, query)
+
+
+def _indexed(statuses: Sequence[JobStatus]) -> list[TextClause]:
+    """The condition of the partial index that holds all these statuses: SQLite takes such an index only when it finds
+    its condition, to the letter, in the query."""
+    if set(statuses) <= set(_ACTIVE):
+        return [text("status IN ('queued', 'running')")]
+    rare = {JobStatus.FAILED: "status = 'failed'", JobStatus.CANCELLED: "status = 'cancelled'"}
+    return [text(rare[status]) for status in set(statuses) & set(rare)] if len(set(statuses)) == 1 else []
 
 
 async def active_and_recent(session: AsyncSession, actor: Actor, recent: int) -> list[Job]:

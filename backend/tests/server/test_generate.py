@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 
+import pytest
 from serving import Server
 
 
@@ -57,6 +58,36 @@ class TestTrip:
         found = server.client.get("/api/gallery", params={"q": "NEWT heliotrope"}).json()["items"]
         assert [image["prompt"] for image in found] == ["a heliotrope 100% newt"]
         assert server.client.get("/api/gallery", params={"q": "helio%newt"}).json()["items"] == []
+
+    @pytest.mark.parametrize(
+        ("words", "found"),
+        [
+            ("éteint", True),
+            ("ÉTEINT", True),
+            ("ox", True),
+            ("by ox", True),
+            ('"volcan"', True),
+            ("volcan OR nothing", False),
+            ("volc*", False),
+            ('vol"can', False),
+            ("prompt:volcan", False),
+            ("volcan\0éteint", True),
+            ("xo", False),
+        ],
+    )
+    def test_search_takes_parts_of_words_and_every_sign(self, server: Server, words: str, found: bool) -> None:
+        prompt = 'the "volcan" éteint, by fox'
+        server.wait_for(server.generate(prompt))
+        items = server.client.get("/api/gallery", params={"q": words}).json()["items"]
+        assert (prompt in {image["prompt"] for image in items}) is found
+
+    def test_search_follows_deletion_and_restoring(self, server: Server) -> None:
+        image = server.wait_for(server.generate("a quagga at dusk"))["images"][0]
+        found = {"q": "quagga"}
+        server.client.delete(f"/api/gallery/{image['id']}")
+        assert server.client.get("/api/gallery", params=found).json()["items"] == []
+        server.client.post(f"/api/gallery/{image['id']}/restore")
+        assert [one["id"] for one in server.client.get("/api/gallery", params=found).json()["items"]] == [image["id"]]
 
     def test_without_a_seed_each_request_draws_one(self, server: Server) -> None:
         seeds = {server.wait_for(server.generate())["images"][0]["seed"] for _ in range(3)}
