@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -71,13 +72,16 @@ class JobSettings:
 @dataclass(frozen=True)
 class RuntimeSettings:
     """ATELIER_IDLE_SECONDS (an idle worker is stopped), ATELIER_MEMORY_BUDGET (bytes for workers on the CPU device),
-    ATELIER_THREADS (torch threads of a worker, 0 = chosen by the engine), ATELIER_FAKE_ENGINE (tests of the server)."""
+    ATELIER_THREADS (torch threads of a worker, 0 = chosen by the engine), ATELIER_FAKE_ENGINE and ATELIER_FAILPOINTS
+    (tests of the server), XDG_RUNTIME_DIR (sockets of workers; else the folder for temporary files)."""
 
     idle_seconds: float = 600.0
     memory_budget_bytes: int | None = None
     threads: int = 0
     fake_engine: bool = False
     fake_step_seconds: float = 0.02
+    sockets_root: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
+    failpoints: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,11 @@ def _switch(env: Mapping[str, str], name: str) -> bool:
     return env.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
 
 
+def own_variables() -> dict[str, str]:
+    """The server's variables as they are, for the processes it starts; these get a selection."""
+    return dict(os.environ)
+
+
 def read_settings(
     env: Mapping[str, str] | None = None, *, host: str | None = None, port: int | None = None
 ) -> Settings:
@@ -172,6 +181,8 @@ def read_settings(
         threads=_whole(env, "ATELIER_THREADS", 0, 0, 1024),
         fake_engine=_switch(env, "ATELIER_FAKE_ENGINE"),
         fake_step_seconds=_seconds(env, "ATELIER_FAKE_STEP_SECONDS", 0.02),
+        sockets_root=_path(env, "XDG_RUNTIME_DIR", Path(tempfile.gettempdir())),
+        failpoints=env.get("ATELIER_FAILPOINTS", "").strip(),
     )
     jobs = JobSettings(
         queue_limit=_whole(env, "ATELIER_QUEUE_LIMIT", 512, 1, 1_000_000),

@@ -31,7 +31,13 @@ def _armed(text: str) -> dict[str, int]:
     return armed
 
 
-_countdown = _armed(os.environ.get("ATELIER_FAILPOINTS", ""))
+_countdown: dict[str, int] = {}
+
+
+def arm(text: str) -> None:
+    """Make the places that `text` names deadly, and no others."""
+    _countdown.clear()
+    _countdown.update(_armed(text))
 
 
 def failpoint(name: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from atelier import __version__, documentation, garbage, openapi, problems
+from atelier import __version__, documentation, failpoints, garbage, openapi, problems
 from atelier.access import routes as access_routes
 from atelier.access.actor import Actor, Gate, check_declared
 from atelier.access.limit import SignInLimit
@@ -98,6 +97,7 @@ def create_app(settings: Settings) -> ASGIApp:
 @asynccontextmanager
 async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterator[None]:
     """Open everything in order, close it in reverse. What fails to open closes what was opened before."""
+    failpoints.arm(settings.runtime.failpoints)
     async with AsyncExitStack() as stack:
         storage = Storage(settings.storage.data_dir)
         await asyncio.to_thread(storage.open)
@@ -116,7 +116,7 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
             environments,
             monitor.devices,
             events=lambda info: system.worker_changed(info),
-            sockets_dir=_sockets_dir(stack, storage.instance),
+            sockets_dir=_sockets_dir(stack, settings.runtime.sockets_root, storage.instance),
             logs_dir=storage.logs,
             instance=storage.instance,
             idle_seconds=settings.runtime.idle_seconds,
@@ -178,12 +178,11 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         log.info("shutdown")
 
 
-def _sockets_dir(stack: AsyncExitStack, instance: str) -> Path:
+def _sockets_dir(stack: AsyncExitStack, root: Path, instance: str) -> Path:
     """A 0700 folder for the workers' sockets, outside the data folder: socket paths may have 107 bytes at most.
 
     Its name comes from the instance, so that the next server of the same data folder finds what a killed one left.
     """
-    root = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     folder = root / f"atelier-{os.getuid()}-{instance[:12]}"
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()

@@ -22,6 +22,7 @@ from atelier.images.schemas import GalleryPage, ImageDeletedOut
 from atelier.jobs.service import JobService, read_cursor
 from atelier.shapes import ImageOut
 from atelier.storage import Storage
+from atelier.tables import ImageRow
 
 log = structlog.get_logger("atelier.gallery")
 
@@ -105,7 +106,11 @@ class Gallery:
         async with self._database.write() as session:
             rows = await store.expired_trash(session, before)
             await store.drop(session, [row.id for row in rows])
-        for row in rows:  # a crash in between leaves files without a row: the next sweep finds them
+        # A crash in between leaves files without a row: the next sweep finds them.
+        await asyncio.to_thread(self._drop_pictures, rows)
+
+    def _drop_pictures(self, rows: list[ImageRow]) -> None:
+        for row in rows:
             for name in (f"{row.index}.{row.format}", f"{row.index}.thumb.webp"):
                 self._storage.image_file(row.job_id, name).unlink(missing_ok=True)
 

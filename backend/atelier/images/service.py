@@ -80,7 +80,7 @@ class ImageService:
     async def ask(self, actor: Actor, wanted: TextToImageIn, idempotency_key: str | None) -> AcceptedOut:
         """Accept a request: durable when this returns. Raises ModelNotFound, BadRequest, TooManyJobs, Conflict."""
         model = await self._registry.require(actor, wanted.model, "image")
-        if not (self._registry.path_of(model) / "model_index.json").is_file():
+        if not await asyncio.to_thread((self._registry.path_of(model) / "model_index.json").is_file):
             raise ModelNotFound(
                 f"The files of the model {model.key!r} are missing.",
                 field="model",

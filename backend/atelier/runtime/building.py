@@ -15,6 +15,7 @@ from pathlib import Path
 
 import filelock
 
+from atelier.config import own_variables
 from atelier.errors import EnvironmentBuildFailed
 from atelier.runtime import processes
 
@@ -84,13 +85,16 @@ class Builder:
             self._say(INSTALLED, "Compiling")
             await self._run([self._python, "-m", "compileall", "-q", "-j", "0", self._folder / "lib"], may_fail=True)
             self._say(COMPILED, "Writing to disk")
-            await asyncio.to_thread(_sync, self._folder)
-            self._folder.rename(self._path)
-            await asyncio.to_thread(_sync_entry, self._path.parent)
+            await asyncio.to_thread(self._publish)
         except OSError as error:
             raise self._failure(str(error)) from error
         finally:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    def _publish(self) -> None:
+        _sync(self._folder)
+        self._folder.rename(self._path)
+        _sync_entry(self._path.parent)
 
     @property
     def _python(self) -> Path:
@@ -110,9 +114,11 @@ class Builder:
         """pip says nothing while it unpacks: count what has arrived."""
         while True:
             await asyncio.sleep(INSTALL_PAUSE)
-            done = len(list(self._folder.glob("lib/python*/site-packages/*.dist-info")))
-            if done:
+            if done := await asyncio.to_thread(self._installed):
                 self._say(self._share(DOWNLOADED, INSTALLED, done), f"Installing packages {self._of(done)}")
+
+    def _installed(self) -> int:
+        return len(list(self._folder.glob("lib/python*/site-packages/*.dist-info")))
 
     def _pip_said(self, line: str) -> None:
         """pip first collects all names, fetching small `.metadata` files, and downloads afterwards."""
@@ -155,7 +161,7 @@ class Builder:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
             limit=1 << 20,
-            env=_environment(os.environ, self._folder),
+            env=_environment(own_variables(), self._folder),
         )
         try:
             assert process.stdout is not None

@@ -31,6 +31,7 @@ from pathlib import Path
 import msgspec
 from engines import protocol
 
+from atelier.config import own_variables
 from atelier.errors import EnvironmentNotReady, WorkerStartFailed
 from atelier.runtime import exits, logtail, processes
 from atelier.runtime.engines import SERVER_ENVIRONMENT, EngineEntry
@@ -274,7 +275,7 @@ class Forkservers:
         server = self._current[key] = Forkserver(
             python,
             preload=entry.module if entry.forkable else None,
-            env=engine_environment(os.environ, self._instance, is_servers_own=own),
+            env=engine_environment(own_variables(), self._instance, is_servers_own=own),
             log_path=self._logs / f"forkserver-{entry.module.rpartition('.')[2]}.log",
         )
         return server

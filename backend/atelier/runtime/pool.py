@@ -124,16 +124,18 @@ class WorkerPool:
 
     async def start(self) -> None:
         """Clear away what an earlier server left, then watch."""
+        await asyncio.to_thread(self._clear_away)
+        self._guard = reaper.Guard()
+        self._ticking = asyncio.create_task(self._tick(), name="worker pool")
+
+    def _clear_away(self) -> None:
         for folder in (self._sockets, self._logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
-        killed = await asyncio.to_thread(reaper.reap, self._instance, self._sockets)
-        if killed:
+        if killed := reaper.reap(self._instance, self._sockets):
             log.warning("ended %d processes of an earlier server: %s", len(killed), killed)
         for old in self._logs.glob("w-*.log*"):
             old.unlink(missing_ok=True)
-        self._guard = reaper.Guard()
-        self._ticking = asyncio.create_task(self._tick(), name="worker pool")
 
     async def close(self) -> None:
         """Refuse who waits, stop every worker, leave no process and no socket."""

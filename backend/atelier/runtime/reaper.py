@@ -99,7 +99,7 @@ class Guard:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
                 cwd="/",
-                env={"PYTHONPATH": str(BACKEND), "PATH": os.environ.get("PATH", os.defpath)},
+                env={"PYTHONPATH": str(BACKEND), "PATH": os.defpath},
             )
         finally:
             os.close(read)

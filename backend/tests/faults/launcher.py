@@ -29,7 +29,7 @@ import httptools  # noqa: F401
 import uvicorn.protocols.http.httptools_impl  # noqa: F401
 import uvicorn.protocols.websockets.websockets_sansio_impl  # noqa: F401
 import uvloop  # noqa: F401
-from atelier import cli, failpoints
+from atelier import cli
 from atelier import main as _application  # noqa: F401
 from tests.faults import rigs
 
@@ -47,7 +47,6 @@ def serve(order: dict[str, Any]) -> None:
             os.dup2(source, target)
         os.closerange(3, 256)
         os.environ.update(order["environment"])
-        failpoints._countdown.update(failpoints._armed(os.environ.get("ATELIER_FAILPOINTS", "")))
         for name in order["rigs"]:
             rigs.RIGS[name]()
         status = cli.main(["serve", "--port", "0"])
