@@ -17,7 +17,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from atelier.config import ServerSettings
+from atelier.config import BadSetting, ServerSettings
 
 log = structlog.get_logger("atelier.http")
 
@@ -52,7 +52,7 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
+            await self._lifespan(scope, receive, send)
             return
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
@@ -65,6 +65,25 @@ class Front:
             await self._websocket(scope, receive, send, refused)
         else:
             await self._http(scope, receive, send, refused, request_id)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A setting that cannot be used is told in its own words, anything else with its traceback."""
+        failures: list[Message] = []
+
+        async def hold_back(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                failures.append(message)
+            else:
+                await send(message)
+
+        try:
+            await self.app(scope, receive, hold_back)
+        except BadSetting as problem:
+            await send({"type": "lifespan.startup.failed", "message": f"atelier: {problem}"})
+        except BaseException:
+            for message in failures:
+                await send(message)
+            raise
 
     def _refuse(self, scope: Scope, headers: Headers) -> tuple[int, str, str, str] | None:
         """Status, code, words and hint for a request that must not go on."""

@@ -6,20 +6,20 @@ import re
 import sqlite3
 from pathlib import Path
 
-from atelier.config import BACKEND
+from atelier.config import BACKEND, BadSetting
 
 MIGRATIONS = BACKEND / "migrations"
 
 
-def newest() -> str:
-    """The revision that no other follows. Read from the files, so that an up-to-date start needs no alembic."""
-    revisions, followed = set(), set()
+def revisions() -> tuple[str, set[str]]:
+    """The revision that no other follows, and all. Read from the files: an up-to-date start needs no alembic."""
+    known, followed = set(), set()
     for path in (MIGRATIONS / "versions").glob("*.py"):
         text = path.read_text()
-        revisions.update(re.findall(r'^revision = "(\w+)"', text, re.M))
+        known.update(re.findall(r'^revision = "(\w+)"', text, re.M))
         followed.update(re.findall(r'^down_revision = "(\w+)"', text, re.M))
-    (head,) = revisions - followed
-    return head
+    (head,) = known - followed
+    return head, known
 
 
 def current(database: Path) -> str | None:
@@ -32,14 +32,26 @@ def current(database: Path) -> str | None:
         return row[0] if row else None
     except sqlite3.OperationalError:
         return None
+    except sqlite3.DatabaseError as error:
+        raise BadSetting(
+            f"{database} cannot be read ({error}). Put back a copy of it, or give Atelier another folder with DATA_DIR."
+        ) from error
     finally:
         connection.close()
 
 
 def migrate(database: Path) -> bool:
-    """Upgrade `database` (created when missing). True when something was done."""
-    if current(database) == newest():
+    """Upgrade `database` (created when missing). True when something was done. Raises BadSetting for a database that
+    is not ours, or of a newer Atelier."""
+    newest, known = revisions()
+    found = current(database)
+    if found == newest:
         return False
+    if found is not None and found not in known:
+        raise BadSetting(
+            f"The database {database} was made by a newer Atelier. Update this one, or give it another folder with "
+            "DATA_DIR."
+        )
     from alembic import command
     from alembic.config import Config
 

@@ -56,14 +56,19 @@ class Storage:
         self.instance = ""
 
     def open(self) -> None:
-        for folder in (self.root, self.images, self.staging, self.logs):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
+            for folder in (self.root, self.images, self.staging, self.logs):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock.acquire(timeout=5)
         except Timeout:
             raise BadSetting(
                 f"Another Atelier already uses {self.root}. Stop it, or give this one its own folder with DATA_DIR."
             ) from None
+        except OSError as error:
+            raise BadSetting(
+                f"The data folder {self.root} cannot be used ({error.strerror}). "
+                "Set DATA_DIR to a folder that this user may write."
+            ) from error
         self.instance = self._read_instance()
 
     def close(self) -> None:

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from atelier.shapes import ErrorOut, ImageOut
 from atelier.tables import JobStatus
 
-MAX_SIDE = 2048
 MAX_SEED = 2**32 - 1
 
-Side = Annotated[int, Field(ge=64, le=MAX_SIDE, multiple_of=8)]
+# How large a picture may be is for its model to say: see `limits` of GET /api/models/.
+Side = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class TextToImageIn(BaseModel):
@@ -30,8 +30,8 @@ class TextToImageIn(BaseModel):
     num_outputs: Annotated[int, Field(ge=1, le=8, description="How many pictures.")] = 1
     steps: Annotated[int | None, Field(ge=1, le=200, description="Denoising steps.")] = None
     guidance_scale: Annotated[float | None, Field(ge=0, le=30, allow_inf_nan=False)] = None
-    width: Annotated[Side | None, Field(description="Pixels, a multiple of 8.")] = None
-    height: Annotated[Side | None, Field(description="Pixels, a multiple of 8.")] = None
+    width: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
+    height: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
     seed: Annotated[
         int | None,
         Field(ge=0, le=MAX_SEED, description="Of the first picture; the others count up. Null: chosen at random."),

@@ -54,6 +54,7 @@ async def test_a_second_server_on_the_folder_is_refused(victim: Victim) -> None:
     assert victim.launcher.status(second) not in (0, None)
     words = victim.log.read_bytes()[position:].decode()
     assert "Another Atelier already uses" in words and "DATA_DIR" in words
+    assert "Traceback" not in words
     job = await victim.when(asked)
     assert job["status"] == "completed" and job["attempt"] == 1
     assert not await oracle.examine(victim)

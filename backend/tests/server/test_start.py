@@ -1,0 +1,62 @@
+"""Starting: what cannot be used is told in a sentence, and a server that has served holds no model library."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from serving import BACKEND, Server
+
+
+def newer(folder: Path) -> None:
+    with sqlite3.connect(folder / "atelier.db") as db:
+        db.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        db.execute("INSERT INTO alembic_version VALUES ('29990101_0000')")
+
+
+def no_database(folder: Path) -> None:
+    (folder / "atelier.db").write_bytes(b"this is a diary and no database " * 100)
+
+
+def no_folder(folder: Path) -> None:
+    folder.rmdir()
+    folder.write_text("a file")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(newer, "was made by a newer Atelier"), (no_database, "cannot be read"), (no_folder, "cannot be used")],
+)
+def test_a_data_folder_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Path], None], words: str) -> None:
+    spoil(tmp_path)
+    environment = {
+        "PYTHONPATH": str(BACKEND),
+        "DATA_DIR": str(tmp_path),
+        "PATH": os.defpath,
+        "ATELIER_FAKE_ENGINE": "1",
+    }
+    command = [sys.executable, "-m", "atelier", "serve", "--port", "0"]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    said = result.stdout + result.stderr
+    assert result.returncode not in (0, -11)
+    assert words in said and "DATA_DIR" in said and str(tmp_path) in said
+    assert "Traceback" not in said
+
+
+def test_a_server_that_has_served_holds_no_model_library(tmp_path: Path) -> None:
+    """By what its process has mapped: every one of these libraries comes with compiled parts."""
+    with Server(tmp_path / "data") as server:
+        job = server.wait_for(server.generate("a grey owl", num_outputs=2))
+        assert job["status"] == "completed"
+        for path in ("/api/gallery", "/api/models/", "/api/models/found", "/api/system", "/docs", "/"):
+            server.client.get(path)
+        mapped = Path(f"/proc/{server.pid}/maps").read_text()
+    held = set(re.findall(r"site-packages/([A-Za-z0-9_]+)", mapped))
+    assert "uvloop" in held, "the test looks at nothing"
+    assert not held & {"torch", "numpy", "PIL", "safetensors", "tokenizers", "vllm", "sentencepiece"}, held
