@@ -28,7 +28,8 @@ async def examine(victim: Victim, *, quiet_seconds: float = 30.0) -> list[str]:
 
 
 async def wait_for_quiet(victim: Victim, seconds: float) -> list[str]:
-    """Nothing waits or runs after this long without a new request."""
+    """Nothing waits or runs after this long without a new request: time for a whole line to be worked off. That each
+    single job gets on all the while is for `standstill` to see."""
     deadline = time.monotonic() + seconds
     while True:
         active = (await victim.get("/api/jobs?status=queued&status=running&limit=200"))["items"]

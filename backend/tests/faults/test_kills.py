@@ -34,12 +34,16 @@ async def check(victims: list[Victim], effective: Counter[str], least: int) -> N
     gone = sorted(seconds for victim in victims for seconds in victim.orphan_seconds)
     assert ready[len(ready) // 2] <= READY_SECONDS, f"restarts take {ready[len(ready) // 2]:.1f} s; seed {SEED}"
     assert ready[-1] <= 3 * READY_SECONDS, f"a restart took {ready[-1]:.1f} s; seed {SEED}"
+    stood = max(victim.standstill.longest for victim in victims)
+    still = [line for victim in victims for line in victim.standstill.wrong]
+    assert all(victim.standstill.looks for victim in victims) and not still, f"{still[:3]}; seed {SEED}"
     jobs = sum(len(victim.ledger.asked) for victim in victims)
     again = sum(asked.lost for victim in victims for asked in victim.ledger.asked.values())
     print(
         f"\n{dict(effective)} kills fell upon work, {jobs} jobs promised, {again} answers lost; "
         f"ready after {ready[len(ready) // 2]:.2f} s (at most {ready[-1]:.2f}), "
-        f"processes gone after {gone[len(gone) // 2]:.2f} s (at most {gone[-1]:.2f}); seed {SEED}",
+        f"processes gone after {gone[len(gone) // 2]:.2f} s (at most {gone[-1]:.2f}), "
+        f"nothing stood still for more than {stood:.1f} s; seed {SEED}",
         file=sys.stderr,
     )
 

@@ -158,6 +158,12 @@ async def test_nothing_is_noticed_without_sabotage(make_victim: MakeVictim) -> N
     assert not rung
 
 
+async def test_a_job_that_stands_still_is_noticed(victim: Victim) -> None:
+    victim.standstill.limit = 2.0
+    await recovery(victim, ("sabotage_recovery",))
+    assert any("has stood at (1, 0)" in line for line in victim.standstill.wrong), victim.standstill.wrong
+
+
 async def test_fencing_switched_off_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_fenced", store._fenced)  # put back at the end
     monkeypatch.setattr(direct, "_COMPLETE", direct._COMPLETE)

@@ -32,6 +32,7 @@ from typing import Any
 import aiohttp
 from tests.faults import proc
 from tests.faults.ledger import Asked, Ledger
+from tests.faults.standstill import Standstill
 
 BACKEND = Path(__file__).resolve().parents[2]
 TERMINAL = ("completed", "failed", "cancelled")
@@ -113,6 +114,8 @@ class Victim:
         self._environment = environment
         self._http: aiohttp.ClientSession | None = None
         self._watches: list[asyncio.Task[None]] = []
+        self.standstill = Standstill(self._passing)
+        self._looking: asyncio.Task[None] | None = None
 
     def words(self) -> str:
         """For the message of a failing test: how to see it again, and the last the server said."""
@@ -155,7 +158,17 @@ class Victim:
         self.ready_seconds.append(took)
         self.ledger.note("start", pid=pid, failpoints=failpoints, rigs=rigs, seconds=round(took, 3))
         self.up.set()
+        self._looking = self._looking or asyncio.create_task(self.standstill.watch())
         return took
+
+    async def _passing(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]] | None:
+        if not self.up.is_set():
+            return None
+        try:
+            jobs = (await self.get("/api/jobs?status=queued&status=running&limit=200"))["items"]
+            return jobs, (await self.get("/api/system"))["workers"]
+        except Down:
+            return None
 
     def bound(self, position: int) -> str:
         with self.log.open("rb") as file:
@@ -211,6 +224,9 @@ class Victim:
 
     async def close(self) -> None:
         """End everything of this victim, whatever state it is in."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         if self.pid is not None:
             proc.kill(self.pid)
             with contextlib.suppress(AssertionError):
