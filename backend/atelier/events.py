@@ -20,6 +20,7 @@ from atelier.shapes import (
     ImageOut,
     JobOut,
     PreviewOut,
+    SaidOut,
     WorkerOut,
 )
 
@@ -39,6 +40,7 @@ class JobProgress(BaseModel):
     step: int
     total_steps: int
     message: str | None = None
+    said: SaidOut | None = None
     eta_seconds: float | None = None
     previews: list[PreviewOut] | None = None
 

@@ -78,6 +78,7 @@ def create_app(settings: Settings) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         lifespan=lambda app: lifespan(app, settings, gate),
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
         max_body_size=MAX_BODY_BYTES,
         responses=problems.PROBLEM_RESPONSES,
     )

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from atelier.errors import AtelierError, TooManyJobs
+from atelier.shapes import SaidOut
 
 log = structlog.get_logger("atelier.http")
 
@@ -23,6 +24,7 @@ log = structlog.get_logger("atelier.http")
 class FieldProblem(BaseModel):
     field: str = Field(description="Where in the request: `prompt`, `query.limit`, `header.idempotency-key`.")
     message: str
+    said: SaidOut | None = None
 
 
 class Problem(BaseModel):
@@ -34,6 +36,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What is wrong, with the field and the limit.")
     code: str = Field(description="A stable word for programs.")
     hint: str = Field("", description="What to do next.")
+    said: SaidOut | None = Field(None, description="Which sentence `detail` is, where one code has several.")
     errors: list[FieldProblem] = []
     request_id: str = ""
 
@@ -51,10 +54,16 @@ def problem_response(request: Request, problem: Problem, headers: dict[str, str]
 
 
 def from_error(error: AtelierError) -> Problem:
-    fields = [FieldProblem(field=error.field, message=error.message)] if error.field else []
-    title = HTTPStatus(error.status).phrase
+    said = SaidOut.of(error.message)
+    fields = [FieldProblem(field=error.field, message=error.message, said=said)] if error.field else []
     return Problem(
-        title=title, status=error.status, detail=error.message, code=error.code, hint=error.hint, errors=fields
+        title=HTTPStatus(error.status).phrase,
+        status=error.status,
+        detail=error.message,
+        code=error.code,
+        hint=error.hint,
+        said=said,
+        errors=fields,
     )
 
 
@@ -83,6 +92,14 @@ def _words(item: dict[str, Any]) -> str:
     return message
 
 
+def _said(item: dict[str, Any]) -> SaidOut:
+    """Pydantic's own word for the mistake, and the limits that it names."""
+    values = {name: value for name, value in (item.get("ctx") or {}).items() if isinstance(value, str | int | float)}
+    if "expected" in values:  # 'png', 'webp' or 'jpeg'
+        values["expected"] = str(values["expected"]).replace(" or ", ", ")
+    return SaidOut(code=f"field.{item['type']}", params=values)
+
+
 def _invalid_json(words: str) -> Problem:
     return Problem(
         title="Bad Request",
@@ -99,7 +116,9 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     items = error.errors()
     if any(item["type"] == "json_invalid" for item in items):
         return problem_response(request, _invalid_json(str(items[0].get("ctx", {}).get("error", items[0]["msg"]))))
-    fields = [FieldProblem(field=_field_of(item["loc"]) or "body", message=_words(item)) for item in items]
+    fields = [
+        FieldProblem(field=_field_of(item["loc"]) or "body", message=_words(item), said=_said(item)) for item in items
+    ]
     detail = "; ".join(f"{field.field}: {field.message}" for field in fields[:5])
     problem = Problem(
         title="Unprocessable Content",

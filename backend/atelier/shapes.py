@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from atelier.errors import AtelierError
+from atelier.said import Said
 from atelier.tables import ImageRow, Job, JobKind, JobStatus
 
 
@@ -62,13 +64,34 @@ class ImageOut(BaseModel):
         )
 
 
+class SaidOut(BaseModel):
+    """Which sentence a message is, and the values that stand in it: what it takes to say it in another language."""
+
+    code: str = Field(description="A stable word.", examples=["worker.out_of_memory"])
+    params: dict[str, str | int | float]
+
+    @classmethod
+    def of(cls, text: str | None) -> SaidOut | None:
+        """None for text that is no sentence of the server's own, such as a library's."""
+        return cls(code=text.code, params=text.params) if isinstance(text, Said) else None
+
+
 class ErrorOut(BaseModel):
     """Why something failed, in words for its user."""
 
     code: str
     message: str
     hint: str = ""
+    said: SaidOut | None = None
     log_tail: str | None = Field(None, description="The last lines that the worker or the build printed.")
+
+    @classmethod
+    def of(cls, error: AtelierError) -> ErrorOut:
+        return cls.told(error.code, error.message, error.hint, error.log_tail)
+
+    @classmethod
+    def told(cls, code: str, message: str, hint: str = "", log_tail: str | None = None) -> ErrorOut:
+        return cls(code=code, message=message, hint=hint, said=SaidOut.of(message), log_tail=log_tail)
 
 
 class WaitingOut(BaseModel):
@@ -76,6 +99,11 @@ class WaitingOut(BaseModel):
 
     reason: Literal["queue", "environment", "memory", "model"]
     message: str
+    said: SaidOut | None = None
+
+    @classmethod
+    def told(cls, reason: Literal["queue", "environment", "memory", "model"], message: str) -> WaitingOut:
+        return cls(reason=reason, message=message, said=SaidOut.of(message))
 
 
 class JobOut(BaseModel):
@@ -91,6 +119,7 @@ class JobOut(BaseModel):
     step: int
     total_steps: int
     message: str | None
+    said: SaidOut | None = Field(None, description="Which sentence `message` is.")
     eta_seconds: float | None
     waiting: WaitingOut | None
     attempt: int
@@ -152,6 +181,7 @@ class WorkerOut(BaseModel):
     started_at: datetime
     idle_since: datetime | None
     message: str | None
+    said: SaidOut | None = Field(None, description="Which sentence `message` is.")
     log_tail: list[str]
 
 
@@ -163,6 +193,7 @@ class EnvironmentOut(BaseModel):
     state: Literal["missing", "building", "ready", "failed"]
     fraction: float | None
     message: str | None
+    said: SaidOut | None = Field(None, description="Which sentence `message` is.")
     error: ErrorOut | None
     job_id: str | None
     packages: dict[str, str] | None

@@ -104,7 +104,10 @@ def load(model_path: Path, options: Options) -> DiffusersImage:
     cls = getattr(diffusers, index["_class_name"], None)
     if not (inspect.isclass(cls) and issubclass(cls, diffusers.DiffusionPipeline)):
         raise LoadFailed(
-            "unknown_pipeline", f"diffusers {diffusers.__version__} has no pipeline {index['_class_name']!r}"
+            "unknown_pipeline",
+            f"diffusers {diffusers.__version__} has no pipeline {index['_class_name']!r}",
+            version=diffusers.__version__,
+            pipeline=index["_class_name"],
         )
     device = str(options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu"))
     torch.set_num_threads(int(options.get("threads") or max(1, len(os.sched_getaffinity(0)) // 2)))
@@ -121,6 +124,7 @@ def load(model_path: Path, options: Options) -> DiffusersImage:
             "out_of_memory",
             "the model does not fit into the GPU's memory",
             "Stop another worker or take a smaller model.",
+            sentence="model_too_large",
         ) from error
     return DiffusersImage(pipe, model_path, device, options)
 
@@ -128,7 +132,9 @@ def load(model_path: Path, options: Options) -> DiffusersImage:
 def _dtype(device: str, wanted: str) -> torch.dtype:
     if wanted:
         if wanted not in ("float32", "float16", "bfloat16"):
-            raise LoadFailed("invalid_option", f"dtype {wanted!r} is none of float32, float16, bfloat16")
+            raise LoadFailed(
+                "invalid_option", f"dtype {wanted!r} is none of float32, float16, bfloat16", value=str(wanted)
+            )
         return getattr(torch, wanted)
     if device == "cpu":
         return torch.float32
@@ -262,9 +268,9 @@ class DiffusersImage:
     def _check(self, task: TextToImage) -> None:
         """Refuse what no model could do, before any work. The server has its own limits; these keep the worker sane."""
         if not task.seeds or not all(0 <= seed <= MAX_SEED for seed in task.seeds):
-            raise RunFailed("invalid_seeds", f"seeds must be one or more numbers from 0 to {MAX_SEED}")
+            raise RunFailed("invalid_seeds", f"seeds must be one or more numbers from 0 to {MAX_SEED}", max=MAX_SEED)
         if not 1 <= task.steps <= MAX_STEPS:
-            raise RunFailed("invalid_steps", f"steps must be 1 to {MAX_STEPS}")
+            raise RunFailed("invalid_steps", f"steps must be 1 to {MAX_STEPS}", max=MAX_STEPS)
         if not (math.isfinite(task.guidance_scale) and task.guidance_scale >= 0):
             raise RunFailed("invalid_guidance_scale", "guidance_scale must be 0 or more")
         for field, value in (("width", task.width), ("height", task.height)):
@@ -274,9 +280,14 @@ class DiffusersImage:
                     f"invalid_{field}",
                     f"{field} must be a multiple of {self._multiple} for this model",
                     f"{nearest} would do.",
+                    sentence="invalid_side",
+                    side=field,
+                    multiple=self._multiple,
+                    nearest=nearest,
                 )
         if task.format not in FORMATS:
-            raise RunFailed("invalid_format", f"format must be one of {', '.join(FORMATS)}")
+            known = ", ".join(FORMATS)
+            raise RunFailed("invalid_format", f"format must be one of {known}", known=known)
         if not Path(task.output_dir).is_dir():
             raise RunFailed("invalid_output_dir", "the folder for the pictures does not exist")
 
@@ -288,11 +299,21 @@ class DiffusersImage:
             return Sampling(None, SCHEDULERS[own].sampler if own else cls.__name__, "Automatic", cls, {})
         choice = SCHEDULERS.get(key)
         if choice is None:
-            raise RunFailed("invalid_scheduler", f"there is no scheduler {key!r}", f"Known: {', '.join(SCHEDULERS)}.")
+            known = ", ".join(SCHEDULERS)
+            raise RunFailed(
+                "invalid_scheduler", f"there is no scheduler {key!r}", f"Known: {known}.", scheduler=key, known=known
+            )
         if choice.kind != self._kind:
             fitting = ", ".join(choices_for(self._kind))
             what = "a flow-matching model" if self._kind == "flow" else "no flow-matching model"
-            raise RunFailed("invalid_scheduler", f"{key} does not fit, since this is {what}", f"Take one of {fitting}.")
+            raise RunFailed(
+                "invalid_scheduler",
+                f"{key} does not fit, since this is {what}",
+                f"Take one of {fitting}.",
+                sentence="unfit_scheduler",
+                scheduler=choice.name,
+                known=fitting,
+            )
         return Sampling(key, choice.sampler, choice.schedule_type, getattr(diffusers, choice.cls), choice.kwargs)
 
     def _peak_bytes(self) -> int:

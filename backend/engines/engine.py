@@ -25,29 +25,31 @@ Options = Mapping[str, str | int | float | bool]
 """A model's load options. Every engine documents its own; unknown keys are ignored."""
 
 
-class LoadFailed(Exception):
-    """The model cannot be loaded. `code` is stable, `hint` says what a person can do."""
+class EngineError(Exception):
+    """`code` is stable, `hint` says what a person can do. `sentence` and `params`: see `protocol.Failed`."""
 
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
+    def __init__(
+        self, code: str, message: str, hint: str = "", *, sentence: str = "", **params: str | int | float
+    ) -> None:
         super().__init__(message)
-        self.code = code
-        self.hint = hint
+        self.code, self.hint, self.sentence, self.params = code, hint, sentence, params
+
+    def as_update(self) -> Failed:
+        return Failed(
+            code=self.code, message=str(self.args[0]), hint=self.hint, sentence=self.sentence, params=self.params
+        )
+
+
+class LoadFailed(EngineError):
+    """The model cannot be loaded."""
 
     def __str__(self) -> str:
         text = f"{self.code}: {self.args[0]}"
         return f"{text} ({self.hint})" if self.hint else text
 
 
-class RunFailed(Exception):
+class RunFailed(EngineError):
     """Raised inside a run: the run ends with `Failed`, the worker lives on."""
-
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.code = code
-        self.hint = hint
-
-    def as_update(self) -> Failed:
-        return Failed(code=self.code, message=str(self.args[0]), hint=self.hint)
 
 
 class RunCancelled(Exception):
@@ -78,17 +80,20 @@ class Engine(Protocol):
 def engine_module(name: str) -> ModuleType:
     """Import `engines.NAME`. Raises LoadFailed for a name that is no engine of this package."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name):
-        raise LoadFailed("unknown_engine", f"{name!r} is not the name of an engine")
+        raise LoadFailed("unknown_engine", f"{name!r} is not the name of an engine", name=name)
     try:
         module = importlib.import_module(f"engines.{name}")
     except ModuleNotFoundError as error:
         if error.name != f"engines.{name}":
             raise LoadFailed(
-                "missing_library", f"the environment lacks {error.name!r}", "Build the environment again."
+                "missing_library",
+                f"the environment lacks {error.name!r}",
+                "Build the environment again.",
+                library=str(error.name),
             ) from error
-        raise LoadFailed("unknown_engine", f"there is no engine named {name!r}") from error
+        raise LoadFailed("unknown_engine", f"there is no engine named {name!r}", name=name) from error
     if not (hasattr(module, "load") and hasattr(module, "TASKS")):
-        raise LoadFailed("unknown_engine", f"engines.{name} is not an engine")
+        raise LoadFailed("unknown_engine", f"engines.{name} is not an engine", name=name)
     return module
 
 

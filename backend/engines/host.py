@@ -176,7 +176,7 @@ class Worker:
         self._tasks: tuple[type, ...] = ()
         self._run: TaskRun | None = None
         self._load_seconds: float | None = None
-        self._error: str | None = None
+        self._failure: Failed | None = None
         self._error_read = threading.Event()
         self._stopping = False
         self._executing = False  # written and read on the main thread only
@@ -196,7 +196,7 @@ class Worker:
         except LoadFailed as error:
             print(f"load failed: {error}", file=sys.stderr, flush=True)
             with self._changed:
-                self._phase, self._error = WorkerPhase.FAILED, str(error)
+                self._phase, self._failure = WorkerPhase.FAILED, error.as_update()
             self._error_read.wait(FAILED_LINGER_SECONDS)
             time.sleep(0.05)  # the answer that carries the reason is on its way
             return LOAD_FAILED_STATUS
@@ -227,7 +227,11 @@ class Worker:
         except Exception as error:  # the loop edge: whatever a library raises, the server gets a reason
             traceback.print_exc()
             raise LoadFailed(
-                "load_failed", f"{type(error).__name__}: {_first_line(error)}", "The worker's log has the details."
+                "load_failed",
+                f"{type(error).__name__}: {_first_line(error)}",
+                "The worker's log has the details.",
+                sentence="load_failed_by",
+                reason=f"{type(error).__name__}: {_first_line(error)}",
             ) from error
         with self._changed:
             self._engine = engine
@@ -270,6 +274,7 @@ class Worker:
                 code="internal_error",
                 message=f"{type(error).__name__}: {_first_line(error)}",
                 hint="The worker's log has the details.",
+                params={"reason": f"{type(error).__name__}: {_first_line(error)}"},
             )
         if isinstance(update, Done) and not update.seconds:
             update.seconds = round(time.monotonic() - started, 4)
@@ -310,7 +315,7 @@ class Worker:
     def health(self) -> Health:
         rss, private = self._measured_memory()
         with self._changed:
-            if self._error is not None:
+            if self._failure is not None:
                 self._error_read.set()
             return Health(
                 phase=self._phase,
@@ -321,7 +326,7 @@ class Worker:
                 rss=rss,
                 private_bytes=private,
                 device=self._engine.device if self._engine else "cpu",
-                error=self._error,
+                failure=self._failure,
             )
 
     def _measured_memory(self) -> tuple[int, int]:

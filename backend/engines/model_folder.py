@@ -37,6 +37,8 @@ def check_model_folder(folder: Path) -> dict:
                 "unsafe_model",
                 f"{_shown(path, folder)} asks for code of its own (auto_map)",
                 "Such models are not run.",
+                sentence="unsafe_auto_map",
+                file=_shown(path, folder),
             )
     _check_weights(folder, files)
     return index
@@ -50,7 +52,10 @@ def weight_files(folder: Path, component: str) -> list[Path]:
 def _check_index(index: dict) -> None:
     if not isinstance(index.get("_class_name"), str):
         raise LoadFailed(
-            "unsafe_model", "model_index.json names no pipeline class of diffusers", "Custom pipelines are not run."
+            "unsafe_model",
+            "model_index.json names no pipeline class of diffusers",
+            "Custom pipelines are not run.",
+            sentence="unsafe_pipeline",
         )
     for name, value in index.items():
         if name.startswith("_") or not isinstance(value, list):
@@ -64,6 +69,8 @@ def _check_index(index: dict) -> None:
                 "unsafe_model",
                 f"model_index.json takes {name!r} from outside diffusers and transformers",
                 "Such models are not run.",
+                sentence="unsafe_component",
+                name=name,
             )
 
 
@@ -72,12 +79,22 @@ def _walk(folder: Path) -> list[Path]:
     for directory, subdirectories, names in os.walk(folder):
         for name in subdirectories:
             if (Path(directory) / name).is_symlink():
-                raise LoadFailed("unsafe_model", f"{name} is a link to a folder elsewhere", "Copy the folder instead.")
+                raise LoadFailed(
+                    "unsafe_model",
+                    f"{name} is a link to a folder elsewhere",
+                    "Copy the folder instead.",
+                    sentence="unsafe_link",
+                    name=name,
+                )
         files += [Path(directory) / name for name in names]
     for path in files:
         if path.suffix.lower() in {".py", ".pyc", ".so"}:
             raise LoadFailed(
-                "unsafe_model", f"the folder holds code: {_shown(path, folder)}", "Models that bring code are not run."
+                "unsafe_model",
+                f"the folder holds code: {_shown(path, folder)}",
+                "Models that bring code are not run.",
+                sentence="unsafe_code",
+                file=_shown(path, folder),
             )
     return sorted(files)
 
@@ -91,33 +108,52 @@ def _check_weights(folder: Path, files: list[Path]) -> None:
                 "unsafe_model",
                 f"{_shown(path, folder)} is a pickle, and there is no safetensors file beside it",
                 _PICKLE_HINT,
+                sentence="unsafe_pickle",
+                file=_shown(path, folder),
             )
     if not safe:
-        raise LoadFailed("model_incomplete", "the folder has no safetensors weights", "Download the model again.")
+        raise LoadFailed(
+            "model_incomplete",
+            "the folder has no safetensors weights",
+            "Download the model again.",
+            sentence="no_weights",
+        )
     for path in safe:
         try:
             read_header(path)
         except (ValueError, OSError) as error:
             raise LoadFailed(
-                "model_damaged", f"{_shown(path, folder)}: {error}", "Download the model again."
+                "model_damaged",
+                f"{_shown(path, folder)}: {error}",
+                "Download the model again.",
+                file=_shown(path, folder),
             ) from error
 
 
 def _read_json(path: Path, shown: str) -> dict:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise LoadFailed("unsafe_model", f"{shown} is larger than {MAX_JSON_BYTES} bytes")
+            raise LoadFailed(
+                "unsafe_model",
+                f"{shown} is larger than {MAX_JSON_BYTES} bytes",
+                sentence="unsafe_size",
+                file=shown,
+                bytes=MAX_JSON_BYTES,
+            )
         content = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         raise LoadFailed(
             "model_incomplete",
             f"the folder has no {shown}",
             "It is not a diffusers model, or the download did not end.",
+            file=shown,
         ) from error
     except (ValueError, OSError, RecursionError) as error:
-        raise LoadFailed("model_damaged", f"{shown} cannot be read as JSON", "Download the model again.") from error
+        raise LoadFailed(
+            "model_damaged", f"{shown} cannot be read as JSON", "Download the model again.", file=shown
+        ) from error
     if not isinstance(content, dict):
-        raise LoadFailed("model_damaged", f"{shown} is no JSON object", "Download the model again.")
+        raise LoadFailed("model_damaged", f"{shown} is no JSON object", "Download the model again.", file=shown)
     return content
 
 

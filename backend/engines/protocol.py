@@ -122,8 +122,26 @@ class Cancel(Message):
 # ── worker -> server ──────────────────────────────────────────────────────────
 
 
+class Failed(Message):
+    """The run ended with an error of its own; the worker lives on. `code` is stable, `hint` says what to do next.
+
+    For dashboards in other languages: `sentence` tells which of a code's sentences the message is (empty: its only
+    one), `params` are the values that stand in it.
+    """
+
+    code: str
+    message: str
+    hint: str = ""
+    sentence: str = ""
+    params: dict[str, str | int | float] = {}
+
+    @property
+    def sentence_code(self) -> str:
+        return f"engine.{self.sentence or self.code}"
+
+
 class Health(Message):
-    """`weights_bytes` and `rss` in bytes; `error` explains the phase `failed`."""
+    """`weights_bytes` and `rss` in bytes; `failure` explains the phase `failed`."""
 
     phase: WorkerPhase
     pid: int
@@ -133,7 +151,7 @@ class Health(Message):
     rss: int = 0
     private_bytes: int = 0
     device: str = "cpu"
-    error: str | None = None
+    failure: Failed | None = None
 
 
 class Heartbeat(Message):
@@ -175,14 +193,6 @@ class Done(Message):
     files: list[File]
     seconds: float = 0.0
     peak_bytes: int = 0
-
-
-class Failed(Message):
-    """The run ended with an error of its own; the worker lives on. `code` is stable, `hint` says what to do next."""
-
-    code: str
-    message: str
-    hint: str = ""
 
 
 class Cancelled(Message):

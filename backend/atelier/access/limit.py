@@ -6,6 +6,7 @@ import time
 from collections import deque
 
 from atelier.errors import TooManyJobs
+from atelier.said import Said
 
 
 class TooManyAttempts(TooManyJobs):
@@ -28,4 +29,5 @@ class SignInLimit:
             self._failed.popleft()
         if len(self._failed) >= self._limit:
             wait = int(self._seconds - (now - self._failed[0])) + 1
-            raise TooManyAttempts("Too many wrong tokens.", retry_after=wait, hint=f"Try again in {wait} s.")
+            words = Said("Too many wrong tokens.", "too_many_attempts", seconds=wait)
+            raise TooManyAttempts(words, retry_after=wait, hint=f"Try again in {wait} s.")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from atelier.access.actor import SESSION_COOKIE, Anyone
 from atelier.deps import ServicesDep
 from atelier.errors import Unauthorized
+from atelier.said import Said
 
 router = APIRouter(prefix="/api/access", tags=["access"])
 
@@ -39,7 +40,8 @@ async def unlock(_caller: Anyone, body: SessionIn, services: ServicesDep, respon
     await services.sign_in_limit.pass_or_raise()
     if not services.gate.accepts(body.token):
         services.sign_in_limit.count()
-        raise Unauthorized("That token is not this Atelier's.", field="token", hint="It is the value of ATELIER_TOKEN.")
+        words = Said("That token is not this Atelier's.", "access.wrong_token")
+        raise Unauthorized(words, field="token", hint="It is the value of ATELIER_TOKEN.")
     response.set_cookie(
         SESSION_COOKIE, services.gate.session, max_age=30 * 86400, httponly=True, samesite="strict", path="/"
     )

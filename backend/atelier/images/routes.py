@@ -11,6 +11,7 @@ from atelier.access.actor import User
 from atelier.deps import ServicesDep
 from atelier.errors import ImageNotFound
 from atelier.images.schemas import AcceptedOut, GalleryPage, GenerationOut, ImageDeletedOut, TextToImageIn
+from atelier.said import Said
 from atelier.shapes import ImageOut
 
 router = APIRouter(prefix="/api", tags=["images"])
@@ -102,7 +103,8 @@ class _ImageFile(FileResponse):
             if "does not exist" not in str(error):
                 raise
             raise ImageNotFound(
-                "The file of this picture is gone.", hint="Delete the picture, or restore the file."
+                Said("The file of this picture is gone.", "image.file_gone"),
+                hint="Delete the picture, or restore the file.",
             ) from None
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from atelier.shapes import ErrorOut, ImageOut
 from atelier.tables import JobStatus
@@ -43,7 +44,7 @@ class TextToImageIn(BaseModel):
     @classmethod
     def _says_something(cls, prompt: str) -> str:
         if not prompt.strip():
-            raise ValueError("The prompt is empty. Say what to draw.")
+            raise PydanticCustomError("prompt_empty", "The prompt is empty. Say what to draw.")
         return prompt
 
 

@@ -35,6 +35,7 @@ from atelier.models.registry import ModelRegistry
 from atelier.models.schemas import ImageDefaults, ImageLimits
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.worker import Worker, WorkerSpec
+from atelier.said import Said
 from atelier.shapes import ImageOut, PreviewOut
 from atelier.storage import Storage, publish
 from atelier.tables import ImageRow, JobKind, ModelRow
@@ -46,7 +47,7 @@ class GenerationFailed(AtelierError):
     """The engine ended the run with an error of its own."""
 
     def __init__(self, update: protocol.Failed) -> None:
-        super().__init__(update.message, hint=update.hint)
+        super().__init__(Said(update.message, update.sentence_code, **update.params), hint=update.hint)
         self.code = update.code
 
 
@@ -82,7 +83,7 @@ class ImageService:
         model = await self._registry.require(actor, wanted.model, "image")
         if not await asyncio.to_thread((self._registry.path_of(model) / "model_index.json").is_file):
             raise ModelNotFound(
-                f"The files of the model {model.key!r} are missing.",
+                Said(f"The files of the model {model.key!r} are missing.", "model.files_missing", model=model.key),
                 field="model",
                 hint="Choose another model, or restore its folder.",
             )
@@ -191,8 +192,8 @@ class ImageService:
     async def _drive(
         self, attempt: Attempt, spec: WorkerSpec, task: protocol.TextToImage, holding: list[Worker]
     ) -> protocol.Done:
-        def tell(words: str) -> None:
-            attempt.waits("memory" if words.startswith("waits for memory") else "model", words)
+        def tell(words: Said) -> None:
+            attempt.waits("memory" if words.code.startswith("waiting.memory") else "model", words)
 
         async with self._pool.lease(spec, priority=attempt.job.priority, waiting=tell) as worker:
             holding.append(worker)
@@ -247,18 +248,31 @@ def _resolve(wanted: TextToImageIn, model: ModelRow) -> dict[str, Any]:
     for field, side in (("width", width), ("height", height)):
         if not limits.min_side <= side <= limits.max_side or side % limits.multiple:
             raise BadRequest(
-                f"{field} is {side} pixels, but the model {model.key!r} makes {limits.min_side} to {limits.max_side}, "
-                f"in multiples of {limits.multiple}.",
+                Said(
+                    f"{field} is {side} pixels, but the model {model.key!r} makes {limits.min_side} to "
+                    f"{limits.max_side}, in multiples of {limits.multiple}.",
+                    f"request.{field}_unfit",
+                    side=side,
+                    model=model.key,
+                    min=limits.min_side,
+                    max=limits.max_side,
+                    multiple=limits.multiple,
+                    default=getattr(defaults, field),
+                ),
                 field=field,
                 hint=f"Leave it out for {getattr(defaults, field)}.",
             )
     scheduler = wanted.scheduler or defaults.scheduler
     fitting = choices_for(sampling(model.family))
     if scheduler is not None and scheduler not in fitting:
-        problem = f"does not fit the model {model.key!r}" if scheduler in SCHEDULERS else "does not exist"
-        raise BadRequest(
-            f"The scheduler {scheduler!r} {problem}.", field="scheduler", hint=f"Take one of {', '.join(fitting)}."
-        )
+        known = ", ".join(fitting)
+        values = {"scheduler": scheduler, "model": model.key, "known": known}
+        if scheduler in SCHEDULERS:
+            words = f"The scheduler {scheduler!r} does not fit the model {model.key!r}."
+            said = Said(words, "request.scheduler_unfit", **values)
+        else:
+            said = Said(f"The scheduler {scheduler!r} does not exist.", "request.scheduler_unknown", **values)
+        raise BadRequest(said, field="scheduler", hint=f"Take one of {known}.")
     seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
     return {
         "model": model.key,

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.events import EventBus, JobProgress
 from atelier.jobs.store import Fence
-from atelier.shapes import PreviewOut, WaitingOut
+from atelier.shapes import PreviewOut, SaidOut, WaitingOut
 from atelier.tables import Job
 
 PROGRESS_SECONDS = 0.25
@@ -65,7 +65,7 @@ class Attempt:
 
     def waits(self, reason: Any, message: str) -> None:
         """Say why nothing moves; shown until the next progress."""
-        waiting = WaitingOut(reason=reason, message=message)
+        waiting = WaitingOut.told(reason, message)
         if waiting != self.waiting:
             self.waiting = waiting
             self.changed(self)
@@ -119,6 +119,7 @@ class Attempt:
             total_steps=self.total_steps,
             progress=min(1.0, self.step / self.total_steps) if self.total_steps else 0.0,
             message=self.message,
+            said=SaidOut.of(self.message),
             eta_seconds=self.eta_seconds,
             previews=previews or None,
         )

@@ -21,6 +21,7 @@ from atelier.errors import Conflict, JobNotFound, TooManyJobs
 from atelier.failpoints import failpoint
 from atelier.jobs import direct, store
 from atelier.jobs.batch import Batch
+from atelier.said import Said
 from atelier.tables import Job, JobKind, JobStatus
 
 NOT_FOUND_HINT = "It may have been removed. GET /api/jobs lists what there is."
@@ -90,7 +91,11 @@ class JobQueue:
             row = await self._find(session, actor, job_id)
             if row.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
                 raise Conflict(
-                    f"This job is {row.status}; only a failed or cancelled one can be tried again.",
+                    Said(
+                        f"This job is {row.status}; only a failed or cancelled one can be tried again.",
+                        "job.not_to_retry",
+                        status=row.status,
+                    ),
                     hint="Ask for the same thing as a new job instead.",
                 )
             await store.change(
@@ -162,7 +167,7 @@ class JobQueue:
     def _full(self) -> TooManyJobs:
         limit = self._settings.queue_limit
         return TooManyJobs(
-            f"The queue is full: {limit} jobs wait already.",
+            Said(f"The queue is full: {limit} jobs wait already.", "queue_full", count=limit),
             retry_after=5,
             hint="Try again in a few seconds, or cancel jobs that are no longer wanted.",
         )
@@ -174,7 +179,7 @@ def _same_or_conflict(row: Job, job: NewJob) -> Job | Exception:
     if row.kind == job.kind and before == posted:
         return row
     return Conflict(
-        "This idempotency key was already used for a different request.",
+        Said("This idempotency key was already used for a different request.", "request.key_used"),
         field="header.idempotency-key",
         hint="Use a new key for every new request.",
     )

@@ -27,7 +27,8 @@ from atelier.jobs.attempt import Attempt, Handler, Publish, nothing_to_publish
 from atelier.jobs.batch import Batch
 from atelier.jobs.queue import JobQueue
 from atelier.jobs.store import Fence
-from atelier.shapes import WaitingOut
+from atelier.said import Said
+from atelier.shapes import ErrorOut, WaitingOut
 from atelier.tables import Job, JobKind, JobStatus
 
 log = structlog.get_logger("atelier.jobs")
@@ -36,7 +37,14 @@ HEARTBEAT_SECONDS = 2.0
 CANCEL_SECONDS = 9.0
 
 
-_NOT_WRITTEN = AtelierError("Its end could not be written.", hint="Look whether the disk is full, then try again.")
+_NOT_WRITTEN = AtelierError(
+    Said("Its end could not be written.", "job.end_not_written"), hint="Look whether the disk is full, then try again."
+)
+_UNFORESEEN = ErrorOut.told(
+    "internal_error",
+    "Something went wrong inside Atelier.",
+    "Try again. If it stays, look for this job's id in the log.",
+)
 
 
 class Stopped(Exception):
@@ -185,17 +193,10 @@ class JobRunner:
         except (WorkerDied, WorkerStartFailed) as error:
             await self._after_crash(attempt, handler, error)
         except AtelierError as error:
-            await self._fail(attempt, handler, error.code, error.message, error.hint, error.log_tail)
+            await self._fail(attempt, handler, ErrorOut.of(error))
         except Exception:  # loop edge: an unforeseen error fails this job and no other
             log.exception("jobs.unexpected", job=attempt.job.id)
-            await self._fail(
-                attempt,
-                handler,
-                "internal_error",
-                "Something went wrong inside Atelier.",
-                "Try again. If it stays, look for this job's id in the log.",
-                None,
-            )
+            await self._fail(attempt, handler, _UNFORESEEN)
         else:
             await self._publish(attempt, handler, publish)
 
@@ -216,19 +217,16 @@ class JobRunner:
         elif not crash and isinstance(error, WorkerDied):
             await self._take_back(attempt, handler, crashed=False, message=f"Started again: {error.message}"[:500])
         elif not crash:
-            await self._fail(attempt, handler, error.code, error.message, error.hint, error.log_tail)
+            await self._fail(attempt, handler, ErrorOut.of(error))
         elif attempt.job.crashes + 1 >= self._settings.max_crashes:
-            await self._fail(attempt, handler, **_poison(attempt.job, error.message, error.hint, error.log_tail))
+            await self._fail(attempt, handler, _poison(attempt.job, error.message, error.hint, error.log_tail))
         else:
             log.warning("jobs.crashed", job=attempt.job.id, cause=error.message)
             await self._take_back(attempt, handler, crashed=True, message=f"Started again: {error.message}"[:500])
 
-    async def _fail(
-        self, attempt: Attempt, handler: Handler, code: str, message: str, hint: str, log_tail: str | None
-    ) -> None:
-        error = {"code": code, "message": message, "hint": hint, "log_tail": log_tail}
-        log.info("jobs.failed", job=attempt.job.id, code=code, reason=message)
-        await self._end(attempt, handler, JobStatus.FAILED, {"error": error, "message": None})
+    async def _fail(self, attempt: Attempt, handler: Handler, error: ErrorOut) -> None:
+        log.info("jobs.failed", job=attempt.job.id, code=error.code, reason=error.message)
+        await self._end(attempt, handler, JobStatus.FAILED, {"error": error.model_dump(), "message": None})
 
     async def _end(
         self,
@@ -339,7 +337,8 @@ class JobRunner:
             held = await store.finish(session, fence, moment, JobStatus.CANCELLED, {})
             row.status, row.finished_at = JobStatus.CANCELLED, moment
         elif crashed and row.crashes + 1 >= self._settings.max_crashes:
-            error = _poison(row, "Its attempts fell silent.", "If it stays, look for this job's id in the log.", None)
+            silent = Said("Its attempts fell silent.", "job.fell_silent")
+            error = _poison(row, silent, "If it stays, look for this job's id in the log.", None).model_dump()
             held = await store.finish(session, fence, moment, JobStatus.FAILED, {"error": error, "message": None})
             row.status, row.finished_at, row.error = JobStatus.FAILED, moment, error
         else:
@@ -349,11 +348,9 @@ class JobRunner:
             after_commit(session, lambda: self._queue.changed(row))
 
 
-def _poison(job: Job, message: str, hint: str, log_tail: str | None) -> dict[str, Any]:
-    """Why a job is not tried once more."""
-    return {
-        "code": "poison",
-        "message": f"It was broken off {job.crashes + 1} times, so it is not tried again. {message}",
-        "hint": hint,
-        "log_tail": log_tail,
-    }
+def _poison(job: Job, message: str, hint: str, log_tail: str | None) -> ErrorOut:
+    """Why a job is not tried once more. `cause` is the code of the sentence that says what broke it off."""
+    times = job.crashes + 1
+    text = f"It was broken off {times} times, so it is not tried again. {message}"
+    cause = {"cause": message.code, **message.params} if isinstance(message, Said) else {}
+    return ErrorOut.told("poison", Said(text, "poison", count=times, **cause), hint, log_tail)

@@ -17,7 +17,8 @@ from atelier.jobs import store
 from atelier.jobs.queue import NOT_FOUND_HINT, JobQueue
 from atelier.jobs.runner import JobRunner
 from atelier.jobs.schemas import JobPage
-from atelier.shapes import ImageOut, JobOut, PreviewOut, WaitingOut, job_out
+from atelier.said import Said
+from atelier.shapes import ImageOut, JobOut, PreviewOut, SaidOut, WaitingOut, job_out
 from atelier.tables import Job, JobKind, JobStatus
 
 RECENT = 30
@@ -119,7 +120,8 @@ class JobService:
             waiting = self._why_waiting(row, position) if row.status == JobStatus.QUEUED else None
             return job_out(row, images=images, position=position, waiting=waiting)
         out = job_out(row, images=images, waiting=attempt.waiting, eta_seconds=attempt.eta_seconds)
-        out.step, out.total_steps, out.message = attempt.step, attempt.total_steps, attempt.message
+        out.step, out.total_steps = attempt.step, attempt.total_steps
+        out.message, out.said = attempt.message, SaidOut.of(attempt.message)
         out.progress = min(1.0, attempt.step / attempt.total_steps) if attempt.total_steps else 0.0
         return out
 
@@ -128,8 +130,9 @@ class JobService:
         if blocked:
             return blocked
         if position is None or position <= 1:
-            return WaitingOut(reason="queue", message="Next in line.")
-        return WaitingOut(reason="queue", message=f"{position - 1} before it in the line.")
+            return WaitingOut.told("queue", Said("Next in line.", "waiting.next"))
+        before = position - 1
+        return WaitingOut.told("queue", Said(f"{before} before it in the line.", "waiting.before", count=before))
 
     def _changed(self, row: Job) -> None:
         images = self._images.pop(row.id, []) if row.status == JobStatus.COMPLETED else []
@@ -158,7 +161,7 @@ def read_cursor(cursor: str | None) -> int | None:
         return None
     if not re.fullmatch("[0-9]{1,18}", cursor):
         raise BadRequest(
-            "This cursor was not handed out by a page.",
+            Said("This cursor was not handed out by a page.", "request.cursor_unknown"),
             field="query.cursor",
             hint="Leave it out for the first page, then send back next_cursor.",
         )

@@ -22,6 +22,7 @@ from typing import Any
 from engines.safetensors_file import Header, read_header
 
 from atelier.errors import ModelNotRecognised
+from atelier.said import Said
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 FLOATS = ("F64", "F32", "BF16", "F16", "F8_E4M3", "F8_E5M2", "F4")
@@ -76,7 +77,8 @@ def probe(path: Path) -> Probe:
     if path.is_file():
         return _probe_file(path)
     if not path.is_dir():
-        raise ModelNotRecognised(f"There is nothing at {path.name!r}.", field="path", hint="Check the path.")
+        words = Said(f"There is nothing at {path.name!r}.", "probe.nothing_there", name=path.name)
+        raise ModelNotRecognised(words, field="path", hint="Check the path.")
     if (path / "model_index.json").is_file():
         return _probe_diffusers(path)
     if (path / "adapter_config.json").is_file():
@@ -89,7 +91,11 @@ def probe(path: Path) -> Probe:
     if len(files) == 1:
         return _probe_file(files[0])
     raise ModelNotRecognised(
-        f"The folder {path.name!r} has no model_index.json, config.json or adapter_config.json.",
+        Said(
+            f"The folder {path.name!r} has no model_index.json, config.json or adapter_config.json.",
+            "probe.no_description",
+            name=path.name,
+        ),
         field="path",
         hint="Point to the folder that holds one of these, or to a single .safetensors file.",
     )
@@ -103,7 +109,12 @@ def _probe_diffusers(folder: Path) -> Probe:
     pipeline = index.get("_class_name")
     if not isinstance(pipeline, str) or pipeline not in PIPELINES:
         raise ModelNotRecognised(
-            f"Atelier does not run the pipeline {str(pipeline)[:80]!r}.",
+            Said(
+                f"Atelier does not run the pipeline {str(pipeline)[:80]!r}.",
+                "probe.pipeline_unknown",
+                pipeline=str(pipeline)[:80],
+                known=", ".join(PIPELINES),
+            ),
             field="path",
             hint=f"It runs {', '.join(PIPELINES)}.",
         )
@@ -136,8 +147,9 @@ def _probe_transformers(folder: Path) -> Probe:
     elif architecture.endswith("ForCausalLM") or (architecture.endswith("ForConditionalGeneration") and sees):
         task = "chat"
     else:
+        name = architecture[:80] or "that config.json leaves out"
         raise ModelNotRecognised(
-            f"Atelier does not run the architecture {architecture[:80] or 'that config.json leaves out'!r}.",
+            Said(f"Atelier does not run the architecture {name!r}.", "probe.architecture_unknown", architecture=name),
             field="path",
             hint="Chat models end in ForCausalLM, or in ForConditionalGeneration and have a vision_config.",
         )
@@ -149,7 +161,7 @@ def _probe_peft(folder: Path) -> Probe:
     file = folder / "adapter_model.safetensors"
     if not file.is_file():
         raise ModelNotRecognised(
-            "The adapter has no adapter_model.safetensors.",
+            Said("The adapter has no adapter_model.safetensors.", "probe.adapter_empty"),
             field="path",
             hint="An adapter_model.bin is a pickle and is not read: convert it to safetensors.",
         )
@@ -186,7 +198,7 @@ def _probe_file(file: Path) -> Probe:
     family = _checkpoint_family(header)
     if family is None:
         raise ModelNotRecognised(
-            f"{file.name} is no LoRA and no checkpoint that Atelier knows.",
+            Said(f"{file.name} is no LoRA and no checkpoint that Atelier knows.", "probe.file_unknown", name=file.name),
             field="path",
             hint="It reads LoRAs (kohya, diffusers, peft) and whole checkpoints of SD 1.5, 2, XL, 3 and FLUX.",
         )
@@ -232,7 +244,7 @@ def _lora_family(header: Header) -> str | None:
 
 def _unknown_lora(file: Path) -> str:
     raise ModelNotRecognised(
-        f"{file.name} is a LoRA, but not for a model that Atelier knows.",
+        Said(f"{file.name} is a LoRA, but not for a model that Atelier knows.", "probe.lora_unknown", name=file.name),
         field="path",
         hint="It knows LoRAs of SD 1.5, 2, XL, 3 and FLUX, in kohya's, diffusers' and peft's layout.",
     )
@@ -246,7 +258,7 @@ def _weights(files: Iterable[Path]) -> tuple[int, int, str]:
     read = [(file, _header(file)) for file in files]
     if not read:
         raise ModelNotRecognised(
-            "The folder has no safetensors weights.",
+            Said("The folder has no safetensors weights.", "probe.no_weights"),
             field="path",
             hint="Weights as .bin, .pt or .ckpt are pickles and are not read: take a copy in safetensors.",
         )
@@ -268,7 +280,7 @@ def _header(file: Path) -> Header:
         return read_header(file)
     except (ValueError, OSError) as error:
         raise ModelNotRecognised(
-            f"{file.name} is no sound safetensors file: {error}.",
+            Said(f"{file.name} is no sound safetensors file: {error}.", "probe.file_damaged", name=file.name),
             field="path",
             hint="A renamed pickle is not read. If the file was downloaded, download it again.",
         ) from error
@@ -283,6 +295,8 @@ def _read_json(path: Path) -> dict[str, Any]:
             raise ValueError("it is no JSON object")
     except (ValueError, OSError, RecursionError) as error:
         raise ModelNotRecognised(
-            f"{path.name} cannot be read: {error}.", field="path", hint="The folder is incomplete; copy it again."
+            Said(f"{path.name} cannot be read: {error}.", "probe.unreadable", name=path.name),
+            field="path",
+            hint="The folder is incomplete; copy it again.",
         ) from error
     return content

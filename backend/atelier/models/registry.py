@@ -37,6 +37,8 @@ from atelier.models.schemas import (
 )
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
+from atelier.said import Said
+from atelier.shapes import SaidOut
 from atelier.tables import JobKind, JobStatus, ModelRow
 
 log = structlog.get_logger("atelier.models")
@@ -101,7 +103,7 @@ class ModelRegistry:
                 return row
         names = ", ".join(row.key for row in rows) or "none"
         raise ModelNotFound(
-            f"There is no {task} model {key[:80]!r}.",
+            Said(f"There is no {task} model {key[:80]!r}.", "model.none_such", model=key[:80], known=names),
             field="model",
             hint=f"These exist: {names}. See GET /api/models/.",
         )
@@ -136,18 +138,23 @@ class ModelRegistry:
         path = Path(wanted.path)
         if not path.is_absolute():
             raise BadRequest(
-                "The path must be absolute.", field="path", hint="Write it from the root: /models/my-model."
+                Said("The path must be absolute.", "request.path_relative"),
+                field="path",
+                hint="Write it from the root: /models/my-model.",
             )
         path = path.resolve()
         found, origin = await asyncio.to_thread(probe, path), snapshot_at(path)
         async with self._database.write() as session:
             if taken := await store.at_path(session, str(path)):
                 raise Conflict(
-                    f"This is the model {taken.key!r} already.", field="path", hint="Nothing needs to be done."
+                    Said(f"This is the model {taken.key!r} already.", "model.entered_already", model=taken.key),
+                    field="path",
+                    hint="Nothing needs to be done.",
                 )
             keys = {row.key for row in await store.visible(session, actor)}
             if wanted.key in keys:
-                raise Conflict(f"There is a model {wanted.key!r} already.", field="key", hint="Choose another key.")
+                words = Said(f"There is a model {wanted.key!r} already.", "model.key_taken", model=wanted.key)
+                raise Conflict(words, field="key", hint="Choose another key.")
             row = ModelRow(
                 id=new_id("model"),
                 owner_id=actor.id,
@@ -175,18 +182,23 @@ class ModelRegistry:
         given = wanted.model_dump(exclude_unset=True)
         empty = next((name for name, value in given.items() if value is None), None)
         if empty:
-            raise BadRequest(f"{empty} cannot be null.", field=empty, hint="Leave it out to keep it as it is.")
+            words = Said(f"{empty} cannot be null.", "request.field_null", name=empty)
+            raise BadRequest(words, field=empty, hint="Leave it out to keep it as it is.")
         async with self._database.write() as session:
             row = await self._find(session, actor, key)
             self._own(actor, row)
             if row.source == "embedded" and set(given) - {"pinned"}:
                 raise Conflict(
-                    "A model that ships with Atelier can be pinned; its words and settings are fixed.",
+                    Said(
+                        "A model that ships with Atelier can be pinned; its words and settings are fixed.",
+                        "model.fixed",
+                    ),
                     field=next(iter(set(given) - {"pinned"})),
                     hint="Settings of a single picture are given with the request.",
                 )
             if "defaults" in given and not row.defaults:
-                raise BadRequest(f"A {row.task} model has no picture settings.", field="defaults", hint="Leave it out.")
+                words = Said(f"A {row.task} model has no picture settings.", "model.no_defaults", model=key)
+                raise BadRequest(words, field="defaults", hint="Leave it out.")
             for name, value in given.items():
                 setattr(row, name, value)
             after_commit(session, self._announce)
@@ -200,11 +212,13 @@ class ModelRegistry:
             self._own(actor, row)
             if row.source == "embedded":
                 raise Conflict(
-                    f"The model {key!r} ships with Atelier and stays.", hint="It takes no memory while it is not used."
+                    Said(f"The model {key!r} ships with Atelier and stays.", "model.stays", model=key),
+                    hint="It takes no memory while it is not used.",
                 )
             if await self._is_at_work(key):
                 raise Conflict(
-                    f"The model {key!r} is at work right now.", hint="Wait for it, or cancel its jobs first."
+                    Said(f"The model {key!r} is at work right now.", "model.at_work", model=key),
+                    hint="Wait for it, or cancel its jobs first.",
                 )
             await session.delete(row)
             after_commit(session, self._announce)
@@ -231,7 +245,8 @@ class ModelRegistry:
 
     def _own(self, actor: Actor, row: ModelRow) -> None:
         if not actor.owns(row.owner_id):
-            raise ModelNotFound(f"There is no model {row.key!r} of yours.", hint="It is shared with you by its owner.")
+            words = Said(f"There is no model {row.key!r} of yours.", "model.not_yours", model=row.key)
+            raise ModelNotFound(words, hint="It is shared with you by its owner.")
 
     def _announce(self) -> None:
         self._bus.publish(ModelsChanged(), key="models")
@@ -284,7 +299,8 @@ def _found(snapshot: Snapshot, known: dict[str, str]) -> FoundModelOut:
     try:
         what = probe(snapshot.path)
     except ModelNotRecognised as reason:
-        return FoundModelOut(**values, key=key, problem=f"{reason.message} {reason.hint}")
+        words, said = f"{reason.message} {reason.hint}", SaidOut.of(reason.message)
+        return FoundModelOut(**values, key=key, problem=words, said=said)
     seen = {name: getattr(what, name) for name in ("task", "type", "family", "size_bytes", "parameters", "dtype")}
     return FoundModelOut(**values, key=key, problem=None, **seen)
 

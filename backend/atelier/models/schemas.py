@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from atelier.shapes import SaidOut
+
 KEY = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=40, strip_whitespace=True)]
 
@@ -86,6 +88,7 @@ class FoundModelOut(BaseModel):
     commit: str
     key: str | None = Field(description="The model that it is already.")
     problem: str | None = Field(description="Why it cannot be entered.")
+    said: SaidOut | None = Field(None, description="Which sentence `problem` is.")
     task: Task | None = None
     type: Literal["base_model", "lora", "fine_tune"] | None = None
     family: str | None = None

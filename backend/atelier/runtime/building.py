@@ -18,6 +18,7 @@ import filelock
 from atelier.config import own_variables
 from atelier.errors import EnvironmentBuildFailed
 from atelier.runtime import processes
+from atelier.said import Said
 
 BUILDING = ".building-"
 MARK = "ATELIER_BUILDING"
@@ -32,30 +33,42 @@ DOWNLOAD = re.compile(r"\s*(?:Downloading|Using cached|Processing) (?:\S*/)?([^\
 # Shares of the whole: downloading takes by far the longest, then unpacking, then compiling.
 VENV, COLLECTED, DOWNLOADED, INSTALLED, COMPILED = 0.02, 0.10, 0.70, 0.88, 0.98
 
-REASONS: tuple[tuple[str, str, str], ...] = (
-    (r"No space left on device|\[Errno 28\]|Disk quota exceeded", "There is no disk space left for the environment.",
+# (what stands in the last lines, code of the sentence `build.<code>`, message, hint)
+REASONS: tuple[tuple[str, str, str, str], ...] = (
+    (r"No space left on device|\[Errno 28\]|Disk quota exceeded", "disk_full",
+     "There is no disk space left for the environment.",
      "Free some space, or set ENVIRONMENTS_DIR to a larger disk."),
-    (r"Hash mismatch|DO NOT MATCH THE HASHES", "A package does not have the expected hash.",
+    (r"Hash mismatch|DO NOT MATCH THE HASHES", "hash_mismatch",
+     "A package does not have the expected hash.",
      "A download was damaged or the package index changed; try again."),
     (r"requires a different Python|Requires-Python|requires Python",
+     "python_version",
      "A package needs another version of Python than this server runs with.",
      "Run Atelier with the Python version that the README names."),
     (r"NewConnectionError|Temporary failure in name resolution|Name or service not known|Network is unreachable"
      r"|Connection refused|ConnectTimeout|ReadTimeout|Read timed out|ProxyError|Max retries exceeded",
+     "index_unreachable",
      "The package index cannot be reached.", "Check the network, or pip's index and proxy settings."),
-    (r"SSLError|CERTIFICATE_VERIFY_FAILED", "The package index's certificate is not trusted.",
+    (r"SSLError|CERTIFICATE_VERIFY_FAILED", "certificate",
+     "The package index's certificate is not trusted.",
      "Check the clock, the proxy and pip's certificate setting."),
-    (r"No matching distribution found|Could not find a version", "A listed package does not exist in that version.",
+    (r"No matching distribution found|Could not find a version", "package_missing",
+     "A listed package does not exist in that version.",
      "The package index may lack it, or it does not exist for this Python and processor."),
-    (r"ResolutionImpossible|conflicting dependencies", "The packages of the list contradict each other.",
+    (r"ResolutionImpossible|conflicting dependencies", "packages_contradict",
+     "The packages of the list contradict each other.",
      "The list was edited by hand; compile it again."),
-    (r"Could not build wheels|Failed building wheel|subprocess-exited-with-error", "A package could not be compiled.",
+    (r"Could not build wheels|Failed building wheel|subprocess-exited-with-error", "not_compiled",
+     "A package could not be compiled.",
      "It has no ready-made file for this Python and processor; a compiler or headers may be missing."),
-    (r"Invalid requirement|InvalidRequirement|Could not open requirements file", "The list of packages cannot be read.",
+    (r"Invalid requirement|InvalidRequirement|Could not open requirements file", "list_unreadable",
+     "The list of packages cannot be read.",
      "Restore the file under backend/requirements."),
-    (r"Permission denied|\[Errno 13\]|Read-only file system", "The environment's folder cannot be written.",
+    (r"Permission denied|\[Errno 13\]|Read-only file system", "folder_unwritable",
+     "The environment's folder cannot be written.",
      "Set ENVIRONMENTS_DIR to a folder that the server may write."),
-    (r"No module named (pip|venv|ensurepip)|ensurepip is not available", "Python's own pip or venv is missing.",
+    (r"No module named (pip|venv|ensurepip)|ensurepip is not available", "pip_missing",
+     "Python's own pip or venv is missing.",
      "Install them (Debian: python3-venv) and try again."),
 )  # fmt: skip
 
@@ -63,7 +76,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
 class Builder:
     """One attempt. Leaves either the complete environment at `path`, or nothing."""
 
-    def __init__(self, base_python: Path, requirements: Path, path: Path, tell: Callable[[float, str], None]) -> None:
+    def __init__(self, base_python: Path, requirements: Path, path: Path, tell: Callable[[float, Said], None]) -> None:
         self._base_python = base_python
         self._requirements = requirements
         self._path = path
@@ -78,13 +91,13 @@ class Builder:
     async def build(self) -> None:
         """Raises EnvironmentBuildFailed; cancelling ends what runs."""
         try:
-            self._say(0.0, "Making a virtual environment")
+            self._say(0.0, Said("Making a virtual environment", "build.begins"))
             await self._run([self._base_python, "-m", "venv", "--without-pip", self._folder])
-            self._say(VENV, f"Downloading {self._count} packages")
+            self._say(VENV, Said(f"Downloading {self._count} packages", "build.downloads", count=self._count))
             await self._install()
-            self._say(INSTALLED, "Compiling")
+            self._say(INSTALLED, Said("Compiling", "build.compiles"))
             await self._run([self._python, "-m", "compileall", "-q", "-j", "0", self._folder / "lib"], may_fail=True)
-            self._say(COMPILED, "Writing to disk")
+            self._say(COMPILED, Said("Writing to disk", "build.writes"))
             await asyncio.to_thread(self._publish)
         except OSError as error:
             raise self._failure(str(error)) from error
@@ -115,7 +128,8 @@ class Builder:
         while True:
             await asyncio.sleep(INSTALL_PAUSE)
             if done := await asyncio.to_thread(self._installed):
-                self._say(self._share(DOWNLOADED, INSTALLED, done), f"Installing packages {self._of(done)}")
+                words = Said(f"Installing packages {self._of(done)}", "build.installs_some", **self._counted(done))
+                self._say(self._share(DOWNLOADED, INSTALLED, done), words)
 
     def _installed(self) -> int:
         return len(list(self._folder.glob("lib/python*/site-packages/*.dist-info")))
@@ -125,24 +139,29 @@ class Builder:
         if match := re.match(r"\s*Collecting (\S+)", line):
             self._collected += 1
             share = self._share(VENV, COLLECTED, self._collected)
-            self._say(share, f"Looking up {match[1]} {self._of(self._collected)}")
-        elif match := re.match(
-            r"\s*(?:Downloading|Using cached|Processing) (?:\S*/)?([^\s/]+)( \([\d.]+ \w?B\))?", line
-        ):
+            counted = self._counted(self._collected)
+            text = f"Looking up {match[1]} {self._of(self._collected)}"
+            self._say(share, Said(text, "build.looks_up", name=match[1], **counted))
+        elif match := DOWNLOAD.match(line):
             if not match[1].endswith(".metadata"):
                 self._downloaded += 1
                 share = self._share(COLLECTED, DOWNLOADED, self._downloaded - 1)
-                self._say(share, f"Downloading {match[1]}{match[2] or ''} {self._of(self._downloaded)}")
+                name = f"{match[1]}{match[2] or ''}"
+                text = f"Downloading {name} {self._of(self._downloaded)}"
+                self._say(share, Said(text, "build.downloads_one", name=name, **self._counted(self._downloaded)))
         elif line.startswith("Installing collected packages"):
-            self._say(DOWNLOADED, "Installing packages")
+            self._say(DOWNLOADED, Said("Installing packages", "build.installs"))
 
     def _share(self, start: float, end: float, done: int) -> float:
         return start + (end - start) * min(1.0, done / self._count)
 
+    def _counted(self, done: int) -> dict[str, int]:
+        return {"done": min(done, self._count), "total": self._count}
+
     def _of(self, done: int) -> str:
         return f"({min(done, self._count)} of {self._count})"
 
-    def _say(self, fraction: float, message: str) -> None:
+    def _say(self, fraction: float, message: Said) -> None:
         self._fraction = max(self._fraction, fraction)
         self._tell(self._fraction, message)
 
@@ -176,7 +195,10 @@ class Builder:
                     heard(text)
             code = await process.wait()
         except TimeoutError:
-            raise self._failure(f"Nothing was heard for {SILENCE_SECONDS / 60:.0f} minutes.") from None
+            minutes = round(SILENCE_SECONDS / 60)
+            raise self._failure(
+                Said(f"Nothing was heard for {minutes} minutes.", "build.silent", minutes=minutes)
+            ) from None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -184,16 +206,24 @@ class Builder:
                 async with asyncio.timeout(5.0):
                     await process.wait()
         if code != 0 and not may_fail:
-            raise self._failure(f"{Path(str(command[0])).name} ended with exit code {code}.")
+            program = Path(str(command[0])).name
+            raise self._failure(
+                Said(f"{program} ended with exit code {code}.", "build.exit_code", program=program, status=code)
+            )
 
     def _failure(self, otherwise: str) -> EnvironmentBuildFailed:
         """What went wrong, from the last lines; the list's own path stays out of the words."""
         text = "\n".join([*self._tail, otherwise])
-        for pattern, message, hint in REASONS:
+        tail = "\n".join(self._tail)
+        for pattern, code, message, hint in REASONS:
             if re.search(pattern, text, re.IGNORECASE):
-                return EnvironmentBuildFailed(message, hint=hint, log_tail="\n".join(self._tail))
+                return EnvironmentBuildFailed(Said(message, f"build.{code}"), hint=hint, log_tail=tail)
         message = f"The environment could not be built: {otherwise}"
-        return EnvironmentBuildFailed(message, hint="The last lines say more.", log_tail="\n".join(self._tail))
+        if isinstance(otherwise, Said):
+            said = otherwise.reworded(message)
+        else:
+            said = Said(message, "build.failed", reason=otherwise)
+        return EnvironmentBuildFailed(said, hint="The last lines say more.", log_tail=tail)
 
 
 def requirements_in(path: Path) -> list[str]:

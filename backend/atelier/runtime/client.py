@@ -120,7 +120,7 @@ class WorkerClient:
         words = (await response.content.read(4096)).decode(errors="replace")
         try:
             said = msgspec.json.decode(words)
-            return protocol.Failed(code=str(said["code"]), message=str(said["message"]))
+            return protocol.Failed(code=str(said["code"]), message=str(said["message"]), sentence="refused")
         except (msgspec.DecodeError, KeyError, TypeError):
             return protocol.Failed(code="refused", message=words.strip() or f"status {response.status}")
 

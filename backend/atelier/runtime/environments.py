@@ -28,9 +28,13 @@ import filelock
 from atelier.errors import EnvironmentBuildFailed, EnvironmentNotFound
 from atelier.runtime.building import BUILDING, Builder, lock_path, sweep
 from atelier.runtime.engines import ENGINES, SERVER_ENVIRONMENT
+from atelier.said import Said
 
 HASH_LENGTH = 12
 LOCK_PAUSE = 0.25
+
+_WAITS = Said("Waiting to begin", "build.waits")
+_ELSEWHERE = Said("Another process is building it", "build.elsewhere")
 
 
 class EnvironmentState(StrEnum):
@@ -102,7 +106,7 @@ class Environments:
             self._packages[path] = _installed(path)
         return self._packages.get(path, {})
 
-    async def build(self, name: str, progress: Callable[[float, str], None]) -> Path:
+    async def build(self, name: str, progress: Callable[[float, Said], None]) -> Path:
         """Make the environment unless it is there; its folder. `progress` hears a fraction 0..1 and what is being done.
 
         Only one builder at a time, over all processes: the others wait for it and find it made. Cancelling ends pip and
@@ -110,15 +114,15 @@ class Environments:
         """
         digest, path = self._place(name)
         requirements = self._requirements / f"{name}.txt"
-        info = EnvironmentInfo(name, digest, path, EnvironmentState.BUILDING, fraction=0.0, message="Waiting to begin")
+        info = EnvironmentInfo(name, digest, path, EnvironmentState.BUILDING, fraction=0.0, message=_WAITS)
 
-        def tell(fraction: float, message: str) -> None:
+        def tell(fraction: float, message: Said) -> None:
             self._builds[name] = replace(info, fraction=fraction, message=message)
             progress(fraction, message)
 
         try:
             _make_folder(self.directory)
-            async with self._locked(path, lambda: tell(0.0, "Another process is building it")):
+            async with self._locked(path, lambda: tell(0.0, _ELSEWHERE)):
                 if not self._is_ready(path):
                     await asyncio.to_thread(sweep, self.directory, path)
                     await asyncio.to_thread(_set_aside, path)
@@ -133,7 +137,7 @@ class Environments:
             self._builds.pop(name, None)
             raise
         self._builds.pop(name, None)
-        progress(1.0, "Ready")
+        progress(1.0, Said("Ready", "build.ready"))
         return path
 
     # ── inside ────────────────────────────────────────────────────────────────
@@ -174,7 +178,7 @@ def _make_folder(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentBuildFailed(
-            f"The folder for environments cannot be made ({error.strerror}).",
+            Said(f"The folder for environments cannot be made ({error.strerror}).", "build.folder_unwritable"),
             hint="Set ENVIRONMENTS_DIR to a folder that the server may write.",
         ) from error
 

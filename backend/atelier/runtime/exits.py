@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 import signal as signals
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from atelier.errors import WorkerDied
+from atelier.said import Said, Value
 
 
 @dataclass(frozen=True)
 class ExitCause:
-    """`code` is a stable word; `crash` says that the process, not the request's author, ended it."""
+    """`code` is a stable word; `crash` says that the process, not the request's author, ended it. A `message` of this
+    module is the sentence `worker.<code>`."""
 
     code: str
     message: str
@@ -127,61 +129,67 @@ WHILE = {
 
 def classify(code: int | None, signal: int | None, tail: Sequence[str], phase: str) -> ExitCause:
     """The cause of an end that nobody asked for. `phase` is the worker's state then; `tail` its last log lines."""
-    place = WHILE.get(phase)
     found = _complaint(tail)
     if found is not None:
-        return ExitCause(found.code, _placed(found.message, place), found.hint)
+        return _cause(found.code, found.message, found.hint, phase)
     if signal is not None:
-        return _by_signal(signal, place)
+        return _by_signal(signal, phase)
     if code is not None and code > 128 and code - 128 in SIGNALS:
-        return _by_signal(code - 128, place)
+        return _by_signal(code - 128, phase)
     if code == 0:
-        return ExitCause("ended", _placed("The worker ended by itself, without an error.", place), LOG)
+        return _cause("ended", "The worker ended by itself, without an error.", LOG, phase)
     if code is None:
-        return ExitCause("vanished", _placed("The worker's process is gone.", place), LOG)
-    return ExitCause("exit_code", _placed(f"The worker ended with exit code {code}.", place), LOG)
+        return _cause("vanished", "The worker's process is gone.", LOG, phase)
+    return _cause("exit_code", f"The worker ended with exit code {code}.", LOG, phase, status=code)
 
 
 def silent(seconds: float) -> ExitCause:
-    return ExitCause(
+    return _cause(
         "silent",
         f"The worker said nothing for {seconds:g} seconds and was ended.",
         "If it happens again with the same request, the engine hangs on it: change the request.",
+        seconds=seconds,
     )
 
 
 def stuck(seconds: float) -> ExitCause:
-    return ExitCause(
+    return _cause(
         "stuck",
         f"The worker made no step for {seconds:g} seconds and was ended.",
         "If it happens again with the same request, the engine hangs on it: ask for a smaller size or fewer at once.",
+        seconds=seconds,
     )
 
 
 def nonsense(what: str) -> ExitCause:
-    return ExitCause("nonsense", f"The worker spoke nonsense ({what}) and was ended.", LOG)
+    return _cause("nonsense", f"The worker spoke nonsense ({what}) and was ended.", LOG, what=what)
 
 
 def start_too_slow(seconds: float, phase: str) -> ExitCause:
-    return ExitCause(
+    return _cause(
         "start_deadline",
-        _placed(f"The worker was not ready within {seconds:g} seconds and was ended", WHILE.get(phase)) + ".",
+        f"The worker was not ready within {seconds:g} seconds and was ended.",
         "A slow disk or a busy machine can be the reason; try again.",
+        phase,
+        seconds=seconds,
     )
 
 
 def cancel_ignored(seconds: float) -> ExitCause:
-    return ExitCause(
-        "cancel_ignored", f"The worker ignored a cancel for {seconds:g} seconds and was ended.", crash=False
-    )
+    words = f"The worker ignored a cancel for {seconds:g} seconds and was ended."
+    return replace(_cause("cancel_ignored", words, seconds=seconds), crash=False)
 
 
 def stopped() -> ExitCause:
-    return ExitCause("stopped", "The worker was stopped.", crash=False)
+    return replace(_cause("stopped", "The worker was stopped."), crash=False)
 
 
 def forkserver_lost() -> ExitCause:
-    return ExitCause("forkserver_lost", "The process that started this worker ended, and the worker with it.", LOG)
+    return _cause("forkserver_lost", "The process that started this worker ended, and the worker with it.", LOG)
+
+
+def mistake() -> ExitCause:
+    return _cause("internal_error", "The server made a mistake with this worker.")
 
 
 def _complaint(tail: Sequence[str]) -> ExitCause | None:
@@ -192,15 +200,22 @@ def _complaint(tail: Sequence[str]) -> ExitCause | None:
     return None
 
 
-def _by_signal(number: int, place: str | None) -> ExitCause:
+def _by_signal(number: int, phase: str) -> ExitCause:
     if number in SIGNALS:
-        code, message, hint = SIGNALS[number]
-        return ExitCause(code, _placed(message, place), hint)
+        return _cause(*SIGNALS[number], phase)
     try:
         name = signals.Signals(number).name
     except ValueError:
         name = f"signal {number}"
-    return ExitCause("signal", _placed(f"The worker was ended by {name}.", place), LOG)
+    return _cause("signal", f"The worker was ended by {name}.", LOG, phase, name=name)
+
+
+def _cause(code: str, message: str, hint: str = "", phase: str = "", **values: Value) -> ExitCause:
+    """A cause whose message is a sentence. What it was doing (`phase`) stands in the English and among the values."""
+    place = WHILE.get(phase)
+    if place is not None:
+        values["phase"] = phase
+    return ExitCause(code, Said(_placed(message, place), f"worker.{code}", **values), hint)
 
 
 def _placed(message: str, place: str | None) -> str:

@@ -37,6 +37,7 @@ from atelier.runtime import exits, logtail, processes
 from atelier.runtime.engines import SERVER_ENVIRONMENT, EngineEntry
 from atelier.runtime.environments import Environments
 from atelier.runtime.variables import engine_environment
+from atelier.said import Said
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Forkserver:
         """
         await self.start(deadline)
         if not self.usable or self._writer is None:
-            raise self._failed("The process that starts workers has ended.")
+            raise self._failed(Said("The process that starts workers has ended.", "worker.starter_ended"))
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._spawned[message.worker_id] = answer
         self._exits[message.worker_id] = on_exit
@@ -106,7 +107,9 @@ class Forkserver:
         except TimeoutError:
             self.retired = True  # it hangs: its living workers keep it, nobody else gets it
             self._forget(message.worker_id, answer)
-            raise self._failed("The process that starts workers does not answer.") from None
+            raise self._failed(
+                Said("The process that starts workers does not answer.", "worker.starter_silent")
+            ) from None
         except asyncio.CancelledError:
             self._forget(message.worker_id, answer)
             raise
@@ -152,7 +155,9 @@ class Forkserver:
             os.close(self._death)
             self._death = None
             self._dead = True
-            raise self._failed(f"The engine's Python cannot be started ({error.strerror}).") from error
+            reason = str(error.strerror)
+            words = f"The engine's Python cannot be started ({reason})."
+            raise self._failed(Said(words, "worker.python_failed", reason=reason)) from error
         finally:
             theirs.close()
             os.close(read)
@@ -167,7 +172,8 @@ class Forkserver:
         except TimeoutError:
             self._dead = True
             await self._end_process()
-            raise self._failed(f"The engine's libraries were not imported within {deadline:g} seconds.") from None
+            words = f"The engine's libraries were not imported within {deadline:g} seconds."
+            raise self._failed(Said(words, "worker.import_slow", seconds=deadline)) from None
 
     async def _read(self, reader: asyncio.StreamReader, ready: asyncio.Future[protocol.ForkserverReady]) -> None:
         """Everything the forkserver says, until it ends. The only task that reads the control socket."""
@@ -211,7 +217,7 @@ class Forkserver:
         """The control socket closed: the process is gone or useless."""
         self._dead = True
         await self._end_process()
-        failure = self._failed("The engine's libraries cannot be imported.")
+        failure = self._failed(Said("The engine's libraries cannot be imported.", "worker.import_failed"))
         if not ready.done():
             ready.set_exception(failure)
             ready.exception()  # read here, so that nobody listening is no warning
@@ -239,7 +245,7 @@ class Forkserver:
             while process.poll() is None and time.monotonic() < deadline:
                 await asyncio.sleep(0.01)
 
-    def _failed(self, message: str) -> WorkerStartFailed:
+    def _failed(self, message: Said) -> WorkerStartFailed:
         tail = logtail.read(self.log_path)
         code = self._process.poll() if self._process else None
         if code is None or code == 0:

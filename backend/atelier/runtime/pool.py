@@ -29,8 +29,9 @@ from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.environments import Environments
 from atelier.runtime.forkserver import Forkservers
 from atelier.runtime.gpu import Device, GPUMonitor
-from atelier.runtime.waiting import gigabytes, words
+from atelier.runtime.waiting import gigabytes, starts, words
 from atelier.runtime.worker import Deadlines, Worker, WorkerInfo, WorkerSpec
+from atelier.said import Said
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +69,11 @@ class _Asker:
     seq: int
     priority: int
     granted: asyncio.Future[_Slot]
-    waiting: Callable[[str], None] | None
+    waiting: Callable[[Said], None] | None
     overtaken: int = 0
     told: str = field(default="")
 
-    def tell(self, text: str) -> None:
+    def tell(self, text: Said) -> None:
         if self.waiting is not None and text != self.told:
             self.told = text
             self.waiting(text)
@@ -141,7 +142,7 @@ class WorkerPool:
         """Refuse who waits, stop every worker, leave no process and no socket."""
         self._closed = True
         for asker in list(self._askers.values()):
-            self._refuse(asker, Unavailable("The server is stopping.", hint="Try again after its restart."))
+            self._refuse(asker, _stopping())
         if self._ticking is not None:
             self._ticking.cancel()
             await asyncio.gather(self._ticking, return_exceptions=True)
@@ -176,7 +177,7 @@ class WorkerPool:
 
     @contextlib.asynccontextmanager
     async def lease(
-        self, spec: WorkerSpec, *, priority: int = 0, waiting: Callable[[str], None] | None = None
+        self, spec: WorkerSpec, *, priority: int = 0, waiting: Callable[[Said], None] | None = None
     ) -> AsyncIterator[Worker]:
         """The use of a worker for `spec`, alone, until the block ends.
 
@@ -191,7 +192,7 @@ class WorkerPool:
 
     # ── waiting and giving back ───────────────────────────────────────────────
 
-    async def _granted(self, spec: WorkerSpec, priority: int, waiting: Callable[[str], None] | None) -> _Slot:
+    async def _granted(self, spec: WorkerSpec, priority: int, waiting: Callable[[Said], None] | None) -> _Slot:
         while True:
             slot = await self._wait_for_slot(spec, priority, waiting)
             if self._clock() - slot.idle_at < 1.0:
@@ -206,9 +207,9 @@ class WorkerPool:
             slot.worker.begin_stop(exits.silent(slot.worker.deadlines.health), term_seconds=0.2)
             self._give_back(slot)
 
-    async def _wait_for_slot(self, spec: WorkerSpec, priority: int, waiting: Callable[[str], None] | None) -> _Slot:
+    async def _wait_for_slot(self, spec: WorkerSpec, priority: int, waiting: Callable[[Said], None] | None) -> _Slot:
         if self._closed:
-            raise Unavailable("The server is stopping.")
+            raise _stopping()
         number = next(self._seq)
         asker = _Asker(f"a{number}", spec, number, priority, asyncio.get_running_loop().create_future(), waiting)
         self._askers[asker.id] = asker
@@ -304,7 +305,7 @@ class WorkerPool:
         )
         slot = _Slot(worker, idle_at=self._clock(), priority=asker.priority)
         self._slots[worker_id] = slot
-        asker.tell(f"starts: {asker.spec.model} is being loaded")
+        asker.tell(starts(asker.spec.model))
         device = self._devices[index]
         visible = str(index) if device.kind == "cuda" else ""
         worker.launch(forkserver, {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": visible})
@@ -427,8 +428,18 @@ class WorkerPool:
         task.add_done_callback(self._tasks.discard)
 
 
+def _stopping() -> Unavailable:
+    return Unavailable(Said("The server is stopping.", "server_stopping"), hint="Try again after its restart.")
+
+
 def _never_fits(spec: WorkerSpec, largest: int) -> NotEnoughMemory:
     return NotEnoughMemory(
-        f"{spec.model} needs {gigabytes(spec.bytes_needed)}, but the largest device may give {gigabytes(largest)}.",
+        Said(
+            f"{spec.model} needs {gigabytes(spec.bytes_needed)}, but the largest device may give {gigabytes(largest)}.",
+            "memory.never_fits",
+            model=spec.model,
+            needed=spec.bytes_needed,
+            largest=largest,
+        ),
         hint="Choose a smaller model or raise the memory budget.",
     )

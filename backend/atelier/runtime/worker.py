@@ -34,6 +34,7 @@ from atelier.runtime.ending import end_process
 from atelier.runtime.engines import EngineEntry
 from atelier.runtime.exits import ExitCause, WorkerLost
 from atelier.runtime.forkserver import Forkserver
+from atelier.said import Said
 
 log = logging.getLogger(__name__)
 
@@ -321,7 +322,7 @@ class Worker:
                 await self._serve()
         except Exception:  # the edge of this loop: a bug here must not leave a process behind
             log.exception("worker %s", self.id)
-            self.begin_stop(ExitCause("internal_error", "The server made a mistake with this worker."))
+            self.begin_stop(exits.mistake())
         finally:
             await self._end()
 
@@ -373,9 +374,10 @@ class Worker:
             except (NotThere, FellSilent):
                 health = None
             except SpokeNonsense as error:
-                raise WorkerStartFailed(exits.nonsense(str(error)).message, crash=True) from error
+                cause = exits.nonsense(str(error))
+                raise WorkerStartFailed(cause.message, hint=cause.hint, crash=True) from error
             if health is not None and health.phase is protocol.WorkerPhase.FAILED:
-                raise WorkerStartFailed(health.error or "The model cannot be loaded.")
+                raise _not_loaded(health.failure)
             if health is not None and health.phase is protocol.WorkerPhase.READY:
                 return
             await asyncio.sleep(pause)
@@ -435,7 +437,7 @@ class Worker:
     async def _end_process(self, process: processes.Process) -> None:
         """Until it is gone. One that the kernel does not let go keeps its bytes leased, and says so."""
         while not await end_process(process, lambda: self._exit is not None, term_seconds=self._term_seconds):
-            self._become(WorkerState.FAILED, message=f"Process {process.pid} cannot be ended; its memory stays in use.")
+            self._become(WorkerState.FAILED, message=_cannot_be_ended(process.pid))
 
     def _classified(self, phase: str) -> ExitCause:
         tail = logtail.read(self.log_path)
@@ -451,3 +453,16 @@ class Worker:
     def _become(self, state: WorkerState, **facts: Any) -> None:
         self._info = replace(self._info, state=state, **facts)
         self._changed(self)
+
+
+def _not_loaded(failure: protocol.Failed | None) -> WorkerStartFailed:
+    if failure is None:
+        return WorkerStartFailed(Said("The model cannot be loaded.", "engine.load_failed"))
+    return WorkerStartFailed(
+        Said(f"The model cannot be loaded: {failure.message}.", failure.sentence_code, **failure.params),
+        hint=failure.hint,
+    )
+
+
+def _cannot_be_ended(pid: int) -> Said:
+    return Said(f"Process {pid} cannot be ended; its memory stays in use.", "worker.cannot_be_ended", pid=pid)

@@ -11,7 +11,8 @@ from atelier.jobs.attempt import Attempt, Publish, nothing_to_publish
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import Stopped
 from atelier.runtime.environments import EnvironmentInfo, Environments
-from atelier.shapes import EnvironmentOut, ErrorOut, WaitingOut
+from atelier.said import Said
+from atelier.shapes import EnvironmentOut, ErrorOut, SaidOut, WaitingOut
 from atelier.tables import JobKind
 
 # Progress is counted in thousandths of the build.
@@ -49,15 +50,14 @@ class EnvironmentJobs:
         return [self.present(self._environments.status(name)) for name in self.names]
 
     def present(self, info: EnvironmentInfo) -> EnvironmentOut:
-        why = info.error
-        error = ErrorOut(code=why.code, message=why.message, hint=why.hint, log_tail=why.log_tail) if why else None
         return EnvironmentOut(
             name=info.name,
             hash=info.hash,
             state=info.state,
             fraction=info.fraction,
             message=info.message,
-            error=error,
+            said=SaidOut.of(info.message),
+            error=ErrorOut.of(info.error) if info.error else None,
             job_id=self._job_ids.get(info.name),
             packages=info.packages,
         )
@@ -69,21 +69,22 @@ class EnvironmentJobs:
             case "ready":
                 return None
             case "failed":
-                words = f"The {name} engine could not be set up. Try again under System."
+                text, code = f"The {name} engine could not be set up. Try again under System.", "failed"
             case "building":
-                words = f"The {name} engine is being set up ({100 * (info.fraction or 0):.0f} %)."
+                text, code = f"The {name} engine is being set up ({100 * (info.fraction or 0):.0f} %).", "building"
             case _ if name in self._job_ids:
-                words = f"The {name} engine is about to be set up."
+                text, code = f"The {name} engine is about to be set up.", "soon"
             case _:
-                words = f"The {name} engine is not set up. Set it up under System."
-        return WaitingOut(reason="environment", message=words)
+                text, code = f"The {name} engine is not set up. Set it up under System.", "missing"
+        said = Said(text, f"environment.{code}", engine=name, fraction=info.fraction or 0.0)
+        return WaitingOut.told("environment", said)
 
     async def run(self, attempt: Attempt) -> Publish:
         """The handler of `environment.build` jobs."""
         name = attempt.job.request["environment"]
         self._job_ids[name] = attempt.job.id
 
-        def progress(fraction: float, message: str) -> None:
+        def progress(fraction: float, message: Said) -> None:
             attempt.progress(int(fraction * THOUSAND), THOUSAND, message)
             self.changed(self.present(self._environments.status(name)))
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from atelier.shapes import DeviceOut, EnvironmentOut, HostOut, WorkerOut
+from atelier.shapes import DeviceOut, EnvironmentOut, HostOut, SaidOut, WorkerOut
 
 
 class SystemOut(BaseModel):
@@ -23,6 +23,11 @@ class SystemOut(BaseModel):
 class CheckOut(BaseModel):
     ok: bool
     message: str
+    said: SaidOut | None = None
+
+    @classmethod
+    def told(cls, ok: bool, message: str) -> CheckOut:
+        return cls(ok=ok, message=message, said=SaidOut.of(message))
 
 
 class HealthOut(BaseModel):

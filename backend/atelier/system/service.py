@@ -22,7 +22,8 @@ from atelier.jobs.service import JobService
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.worker import WorkerInfo
-from atelier.shapes import DeviceOut, EnvironmentOut, HostOut, JobOut, WorkerOut
+from atelier.said import Said
+from atelier.shapes import DeviceOut, EnvironmentOut, HostOut, JobOut, SaidOut, WorkerOut
 from atelier.storage import Storage
 from atelier.system.environment_jobs import EnvironmentJobs
 from atelier.system.schemas import CheckOut, HealthOut, SystemOut
@@ -123,7 +124,7 @@ class SystemService:
             "database": await self._check_database(),
             "queue": self._check_queue(),
             "disk": self._check_disk(),
-            "event_loop": CheckOut(ok=self._lag < LAG_SECONDS, message=f"lag {self._lag:.2f} s"),
+            "event_loop": CheckOut.told(self._lag < LAG_SECONDS, _lag(self._lag)),
         }
         fine = all(check.ok for check in checks.values())
         time_now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -179,18 +180,21 @@ class SystemService:
                 await session.execute(text("SELECT 1"))
         except Exception as error:  # whatever it is, the answer is that the database cannot be written
             log.warning("health.database", error=str(error))
-            return CheckOut(ok=False, message="The database cannot be written.")
-        return CheckOut(ok=True, message="A transaction can be begun.")
+            return CheckOut.told(False, Said("The database cannot be written.", "health.database_unwritable"))
+        return CheckOut.told(True, Said("A transaction can be begun.", "health.database_fine"))
 
     def _check_queue(self) -> CheckOut:
         silent = self._runner.silent_seconds()
         if silent > 30:
-            return CheckOut(ok=False, message=f"The queue's last turn was {silent:.0f} s ago.")
-        return CheckOut(ok=True, message=f"{len(self._runner.live)} running")
+            words = f"The queue's last turn was {silent:.0f} s ago."
+            return CheckOut.told(False, Said(words, "health.queue_silent", seconds=round(silent)))
+        running = len(self._runner.live)
+        return CheckOut.told(True, Said(f"{running} running", "health.queue_turns", count=running))
 
     def _check_disk(self) -> CheckOut:
         free = shutil.disk_usage(self._storage.root).free
-        return CheckOut(ok=free > LOW_DISK_BYTES, message=f"{free / 1024**3:.1f} GiB free")
+        words = Said(f"{free / 1024**3:.1f} GiB free", "health.disk_free", bytes=free)
+        return CheckOut.told(free > LOW_DISK_BYTES, words)
 
     def _worker(self, info: WorkerInfo) -> WorkerOut:
         device = self._monitor.devices[info.device]
@@ -206,5 +210,10 @@ class SystemService:
             started_at=info.started_at,
             idle_since=info.idle_since,
             message=info.message,
+            said=SaidOut.of(info.message),
             log_tail=list(info.log_tail),
         )
+
+
+def _lag(seconds: float) -> Said:
+    return Said(f"lag {seconds:.2f} s", "health.lag", seconds=round(seconds, 2))

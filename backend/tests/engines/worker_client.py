@@ -74,7 +74,7 @@ class WorkerSocket:
             return bool(last) and last[0].phase.value in (phase, "failed")
 
         wait_until(reached, seconds, f"phase {phase}")
-        assert last[0].phase.value == phase, last[0].error
+        assert last[0].phase.value == phase, last[0].failure
         return last[0]
 
     @contextlib.contextmanager

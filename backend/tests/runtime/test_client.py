@@ -134,7 +134,8 @@ async def test_a_refusal_is_a_result(folder: Path) -> None:
     body = b'{"code":"invalid_task","message":"no such verb"}'
     head = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n" % len(body)
     async with speaking(folder, head + body) as client:
-        assert await run(client) == [protocol.Failed(code="invalid_task", message="no such verb")]
+        refused = protocol.Failed(code="invalid_task", message="no such verb", sentence="refused")
+        assert await run(client) == [refused]
 
 
 async def test_busy_is_nonsense_because_the_pool_would_know(folder: Path) -> None:
