@@ -11,7 +11,7 @@ const only = (files, forbidden, message) => ({
 const features = ["generate", "gallery", "jobs", "system", "access"];
 
 export default tseslint.config(
-  { ignores: ["dist", "node_modules", "test-results", "playwright-report", "src/api/schema.gen.ts", "public"] },
+  { ignores: ["dist", "node_modules", "test-results", "playwright-report", "src/api/generated", "public"] },
   ...tseslint.configs.recommended,
   { files: ["src/**/*.{ts,tsx}"], languageOptions: { globals: globals.browser }, ...reactHooks.configs.flat.recommended },
   {

@@ -6,8 +6,9 @@ import { download } from "@/lib/browser";
 import { toast } from "@/lib/toast";
 
 import { dropImages, jobChanged } from "./cache";
-import { api, downloadUrl, fileName } from "./client";
 import { asProblem } from "./errors";
+import { downloadUrl, fileName } from "./files";
+import * as api from "./generated/sdk.gen";
 import { keys } from "./keys";
 import type { ImageOut } from "./types";
 
@@ -28,13 +29,13 @@ export function useDeleteImages() {
   return useMutation({
     mutationFn: async (images: Pick<ImageOut, "id">[]) => {
       dropImages(client, new Set(images.map((image) => image.id)));
-      const outcomes = await inTurns(images, (image) => api.deleteImage(image.id));
+      const outcomes = await inTurns(images, (image) => api.deleteImage({ path: { image_id: image.id } }));
       const failed = outcomes.find((outcome) => outcome.status === "rejected");
       if (failed) throw failed.reason;
     },
     onSuccess: (_, images) => {
       const undo = async () => {
-        const outcomes = await inTurns(images, (image) => api.restoreImage(image.id));
+        const outcomes = await inTurns(images, (image) => api.restoreImage({ path: { image_id: image.id } }));
         await client.invalidateQueries({ queryKey: keys.gallery });
         await client.invalidateQueries({ queryKey: keys.jobs });
         const failed = outcomes.find((outcome) => outcome.status === "rejected");
@@ -65,7 +66,7 @@ export function useDeleteJob() {
   const client = useQueryClient();
   const complain = useComplain();
   return useMutation({
-    mutationFn: async ({ id }: { id: string; ended: boolean }) => api.deleteJob(id),
+    mutationFn: async ({ id }: { id: string; ended: boolean }) => api.deleteJob({ path: { job_id: id } }),
     onSuccess: (job, { ended }) => {
       if (!ended) jobChanged(client, job);
       void client.invalidateQueries({ queryKey: keys.jobs });
@@ -78,7 +79,7 @@ export function useDeleteJob() {
 export function useBuildEnvironment() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (name: string) => api.buildEnvironment(name),
+    mutationFn: (name: string) => api.buildEnvironment({ path: { name } }),
     onSuccess: (job) => jobChanged(client, job),
     onError: useComplain(),
   });
@@ -87,7 +88,7 @@ export function useBuildEnvironment() {
 export function useRetryJob() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (id: string) => api.retryJob(id),
+    mutationFn: (id: string) => api.retryJob({ path: { job_id: id } }),
     onSuccess: (job) => jobChanged(client, job),
     onError: useComplain(),
   });

@@ -1,12 +1,13 @@
 /** Queries, one per thing the server knows. Jobs pass through `freshest`, so that a slow answer never undoes a live event. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 
-import { api, type JobFilter } from "./client";
 import { freshest } from "./freshest";
+import * as api from "./generated/sdk.gen";
 import { keys } from "./keys";
+import type { JobStatus } from "./types";
 
 const PAGE = 100;
-const ACTIVE = ["queued", "running"] as const;
+const ACTIVE: JobStatus[] = ["queued", "running"];
 const MOST_ACTIVE = 200;
 
 export const queries = {
@@ -16,19 +17,19 @@ export const queries = {
       queryKey: keys.recentJobs,
       queryFn: async ({ signal }) => {
         const asked = performance.now();
-        const [active, newest] = await Promise.all([api.jobs({ status: ACTIVE, limit: MOST_ACTIVE }, signal), api.jobs({ limit: 50 }, signal)]);
+        const [active, newest] = await Promise.all([api.listJobs({ query: { status: ACTIVE, limit: MOST_ACTIVE }, signal }), api.listJobs({ query: { limit: 50 }, signal })]);
         const known = new Set(active.items.map((job) => job.id));
         return [...active.items, ...newest.items.filter((job) => !known.has(job.id))].map((job) => freshest(job, asked));
       },
       staleTime: 30_000,
     }),
 
-  jobList: (filter: JobFilter) =>
+  jobList: (status?: JobStatus[]) =>
     infiniteQueryOptions({
-      queryKey: keys.jobList(filter.status?.join() ?? ""),
+      queryKey: keys.jobList(status?.join() ?? ""),
       queryFn: async ({ pageParam, signal }) => {
         const asked = performance.now();
-        const page = await api.jobs({ ...filter, cursor: pageParam, limit: 50 }, signal);
+        const page = await api.listJobs({ query: { status, cursor: pageParam, limit: 50 }, signal });
         return { ...page, items: page.items.map((job) => freshest(job, asked)) };
       },
       initialPageParam: undefined as string | undefined,
@@ -41,28 +42,28 @@ export const queries = {
       queryKey: keys.job(id),
       queryFn: async ({ signal }) => {
         const asked = performance.now();
-        return freshest(await api.job(id, signal), asked);
+        return freshest(await api.getJob({ path: { job_id: id }, signal }), asked);
       },
     }),
 
   gallery: (q: string) =>
     infiniteQueryOptions({
       queryKey: keys.galleryList(q),
-      queryFn: ({ pageParam, signal }) => api.gallery({ cursor: pageParam, limit: PAGE, q }, signal),
+      queryFn: ({ pageParam, signal }) => api.listGallery({ query: { cursor: pageParam, limit: PAGE, q: q || undefined }, signal }),
       initialPageParam: undefined as string | undefined,
       getNextPageParam: (page) => page.next_cursor ?? undefined,
       staleTime: 60_000,
       gcTime: 30 * 60_000,
     }),
 
-  image: (id: string) => queryOptions({ queryKey: keys.image(id), queryFn: ({ signal }) => api.image(id, signal), staleTime: 60_000 }),
+  image: (id: string) => queryOptions({ queryKey: keys.image(id), queryFn: ({ signal }) => api.getImage({ path: { image_id: id }, signal }), staleTime: 60_000 }),
 
-  models: () => queryOptions({ queryKey: keys.models, queryFn: async ({ signal }) => (await api.models(signal)).items, staleTime: 60_000 }),
+  models: () => queryOptions({ queryKey: keys.models, queryFn: async ({ signal }) => (await api.listModels({ signal })).items, staleTime: 60_000 }),
 
   schedulers: () =>
-    queryOptions({ queryKey: keys.schedulers, queryFn: async ({ signal }) => (await api.schedulers(signal)).items, staleTime: Infinity }),
+    queryOptions({ queryKey: keys.schedulers, queryFn: async ({ signal }) => (await api.listSchedulers({ signal })).items, staleTime: Infinity }),
 
-  system: () => queryOptions({ queryKey: keys.system, queryFn: ({ signal }) => api.system(signal), staleTime: 10_000 }),
+  system: () => queryOptions({ queryKey: keys.system, queryFn: ({ signal }) => api.system({ signal }), staleTime: 10_000 }),
 
-  me: () => queryOptions({ queryKey: keys.me, queryFn: ({ signal }) => api.me(signal), staleTime: 60_000, retry: false }),
+  me: () => queryOptions({ queryKey: keys.me, queryFn: ({ signal }) => api.me({ signal }), staleTime: 60_000, retry: false }),
 };

@@ -2,5 +2,5 @@
 export type {
   AcceptedOut, DeviceOut, EnvironmentOut, ErrorOut, Event, HostOut, ImageOut, JobKind, JobOut, JobPage, JobStatus, MeOut, ModelList, ModelOut,
   PreviewOut, Problem, SchedulerList, SchedulerOut, ServerFrame, SnapshotFrame, SystemOut, TextToImageIn, WaitingOut, WorkerOut,
-} from "./schema.gen";
-export type { GalleryPage as ImagePage, ImageDeletedOut as DeletedOut } from "./schema.gen";
+} from "./generated/types.gen";
+export type { GalleryPage as ImagePage, ImageDeletedOut as DeletedOut } from "./generated/types.gen";

@@ -3,7 +3,8 @@ import { useQuery } from "@tanstack/react-query";
 import { Check, Languages, Lock, LockOpen, Monitor, Moon, Search, Sun } from "lucide-react";
 import { useTranslation } from "react-i18next";
 
-import { api, locked } from "@/api/client";
+import { locked } from "@/api/client";
+import { lock } from "@/api/generated/sdk.gen";
 import { connection } from "@/api/live";
 import { queries } from "@/api/queries";
 import { languages, setLanguage, type Language } from "@/i18n";
@@ -146,7 +147,7 @@ function Padlock() {
   const label = me?.open ? t("shell.openAccess") : isLocked ? t("shell.unlock") : t("shell.lock");
   const press = async () => {
     if (isLocked) return locked.set(true);
-    await api.lock();
+    await lock();
     toast(t("access.locked"));
     reconnect();
   };

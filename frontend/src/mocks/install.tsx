@@ -40,7 +40,7 @@ export async function open(path: string, scenario: Scenario = {}): Promise<MockA
   MockSocket.atelier = atelier;
   MockSocket.open = scenario.sockets ?? true;
   vi.stubGlobal("WebSocket", MockSocket);
-  vi.stubGlobal("fetch", (input: string, init?: RequestInit) => atelier.handle(new Request(new URL(input, "http://mock"), { ...init, signal: undefined, credentials: undefined })));
+  vi.stubGlobal("fetch", (request: Request) => atelier.handle(request));
   // As after opening the page for the first time.
   queryClient.clear();
   forget();

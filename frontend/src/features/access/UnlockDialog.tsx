@@ -4,8 +4,9 @@ import { KeyRound } from "lucide-react";
 import { useState, type FormEvent } from "react";
 import { useTranslation } from "react-i18next";
 
-import { api, locked } from "@/api/client";
+import { locked } from "@/api/client";
 import { asProblem } from "@/api/errors";
+import * as api from "@/api/generated/sdk.gen";
 import { useSignal } from "@/lib/signal";
 
 /** Opens by itself when the server answers 401. The token goes to the server and becomes a cookie that no script can read. */
@@ -14,7 +15,7 @@ export function UnlockDialog({ onUnlocked }: { onUnlocked: () => void }) {
   const open = useSignal(locked);
   const [token, setToken] = useState("");
   const unlock = useMutation({
-    mutationFn: () => api.unlock(token),
+    mutationFn: () => api.unlock({ body: { token } }),
     onSuccess: () => {
       setToken("");
       locked.set(false);

@@ -5,8 +5,8 @@ import { ChevronDown, SlidersHorizontal } from "lucide-react";
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 
-import { api } from "@/api/client";
 import { asProblem } from "@/api/errors";
+import { getImage } from "@/api/generated/sdk.gen";
 import { queries } from "@/api/queries";
 import { useSignal } from "@/lib/signal";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -97,7 +97,7 @@ function useStartFromAddress(prompt: React.RefObject<HTMLTextAreaElement | null>
   useEffect(() => {
     if (!search.reuse && !search.prompt) return;
     if (search.prompt) change({ prompt: search.prompt });
-    if (search.reuse) void api.image(search.reuse).then(reuse, () => undefined);
+    if (search.reuse) void getImage({ path: { image_id: search.reuse } }).then(reuse, () => undefined);
     void go({ to: "/", search: {}, replace: true });
     prompt.current?.focus();
   }, [search.reuse, search.prompt, go, prompt]);

@@ -2,9 +2,9 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 
 import { jobChanged } from "@/api/cache";
-import { api } from "@/api/client";
 import { asProblem, type ApiProblem } from "@/api/errors";
 import { freshest } from "@/api/freshest";
+import { getJob, textToImage } from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
 import type { JobOut, ModelOut } from "@/api/types";
 import { Signal } from "@/lib/signal";
@@ -41,11 +41,11 @@ export function useGenerate(model: ModelOut | undefined) {
   const mutation = useMutation({
     mutationFn: async () => {
       const request = toRequest(settings.get(), model);
-      const accepted = await api.textToImage(request, attempts.keyFor(request));
+      const accepted = await textToImage({ body: request, headers: { "idempotency-key": attempts.keyFor(request) } });
       attempts.answered();
       show(accepted.job_id);
       const asked = performance.now();
-      jobChanged(client, freshest(await api.job(accepted.job_id), asked));
+      jobChanged(client, freshest(await getJob({ path: { job_id: accepted.job_id } }), asked));
       // Should the list not have been read yet, it is now.
       if (!client.getQueryData<JobOut[]>(keys.recentJobs)) void client.invalidateQueries({ queryKey: keys.recentJobs });
     },

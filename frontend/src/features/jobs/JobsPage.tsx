@@ -17,13 +17,13 @@ import { ButtonLink, ButtonBaseLink } from "@/ui/links";
 import { JobRow } from "./JobRow";
 
 const route = getRouteApi("/jobs");
-const FILTERS = { active: ["queued", "running"], completed: ["completed"], failed: ["failed"], cancelled: ["cancelled"] } as const satisfies Record<string, readonly JobStatus[]>;
-type Filter = keyof typeof FILTERS;
+type Filter = "active" | "completed" | "failed" | "cancelled";
+const FILTERS: Record<Filter, JobStatus[]> = { active: ["queued", "running"], completed: ["completed"], failed: ["failed"], cancelled: ["cancelled"] };
 
 export function JobsPage() {
   const { t } = useTranslation();
   const { status } = route.useSearch();
-  const list = useInfiniteQuery(queries.jobList({ status: status && FILTERS[status] }));
+  const list = useInfiniteQuery(queries.jobList(status && FILTERS[status]));
   const recent = useQuery(queries.recentJobs());
   // All that is active comes at once: the line is shown from its head, not from the newest page.
   const active = recent.data?.filter((job) => !hasEnded(job)) ?? [];
@@ -31,7 +31,7 @@ export function JobsPage() {
   const jobs = [...active, ...(list.data?.pages.flatMap((page) => page.items) ?? []).filter((job) => !known.has(job.id))];
   // What runs stands above what waits, in the order of the line; the ended follow, newest first.
   const ordered = [...jobs.filter((job) => job.status === "running"), ...jobs.filter((job) => job.status === "queued").sort((a, b) => (a.position ?? 0) - (b.position ?? 0)), ...jobs.filter(hasEnded)]
-    .filter((job) => !status || (FILTERS[status] as readonly JobStatus[]).includes(job.status));
+    .filter((job) => !status || FILTERS[status].includes(job.status));
   const problem = list.isError ? asProblem(list.error) : null;
   const rows = useRef<HTMLUListElement>(null);
   const [reach, setReach] = useState(0);

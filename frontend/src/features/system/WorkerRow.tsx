@@ -4,8 +4,8 @@ import { ChevronDown, Square } from "lucide-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
-import { api } from "@/api/client";
 import { asProblem } from "@/api/errors";
+import { stopWorker } from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
 import type { WorkerOut } from "@/api/types";
 import { bytes, duration } from "@/lib/numbers";
@@ -21,7 +21,7 @@ export function WorkerRow({ worker }: { worker: WorkerOut }) {
   const [open, setOpen] = useState(false);
   const now = useNow(1000);
   const stop = useMutation({
-    mutationFn: () => api.stopWorker(worker.id),
+    mutationFn: () => stopWorker({ path: { worker_id: worker.id } }),
     onSuccess: () => client.invalidateQueries({ queryKey: keys.system }),
     onError: (error) => toast(asProblem(error).message, { tone: "bad", seconds: 8 }),
   });
