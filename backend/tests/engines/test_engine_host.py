@@ -140,7 +140,7 @@ class TestPhases:
 
     def test_a_model_that_does_not_load_says_why_and_ends(self, fake_worker, fake_forkserver) -> None:
         worker = fake_worker(ready=False, load_fails="model_damaged")
-        with pytest.raises(AssertionError, match="model_damaged: .*Tell it something else"):
+        with pytest.raises(AssertionError, match="model_damaged.*Tell it something else"):
             worker.wait_for("ready", 5)
         assert fake_forkserver.exited(worker.pid).code == 65
         assert "model_damaged" in worker.log.read_text()

@@ -2,6 +2,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 
+import { said } from "@/i18n/said";
 import { download } from "@/lib/browser";
 import { toast } from "@/lib/toast";
 
@@ -17,7 +18,8 @@ const UNDO_SECONDS = 10;
 function useComplain() {
   return (error: unknown) => {
     const problem = asProblem(error);
-    if (problem.status !== 401) toast([problem.message, problem.hint].filter(Boolean).join(" "), { tone: "bad", seconds: 8 });
+    const { text, hint } = said(problem);
+    if (problem.status !== 401) toast([text, hint].filter(Boolean).join(" "), { tone: "bad", seconds: 8 });
   };
 }
 

@@ -9,7 +9,8 @@ export class ApiProblem extends Error {
   readonly code: string;
   readonly title: string;
   readonly hint: string;
-  readonly fields: { field: string; message: string }[];
+  readonly said: Problem["said"];
+  readonly fields: NonNullable<Problem["errors"]>;
   readonly requestId: string;
 
   constructor(problem: Problem) {
@@ -18,6 +19,7 @@ export class ApiProblem extends Error {
     this.code = problem.code;
     this.title = problem.title;
     this.hint = problem.hint ?? "";
+    this.said = problem.said;
     this.fields = problem.errors ?? [];
     this.requestId = problem.request_id ?? "";
   }

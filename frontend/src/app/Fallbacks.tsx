@@ -21,7 +21,7 @@ export function CrashPage({ error, reset }: ErrorComponentProps) {
   const details = error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error);
   return (
     <Box sx={{ maxWidth: 640 }}>
-      <ErrorNote title={t("shell.crashTitle")} reason={t("shell.crashText")} details={details} onRetry={reset}>
+      <ErrorNote title={t("shell.crashTitle")} error={{ message: t("shell.crashText") }} details={details} onRetry={reset}>
         <Button size="small" color="inherit" variant="outlined" onClick={() => location.reload()}>{t("shell.reload")}</Button>
       </ErrorNote>
     </Box>

@@ -1,7 +1,8 @@
-import { screen, waitFor, within } from "@testing-library/react";
+import { act, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 
+import { setLanguage } from "@/i18n";
 import { device, environment, job, worker } from "@/mocks/data";
 import { open } from "@/mocks/install";
 
@@ -41,8 +42,8 @@ describe("Generate", () => {
     await open("/");
     await send("fail:oom whale");
     const alert = await screen.findByRole("alert", {}, slow);
-    expect(alert).toHaveTextContent("did not fit into GPU memory");
-    expect(alert).toHaveTextContent("Make fewer pictures");
+    expect(alert).toHaveTextContent("There was not enough memory.");
+    expect(alert).toHaveTextContent("Ask for smaller or fewer pictures");
     await user.click(within(alert).getByRole("button", { name: "Try again" }));
     await waitFor(() => expect(screen.queryByRole("alert")).toBeNull(), slow);
   });
@@ -50,7 +51,7 @@ describe("Generate", () => {
   it("shows the server's refusal at its field and keeps the request id", async () => {
     await open("/");
     await send("refuse:field");
-    expect((await screen.findAllByText(/less than or equal to 200/, {}, slow)).length).toBeGreaterThan(1);
+    expect((await screen.findAllByText(/At most 200/, {}, slow)).length).toBeGreaterThan(1);
     await user.click(screen.getByRole("button", { name: "Details" }));
     expect(await screen.findByText(/request id: req_mock_01/)).toBeInTheDocument();
   });
@@ -58,6 +59,16 @@ describe("Generate", () => {
   it("says what a job waits for, with the progress of the setup", async () => {
     await open("/", { environments: [environment({ state: "building", fraction: 0.42, message: "Downloading torch", packages: null })], jobs: [job("w", { status: "running", attempt: 1, waiting: { reason: "environment", message: "being built" } })] });
     expect(await screen.findByText(/Setting up the software · 42% · Downloading torch/, {}, slow)).toBeVisible();
+  });
+
+  it("says what the server said in the reader's language", async () => {
+    const waiting = { reason: "memory" as const, message: "waits for memory: qwen holds 61.0 GB, idle", said: { code: "waiting.memory_held", params: { model: "qwen", bytes: 64 * 1024 ** 3, doing: "idle" } } };
+    const error = { code: "worker_start_failed", message: "The disk is full.", hint: "Free some space.", said: { code: "worker.disk_full", params: { phase: "loading" } } };
+    await open("/jobs", { jobs: [job("w", { status: "running", waiting }), job("f", { status: "failed", error }), job("e", { kind: "environment.build", title: "Set up the image engine", status: "completed", request: { environment: "image" } })] });
+    await act(() => setLanguage("fr"));
+    expect(await screen.findByText(/qwen occupe 64 GiB \(inactif\)/, {}, slow)).toBeVisible();
+    expect(screen.getByText("Le disque est plein. Il chargeait le modèle.")).toBeVisible();
+    expect(screen.getByText("Installer le moteur d’images")).toBeVisible();
   });
 
   it("brings jobs under way back after a reload, and stops them", async () => {

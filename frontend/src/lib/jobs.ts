@@ -26,17 +26,21 @@ export function mergeJob<J extends JobState>(known: J | undefined, news: J): J {
   return news;
 }
 
+/** Which sentence of the server's a message is. */
+interface Said { code: string; params: Record<string, unknown> }
+
 export interface Progress {
   attempt: number;
   progress: number;
   step: number;
   total_steps: number;
   message?: string | null;
+  said?: Said | null;
   eta_seconds?: number | null;
 }
 
 /** `job` with `progress` applied, or the same object when the news is late. */
-export function advance<J extends JobState & { total_steps: number; message: string | null; eta_seconds: number | null; waiting: unknown }>(
+export function advance<J extends JobState & { total_steps: number; message: string | null; said?: Said | null; eta_seconds: number | null; waiting: unknown }>(
   job: J, progress: Progress,
 ): J {
   if (hasEnded(job) || progress.attempt < job.attempt) return job;
@@ -50,6 +54,7 @@ export function advance<J extends JobState & { total_steps: number; message: str
     step: sameAttempt ? Math.max(job.step, progress.step) : progress.step,
     total_steps: progress.total_steps,
     message: progress.message ?? null,
+    said: progress.said ?? null,
     eta_seconds: progress.eta_seconds ?? null,
   };
 }

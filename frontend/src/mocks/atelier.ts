@@ -5,7 +5,7 @@
  * Prompts that do something special: "fail:oom", "fail:crash", "slow …", "wait:environment …", "wait:memory …",
  * "refuse:field", "refuse:full", "refuse:500".
  */
-import type { DeviceOut, EnvironmentOut, Event, ImageOut, JobOut, Problem, ServerFrame, TextToImageIn, WorkerOut } from "@/api/types";
+import type { DeviceOut, EnvironmentOut, ErrorOut, Event, ImageOut, JobOut, Problem, ServerFrame, TextToImageIn, WorkerOut } from "@/api/types";
 
 import { device, environment, image, iso, job, models, schedulers } from "./data.ts";
 import { creature, dataUrl } from "./pictures.ts";
@@ -13,6 +13,8 @@ import { creature, dataUrl } from "./pictures.ts";
 export interface Scenario { images?: number; jobs?: JobOut[]; workers?: WorkerOut[]; environments?: EnvironmentOut[]; devices?: DeviceOut[]; token?: string; stepMs?: number; sockets?: boolean }
 type Listener = (frame: ServerFrame) => void;
 
+const DOWNLOADS = { message: "Downloading torch-2.13.0 (812.4 MB) (14 of 61)", said: { code: "build.downloads_one", params: { name: "torch-2.13.0 (812.4 MB)", done: 14, total: 61 } } };
+const INSTALLS = { message: "Installing packages (40 of 61)", said: { code: "build.installs_some", params: { done: 40, total: 61 } } };
 const OPEN = { id: "local", name: "Administrator", role: "admin" as const, open: true };
 
 export class MockAtelier {
@@ -117,7 +119,7 @@ export class MockAtelier {
   line(): void {
     let position = 1;
     for (const item of [...this.jobs].reverse()) {
-      if (item.status === "queued") this.jobs[this.jobs.indexOf(item)] = { ...item, position: position++, waiting: { reason: "queue", message: "Waits for its turn." } };
+      if (item.status === "queued") this.jobs[this.jobs.indexOf(item)] = { ...item, position: position++, waiting: { reason: "queue", message: "Waits for its turn.", said: { code: "waiting.next", params: {} } } };
     }
   }
 
@@ -132,17 +134,17 @@ export class MockAtelier {
     for (const item of this.jobs) if (item.status === "queued") this.emit({ type: "job.changed", job: item });
     if (prompt.startsWith("wait:environment")) return this.buildThen(next.id, 0);
     if (prompt.startsWith("wait:memory")) {
-      this.patch(next.id, { waiting: { reason: "memory", message: "qwen holds 61 GiB, idle in 40 s." } });
+      this.patch(next.id, { waiting: { reason: "memory", message: "waits for memory: qwen holds 61.0 GB, idle", said: { code: "waiting.memory_held", params: { model: "qwen", bytes: 61e9, doing: "idle" } } } });
       return;
     }
     this.step(next.id, 0);
   }
 
   buildThen(id: string, percent: number): void {
-    const building = environment({ state: "building", fraction: percent / 100, message: percent < 60 ? "Downloading torch 2.13.0" : "Installing diffusers 0.39.1", packages: null });
+    const building = environment({ state: "building", fraction: percent / 100, ...(percent < 60 ? DOWNLOADS : INSTALLS), packages: null });
     this.environments = [building];
     this.emit({ type: "environment.changed", environment: building });
-    if (percent === 0) this.patch(id, { waiting: { reason: "environment", message: "The image environment is being built." } });
+    if (percent === 0) this.patch(id, { waiting: { reason: "environment", message: "The image engine is being set up (0 %).", said: { code: "environment.building", params: { engine: "image", fraction: 0 } } } });
     if (percent >= 100) {
       this.environments = [environment()];
       this.emit({ type: "environment.changed", environment: environment() });
@@ -185,9 +187,9 @@ export class MockAtelier {
   }
 
   fail(id: string, why: string): void {
-    const error = why === "oom"
-      ? { code: "out_of_memory", message: "The picture did not fit into GPU memory.", hint: "Make fewer pictures at once, or a smaller size.", log_tail: "CUDA out of memory. Tried to allocate 2.31 GiB.\nGPU 0 has 0.42 GiB free of 47.4 GiB." }
-      : { code: "worker_died", message: "The worker ended in the middle of the work (signal 11).", hint: "Try again. If it happens twice, the log below says where.", log_tail: "Segmentation fault (core dumped)" };
+    const error: ErrorOut = why === "oom"
+      ? { code: "out_of_memory", message: "the pictures do not fit into memory", hint: "Ask for a smaller size or fewer at once.", said: { code: "engine.out_of_memory", params: {} }, log_tail: "CUDA out of memory. Tried to allocate 2.31 GiB.\nGPU 0 has 0.42 GiB free of 47.4 GiB." }
+      : { code: "poison", message: "It was broken off 2 times, so it is not tried again. The worker crashed in native code (segmentation fault) during a run.", hint: "The worker's last lines say more.", said: { code: "poison", params: { count: 2, cause: "worker.segfault", phase: "busy" } }, log_tail: "Segmentation fault (core dumped)" };
     this.patch(id, { status: "failed", error, eta_seconds: null, finished_at: iso(Date.now()) });
     this.free();
   }
@@ -212,7 +214,7 @@ export class MockAtelier {
     if (area === "access") {
       if (id === "me") return json(200, this.token === null ? OPEN : this.unlocked ? { ...OPEN, open: false } : { id: null, name: null, role: null, open: false });
       if (request.method === "DELETE") this.unlocked = false;
-      else if ((await body<{ token: string }>()).token !== this.token) return problem(401, "unauthorized", "That token is not this Atelier's.", [{ field: "token", message: "does not match" }]);
+      else if ((await body<{ token: string }>()).token !== this.token) return problem(401, "unauthorized", "That token is not this Atelier's.", [{ field: "token", message: "does not match" }], "", { code: "access.wrong_token", params: {} });
       else this.unlocked = true;
       return new Response(null, { status: 204 });
     }
@@ -253,8 +255,8 @@ export class MockAtelier {
 
   accept(request: TextToImageIn): Response {
     const why = /^refuse:(\w+)/.exec(request.prompt)?.[1];
-    if (!request.prompt || why === "field") return problem(422, "validation_failed", "steps: Input should be less than or equal to 200 (got 900)", [{ field: "steps", message: "Input should be less than or equal to 200 (got 900)" }], "Correct the named fields; /docs lists what each may be.");
-    if (why === "full") return problem(429, "queue_full", "The line holds 200 jobs, and that is its limit.", [], "Wait until some are done, or stop what you no longer need.");
+    if (!request.prompt || why === "field") return problem(422, "validation_failed", "steps: Input should be less than or equal to 200 (got 900)", [{ field: "steps", message: "Input should be less than or equal to 200 (got 900)", said: { code: "field.less_than_equal", params: { le: 200 } } }], "Correct the named fields; /docs lists what each may be.");
+    if (why === "full") return problem(429, "queue_full", "The queue is full: 200 jobs wait already.", [], "Try again in a few seconds, or cancel jobs that are no longer wanted.", { code: "queue_full", params: { count: 200 } });
     if (why === "500") return problem(500, "internal_error", "Something went wrong inside Atelier.", [], "Try again. If it stays, look for the request id in the log.");
     const made = this.enqueue(request);
     return json(202, { job_id: made.id, status: "queued", position: made.position });
@@ -325,7 +327,7 @@ function json(status: number, body: unknown): Response {
   return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
 }
 
-function problem(status: number, code: string, detail: string, errors: Problem["errors"] = [], hint = ""): Response {
-  const body: Problem = { type: "about:blank", title: code.replaceAll("_", " "), status, detail, code, errors, hint, request_id: "req_mock_01" };
+function problem(status: number, code: string, detail: string, errors: Problem["errors"] = [], hint = "", said: Problem["said"] = null): Response {
+  const body: Problem = { type: "about:blank", title: code.replaceAll("_", " "), status, detail, code, errors, hint, said, request_id: "req_mock_01" };
   return new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/problem+json", "X-Request-Id": "req_mock_01" } });
 }

@@ -3,12 +3,16 @@ import { CircleAlert } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
+import { useSaid, type Sentence } from "@/i18n/said";
+
 import { CopyButton } from "./CopyButton";
 
 interface Props {
   title: string;
-  reason: string;
-  hint?: string | null;
+  /** What the server says went wrong. */
+  error: Sentence;
+  /** Instead of the hint that comes with the error. */
+  hint?: string;
   /** Text for whoever helps: code, request id, log. */
   details?: string | null;
   onRetry?: () => void;
@@ -17,9 +21,11 @@ interface Props {
 }
 
 /** An error where it happened: what, why, what to do next, and details to copy. */
-export function ErrorNote({ title, reason, hint, details, onRetry, retrying, children }: Props) {
+export function ErrorNote({ title, error, hint, details, onRetry, retrying, children }: Props) {
   const { t } = useTranslation();
   const [open, setOpen] = useState(false);
+  const told = useSaid()(error);
+  const next = hint ?? told.hint;
   return (
     <Box role="alert" sx={{ border: 1, borderColor: "color-mix(in srgb, var(--a-palette-error-main) 32%, transparent)", borderRadius: "10px", bgcolor: "color-mix(in srgb, var(--a-palette-error-main) 5%, var(--a-palette-background-paper))", p: 4, display: "flex", gap: 3, minWidth: 0 }}>
       <Box sx={{ color: "error.main", pt: "1px" }}>
@@ -27,8 +33,8 @@ export function ErrorNote({ title, reason, hint, details, onRetry, retrying, chi
       </Box>
       <Box sx={{ flex: 1, minWidth: 0 }}>
         <Typography variant="h4" component="p">{title}</Typography>
-        <Typography variant="body2" sx={{ mt: 1, color: "text.primary" }}>{reason}</Typography>
-        {hint && <Typography variant="body2" sx={{ mt: 1, color: "text.secondary" }}>{hint}</Typography>}
+        <Typography variant="body2" sx={{ mt: 1, color: "text.primary" }}>{told.text}</Typography>
+        {next && <Typography variant="body2" sx={{ mt: 1, color: "text.secondary" }}>{next}</Typography>}
         <Box sx={{ display: "flex", flexWrap: "wrap", gap: 2, mt: 3, "&:empty": { display: "none" } }}>
           {onRetry && <Button size="small" variant="contained" onClick={onRetry} disabled={retrying}>{t("common.retry")}</Button>}
           {children}

@@ -1,6 +1,7 @@
 import { Box, Typography } from "@mui/material";
 import { useTranslation } from "react-i18next";
 
+import { useSaid, type Sentence } from "@/i18n/said";
 import { duration, percent } from "@/lib/numbers";
 
 import { Bar } from "./Bar";
@@ -13,24 +14,26 @@ export interface LineJob {
   total_steps: number;
   position: number | null;
   message: string | null;
+  said?: Sentence["said"];
   eta_seconds: number | null;
-  waiting: { reason: "queue" | "environment" | "memory" | "model"; message: string } | null;
+  waiting: { reason: "queue" | "environment" | "memory" | "model"; message: string; said?: Sentence["said"] } | null;
   attempt: number;
   cancel_requested: boolean;
 }
 
 /** Where long work stands, always in the same words: a bar, the step, the time left, and while it waits, for what. */
-export function JobLine({ job, setup }: { job: LineJob; setup?: { fraction: number | null; message: string | null } | null }) {
+export function JobLine({ job, setup }: { job: LineJob; setup?: { fraction: number | null; message: string | null; said?: Sentence["said"] } | null }) {
   const { t, i18n } = useTranslation();
+  const said = useSaid();
   const waits = useWaitingWords(job);
   const settingUp = job.waiting?.reason === "environment" && setup;
   const value = settingUp ? setup.fraction : waits ? (job.status === "queued" ? 0 : null) : job.step === 0 && job.progress === 0 ? null : job.progress;
   const left = job.eta_seconds === null ? null : job.eta_seconds < 1 ? t("progress.almost") : t("progress.eta", { time: duration(job.eta_seconds) });
   const words = waits
-    ? [waits, settingUp && setup.fraction !== null && percent(setup.fraction, i18n.language), settingUp ? setup.message : job.waiting?.reason !== "queue" && job.waiting?.message]
+    ? [waits, settingUp && setup.fraction !== null && percent(setup.fraction, i18n.language), settingUp ? said(setup).text : job.waiting && job.waiting.reason !== "queue" && said(job.waiting).text]
     : job.total_steps > 0 && job.step > 0
       ? [t("progress.step", { step: job.step, total: job.total_steps }), left]
-      : [job.message ?? t("progress.starting"), left];
+      : [said({ message: job.message, said: job.said }).text || t("progress.starting"), left];
   return (
     <Box sx={{ display: "grid", gap: 2, minWidth: 0 }}>
       <Bar value={value} label={job.title} tone={waits ? "text.faint" : "primary.main"} />

@@ -7,11 +7,13 @@ import { useTranslation } from "react-i18next";
 import { locked } from "@/api/client";
 import { asProblem } from "@/api/errors";
 import * as api from "@/api/generated/sdk.gen";
+import { useSaid } from "@/i18n/said";
 import { useSignal } from "@/lib/signal";
 
 /** Opens by itself when the server answers 401. The token goes to the server and becomes a cookie that no script can read. */
 export function UnlockDialog({ onUnlocked }: { onUnlocked: () => void }) {
   const { t } = useTranslation();
+  const said = useSaid();
   const open = useSignal(locked);
   const [token, setToken] = useState("");
   const unlock = useMutation({
@@ -43,7 +45,7 @@ export function UnlockDialog({ onUnlocked }: { onUnlocked: () => void }) {
           value={token}
           onChange={(event) => setToken(event.target.value)}
           error={unlock.isError}
-          helperText={unlock.isError ? asProblem(unlock.error).message : t("access.hint")}
+          helperText={unlock.isError ? said(asProblem(unlock.error)).text : t("access.hint")}
         />
         <Box sx={{ display: "flex", justifyContent: "flex-end", gap: 2 }}>
           <Button color="inherit" onClick={() => locked.set(false)}>{t("common.cancel")}</Button>

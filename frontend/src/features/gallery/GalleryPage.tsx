@@ -32,7 +32,7 @@ export function GalleryPage() {
         <SearchBox key="search" />
       </PageHead>
       <Box sx={{ mt: 4 }}>
-        {problem && images.length === 0 && <ErrorNote title={t("gallery.failed")} reason={problem.message} hint={problem.hint} details={problem.details} onRetry={() => void gallery.refetch()} />}
+        {problem && images.length === 0 && <ErrorNote title={t("gallery.failed")} error={problem} details={problem.details} onRetry={() => void gallery.refetch()} />}
         {gallery.isPending && <Placeholder />}
         {gallery.isSuccess && images.length === 0 && (q ? <NoMatch query={q} /> : <Nothing />)}
         {images.length > 0 && <Grid images={images} selected={selected} onSelect={setSelected} hasMore={gallery.hasNextPage} loadingMore={gallery.isFetchingNextPage} loadMore={() => void gallery.fetchNextPage()} />}

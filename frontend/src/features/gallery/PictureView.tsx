@@ -79,7 +79,7 @@ export function PictureView() {
       <Box sx={{ flex: 1, minHeight: 0, display: "flex", flexDirection: { xs: "column", md: "row" } }}>
         <Box sx={{ position: "relative", flex: 1, minWidth: 0, minHeight: { xs: "46vh", md: 0 }, bgcolor: "background.sunken" }}>
           {image && <Stage key={image.id} image={image} />}
-          {missing && problem && (problem.status === 404 ? <EmptyState art={<FramesArt />} title={t("gallery.missingTitle")} text={t("gallery.missingText")}><Button variant="contained" onClick={close}>{t("gallery.toGallery")}</Button></EmptyState> : <Box sx={{ p: 6 }}><ErrorNote title={t("gallery.failed")} reason={problem.message} details={problem.details} onRetry={() => void one.refetch()} /></Box>)}
+          {missing && problem && (problem.status === 404 ? <EmptyState art={<FramesArt />} title={t("gallery.missingTitle")} text={t("gallery.missingText")}><Button variant="contained" onClick={close}>{t("gallery.toGallery")}</Button></EmptyState> : <Box sx={{ p: 6 }}><ErrorNote title={t("gallery.failed")} error={problem} details={problem.details} onRetry={() => void one.refetch()} /></Box>)}
           {previous && <Arrow side="left" label={t("gallery.previous")} onClick={() => show(previous)}><ChevronLeft size={22} /></Arrow>}
           {next && <Arrow side="right" label={t("gallery.next")} onClick={() => show(next)}><ChevronRight size={22} /></Arrow>}
         </Box>

@@ -8,6 +8,7 @@ import { useTranslation } from "react-i18next";
 import { asProblem } from "@/api/errors";
 import { getImage } from "@/api/generated/sdk.gen";
 import { queries } from "@/api/queries";
+import { useSaid } from "@/i18n/said";
 import { useSignal } from "@/lib/signal";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { card } from "@/ui/Section";
@@ -25,6 +26,7 @@ const BESIDE = "@media (min-width: 1080px)";
 
 export function GeneratePage() {
   const { t } = useTranslation();
+  const said = useSaid();
   const form = useSignal(settings);
   const models = useQuery(queries.models());
   const usable = models.data?.filter((model) => model.task === "image" && model.runnable) ?? [];
@@ -45,7 +47,7 @@ export function GeneratePage() {
     // An empty prompt is no mistake until somebody tries to send it.
     if (complaint.key !== "validation.promptEmpty" || tried) errors[field] = t(complaint.key, { ...complaint });
   }
-  for (const { field, message } of generate.problem?.fields ?? []) errors[field as Field] ??= message;
+  for (const problem of generate.problem?.fields ?? []) errors[problem.field as Field] ??= said(problem).text;
 
   const submit = () => {
     setTried(true);
@@ -69,9 +71,9 @@ export function GeneratePage() {
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
         <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} onSubmit={submit} onEdit={generate.forgive} />
         {generate.problem && generate.problem.status !== 401 && (
-          <ErrorNote title={t("generate.sendFailed")} reason={generate.problem.message} hint={generate.problem.code === "offline" ? t("generate.sendOffline") : generate.problem.hint} details={generate.problem.details} onRetry={submit} retrying={generate.sending} />
+          <ErrorNote title={t("generate.sendFailed")} error={generate.problem} hint={generate.problem.code === "offline" ? t("generate.sendOffline") : undefined} details={generate.problem.details} onRetry={submit} retrying={generate.sending} />
         )}
-        {models.isError && <ErrorNote title={t("generate.modelsFailed")} reason={asProblem(models.error).message} hint={asProblem(models.error).hint} details={asProblem(models.error).details} onRetry={() => void models.refetch()} />}
+        {models.isError && <ErrorNote title={t("generate.modelsFailed")} error={asProblem(models.error)} details={asProblem(models.error).details} onRetry={() => void models.refetch()} />}
         <FoldedSettings summary={summary()}>
           <SettingsPanel form={form} models={usable} model={model} loading={!models.data} errors={errors} />
         </FoldedSettings>

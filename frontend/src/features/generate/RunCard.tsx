@@ -64,8 +64,7 @@ export function RunCard({ job }: { job: JobOut }) {
       {job.status === "failed" && job.error && (
         <ErrorNote
           title={t("generate.failedTitle")}
-          reason={job.error.message}
-          hint={job.error.hint}
+          error={job.error}
           details={[`${job.error.code}: ${job.error.message}`, `job ${job.id}, attempt ${job.attempt}`, job.error.log_tail].filter(Boolean).join("\n")}
           onRetry={() => retry.mutate(job.id)}
           retrying={retry.isPending}

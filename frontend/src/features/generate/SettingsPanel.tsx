@@ -6,6 +6,7 @@ import { useTranslation } from "react-i18next";
 
 import { queries } from "@/api/queries";
 import type { ModelOut } from "@/api/types";
+import { aboutModel, useSaid } from "@/i18n/said";
 import { FieldNote, NumberField } from "@/ui/NumberField";
 import { Segmented } from "@/ui/Segmented";
 
@@ -50,6 +51,7 @@ function Labelled({ label, error, hint, children }: { label: string; error?: str
 
 function ModelPicker({ models, model, loading, error }: { models: ModelOut[]; model: ModelOut | undefined; loading: boolean; error?: string }) {
   const { t } = useTranslation();
+  useSaid();
   const id = useId();
   if (loading) return <Skeleton variant="rectangular" height={58} />;
   if (!model) return <Typography variant="body2" sx={{ color: "text.secondary" }}>{t("generate.noModels")}</Typography>;
@@ -60,11 +62,11 @@ function ModelPicker({ models, model, loading, error }: { models: ModelOut[]; mo
         {models.map((item) => (
           <MenuItem key={item.key} value={item.key} disabled={!item.available} sx={{ display: "block", maxWidth: 320, whiteSpace: "normal" }}>
             <Box sx={{ fontWeight: 550 }}>{item.name}{!item.available && ` (${t("generate.modelUnavailable")})`}</Box>
-            <Typography variant="caption" sx={{ color: "text.faint" }}>{item.description}</Typography>
+            <Typography variant="caption" sx={{ color: "text.faint" }}>{aboutModel(item)}</Typography>
           </MenuItem>
         ))}
       </Select>
-      <FieldNote error={error} hint={model.description} />
+      <FieldNote error={error} hint={aboutModel(model)} />
     </Box>
   );
 }

@@ -12,8 +12,7 @@ export function SetupNote({ environment }: { environment: EnvironmentOut }) {
   return (
     <ErrorNote
       title={t("generate.notSetUp")}
-      reason={error?.message ?? t(`system.environmentStates.${environment.state}`)}
-      hint={error?.hint}
+      error={error ?? { message: t(`system.environmentStates.${environment.state}`) }}
       details={error && [`${error.code}: ${error.message}`, error.log_tail].filter(Boolean).join("\n")}
       onRetry={() => build.mutate(environment.name)}
       retrying={build.isPending}

@@ -9,6 +9,7 @@ import { useDeleteJob, useRetryJob } from "@/api/actions";
 import { asProblem } from "@/api/errors";
 import { queries } from "@/api/queries";
 import type { JobOut } from "@/api/types";
+import { titleOf, useSaid } from "@/i18n/said";
 import { hasEnded } from "@/lib/jobs";
 import { duration } from "@/lib/numbers";
 import { Ago } from "@/ui/Ago";
@@ -39,7 +40,7 @@ export function JobDrawer() {
       <Box sx={{ overflow: "auto", p: 6 }}>
         {job.data && <Details job={job.data} onRemoved={close} />}
         {job.isPending && <Skeleton variant="rectangular" height={220} />}
-        {!job.data && problem && (problem.status === 404 ? <EmptyState title={t("jobs.missingTitle")} text={t("jobs.missingText")} /> : <ErrorNote title={t("jobs.failed")} reason={problem.message} details={problem.details} onRetry={() => void job.refetch()} />)}
+        {!job.data && problem && (problem.status === 404 ? <EmptyState title={t("jobs.missingTitle")} text={t("jobs.missingText")} /> : <ErrorNote title={t("jobs.failed")} error={problem} details={problem.details} onRetry={() => void job.refetch()} />)}
       </Box>
     </Drawer>
   );
@@ -47,6 +48,7 @@ export function JobDrawer() {
 
 function Details({ job, onRemoved }: { job: JobOut; onRemoved: () => void }) {
   const { t } = useTranslation();
+  useSaid();
   const remove = useDeleteJob();
   const retry = useRetryJob();
   const ended = hasEnded(job);
@@ -55,7 +57,7 @@ function Details({ job, onRemoved }: { job: JobOut; onRemoved: () => void }) {
   return (
     <Box sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)" }}>
       <Box>
-        <Typography variant="h2" component="p" sx={{ fontSize: 16, lineHeight: 1.45 }}>{job.title}</Typography>
+        <Typography variant="h2" component="p" sx={{ fontSize: 16, lineHeight: 1.45 }}>{titleOf(job)}</Typography>
         <Box sx={{ mt: 2 }}><StatusMark status={!ended && job.cancel_requested ? "cancelling" : job.status} /></Box>
       </Box>
       {!ended && <RowProgress job={job} />}
@@ -66,7 +68,7 @@ function Details({ job, onRemoved }: { job: JobOut; onRemoved: () => void }) {
       </Box>
       {job.error && (
         <Box>
-          <ErrorNote title={t("jobs.why")} reason={job.error.message} hint={job.error.hint}>
+          <ErrorNote title={t("jobs.why")} error={job.error}>
             <CopyButton text={[`${job.error.code}: ${job.error.message}`, `job ${job.id}, attempt ${job.attempt}`, job.error.log_tail].filter(Boolean).join("\n")} label={t("common.copyDetails")} />
           </ErrorNote>
           {job.error.log_tail && <Fold title={t("jobs.log")}><LogBlock text={job.error.log_tail} /></Fold>}

@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 import { useDeleteJob, useRetryJob } from "@/api/actions";
 import { queries } from "@/api/queries";
 import type { JobOut } from "@/api/types";
+import { titleOf, useSaid } from "@/i18n/said";
 import { hasEnded } from "@/lib/jobs";
 import { duration } from "@/lib/numbers";
 import { Ago } from "@/ui/Ago";
@@ -16,6 +17,7 @@ import { BoxLink } from "@/ui/links";
 
 export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: boolean; onFocus: () => void }) {
   const { t } = useTranslation();
+  const said = useSaid();
   const remove = useDeleteJob();
   const retry = useRetryJob();
   const ended = hasEnded(job);
@@ -27,7 +29,7 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
         <Box sx={{ minWidth: 0 }}>
           {/* The link covers the row, so that all of it opens the details; buttons lie above it. */}
           <BoxLink to="/jobs/$id" params={{ id: job.id }} search={(old: object) => old} resetScroll={false} data-row tabIndex={reachable ? 0 : -1} onFocus={onFocus} sx={{ display: "block", color: "text.primary", textDecoration: "none", fontWeight: 520, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", "&::after": { content: '""', position: "absolute", inset: 0 }, "&:focus-visible": { outline: "none" }, "&:focus-visible::after": { outline: "2px solid", outlineColor: "primary.main", outlineOffset: "-2px" } }}>
-            {job.title}
+            {titleOf(job)}
           </BoxLink>
           <Typography variant="body2" component="div" sx={{ color: "text.faint", display: "flex", gap: 2, flexWrap: "wrap", "& > span + span::before": { content: '"·"', mr: 2 } }}>
             <Box sx={{ display: { sm: "none" } }}><StatusMark status={!ended && job.cancel_requested ? "cancelling" : job.status} /></Box>
@@ -35,7 +37,7 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
             <span><Ago time={job.created_at} /></span>
             {took !== null && <span>{duration(took)}</span>}
           </Typography>
-          {job.status === "failed" && job.error && <Typography variant="body2" sx={{ color: "error.main", mt: "2px" }}>{job.error.message}</Typography>}
+          {job.status === "failed" && job.error && <Typography variant="body2" sx={{ color: "error.main", mt: "2px" }}>{said(job.error).text}</Typography>}
         </Box>
         {!ended && <RowProgress job={job} />}
       </Box>
@@ -51,7 +53,7 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
 export function RowProgress({ job }: { job: JobOut }) {
   const system = useQuery(queries.system());
   const setup = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "building") : null;
-  return <JobLine job={job} setup={setup} />;
+  return <JobLine job={{ ...job, title: titleOf(job) }} setup={setup} />;
 }
 
 function Picture({ job }: { job: JobOut }) {

@@ -49,7 +49,7 @@ export function JobsPage() {
         <Filters />
       </PageHead>
       <Box sx={{ mt: 4 }}>
-        {problem && jobs.length === 0 && <ErrorNote title={t("jobs.failed")} reason={problem.message} hint={problem.hint} details={problem.details} onRetry={() => void list.refetch()} />}
+        {problem && jobs.length === 0 && <ErrorNote title={t("jobs.failed")} error={problem} details={problem.details} onRetry={() => void list.refetch()} />}
         {list.isPending && <Box aria-busy sx={{ display: "grid", gap: 2 }}>{[0, 1, 2, 3].map((key) => <Skeleton key={key} variant="rectangular" height={68} sx={{ borderRadius: "10px" }} />)}</Box>}
         {list.isSuccess && ordered.length === 0 && (
           <EmptyState art={<ListChecks size={44} strokeWidth={1.2} />} title={status ? t("jobs.emptyFilter") : t("jobs.emptyTitle")} text={status ? "" : t("jobs.emptyText")}>

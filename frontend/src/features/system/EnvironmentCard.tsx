@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 
 import { useBuildEnvironment } from "@/api/actions";
 import type { EnvironmentOut } from "@/api/types";
+import { useSaid } from "@/i18n/said";
 import { percent } from "@/lib/numbers";
 import { Bar } from "@/ui/Bar";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -15,6 +16,7 @@ const LOOKS = { missing: [CircleDashed, "text.faint"], building: [LoaderCircle, 
 
 export function EnvironmentCard({ environment }: { environment: EnvironmentOut }) {
   const { t, i18n } = useTranslation();
+  const said = useSaid();
   const [open, setOpen] = useState(false);
   const build = useBuildEnvironment();
   const [Icon, colour] = LOOKS[environment.state];
@@ -31,12 +33,12 @@ export function EnvironmentCard({ environment }: { environment: EnvironmentOut }
       {building && (
         <Box sx={{ mt: 3 }}>
           <Bar value={environment.fraction} label={environment.name} />
-          <Typography variant="body2" sx={{ color: "text.secondary", mt: 2 }}>{[environment.fraction !== null && percent(environment.fraction, i18n.language), environment.message].filter(Boolean).join(" · ")}</Typography>
+          <Typography variant="body2" sx={{ color: "text.secondary", mt: 2 }}>{[environment.fraction !== null && percent(environment.fraction, i18n.language), said(environment).text].filter(Boolean).join(" · ")}</Typography>
         </Box>
       )}
       {environment.error && environment.state === "failed" && (
         <Box sx={{ mt: 3 }}>
-          <ErrorNote title={t("system.environmentStates.failed")} reason={environment.error.message} hint={environment.error.hint} details={[`${environment.error.code}: ${environment.error.message}`, environment.error.log_tail].filter(Boolean).join("\n")} onRetry={order} retrying={build.isPending} />
+          <ErrorNote title={t("system.environmentStates.failed")} error={environment.error} details={[`${environment.error.code}: ${environment.error.message}`, environment.error.log_tail].filter(Boolean).join("\n")} onRetry={order} retrying={build.isPending} />
         </Box>
       )}
       <Box sx={{ display: "flex", gap: 2, mt: 2, alignItems: "center", "&:empty": { display: "none" } }}>

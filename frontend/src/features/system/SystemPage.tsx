@@ -29,7 +29,7 @@ export function SystemPage() {
       <PageHead title={t("system.title")} note={data && `Atelier ${data.version}`}>
         <MuiLink href="/docs" target="_blank" rel="noopener" sx={{ display: "inline-flex", gap: 1, alignItems: "center", fontSize: 13, color: "text.secondary" }}>{t("system.docs")} <ArrowUpRight size={14} aria-hidden /></MuiLink>
       </PageHead>
-      {problem && !data && <Box sx={{ mt: 4 }}><ErrorNote title={t("system.failed")} reason={problem.message} hint={problem.hint} details={problem.details} onRetry={() => void system.refetch()} /></Box>}
+      {problem && !data && <Box sx={{ mt: 4 }}><ErrorNote title={t("system.failed")} error={problem} details={problem.details} onRetry={() => void system.refetch()} /></Box>}
       {system.isPending && <Box aria-busy sx={{ display: "grid", gap: 4, mt: 6 }}><Skeleton variant="rectangular" height={132} /><Skeleton variant="rectangular" height={110} /><Skeleton variant="rectangular" height={110} /></Box>}
       {data && <Parts data={data} />}
     </Box>

@@ -8,6 +8,7 @@ import { asProblem } from "@/api/errors";
 import { stopWorker } from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
 import type { WorkerOut } from "@/api/types";
+import { useSaid } from "@/i18n/said";
 import { bytes, duration } from "@/lib/numbers";
 import { toast } from "@/lib/toast";
 import { LogBlock } from "@/ui/ErrorNote";
@@ -17,13 +18,14 @@ const COLOURS = { starting: "warning.main", loading: "warning.main", ready: "suc
 
 export function WorkerRow({ worker }: { worker: WorkerOut }) {
   const { t, i18n } = useTranslation();
+  const said = useSaid();
   const client = useQueryClient();
   const [open, setOpen] = useState(false);
   const now = useNow(1000);
   const stop = useMutation({
     mutationFn: () => stopWorker({ path: { worker_id: worker.id } }),
     onSuccess: () => client.invalidateQueries({ queryKey: keys.system }),
-    onError: (error) => toast(asProblem(error).message, { tone: "bad", seconds: 8 }),
+    onError: (error) => toast(said(asProblem(error)).text, { tone: "bad", seconds: 8 }),
   });
   const ending = worker.state === "stopping" || stop.isPending;
   const facts = [
@@ -43,7 +45,7 @@ export function WorkerRow({ worker }: { worker: WorkerOut }) {
             </Box>
           </Box>
           <Typography variant="body2" sx={{ color: "text.faint", mt: "2px" }}>{facts.join(" · ")}</Typography>
-          {worker.message && <Typography variant="body2" sx={{ color: worker.state === "failed" ? "error.main" : "text.secondary", mt: "2px" }}>{worker.message}</Typography>}
+          {worker.message && <Typography variant="body2" sx={{ color: worker.state === "failed" ? "error.main" : "text.secondary", mt: "2px" }}>{said(worker).text}</Typography>}
         </Box>
         <Button size="small" color="inherit" aria-expanded={open} onClick={() => setOpen(!open)} endIcon={<Box component={ChevronDown} size={15} sx={{ rotate: open ? "180deg" : 0, transition: "rotate 140ms ease-out" }} />}>{t("system.log")}</Button>
         <Button size="small" variant="outlined" color="inherit" startIcon={<Square size={12} />} disabled={ending} onClick={() => stop.mutate()}>{ending ? t("system.stopping") : t("system.stop")}</Button>
