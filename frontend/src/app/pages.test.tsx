@@ -66,7 +66,7 @@ describe("Generate", () => {
     const error = { code: "worker_start_failed", message: "The disk is full.", hint: "Free some space.", said: { code: "worker.disk_full", params: { phase: "loading" } } };
     await open("/jobs", { jobs: [job("w", { status: "running", waiting }), job("f", { status: "failed", error }), job("e", { kind: "environment.build", title: "Set up the image engine", status: "completed", request: { environment: "image" } })] });
     await act(() => setLanguage("fr"));
-    expect(await screen.findByText(/qwen occupe 64 GiB \(inactif\)/, {}, slow)).toBeVisible();
+    expect(await screen.findByText(/qwen utilise 64 GiB \(inactif\)/, {}, slow)).toBeVisible();
     expect(screen.getByText("Le disque est plein. Il chargeait le modèle.")).toBeVisible();
     expect(screen.getByText("Installer le moteur d’images")).toBeVisible();
   });

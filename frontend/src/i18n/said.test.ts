@@ -30,7 +30,7 @@ describe("said", () => {
 
   it("fills values in: sizes, shares, plurals, words that stand for a value", () => {
     const held = said(sentence("waiting.memory_held", { model: "qwen", bytes: 61e9, doing: "busy" })).text;
-    expect(held).toBe("qwen occupe 56,8 GiB (occupé)");
+    expect(held).toBe("qwen utilise 56,8 GiB (au travail)");
     expect(said(sentence("environment.building", { engine: "image", fraction: 0.42 })).text).toMatch(/^Le moteur d’images .*\(42\s%\)\.$/);
     expect(said(sentence("build.downloads", { count: 1 })).text).toBe("Téléchargement de 1 paquet");
     expect(said(sentence("build.downloads", { count: 61 })).text).toBe("Téléchargement de 61 paquets");
@@ -46,7 +46,7 @@ describe("said", () => {
 
   it("names the fields of a request that is not right", () => {
     const fields = [{ field: "steps", message: "Input should be…", said: { code: "field.less_than_equal", params: { le: 200 } } }];
-    expect(said({ code: "validation_failed", message: "steps: …", fields }).text).toBe("Certains champs ne conviennent pas. steps: Au plus 200.");
+    expect(said({ code: "validation_failed", message: "steps: …", fields }).text).toBe("Certains champs ne conviennent pas. steps – Au plus 200.");
   });
 
   it("takes values as they are: no markup of ours, no options", () => {

@@ -35,7 +35,7 @@ export function said(sentence: Sentence): Told {
   const code = sentence.said?.code ?? sentence.code;
   if (!code) return asSent;
   const values: Values = { status: sentence.status, ...sentence.said?.params };
-  if (sentence.fields) values.fields = sentence.fields.map((field) => `${field.field}: ${said(field).text}`).join(" ");
+  if (sentence.fields) values.fields = sentence.fields.map((field) => `${field.field} – ${said(field).text}`).join(" ");
   const text = words(code, values);
   if (text === null) return asSent;
   // A sentence may name the one that caused it, and what a worker was doing at the time.

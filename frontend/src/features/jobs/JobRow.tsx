@@ -35,7 +35,7 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
             <Box sx={{ display: { sm: "none" } }}><StatusMark status={!ended && job.cancel_requested ? "cancelling" : job.status} /></Box>
             <Box component="span" sx={{ "@media (max-width: 599.9px)": { display: "none" } }}>{t(`jobs.kinds.${job.kind}`)}</Box>
             <span><Ago time={job.created_at} /></span>
-            {took !== null && <span>{duration(took)}</span>}
+            {took !== null && <Box component="span" sx={{ "@media (max-width: 599.9px)": { display: "none" } }}>{duration(took)}</Box>}
           </Typography>
           {job.status === "failed" && job.error && <Typography variant="body2" sx={{ color: "error.main", mt: "2px" }}>{said(job.error).text}</Typography>}
         </Box>

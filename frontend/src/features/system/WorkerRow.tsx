@@ -36,7 +36,7 @@ export function WorkerRow({ worker }: { worker: WorkerOut }) {
   return (
     <Box data-worker={worker.id} sx={{ px: 4, py: 3, borderTop: 1, borderColor: "divider", "&:first-of-type": { borderTop: 0 } }}>
       <Box sx={{ display: "flex", alignItems: "center", gap: 3, flexWrap: "wrap" }}>
-        <Box sx={{ flex: 1, minWidth: 200 }}>
+        <Box sx={{ flex: 1, minWidth: { xs: 1, sm: 200 } }}>
           <Box sx={{ display: "flex", alignItems: "center", gap: 3 }}>
             <Typography sx={{ fontWeight: 550 }}>{worker.model}</Typography>
             <Box component="span" sx={{ display: "inline-flex", alignItems: "center", gap: "6px", fontSize: 13, fontWeight: 550, color: COLOURS[worker.state] }}>
