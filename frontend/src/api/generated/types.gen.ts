@@ -1028,13 +1028,13 @@ export type TextToImageIn = {
     /**
      * Width
      *
-     * Pixels, a multiple of 8.
+     * Pixels, within the `limits` of the model.
      */
     width?: number | null;
     /**
      * Height
      *
-     * Pixels, a multiple of 8.
+     * Pixels, within the `limits` of the model.
      */
     height?: number | null;
     /**
