@@ -285,7 +285,9 @@ class TestLanguage:
 
     def test_every_next_step_has_words(self, sentences: list[Sentence], language: str) -> None:
         there = words(language)
-        missing = {f"{one.code} ({one.place})" for one in sentences if one.has_hint and "hint" not in there[one.code]}
+        missing = {
+            f"{one.code} ({one.place})" for one in sentences if one.has_hint and "hint" not in there.get(one.code, {})
+        }
         assert not missing, f"a hint is missing in frontend/src/i18n/said/{language}.json: {sorted(missing)}"
 
     def test_slots_are_filled(self, sentences: list[Sentence], language: str) -> None:
@@ -293,7 +295,7 @@ class TestLanguage:
         wrong = set()
         for sentence in sentences:
             if sentence.values is not None and sentence.place != "errors":
-                slots = {slot for text in there[sentence.code].values() for slot in SLOT.findall(text)}
+                slots = {slot for text in there.get(sentence.code, {}).values() for slot in SLOT.findall(text)}
                 wrong |= {f"{sentence.code}: {slot} ({sentence.place})" for slot in slots - sentence.values}
         assert not wrong, sorted(wrong)
 
@@ -316,6 +318,28 @@ def test_every_error_says_which_sentence_it_is() -> None:
             if many and call.args and isinstance(call.args[0], ast.Constant | ast.JoinedStr | ast.BinOp):
                 plain.append(f"{path.relative_to(BACKEND)}:{call.lineno}")
     assert not plain, f"write Said(text, code, …) instead of plain text: {plain}"
+
+
+def test_everything_else_that_is_told_is_a_sentence() -> None:
+    """Progress, waiting, states: words that somebody reads are a `Said`, or have a code of their own."""
+    codes, plain = set(error_classes().values()), []
+    for path, tree in trees("atelier"):
+        for name, call in calls(tree):
+            if name in TELLING and not {text_of(argument) for argument in call.args} & codes:
+                given = [*call.args, keywords(call).get("message")]
+                if any(is_prose(argument) for argument in given):
+                    plain.append(f"{path.relative_to(BACKEND)}:{call.lineno}")
+    assert not plain, f"write Said(text, code, …) instead of plain text: {plain}"
+
+
+TELLING = {"told", "waits", "tell", "progress", "_say", "_failed", "_failure", "WaitingOut", "CheckOut", "ErrorOut"}
+
+
+def is_prose(node: ast.expr | None) -> bool:
+    if isinstance(node, ast.JoinedStr):
+        return True
+    text = text_of(node)
+    return text is not None and " " in text
 
 
 def test_functions_of_clients_have_names_of_their_own() -> None:
