@@ -36,9 +36,9 @@ export function JobLine({ job, setup }: { job: LineJob; setup?: { fraction: numb
     <Box sx={{ display: "grid", gap: 2, minWidth: 0 }}>
       <Bar value={value} label={job.title} tone={waits ? "text.faint" : "primary.main"} />
       <Box sx={{ display: "flex", gap: 3, fontSize: 13, color: "text.secondary", minWidth: 0 }}>
-        <Box component="span" sx={{ minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", display: "-webkit-box", WebkitLineClamp: 2, WebkitBoxOrient: "vertical" }}>{words.filter(Boolean).join(" · ")}</Box>
+        <Box component="span" sx={{ minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", display: "-webkit-box", WebkitLineClamp: 2, WebkitBoxOrient: "vertical", overflowWrap: "anywhere" }}>{words.filter(Boolean).join(" · ")}</Box>
         {job.attempt > 1 && <Box component="span" sx={{ color: "text.faint", whiteSpace: "nowrap" }}>{t("progress.attempt", { count: job.attempt })}</Box>}
-        {!waits && job.progress > 0 && <Typography variant="mono" sx={{ ml: "auto", fontSize: 13 }}>{percent(job.progress, i18n.language)}</Typography>}
+        {!waits && job.progress > 0 && <Typography variant="mono" sx={{ ml: "auto", fontSize: 13, whiteSpace: "nowrap" }}>{percent(job.progress, i18n.language)}</Typography>}
       </Box>
       {settingUp && <Typography variant="caption" sx={{ color: "text.faint" }}>{t("progress.environmentOnce")}</Typography>}
     </Box>
