@@ -153,7 +153,7 @@ async def _follow(socket: Path, begun: float, pid: int) -> dict[str, float]:
                 times = psutil.Process(pid).cpu_times()
                 return {"libraries": first, "ready": ready, "cpu": times.user + times.system, **memory_of(pid)}
             if health.phase is protocol.WorkerPhase.FAILED:
-                raise WrongAnswer(f"the worker did not load: {health.error}")
+                raise WrongAnswer(f"the worker did not load: {health.failure}")
             await asyncio.sleep(0.002)
     finally:
         await client.close()
