@@ -8,7 +8,7 @@ import { lock } from "@/api/generated/sdk.gen";
 import { connection } from "@/api/live";
 import { queries } from "@/api/queries";
 import { languages, setLanguage, type Language } from "@/i18n";
-import { isMac } from "@/lib/browser";
+import { COARSE, isMac } from "@/lib/browser";
 import { hasEnded } from "@/lib/jobs";
 import { gib } from "@/lib/numbers";
 import { useSignal } from "@/lib/signal";
@@ -36,12 +36,12 @@ export function TopBar({ onPalette }: { onPalette: () => void }) {
       >
         <Search size={16} aria-hidden />
         <Box component="span" sx={{ "@media (max-width: 599.9px)": visuallyHidden }}>{t("shell.palette")}</Box>
-        <Typography component="kbd" aria-hidden variant="mono" sx={{ ml: "auto", display: { xs: "none", sm: "inline" }, fontSize: 11 }}>{isMac ? "⌘K" : "Ctrl K"}</Typography>
+        <Typography component="kbd" aria-hidden variant="mono" sx={{ ml: "auto", display: { xs: "none", sm: "inline" }, [`@media ${COARSE}`]: { display: "none" }, fontSize: 11 }}>{isMac ? "⌘K" : "Ctrl K"}</Typography>
       </ButtonBase>
       <Box sx={{ flex: 1 }} />
+      <ConnectionState />
       <WorkRing />
       <MemoryBars />
-      <ConnectionState />
       <LanguageMenu />
       <ThemeMenu />
       <Padlock />
@@ -75,7 +75,8 @@ function WorkRing() {
 function MemoryBars() {
   const { t, i18n } = useTranslation();
   const { data } = useQuery(queries.system());
-  if (!data?.devices.length) return null;
+  // Its room is there before its figures are.
+  if (!data?.devices.length) return <Box sx={{ display: { xs: "none", sm: "block" }, width: 56, mx: 2 }} />;
   return (
     <BoxLink to="/system" sx={{ display: { xs: "none", sm: "grid" }, gap: "3px", p: 2, borderRadius: "8px", color: "inherit", "&:hover": { bgcolor: "action.hover" } }}>
       {data.devices.slice(0, 4).map((device) => {
@@ -93,13 +94,14 @@ function MemoryBars() {
   );
 }
 
+/** The word stands before the disc and grows to the left, where there is room: nothing beside it moves when it changes. */
 function ConnectionState() {
   const { t } = useTranslation();
   const state = useSignal(connection);
   const colour = state === "live" ? "success.main" : state === "offline" ? "error.main" : state === "locked" ? "text.faint" : "warning.main";
   return (
     <Tooltip title={t(`shell.connectionHint.${state}`)}>
-      <Box role="status" aria-label={t(`shell.connection.${state}`)} data-connection={state} sx={{ display: "flex", alignItems: "center", gap: "7px", px: { xs: 1, sm: 2 }, fontSize: 13, color: "text.secondary", fontWeight: 520 }}>
+      <Box role="status" aria-label={t(`shell.connection.${state}`)} data-connection={state} sx={{ display: "flex", flexDirection: "row-reverse", alignItems: "center", gap: "7px", px: { xs: 1, sm: 2 }, fontSize: 13, color: "text.secondary", fontWeight: 520 }}>
         {/* A disc, a ring or a square: told apart without colour. */}
         <Box sx={{ width: 8, height: 8, borderRadius: state === "offline" ? "1px" : "50%", ...(state === "live" || state === "offline" ? { bgcolor: colour } : { border: 2, borderColor: colour }) }} />
         <Box component="span" sx={{ display: { xs: "none", lg: "inline" } }}>{t(`shell.connection.${state}`)}</Box>

@@ -64,8 +64,10 @@ export const theme = createTheme({
   components: {
     MuiCssBaseline: {
       styleOverrides: (t) => ({
-        html: { fontVariantNumeric: "tabular-nums", fontFeatureSettings: '"cv11", "ss03"', WebkitFontSmoothing: "antialiased" },
-        body: { overflowWrap: "anywhere", overflowX: "clip" },
+        html: { scrollbarGutter: "stable", fontVariantNumeric: "tabular-nums", fontFeatureSettings: '"cv11", "ss03"', WebkitFontSmoothing: "antialiased" },
+        // The scrollbar's room is always there: nothing moves sideways when a page grows longer than the window, nor when
+        // a dialog stops the page from scrolling (MUI would make the same room once more, as padding).
+        body: { overflowWrap: "anywhere", overflowX: "clip", paddingRight: "0 !important" },
         "::selection": { background: alpha(palettes.light.primary.light, 0.3) },
         ":focus-visible": { outline: `2px solid ${t.vars.palette.primary.main}`, outlineOffset: 2 },
         "*": { scrollbarWidth: "thin", scrollbarColor: `${t.vars.palette.divider} transparent` },

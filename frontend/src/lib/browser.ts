@@ -60,3 +60,6 @@ export function store(key: string, value: unknown): void {
 }
 
 export const isMac = typeof navigator !== "undefined" && /mac|iphone|ipad/i.test(navigator.userAgent);
+
+/** Fingers instead of a mouse: there is most likely no keyboard either. */
+export const COARSE = "(pointer: coarse)";

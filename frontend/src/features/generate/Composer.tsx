@@ -4,7 +4,7 @@ import { useId, useState, type RefObject } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { ModelOut } from "@/api/types";
-import { copyText, isMac } from "@/lib/browser";
+import { COARSE, copyText, isMac } from "@/lib/browser";
 import { toast } from "@/lib/toast";
 import { FieldNote } from "@/ui/NumberField";
 import { PickMenu } from "@/ui/PickMenu";
@@ -103,7 +103,7 @@ export function Composer({ promptRef, form, model, errors, sending, onSubmit, on
           onPick={(key) => void copyAs(key as Language)}
         />
         <Typography variant="mono" sx={{ ml: "auto", color: "text.faint", mr: 2, display: near ? "inline" : "none" }}>{form.prompt.length} / {LIMITS.prompt}</Typography>
-        <Typography variant="caption" component="kbd" sx={{ ml: near ? 0 : "auto", mr: 3, fontFamily: "inherit", color: "text.faint", display: { xs: "none", sm: "inline" } }}>{t("generate.submitHint", { key: isMac ? "⌘" : "Ctrl" })}</Typography>
+        <Typography variant="caption" component="kbd" sx={{ ml: near ? 0 : "auto", mr: 3, fontFamily: "inherit", color: "text.faint", display: { xs: "none", sm: "inline" }, [`@media ${COARSE}`]: { display: "none" } }}>{t("generate.submitHint", { key: isMac ? "⌘" : "Ctrl" })}</Typography>
         <Button type="submit" variant="contained" startIcon={<Sparkles size={16} />} disabled={sending} sx={{ ml: { xs: "auto", sm: 0 }, px: 5, minHeight: 40 }}>
           {sending ? t("generate.submitting") : t("generate.submit")}
         </Button>

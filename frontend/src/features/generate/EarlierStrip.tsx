@@ -1,7 +1,7 @@
 import { Box, Skeleton, Typography } from "@mui/material";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { ArrowRight } from "lucide-react";
-import { memo } from "react";
+import { memo, useRef, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 
 import { queries } from "@/api/queries";
@@ -11,14 +11,25 @@ import { BoxLink, TextLink } from "@/ui/links";
 import { shown } from "./useGenerate";
 
 const HEIGHT = 124;
+const MOST = 40;
 
-/** What was made before, in one line that scrolls. */
+/** What was made before, in one line that scrolls. One tab stop: the arrow keys, Home and End move along it. */
 export const EarlierStrip = memo(function EarlierStrip() {
   const { t } = useTranslation();
   const ours = useSignal(shown);
   const gallery = useInfiniteQuery(queries.gallery(""));
-  const images = (gallery.data?.pages[0]?.items ?? []).filter((image) => !ours.includes(image.job_id)).slice(0, 40);
-  if (gallery.isPending) return <Skeleton variant="rectangular" height={HEIGHT} sx={{ mt: 8 }} />;
+  const images = (gallery.data?.pages[0]?.items ?? []).filter((image) => !ours.includes(image.job_id)).slice(0, MOST);
+  const strip = useRef<HTMLDivElement>(null);
+  // By id and not by place: new pictures come in from the left.
+  const [reached, setReached] = useState<string | null>(null);
+  const at = Math.max(0, images.findIndex((image) => image.id === reached));
+  const onKey = (event: KeyboardEvent) => {
+    const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: images.length - 1 }[event.key];
+    if (next === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    strip.current?.querySelectorAll("a")[Math.min(images.length - 1, Math.max(0, next))]?.focus();
+  };
+  if (gallery.isPending) return <Skeleton aria-busy variant="rectangular" height={HEIGHT} sx={{ mt: 8 }} />;
   if (images.length === 0) return null;
   return (
     <Box component="section" aria-labelledby="earlier" sx={{ mt: 4, minWidth: 0 }}>
@@ -28,9 +39,9 @@ export const EarlierStrip = memo(function EarlierStrip() {
           {t("generate.allPictures")} <ArrowRight size={14} aria-hidden />
         </TextLink>
       </Box>
-      <Box tabIndex={0} role="group" aria-labelledby="earlier" sx={{ display: "flex", gap: 2, overflowX: "auto", pb: 3, borderRadius: "8px", scrollSnapType: "x proximity" }}>
-        {images.map((image) => (
-          <BoxLink key={image.id} to="/gallery/$id" params={{ id: image.id }} title={image.prompt} sx={{ flex: "none", scrollSnapAlign: "start", borderRadius: "8px", "&:focus-visible": { outlineOffset: -3 } }}>
+      <Box ref={strip} role="group" aria-labelledby="earlier" onKeyDown={onKey} sx={{ display: "flex", gap: 2, overflowX: "auto", pb: 3, borderRadius: "8px", scrollSnapType: "x proximity" }}>
+        {images.map((image, index) => (
+          <BoxLink key={image.id} to="/gallery/$id" params={{ id: image.id }} title={image.prompt} tabIndex={index === at ? 0 : -1} onFocus={() => setReached(image.id)} sx={{ flex: "none", scrollSnapAlign: "start", borderRadius: "8px", "&:focus-visible": { outlineOffset: -3 } }}>
             <Box component="img" src={image.thumbnail_url} alt={image.prompt} loading="lazy" decoding="async" sx={{ display: "block", height: HEIGHT, aspectRatio: `${image.width} / ${image.height}`, objectFit: "cover", borderRadius: "8px", bgcolor: "background.sunken" }} />
           </BoxLink>
         ))}

@@ -15,7 +15,6 @@ import { card } from "@/ui/Section";
 import { visuallyHidden } from "@/ui/StatusMark";
 
 import { Composer } from "./Composer";
-import { EarlierStrip } from "./EarlierStrip";
 import { Runs } from "./Runs";
 import { change, check, effective, reuse, settings, type Field } from "./settings";
 import { SettingsPanel } from "./SettingsPanel";
@@ -29,8 +28,8 @@ export function GeneratePage() {
   const said = useSaid();
   const form = useSignal(settings);
   const models = useQuery(queries.models());
-  const usable = models.data?.filter((model) => model.task === "image" && model.runnable) ?? [];
-  const model = usable.find((item) => item.key === form.model) ?? usable.find((item) => item.available) ?? usable[0];
+  const usable = models.data?.filter((model) => model.task === "image" && model.runnable);
+  const model = usable?.find((item) => item.key === form.model) ?? usable?.find((item) => item.available) ?? usable?.[0];
   const generate = useGenerate(model);
   const [tried, setTried] = useState(false);
   const prompt = useRef<HTMLTextAreaElement>(null);
@@ -75,19 +74,19 @@ export function GeneratePage() {
         )}
         {models.isError && <ErrorNote title={t("generate.modelsFailed")} error={asProblem(models.error)} details={asProblem(models.error).details} onRetry={() => void models.refetch()} />}
         <FoldedSettings summary={summary()}>
-          <SettingsPanel form={form} models={usable} model={model} loading={!models.data} errors={errors} />
+          <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} errors={errors} />
         </FoldedSettings>
         <Runs onExample={example} />
-        <EarlierStrip />
       </Box>
       <Box component="aside" aria-label={t("generate.settings")} sx={{ display: "none", [BESIDE]: { display: "block" }, ...card, p: 4, position: "sticky", top: 80, maxHeight: "calc(100dvh - 104px)", overflowY: "auto" }}>
-        <SettingsPanel form={form} models={usable} model={model} loading={!models.data} errors={errors} />
+        <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} errors={errors} />
       </Box>
     </Box>
   );
 
   function summary(): string {
     const { width, height } = effective(form, model);
+    if (!models.data) return "";
     return [model?.name, t("generate.summary", { count: form.outputs }), `${width} × ${height}`].filter(Boolean).join(" · ");
   }
 }
@@ -116,7 +115,7 @@ function FoldedSettings({ summary, children }: { summary: string; children: Reac
       <ButtonBase aria-expanded={open} onClick={() => setOpen(!open)} sx={{ width: 1, px: 4, minHeight: 48, gap: 3, justifyContent: "flex-start", fontFamily: "inherit", fontSize: 14, borderRadius: "10px" }}>
         <SlidersHorizontal size={17} aria-hidden />
         <Box component="span" sx={{ fontWeight: 550 }}>{t("generate.settings")}</Box>
-        <Box component="span" sx={{ color: "text.faint", fontSize: 13, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", flex: 1, textAlign: "right" }}>{summary}</Box>
+        <Box component="span" key={summary} sx={{ color: "text.faint", fontSize: 13, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", flex: 1, textAlign: "right" }}>{summary}</Box>
         <Box component={ChevronDown} size={17} aria-hidden sx={{ rotate: open ? "180deg" : 0, transition: "rotate 140ms ease-out", flexShrink: 0 }} />
       </ButtonBase>
       <Collapse in={open} unmountOnExit>

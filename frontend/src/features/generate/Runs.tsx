@@ -1,51 +1,74 @@
-import { Box, ButtonBase, Typography } from "@mui/material";
+import { Box, ButtonBase, Skeleton, Typography, useMediaQuery } from "@mui/material";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { ArrowUpRight } from "lucide-react";
 import { memo } from "react";
 import { useTranslation } from "react-i18next";
 
 import { queries } from "@/api/queries";
-import { isMac } from "@/lib/browser";
+import { COARSE, isMac } from "@/lib/browser";
 import { hasEnded } from "@/lib/jobs";
 import { useSignal } from "@/lib/signal";
 import { TextLink } from "@/ui/links";
 
+import { EarlierStrip } from "./EarlierStrip";
 import { RunCard } from "./RunCard";
 import { shown } from "./useGenerate";
 
 const MOST = 12;
 
-/** Everything under way, and what was made in this tab, newest first. Teaches when there is nothing at all. */
+/**
+ * Everything under way, what was made in this tab, newest first, and below it what was made before. Teaches when there is
+ * nothing at all. Until it is known which of these it is, the shape of it stands there: nothing is drawn that would move.
+ */
 export const Runs = memo(function Runs({ onExample }: { onExample: (prompt: string) => void }) {
   const { t } = useTranslation();
   const ours = useSignal(shown);
   const jobs = useQuery(queries.recentJobs());
   const gallery = useInfiniteQuery(queries.gallery(""));
+  const system = useQuery(queries.system());
   const runs = (jobs.data ?? [])
     .filter((job) => job.kind === "image.generate" && (!hasEnded(job) || ours.includes(job.id)))
     .sort((a, b) => Number(b.status === "running") - Number(a.status === "running") || b.created_at.localeCompare(a.created_at));
-  const first = runs.length === 0 && gallery.isSuccess && !gallery.data.pages[0]?.items.length;
-  if (runs.length > 0) {
-    return (
-      <Box component="section" aria-label={t("generate.results")} sx={{ display: "grid", gap: 6, mt: 2, gridTemplateColumns: "minmax(0, 1fr)" }}>
-        {runs.slice(0, MOST).map((job) => <RunCard key={job.id} job={job} />)}
-        {runs.length > MOST && <TextLink to="/jobs" sx={{ fontSize: 13, color: "text.secondary", justifySelf: "start" }}>{t("generate.moreRuns", { count: runs.length - MOST })}</TextLink>}
-      </Box>
-    );
-  }
-  if (jobs.isPending) return null;
-  return <Ideas large={first} onExample={onExample} />;
+  // Of a job that waits for its software the system knows whether that is being built: more or fewer lines above the tiles.
+  const unclear = system.isPending && runs.some((job) => job.waiting?.reason === "environment");
+  if (jobs.isPending || unclear || (runs.length === 0 && gallery.isPending)) return <Coming />;
+  return (
+    <>
+      {runs.length > 0 ? (
+        <Box component="section" aria-label={t("generate.results")} sx={{ display: "grid", gap: 6, mt: 2, gridTemplateColumns: "minmax(0, 1fr)" }}>
+          {runs.slice(0, MOST).map((job) => <RunCard key={job.id} job={job} />)}
+          {runs.length > MOST && <TextLink to="/jobs" sx={{ fontSize: 13, color: "text.secondary", justifySelf: "start" }}>{t("generate.moreRuns", { count: runs.length - MOST })}</TextLink>}
+        </Box>
+      ) : (
+        <Ideas large={gallery.isSuccess && !gallery.data.pages[0]?.items.length} onExample={onExample} />
+      )}
+      <EarlierStrip />
+    </>
+  );
 });
+
+function Coming() {
+  return (
+    <Box aria-busy sx={{ display: "grid", gap: 3, mt: 2 }}>
+      <Skeleton variant="rectangular" width={160} height={20} />
+      <Box sx={{ display: "flex", gap: 2, overflow: "hidden" }}>
+        {[0, 1, 2, 3, 4, 5, 6].map((key) => <Skeleton key={key} variant="rectangular" width={124} height={124} sx={{ flex: "none" }} />)}
+      </Box>
+    </Box>
+  );
+}
 
 function Ideas({ large, onExample }: { large: boolean; onExample: (prompt: string) => void }) {
   const { t } = useTranslation();
+  const touch = useMediaQuery(COARSE);
   const examples = Object.values(t("generate.examples", { returnObjects: true }));
+  const keys = touch ? t("generate.submit") : t("generate.submitHint", { key: isMac ? "⌘" : "Ctrl" });
   return (
     <Box sx={{ py: large ? { xs: 6, md: 12 } : 2, display: "grid", gap: 4, justifyItems: large ? "center" : "start", textAlign: large ? "center" : "left" }}>
       {large && (
         <Box sx={{ maxWidth: 480 }}>
           <Typography variant="h2" component="p">{t("generate.emptyTitle")}</Typography>
-          <Typography sx={{ mt: 2, color: "text.secondary" }}>{t("generate.emptyText", { keys: isMac ? "⌘ Enter" : "Ctrl Enter" })}</Typography>
+          <Typography sx={{ mt: 2, color: "text.secondary" }}>{t("generate.emptyText", { keys })}</Typography>
         </Box>
       )}
       <Box sx={{ display: "flex", flexWrap: "wrap", gap: 2, justifyContent: large ? "center" : "flex-start", maxWidth: 760 }}>

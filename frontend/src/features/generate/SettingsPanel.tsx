@@ -15,7 +15,8 @@ import { ShapePicker } from "./ShapePicker";
 
 interface Props {
   form: Settings;
-  models: ModelOut[];
+  /** Not known yet, or not to be had (the page says why). */
+  models: ModelOut[] | undefined;
   model: ModelOut | undefined;
   loading: boolean;
   errors: Partial<Record<Field, string>>;
@@ -24,9 +25,10 @@ interface Props {
 export function SettingsPanel({ form, models, model, loading, errors }: Props) {
   const { t } = useTranslation();
   const values = effective(form, model);
+  if (loading) return <Shape />;
   return (
     <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: "minmax(0, 1fr)" }}>
-      <ModelPicker models={models} model={model} loading={loading} error={errors.model} />
+      {models && <ModelPicker models={models} model={model} error={errors.model} />}
       <Labelled label={t("generate.outputs")} error={errors.num_outputs}>
         <Segmented label={t("generate.outputs")} value={form.outputs} options={[1, 2, 4, 8].map((value) => ({ value, label: value }))} onChange={(outputs) => change({ outputs })} />
       </Labelled>
@@ -35,6 +37,15 @@ export function SettingsPanel({ form, models, model, loading, errors }: Props) {
       <NumberField label={t("generate.guidance")} value={values.guidance} min={0} max={LIMITS.guidance} sliderMax={15} step={0.5} error={errors.guidance_scale} hint={t("generate.guidanceHint")} onChange={(guidance) => change({ guidance })} />
       <SeedField form={form} error={errors.seed} />
       <Advanced form={form} errors={errors} model={model} />
+    </Box>
+  );
+}
+
+/** The panel before the models are known. All of it at once: what they allow decides about every part. */
+function Shape() {
+  return (
+    <Box aria-busy sx={{ display: "grid", gap: 4 }}>
+      {[94, 59, 64, 82, 82, 58, 24].map((height, index) => <Skeleton key={index} variant="rectangular" height={height} />)}
     </Box>
   );
 }
@@ -49,11 +60,10 @@ function Labelled({ label, error, hint, children }: { label: string; error?: str
   );
 }
 
-function ModelPicker({ models, model, loading, error }: { models: ModelOut[]; model: ModelOut | undefined; loading: boolean; error?: string }) {
+function ModelPicker({ models, model, error }: { models: ModelOut[]; model: ModelOut | undefined; error?: string }) {
   const { t } = useTranslation();
   useSaid();
   const id = useId();
-  if (loading) return <Skeleton variant="rectangular" height={58} />;
   if (!model) return <Typography variant="body2" sx={{ color: "text.secondary" }}>{t("generate.noModels")}</Typography>;
   return (
     <Box>

@@ -33,6 +33,9 @@ export function JobsPage() {
   const ordered = [...jobs.filter((job) => job.status === "running"), ...jobs.filter((job) => job.status === "queued").sort((a, b) => (a.position ?? 0) - (b.position ?? 0)), ...jobs.filter(hasEnded)]
     .filter((job) => !status || FILTERS[status].includes(job.status));
   const problem = list.isError ? asProblem(list.error) : null;
+  const system = useQuery(queries.system());
+  // All of it at once: what is under way stands above what has ended, and would push it down.
+  const pending = list.isPending || recent.isPending || (system.isPending && active.some((job) => job.waiting?.reason === "environment"));
   const rows = useRef<HTMLUListElement>(null);
   const [reach, setReach] = useState(0);
   const onKey = (event: KeyboardEvent) => {
@@ -50,18 +53,18 @@ export function JobsPage() {
       </PageHead>
       <Box sx={{ mt: 4 }}>
         {problem && jobs.length === 0 && <ErrorNote title={t("jobs.failed")} error={problem} details={problem.details} onRetry={() => void list.refetch()} />}
-        {list.isPending && <Box aria-busy sx={{ display: "grid", gap: 2 }}>{[0, 1, 2, 3].map((key) => <Skeleton key={key} variant="rectangular" height={68} sx={{ borderRadius: "10px" }} />)}</Box>}
-        {list.isSuccess && ordered.length === 0 && (
+        {pending && <Box aria-busy sx={{ display: "grid", gap: 2 }}>{[0, 1, 2, 3].map((key) => <Skeleton key={key} variant="rectangular" height={68} sx={{ borderRadius: "10px" }} />)}</Box>}
+        {!pending && list.isSuccess && ordered.length === 0 && (
           <EmptyState art={<ListChecks size={44} strokeWidth={1.2} />} title={status ? t("jobs.emptyFilter") : t("jobs.emptyTitle")} text={status ? "" : t("jobs.emptyText")}>
             {status ? <ButtonLink variant="outlined" color="inherit" to="/jobs">{t("jobs.all")}</ButtonLink> : <ButtonLink variant="contained" to="/">{t("jobs.emptyAction")}</ButtonLink>}
           </EmptyState>
         )}
-        {ordered.length > 0 && (
+        {!pending && ordered.length > 0 && (
           <Box component="ul" ref={rows} onKeyDown={onKey} sx={{ ...card, m: 0, p: 0, listStyle: "none", overflow: "hidden" }}>
             {ordered.map((job, index) => <JobRow key={job.id} job={job} reachable={index === Math.min(reach, ordered.length - 1)} onFocus={() => setReach(index)} />)}
           </Box>
         )}
-        {list.hasNextPage && <More onReach={() => void list.fetchNextPage()} busy={list.isFetchingNextPage} />}
+        {!pending && list.hasNextPage && <More onReach={() => void list.fetchNextPage()} busy={list.isFetchingNextPage} />}
       </Box>
       <Outlet />
     </>
