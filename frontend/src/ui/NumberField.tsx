@@ -17,21 +17,17 @@ interface Props {
 /** A number with a slider for the hand and a field for the exact. The field keeps what is typed, even while it is wrong. */
 export function NumberField({ label, value, min, max, step, sliderMax = max, hint, error, onChange }: Props) {
   const id = useId();
-  const [draft, setDraft] = useState<string | null>(null);
-  const shown = draft ?? (Number.isNaN(value) ? "" : String(value));
+  const draft = useDraft(value);
   return (
     <Box>
       <Box sx={{ display: "flex", alignItems: "center", justifyContent: "space-between" }}>
         <Typography component="label" htmlFor={id} variant="overline" sx={{ color: "text.secondary" }}>{label}</Typography>
         <InputBase
           id={id}
-          value={shown}
+          value={draft.text}
           error={!!error}
-          onChange={(event) => {
-            setDraft(event.target.value);
-            onChange(event.target.value.trim() === "" ? Number.NaN : Number(event.target.value.replace(",", ".")));
-          }}
-          onBlur={() => setDraft(null)}
+          onChange={(event) => onChange(draft.keep(event.target.value, event.target.value.trim() === "" ? Number.NaN : Number(event.target.value.replace(",", "."))))}
+          onBlur={draft.settle}
           inputProps={{ inputMode: "decimal", "aria-invalid": !!error, "aria-describedby": `${id}-note` }}
           sx={{ width: 68, mr: -2, fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', borderRadius: "6px", border: 1, borderColor: error ? "error.main" : "transparent", "&:hover": { borderColor: error ? "error.main" : "divider" }, "&.Mui-focused": { borderColor: error ? "error.main" : "primary.main" }, "& input": { textAlign: "right", px: 2, py: "3px", height: "auto" } }}
         />
@@ -43,14 +39,32 @@ export function NumberField({ label, value, min, max, step, sliderMax = max, hin
         max={sliderMax}
         step={step}
         aria-label={label}
-        onChange={(_, next) => {
-          setDraft(null);
-          onChange(next as number);
-        }}
+        onChange={(_, next) => onChange(next as number)}
       />
       <Box sx={{ mt: -2 }}><FieldNote id={`${id}-note`} error={error} hint={hint} /></Box>
     </Box>
   );
+}
+
+/**
+ * What somebody has typed for a number, until the number changes from elsewhere (a slider, a die, another picture's
+ * settings). Letters stay where they were typed, so that what is wrong can be seen and mended; what makes a number is
+ * written out properly when the field is left.
+ */
+export function useDraft(value: number | null) {
+  const [draft, setDraft] = useState<{ text: string; value: number | null } | null>(null);
+  const ours = draft !== null && Object.is(draft.value, value);
+  return {
+    text: ours ? draft.text : value === null || Number.isNaN(value) ? "" : String(value),
+    /** Shows `text` for as long as the value is `number`, which it hands back. */
+    keep: <N extends number | null>(text: string, number: N): N => {
+      setDraft({ text, value: number });
+      return number;
+    },
+    settle: () => {
+      if (ours && !Number.isNaN(draft.value)) setDraft(null);
+    },
+  };
 }
 
 export function FieldNote({ id, error, hint }: { id?: string; error?: string; hint?: string }) {

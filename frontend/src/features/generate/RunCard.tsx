@@ -15,6 +15,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { JobLine } from "@/ui/JobLine";
 import { StatusMark } from "@/ui/StatusMark";
 
+import { asked } from "./asked";
 import { SetupNote } from "./SetupNote";
 import { Tile } from "./Tile";
 import { hide } from "./useGenerate";
@@ -28,8 +29,7 @@ export function RunCard({ job }: { job: JobOut }) {
   const system = useQuery(queries.system());
   const seen = useSignal(previews).get(job.id);
   const ended = hasEnded(job);
-  const request = job.request as { prompt?: string; model?: string; num_outputs?: number; width?: number; height?: number };
-  const count = request.num_outputs ?? Math.max(1, job.images.length);
+  const { count, ...request } = asked(job);
   const setup = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "building") : null;
   const broken = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "failed" || (item.state === "missing" && !item.job_id)) : undefined;
   const status = !ended && job.cancel_requested ? "cancelling" : job.status;

@@ -7,10 +7,10 @@ import { useTranslation } from "react-i18next";
 import { queries } from "@/api/queries";
 import type { ModelOut } from "@/api/types";
 import { aboutModel, useSaid } from "@/i18n/said";
-import { FieldNote, NumberField } from "@/ui/NumberField";
+import { FieldNote, NumberField, useDraft } from "@/ui/NumberField";
 import { Segmented } from "@/ui/Segmented";
 
-import { change, chooseModel, effective, LIMITS, resetToModel, rollSeed, type Field, type FileFormat, type Settings } from "./settings";
+import { change, chooseModel, effective, LIMITS, resetToModel, rollSeed, seedOf, type Field, type FileFormat, type Settings } from "./settings";
 import { ShapePicker } from "./ShapePicker";
 
 interface Props {
@@ -84,6 +84,7 @@ function ModelPicker({ models, model, error }: { models: ModelOut[]; model: Mode
 function SeedField({ form, error }: { form: Settings; error?: string }) {
   const { t } = useTranslation();
   const id = useId();
+  const draft = useDraft(form.keepSeed ? form.seed : null);
   const lock = form.keepSeed ? t("generate.seedUnlock") : t("generate.seedLock");
   return (
     <Box>
@@ -91,17 +92,18 @@ function SeedField({ form, error }: { form: Settings; error?: string }) {
       <Box sx={{ display: "flex", gap: 1 }}>
         <InputBase
           id={id}
-          value={form.keepSeed && form.seed !== null && !Number.isNaN(form.seed) ? String(form.seed) : ""}
+          value={draft.text}
           placeholder={t("generate.seedRandom")}
           onChange={(event) => {
-            const text = event.target.value.trim();
-            change(text === "" ? { seed: null, keepSeed: false } : { seed: Number(text), keepSeed: true });
+            const seed = draft.keep(event.target.value, seedOf(event.target.value));
+            change({ seed, keepSeed: seed !== null });
           }}
+          onBlur={draft.settle}
           inputProps={{ inputMode: "numeric", "aria-invalid": !!error, "aria-describedby": `${id}-note` }}
-          sx={{ flex: 1, border: 1, borderColor: error ? "error.main" : "divider", borderRadius: "8px", px: 3, height: 36, bgcolor: "background.raised", fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', "&.Mui-focused": { borderColor: "primary.main" }, "& input:focus-visible": { outline: "none" } }}
+          sx={{ flex: 1, border: 1, borderColor: error ? "error.main" : "divider", borderRadius: "8px", px: 3, height: 36, bgcolor: "background.raised", fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', "&.Mui-focused": { borderColor: error ? "error.main" : "primary.main" }, "& input:focus-visible": { outline: "none" } }}
         />
         <Tooltip title={lock}>
-          <IconButton aria-label={lock} aria-pressed={form.keepSeed} onClick={() => (form.keepSeed ? change({ keepSeed: false }) : form.seed === null ? rollSeed() : change({ keepSeed: true }))} sx={{ width: 36, color: form.keepSeed ? "primary.main" : undefined }}>
+          <IconButton aria-label={lock} aria-pressed={form.keepSeed} onClick={() => (form.keepSeed ? change({ keepSeed: false }) : form.seed === null || Number.isNaN(form.seed) ? rollSeed() : change({ keepSeed: true }))} sx={{ width: 36, color: form.keepSeed ? "primary.main" : undefined }}>
             {form.keepSeed ? <Lock size={16} /> : <LockOpen size={16} />}
           </IconButton>
         </Tooltip>
@@ -109,7 +111,7 @@ function SeedField({ form, error }: { form: Settings; error?: string }) {
           <IconButton aria-label={t("generate.seedDice")} onClick={rollSeed} sx={{ width: 36 }}><Dices size={17} /></IconButton>
         </Tooltip>
       </Box>
-      <FieldNote id={`${id}-note`} error={error} />
+      <FieldNote id={`${id}-note`} error={error} hint={t("generate.seedHint")} />
     </Box>
   );
 }

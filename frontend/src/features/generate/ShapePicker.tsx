@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 
 import type { ModelOut } from "@/api/types";
 import { presets } from "@/lib/sizes";
-import { FieldNote } from "@/ui/NumberField";
+import { FieldNote, useDraft } from "@/ui/NumberField";
 
 import { change, effective, sideLimits, type Field, type Settings } from "./settings";
 
@@ -69,18 +69,15 @@ const shape = (on: boolean) => ({
 
 function Side({ label, value, error, onChange }: { label: string; value: number; error?: string; onChange: (value: number) => void }) {
   const id = useId();
-  const [draft, setDraft] = useState<string | null>(null);
+  const draft = useDraft(value);
   return (
     <Box sx={{ display: "flex", alignItems: "center", gap: 2, border: 1, borderColor: error ? "error.main" : "divider", borderRadius: "8px", bgcolor: "background.raised", pl: 3, height: 36, "&:focus-within": { borderColor: error ? "error.main" : "primary.main" } }}>
       <Typography component="label" htmlFor={id} variant="caption" sx={{ color: "text.faint" }}>{label}</Typography>
       <InputBase
         id={id}
-        value={draft ?? (Number.isFinite(value) ? String(value) : "")}
-        onChange={(event) => {
-          setDraft(event.target.value);
-          onChange(event.target.value.trim() === "" ? Number.NaN : Number(event.target.value));
-        }}
-        onBlur={() => setDraft(null)}
+        value={draft.text}
+        onChange={(event) => onChange(draft.keep(event.target.value, event.target.value.trim() === "" ? Number.NaN : Number(event.target.value)))}
+        onBlur={draft.settle}
         inputProps={{ inputMode: "numeric", "aria-invalid": !!error }}
         sx={{ flex: 1, fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', "& input": { textAlign: "right", pr: 3, "&:focus-visible": { outline: "none" } } }}
       />

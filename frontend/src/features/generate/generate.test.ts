@@ -1,9 +1,10 @@
 // @vitest-environment node
 import { describe, expect, it } from "vitest";
 
-import { image, models } from "@/mocks/data";
+import { image, job, models } from "@/mocks/data";
 
-import { check, fresh, reuse, settings, toRequest } from "./settings";
+import { asked } from "./asked";
+import { check, fresh, reuse, seedOf, settings, toRequest } from "./settings";
 import { snippet } from "./snippets";
 
 const model = models[0];
@@ -25,7 +26,8 @@ describe("the form", () => {
     ["guidance_scale", { guidance: -1 }, "validation.range"],
     ["width", { width: 100 }, "validation.multiple"],
     ["height", { height: 1024 }, "validation.multiple"],
-    ["seed", { seed: 2 ** 32, keepSeed: true }, "validation.integer"],
+    ["seed", { seed: 2 ** 32, keepSeed: true }, "validation.seed"],
+    ["seed", { seed: seedOf("forty"), keepSeed: true }, "validation.seed"],
   ] as const)("names %s for %j", (field, patch, key) => expect(check({ ...form, ...patch }, model)[field]?.key).toBe(key));
 
   it("counts characters as the server does", () => expect(check({ ...form, prompt: "🦊".repeat(2000) }, model)).toEqual({}));
@@ -36,7 +38,21 @@ describe("the form", () => {
     settings.set(fresh);
   });
 
+  it.each([["4 242", 4242], ["007", 7], ["", null], ["  ", null], ["0x10", Number.NaN], ["1e3", Number.NaN], ["-1", Number.NaN], ["dragon", Number.NaN]] as const)("reads %j as a seed", (text, seed) => expect(seedOf(text)).toBe(seed));
+
   it("sends no seed unless it is locked", () => expect(toRequest({ ...form, seed: 5 }, model).seed).toBeNull());
+});
+
+describe("what a job makes", () => {
+  it("is what the server decided where nothing was asked", () => {
+    const request = { prompt: "a fox", resolved: { prompt: "a fox", model: "creatures", width: 384, height: 256, seeds: [7, 8] } };
+    expect(asked(job("a", { request }))).toEqual({ prompt: "a fox", model: "creatures", width: 384, height: 256, count: 2 });
+  });
+
+  it("is what was asked where the server says nothing", () => {
+    expect(asked(job("a", { request: { prompt: "a fox", num_outputs: 4, width: 64, height: 128 } }))).toMatchObject({ width: 64, height: 128, count: 4 });
+    expect(asked(job("a", { request: {} })).count).toBe(1);
+  });
 });
 
 describe("copy as code", () => {

@@ -27,8 +27,13 @@ export const fresh: Settings = {
 };
 
 /** Lives outside the page, so that leaving it or reloading loses nothing. */
-export const settings = new Signal<Settings>({ ...fresh, ...stored<Partial<Settings>>("generate", {}) });
+export const settings = new Signal<Settings>(mended({ ...fresh, ...stored<Partial<Settings>>("generate", {}) }));
 settings.subscribe(() => store("generate", settings.get()));
+
+/** JSON keeps no NaN: a seed that was no number when the page was left is none now, and nothing is locked to it. */
+function mended(form: Settings): Settings {
+  return { ...form, keepSeed: form.keepSeed && form.seed !== null };
+}
 
 export const change = (patch: Partial<Settings>) => settings.set((now) => ({ ...now, ...patch }));
 
@@ -46,6 +51,13 @@ export function reuse(image: ImageOut): void {
     prompt: image.prompt, negative: image.negative_prompt, model: image.model, width: image.width, height: image.height,
     steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format,
   });
+}
+
+/** What was typed as a seed: null when nothing was, NaN when it is none. Digits may stand in groups. */
+export function seedOf(text: string): number | null {
+  const digits = text.replace(/[\s_]/g, "");
+  if (digits === "") return null;
+  return /^\d+$/.test(digits) ? Number(digits) : Number.NaN;
 }
 
 export function rollSeed(): void {
@@ -94,7 +106,7 @@ export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "st
 type Complaint =
   | { key: "validation.promptEmpty" }
   | { key: "validation.tooLong"; max: number; count: number }
-  | { key: "validation.range" | "validation.integer"; min: number; max: number }
+  | { key: "validation.range" | "validation.integer" | "validation.seed"; min: number; max: number }
   | { key: "validation.multiple"; multiple: number; min: number; max: number };
 export type Complaints = Partial<Record<Field, Complaint>>;
 
@@ -115,7 +127,7 @@ export function check(form: Settings, model: ModelOut | undefined): Complaints {
     if (snap(side, sides) !== side) complaints[field] = { key: "validation.multiple", multiple: sides.multiple, min: sides.min_side, max: sides.max_side };
   }
   if (form.keepSeed && (form.seed === null || !Number.isInteger(form.seed) || form.seed < 0 || form.seed > LIMITS.seed)) {
-    complaints.seed = { key: "validation.integer", min: 0, max: LIMITS.seed };
+    complaints.seed = { key: "validation.seed", min: 0, max: LIMITS.seed };
   }
   return complaints;
 }
