@@ -7,6 +7,10 @@ import type { ImageOut } from "@/api/types";
 import { percent } from "@/lib/numbers";
 
 const MOST = 16;
+const MARGIN = 16;
+/** The zoom bar has a floor of its own below the fitted picture; only what is zoomed in goes under it. */
+const BAR = 34;
+const FLOOR = BAR + 2 * 10;
 
 /** The picture, fitted; wheel or buttons zoom, dragging moves, a double click changes between fit and actual pixels. */
 export function Stage({ image }: { image: ImageOut }) {
@@ -16,7 +20,7 @@ export function Stage({ image }: { image: ImageOut }) {
   const [view, setView] = useState<{ scale: number; x: number; y: number } | null>(null);
   const drag = useRef<{ x: number; y: number } | null>(null);
   // Small pictures are shown up to three times their size, so that 256 pixels are not a stamp.
-  const fit = Math.min(3, (room.width - 32) / image.width, (room.height - 32) / image.height);
+  const fit = Math.min(3, (room.width - 2 * MARGIN) / image.width, (room.height - MARGIN - FLOOR) / image.height);
   const scale = view?.scale ?? Math.max(0.05, fit);
 
   useEffect(() => {
@@ -65,7 +69,7 @@ export function Stage({ image }: { image: ImageOut }) {
       onPointerUp={() => (drag.current = null)}
       onPointerCancel={() => (drag.current = null)}
       onDoubleClick={() => setView(view ? null : { scale: 1, x: 0, y: 0 })}
-      sx={{ position: "absolute", inset: 0, overflow: "hidden", display: "grid", placeItems: "center", touchAction: "none", cursor: "grab", "&:active": { cursor: "grabbing" } }}
+      sx={{ position: "absolute", inset: 0, overflow: "hidden", display: "grid", placeItems: "center", pt: `${MARGIN}px`, pb: `${FLOOR}px`, touchAction: "none", cursor: "grab", "&:active": { cursor: "grabbing" } }}
     >
       {room.width > 0 && (
         <Box
@@ -77,7 +81,7 @@ export function Stage({ image }: { image: ImageOut }) {
           style={{ width: image.width * scale, height: image.height * scale, transform: `translate(${view?.x ?? 0}px, ${view?.y ?? 0}px)`, imageRendering: scale >= 4 ? "pixelated" : "auto" }}
         />
       )}
-      <Box onPointerDown={(event) => event.stopPropagation()} onDoubleClick={(event) => event.stopPropagation()} sx={{ position: "absolute", bottom: 12, display: "flex", alignItems: "center", borderRadius: "10px", bgcolor: "background.raised", border: 1, borderColor: "divider", cursor: "default" }}>
+      <Box onPointerDown={(event) => event.stopPropagation()} onDoubleClick={(event) => event.stopPropagation()} sx={{ position: "absolute", bottom: 10, height: BAR, justifySelf: "center", display: "flex", alignItems: "center", borderRadius: "10px", bgcolor: "background.raised", border: 1, borderColor: "divider", cursor: "default" }}>
         <Tooltip title={t("gallery.zoomOut")}><IconButton size="small" aria-label={t("gallery.zoomOut")} onClick={() => zoom(1 / 1.4)}><ZoomOut size={17} /></IconButton></Tooltip>
         <Tooltip title={t("gallery.actual")}>
           <Typography component="button" variant="mono" onClick={() => setView({ scale: 1, x: 0, y: 0 })} sx={{ width: 52, border: 0, bgcolor: "transparent", color: "text.secondary", cursor: "pointer", borderRadius: "6px", textAlign: "center" }}>
