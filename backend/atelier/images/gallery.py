@@ -52,9 +52,12 @@ class Gallery:
         before = read_cursor(cursor)
         async with self._database.read() as session:
             rows = await store.page(session, actor, before_seq=before, limit=limit, model=model, words=words)
+            # Of the whole gallery only: to count what a search finds would be to search all of it.
+            whole = before is None and model is None and not words
+            total = await store.count(session, actor) if whole else None
         more = len(rows) > limit
         items = [ImageOut.of(row) for row in rows[:limit]]
-        return GalleryPage(items=items, next_cursor=str(rows[limit - 1].seq) if more else None)
+        return GalleryPage(items=items, next_cursor=str(rows[limit - 1].seq) if more else None, total=total)
 
     async def get(self, actor: Actor, image_id: str) -> ImageOut:
         async with self._database.read() as session:

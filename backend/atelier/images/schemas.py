@@ -69,6 +69,9 @@ class GenerationOut(BaseModel):
 class GalleryPage(BaseModel):
     items: list[ImageOut]
     next_cursor: str | None = Field(description="Hand it back as `cursor` for the next page; null on the last one.")
+    total: int | None = Field(
+        description="How many pictures the gallery holds. On the first page of the whole gallery only; null elsewhere.",
+    )
 
 
 class ImageDeletedOut(BaseModel):

@@ -53,6 +53,17 @@ class TestTrip:
         assert seen == everything
         assert len(seen) == len(set(seen))
 
+    def test_the_whole_gallery_says_how_many_it_holds(self, server: Server) -> None:
+        server.wait_for(server.generate("counted", num_outputs=3))
+        everything = server.client.get("/api/gallery", params={"limit": 200}).json()
+        assert everything["next_cursor"] is None
+        first = server.client.get("/api/gallery", params={"limit": 2}).json()
+        assert first["total"] == everything["total"] == len(everything["items"])
+        server.client.delete(f"/api/gallery/{everything['items'][0]['id']}")
+        assert server.client.get("/api/gallery").json()["total"] == first["total"] - 1
+        for params in ({"cursor": first["next_cursor"]}, {"q": "counted"}, {"model": "creatures"}):
+            assert server.client.get("/api/gallery", params=params).json()["total"] is None
+
     def test_search_finds_words_and_takes_wildcards_literally(self, server: Server) -> None:
         server.wait_for(server.generate("a heliotrope 100% newt"))
         found = server.client.get("/api/gallery", params={"q": "NEWT heliotrope"}).json()["items"]

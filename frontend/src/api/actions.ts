@@ -6,7 +6,7 @@ import { said } from "@/i18n/said";
 import { download } from "@/lib/browser";
 import { toast } from "@/lib/toast";
 
-import { dropImages, jobChanged } from "./cache";
+import { dropImages, jobChanged, restoreImages } from "./cache";
 import { asProblem } from "./errors";
 import { downloadUrl, fileName } from "./files";
 import * as api from "./generated/sdk.gen";
@@ -29,17 +29,18 @@ export function useDeleteImages() {
   const complain = useComplain();
   const { t } = useTranslation();
   return useMutation({
-    mutationFn: async (images: Pick<ImageOut, "id">[]) => {
+    mutationFn: async (images: ImageOut[]) => {
       dropImages(client, new Set(images.map((image) => image.id)));
       const outcomes = await inTurns(images, (image) => api.deleteImage({ path: { image_id: image.id } }));
       const failed = outcomes.find((outcome) => outcome.status === "rejected");
-      if (failed) throw failed.reason;
+      if (!failed) return;
+      restoreImages(client, images.filter((_, index) => outcomes[index]?.status === "rejected"));
+      throw failed.reason;
     },
     onSuccess: (_, images) => {
       const undo = async () => {
         const outcomes = await inTurns(images, (image) => api.restoreImage({ path: { image_id: image.id } }));
-        await client.invalidateQueries({ queryKey: keys.gallery });
-        await client.invalidateQueries({ queryKey: keys.jobs });
+        restoreImages(client, outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : [])));
         const failed = outcomes.find((outcome) => outcome.status === "rejected");
         if (failed) complain(failed.reason);
       };

@@ -1,13 +1,13 @@
 // @vitest-environment node
-import { QueryClient } from "@tanstack/react-query";
+import { QueryClient, type InfiniteData } from "@tanstack/react-query";
 import { beforeEach, describe, expect, it } from "vitest";
 
 import { image, job } from "@/mocks/data";
 
-import { applyEvent, applySnapshot, previews } from "./cache";
+import { applyEvent, applySnapshot, dropImages, previews, restoreImages } from "./cache";
 import { forget, freshest } from "./freshest";
 import { keys } from "./keys";
-import type { ImageOut, JobOut } from "./types";
+import type { ImageOut, ImagePage, JobOut } from "./types";
 
 let client: QueryClient;
 const recent = () => client.getQueryData<JobOut[]>(keys.recentJobs) ?? [];
@@ -62,6 +62,59 @@ describe("live events in the cache", () => {
     expect(ids()).toEqual(["new", "img_000001"]);
     applyEvent(client, { type: "images.removed", ids: ["new"] });
     expect(ids()).toEqual(["img_000001"]);
+  });
+
+  describe("deleted and taken back", () => {
+    const pages = () => client.getQueryData<InfiniteData<ImagePage>>(keys.galleryList(""))?.pages.map((page) => page.items.map((item) => item.id));
+    const total = () => client.getQueryData<InfiniteData<ImagePage>>(keys.galleryList(""))?.pages[0]?.total;
+    const [first, second, third, fourth] = [image(0), image(1), image(2), image(3)];
+    const removed = (...gone: ImageOut[]) => applyEvent(client, { type: "images.removed", ids: gone.map((each) => each.id) });
+    const restored = (...back: ImageOut[]) => applyEvent(client, { type: "images.restored", images: back });
+    let asks = 0;
+
+    beforeEach(() => {
+      asks = 0;
+      const data = { pages: [{ items: [first, second], next_cursor: "c2", total: 9 }, { items: [third, fourth], next_cursor: "c4", total: null }], pageParams: [undefined, "c2"] };
+      client.setQueryData(keys.galleryList(""), data);
+      client.setQueryData(keys.galleryList("turtle"), { pages: [{ items: [third], next_cursor: null, total: null }], pageParams: [undefined] });
+      client.getQueryCache().subscribe((event) => (asks += event.type === "updated" && event.action.type === "invalidate" ? 1 : 0));
+    });
+
+    it("stands where it stood, in each list, and nothing is asked for again", () => {
+      const search = () => client.getQueryData<InfiniteData<ImagePage>>(keys.galleryList("turtle"))?.pages[0]?.items;
+      removed(third);
+      expect([pages(), search(), total()]).toEqual([[[first.id, second.id], [fourth.id]], [], 8]);
+      restored(third);
+      expect([pages(), search(), total()]).toEqual([[[first.id, second.id], [third.id, fourth.id]], [third], 9]);
+      expect(asks).toBe(0);
+    });
+
+    it("stays out of the lists of other words", () => {
+      removed(first);
+      restored(first);
+      expect(client.getQueryData<InfiniteData<ImagePage>>(keys.galleryList("turtle"))?.pages[0]?.items).toEqual([third]);
+    });
+
+    it("is counted once, however often it is said", () => {
+      dropImages(client, new Set([second.id]));
+      removed(second);
+      expect(total()).toBe(8);
+      restoreImages(client, [second]);
+      restored(second);
+      expect([total(), pages()?.flat()]).toEqual([9, [first.id, second.id, third.id, fourth.id]]);
+    });
+
+    it("comes back as the last of what was read", () => {
+      removed(third, fourth);
+      restored(fourth);
+      restored(third);
+      expect(pages()).toEqual([[first.id, second.id], [third.id, fourth.id]]);
+    });
+
+    it("comes with its own page when that was not read yet", () => {
+      restored(image(7));
+      expect([pages()?.flat().length, total()]).toEqual([4, 9]);
+    });
   });
 
   it("shows a job it has not heard of", () => {

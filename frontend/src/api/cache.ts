@@ -6,7 +6,8 @@ import { Signal } from "@/lib/signal";
 
 import { forget, lastWord, remember } from "./freshest";
 import { keys } from "./keys";
-import type { Event, ImageOut, ImagePage, JobOut, JobPage, PreviewOut, SnapshotFrame, SystemOut } from "./types";
+import { addImages, forgetDeletions, removeImages, returnImages } from "./pictures";
+import type { Event, ImageOut, JobOut, JobPage, PreviewOut, SnapshotFrame, SystemOut } from "./types";
 
 /** The latest preview of each picture of the newest jobs, as `job → index → preview`. */
 export const previews = new Signal<ReadonlyMap<string, ReadonlyMap<number, PreviewOut>>>(new Map());
@@ -19,10 +20,10 @@ const PREVIEWS_KEPT = 24;
 const ENDED_KEPT = 200;
 
 type JobPages = InfiniteData<JobPage>;
-type ImagePages = InfiniteData<ImagePage>;
 
 export function applySnapshot(client: QueryClient, frame: SnapshotFrame): void {
   forget();
+  forgetDeletions();
   for (const job of frame.jobs) remember(job);
   client.setQueryData<JobOut[]>(keys.recentJobs, frame.jobs);
   patchSystem(client, () => ({ workers: frame.workers, environments: frame.environments, devices: frame.devices, host: frame.host }));
@@ -46,13 +47,11 @@ export function applyEvent(client: QueryClient, event: Event): void {
     case "job.removed":
       return jobRemoved(client, event.id);
     case "images.added":
-      return imagesAdded(client, event.images);
+      return addImages(client, event.images);
     case "images.removed":
       return dropImages(client, new Set(event.ids));
     case "images.restored":
-      void client.invalidateQueries({ queryKey: keys.gallery });
-      patchJobs(client, (job) => withRestored(job, event.images));
-      return;
+      return restoreImages(client, event.images);
     case "worker.changed":
       return patchSystem(client, (system) => {
         const others = system.workers.filter((worker) => worker.id !== event.worker.id);
@@ -145,26 +144,18 @@ function jobRemoved(client: QueryClient, id: string): void {
   client.removeQueries({ queryKey: keys.job(id) });
 }
 
-function imagesAdded(client: QueryClient, images: ImageOut[]): void {
-  const newest = [...images].sort((a, b) => b.index - a.index);
-  client.setQueryData<ImagePages>(keys.galleryList(""), (data) => {
-    const [first, ...rest] = data?.pages ?? [];
-    if (!data || !first) return data;
-    const known = new Set(data.pages.flatMap((page) => page.items.map((image) => image.id)));
-    const added = newest.filter((image) => !known.has(image.id));
-    return { ...data, pages: [{ ...first, items: [...added, ...first.items] }, ...rest] };
-  });
-  void client.invalidateQueries({ queryKey: keys.galleryLists, predicate: (query) => query.queryKey[2] !== "" });
-}
-
 /** Takes pictures off every list at once; also used before the server has answered a deletion. */
 export function dropImages(client: QueryClient, ids: ReadonlySet<string>): void {
-  client.setQueriesData<ImagePages>({ queryKey: keys.galleryLists }, (data) =>
-    data && { ...data, pages: data.pages.map((page) => ({ ...page, items: page.items.filter((image) => !ids.has(image.id)) })) },
-  );
+  removeImages(client, ids);
   patchJobs(client, (job) =>
     job.images.some((image) => ids.has(image.id)) ? { ...job, images: job.images.filter((image) => !ids.has(image.id)) } : job,
   );
+}
+
+/** Puts deleted pictures back where they were; also used as soon as the server has said yes. */
+export function restoreImages(client: QueryClient, images: ImageOut[]): void {
+  returnImages(client, images);
+  patchJobs(client, (job) => withRestored(job, images));
 }
 
 function withRestored(job: JobOut, images: ImageOut[]): JobOut {

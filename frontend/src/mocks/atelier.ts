@@ -102,8 +102,8 @@ export class MockAtelier {
   enqueue(request: TextToImageIn): JobOut {
     const model = models.find((item) => item.key === request.model) ?? models[0];
     const seed = request.seed ?? Math.floor(Math.random() * 2 ** 32);
-    const resolved = { ...request, model: model?.key, num_outputs: request.num_outputs ?? 1, steps: request.steps ?? 30, guidance_scale: request.guidance_scale ?? 5, width: request.width ?? 256, height: request.height ?? 256, seed };
-    const made = job(`job_${String(this.#next++).padStart(4, "0")}`, { title: request.prompt, request: resolved, total_steps: resolved.steps, attempt: 0 });
+    const resolved = { ...request, model: model?.key, num_outputs: request.num_outputs ?? 1, steps: request.steps ?? 30, guidance_scale: request.guidance_scale ?? 5, width: request.width ?? 256, height: request.height ?? 256, seed, seeds: Array.from({ length: request.num_outputs ?? 1 }, (_, index) => seed + index) };
+    const made = job(`job_${String(this.#next++).padStart(4, "0")}`, { title: request.prompt, request: { ...request, resolved }, total_steps: resolved.steps, attempt: 0 });
     this.jobs.unshift(made);
     this.line();
     this.emit({ type: "job.changed", job: this.find(made.id) ?? made });
@@ -161,7 +161,7 @@ export class MockAtelier {
       this.patch(id, { status: "cancelled", finished_at: iso(Date.now()), eta_seconds: null });
       return this.free();
     }
-    const request = running.request as unknown as Required<TextToImageIn> & { width: number; height: number; seed: number; steps: number };
+    const request = resolvedOf(running);
     const total = request.steps;
     if (at > total / 2 && request.prompt.startsWith("fail:")) return this.fail(id, request.prompt.slice(5).split(" ")[0] ?? "");
     if (at >= total) return this.finish(id);
@@ -176,7 +176,7 @@ export class MockAtelier {
   finish(id: string): void {
     const running = this.find(id);
     if (!running) return this.free();
-    const request = running.request as unknown as Required<TextToImageIn> & { width: number; height: number; seed: number };
+    const request = resolvedOf(running);
     const made = Array.from({ length: request.num_outputs }, (_, index) =>
       image(0, { id: `${id.replace("job", "img")}_${index}`, job_id: id, index, prompt: request.prompt, negative_prompt: request.negative_prompt ?? "", seed: request.seed + index, width: request.width, height: request.height, created_at: iso(Date.now()) }),
     );
@@ -231,7 +231,8 @@ export class MockAtelier {
       case "GET gallery": {
         if (id) return this.one(this.images.find((item) => item.id === id), "image");
         const words = (url.searchParams.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-        return this.page(this.images.filter((item) => words.every((word) => item.prompt.toLowerCase().includes(word))), url);
+        const total = words.length || url.searchParams.has("cursor") ? null : this.images.length;
+        return this.page(this.images.filter((item) => words.every((word) => item.prompt.toLowerCase().includes(word))), url, { total });
       }
       case "DELETE gallery": return this.removeImage(id);
       case "POST gallery": return this.restoreImage(id);
@@ -247,10 +248,10 @@ export class MockAtelier {
     return found ? json(200, found) : problem(404, `${what}_not_found`, `There is no such ${what}.`);
   }
 
-  page<T>(items: T[], url: URL): Response {
+  page<T>(items: T[], url: URL, more: object = {}): Response {
     const limit = Number(url.searchParams.get("limit") ?? 60);
     const start = Number(url.searchParams.get("cursor") ?? 0);
-    return json(200, { items: items.slice(start, start + limit), next_cursor: start + limit < items.length ? String(start + limit) : null });
+    return json(200, { items: items.slice(start, start + limit), next_cursor: start + limit < items.length ? String(start + limit) : null, ...more });
   }
 
   accept(request: TextToImageIn): Response {
@@ -316,6 +317,10 @@ export class MockAtelier {
     this.emit({ type: "job.changed", job: built }, { type: "environment.changed", environment: environment({ name, state: "building", fraction: 0.1, message: "Downloading torch 2.13.0", packages: null, job_id: built.id }) });
     return json(202, built);
   }
+}
+
+function resolvedOf(item: JobOut) {
+  return { ...item.request, ...(item.request.resolved as object | undefined), prompt: String(item.request.prompt ?? "") } as unknown as Required<TextToImageIn> & { width: number; height: number; seed: number; steps: number };
 }
 
 function matches(item: JobOut, query: URLSearchParams): boolean {

@@ -263,6 +263,12 @@ export type GalleryPage = {
      * Hand it back as `cursor` for the next page; null on the last one.
      */
     next_cursor: string | null;
+    /**
+     * Total
+     *
+     * How many pictures the gallery holds. On the first page of the whole gallery only; null elsewhere.
+     */
+    total: number | null;
 };
 
 /**

@@ -24,7 +24,9 @@ export function GalleryPage() {
   const images = useMemo(() => gallery.data?.pages.flatMap((page) => page.items) ?? [], [gallery.data]);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const chosen = images.filter((image) => selected.has(image.id));
-  const note = gallery.isSuccess && images.length > 0 ? (gallery.hasNextPage ? t("gallery.countMore", { count: images.length }) : t("gallery.count", { count: images.length })) : null;
+  // How many a search finds is known when all of them are here; until then there are more than these.
+  const total = gallery.data?.pages[0]?.total ?? (gallery.hasNextPage ? null : images.length);
+  const note = images.length === 0 ? null : total === null ? t("gallery.countMore", { count: images.length }) : t("gallery.count", { count: total });
   const problem = gallery.isError ? asProblem(gallery.error) : null;
   return (
     <>

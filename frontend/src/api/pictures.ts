@@ -1,0 +1,107 @@
+/**
+ * The lists of pictures in the query cache: what comes, goes and comes back is put where it belongs, and no page is asked
+ * for again. Lists are newest first; `total` (of the whole gallery only) stands on their first page.
+ */
+import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query";
+
+import { keys } from "./keys";
+import type { ImageOut, ImagePage } from "./types";
+
+type ImagePages = InfiniteData<ImagePage>;
+
+const KEPT = 2000;
+
+/** Pictures that were taken off here, so that the server's word on the same deletion does not count them twice. */
+const gone = new Set<string>();
+/** Pictures that were taken off as the last of their page, with that page's cursor: the next page begins after them. */
+const ends = new Map<string, string>();
+
+/** What the server says now counts; whatever was noted before it does not. */
+export function forgetDeletions(): void {
+  gone.clear();
+  ends.clear();
+}
+
+export function addImages(client: QueryClient, images: ImageOut[]): void {
+  const newest = [...images].sort((a, b) => b.index - a.index);
+  client.setQueryData<ImagePages>(keys.galleryList(""), (data) => {
+    const [first, ...rest] = data?.pages ?? [];
+    if (!data || !first) return data;
+    const known = new Set(data.pages.flatMap((page) => page.items.map((image) => image.id)));
+    const added = newest.filter((image) => !known.has(image.id));
+    return { ...data, pages: [counted({ ...first, items: [...added, ...first.items] }, added.length), ...rest] };
+  });
+  void client.invalidateQueries({ queryKey: keys.galleryLists, predicate: (query) => query.queryKey[2] !== "" });
+}
+
+/** Takes pictures off every list at once; also used before the server has answered a deletion. */
+export function removeImages(client: QueryClient, ids: ReadonlySet<string>): void {
+  const fresh = [...ids].filter((id) => !gone.has(id));
+  if (gone.size + fresh.length > KEPT) forgetDeletions();
+  for (const id of fresh) gone.add(id);
+  eachList(client, (data, key) => {
+    const pages = data.pages.map((page) => {
+      const items = page.items.filter((image) => !ids.has(image.id));
+      const last = page.items.at(-1);
+      if (last && page.next_cursor && items.at(-1)?.id !== last.id) {
+        for (const image of page.items.slice(items.length ? page.items.indexOf(items[items.length - 1] as ImageOut) + 1 : 0)) ends.set(place(key, image), page.next_cursor);
+      }
+      return items.length === page.items.length ? page : { ...page, items };
+    });
+    return recounted({ ...data, pages }, -fresh.length);
+  });
+}
+
+/** Puts pictures back where they were. Those that belong to a page that is not read yet come with it. */
+export function returnImages(client: QueryClient, images: ImageOut[]): void {
+  const ours = new Set(images.filter((image) => gone.delete(image.id)).map((image) => image.id));
+  eachList(client, (data, key) => {
+    let pages = data.pages;
+    let back = 0;
+    for (const image of images) {
+      const next = matches(image, key) ? insert(pages, image, ends.get(place(key, image))) : null;
+      if (next) pages = next;
+      if (next || ours.has(image.id)) back += 1;
+    }
+    return recounted({ ...data, pages }, back);
+  });
+}
+
+/** `pages` with `image` before the first that is older; null where it is already, or has no place yet. */
+function insert(pages: ImagePage[], image: ImageOut, end: string | undefined): ImagePage[] | null {
+  if (pages.some((page) => page.items.some((item) => item.id === image.id))) return null;
+  let page = pages.findIndex(({ items }) => items.some((item) => older(item, image)));
+  if (page < 0) {
+    // Older than all that are here: the last, when nothing follows or when what follows begins after it.
+    const last = pages.at(-1);
+    if (!last || (last.next_cursor !== null && last.next_cursor !== end)) return null;
+    page = pages.length - 1;
+  }
+  return pages.map((each, index) => {
+    if (index !== page) return each;
+    const at = each.items.findIndex((item) => older(item, image));
+    return { ...each, items: at < 0 ? [...each.items, image] : [...each.items.slice(0, at), image, ...each.items.slice(at)] };
+  });
+}
+
+/** Pictures of one job are published together, in the order of their numbers. */
+function older(one: ImageOut, other: ImageOut): boolean {
+  const [a, b] = [Date.parse(one.created_at), Date.parse(other.created_at)];
+  if (a !== b) return a < b;
+  return one.created_at === other.created_at ? one.index < other.index : one.created_at < other.created_at;
+}
+
+function matches(image: ImageOut, key: QueryKey): boolean {
+  const prompt = image.prompt.toLowerCase();
+  return String(key[2]).toLowerCase().split(/\s+/).every((word) => prompt.includes(word));
+}
+
+function eachList(client: QueryClient, change: (data: ImagePages, key: QueryKey) => ImagePages): void {
+  for (const [key, data] of client.getQueriesData<ImagePages>({ queryKey: keys.galleryLists })) {
+    if (data) client.setQueryData<ImagePages>(key, change(data, key));
+  }
+}
+
+const place = (key: QueryKey, image: ImageOut) => `${String(key[2])}\n${image.id}`;
+const counted = (page: ImagePage, more: number): ImagePage => ({ ...page, total: page.total === null ? null : Math.max(0, page.total + more) });
+const recounted = (data: ImagePages, more: number): ImagePages => ({ ...data, pages: data.pages.map((page, index) => (index === 0 ? counted(page, more) : page)) });
