@@ -1,7 +1,7 @@
 import { Box, Dialog, InputBase, Typography, useColorScheme } from "@mui/material";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Activity, BookOpen, CornerDownLeft, Images, Languages, ListChecks, Monitor, Moon, Search, Sparkles, Sun, WandSparkles } from "lucide-react";
+import { Activity, BookOpen, CornerDownLeft, Images, Keyboard, Languages, ListChecks, Monitor, Moon, Search, Sparkles, Sun, WandSparkles } from "lucide-react";
 import { useId, useState, type KeyboardEvent, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -10,21 +10,23 @@ import { languages, setLanguage, type Language } from "@/i18n";
 
 interface Command { id: string; group: string; text: string; icon: ReactNode; run: () => void }
 
-export function CommandPalette({ onClose }: { onClose: () => void }) {
+interface Props { onClose: () => void; onShortcuts: () => void }
+
+export function CommandPalette({ onClose, onShortcuts }: Props) {
   const { t } = useTranslation();
   return (
     <Dialog open onClose={onClose} maxWidth="sm" fullWidth aria-label={t("shell.paletteLabel")} slotProps={{ paper: { sx: { position: "absolute", top: "12vh", m: 0, width: "calc(100% - 32px)", maxHeight: "70vh" } } }}>
-      <Palette onClose={onClose} />
+      <Palette onClose={onClose} onShortcuts={onShortcuts} />
     </Dialog>
   );
 }
 
-function Palette({ onClose }: { onClose: () => void }) {
+function Palette({ onClose, onShortcuts }: Props) {
   const { t } = useTranslation();
   const [query, setQuery] = useState("");
   const [at, setAt] = useState(0);
   const list = useId();
-  const all = useCommands();
+  const all = useCommands(onShortcuts);
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   const found = all.filter((command) => words.every((word) => `${command.group} ${command.text}`.toLowerCase().includes(word)));
   const shown = (query ? found : found.filter((command) => !command.id.startsWith("language:"))).slice(0, 40);
@@ -87,7 +89,7 @@ function Palette({ onClose }: { onClose: () => void }) {
   );
 }
 
-function useCommands(): Command[] {
+function useCommands(onShortcuts: () => void): Command[] {
   const { t } = useTranslation();
   const go = useNavigate();
   const { setMode } = useColorScheme();
@@ -103,6 +105,7 @@ function useCommands(): Command[] {
     page("jobs", t("nav.jobs"), <ListChecks size={icon} />, () => void go({ to: "/jobs" })),
     page("system", t("nav.system"), <Activity size={icon} />, () => void go({ to: "/system" })),
     page("docs", t("palette.apiDocs"), <BookOpen size={icon} />, () => void window.open("/docs", "_blank", "noopener")),
+    act("shortcuts", t("palette.shortcuts"), <Keyboard size={icon} />, onShortcuts),
     act("light", t("palette.themeLight"), <Sun size={icon} />, () => setMode("light")),
     act("dark", t("palette.themeDark"), <Moon size={icon} />, () => setMode("dark")),
     act("system-theme", t("palette.themeSystem"), <Monitor size={icon} />, () => setMode("system")),

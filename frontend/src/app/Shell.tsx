@@ -16,11 +16,12 @@ import { useAskWhileNotLive, useReconnect } from "./useReconnect";
 // Not part of the first load: few visits need them.
 const loadPalette = () => import("./CommandPalette").then((module) => ({ default: module.CommandPalette }));
 const CommandPalette = lazy(loadPalette);
+const Shortcuts = lazy(() => import("./Shortcuts").then((module) => ({ default: module.Shortcuts })));
 const UnlockDialog = lazy(() => import("@/features/access/UnlockDialog").then((module) => ({ default: module.UnlockDialog })));
 
 export function Shell() {
   const { t } = useTranslation();
-  const [palette, setPalette] = useState(false);
+  const [open, setOpen] = useState<"palette" | "shortcuts" | null>(null);
   const path = useRouterState({ select: (state) => state.location.pathname });
   const reconnect = useReconnect();
   const isLocked = useSignal(locked);
@@ -32,14 +33,17 @@ export function Shell() {
     return () => clearTimeout(timer);
   }, []);
   useEffect(() => {
-    const open = (event: KeyboardEvent) => {
+    const onKey = (event: KeyboardEvent) => {
+      const typing = event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]");
       if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
         event.preventDefault();
-        setPalette((shown) => !shown);
+        setOpen((shown) => (shown === "palette" ? null : "palette"));
+      } else if (event.key === "?" && !typing) {
+        setOpen("shortcuts");
       }
     };
-    window.addEventListener("keydown", open);
-    return () => window.removeEventListener("keydown", open);
+    window.addEventListener("keydown", onKey);
+    return () => window.removeEventListener("keydown", onKey);
   }, []);
   return (
     <Box sx={{ minHeight: "100dvh" }}>
@@ -51,7 +55,7 @@ export function Shell() {
       </MuiLink>
       <Rail />
       <Box sx={{ ml: { xs: 0, md: `${rail.narrow}px`, lg: `${rail.wide}px` }, pb: { xs: `calc(${rail.bottom}px + env(safe-area-inset-bottom))`, md: 0 } }}>
-        <TopBar onPalette={() => setPalette(true)} />
+        <TopBar onPalette={() => setOpen("palette")} />
         <OfflineBanner />
         <Box component="main" id="content" tabIndex={-1} sx={{ px: { xs: 4, md: 6, lg: 8 }, pt: { xs: 4, md: 6 }, pb: 12, outline: "none", maxWidth: 1760, mx: "auto" }}>
           <Outlet />
@@ -59,7 +63,8 @@ export function Shell() {
       </Box>
       <BottomBar />
       <Suspense>
-        {palette && <CommandPalette onClose={() => setPalette(false)} />}
+        {open === "palette" && <CommandPalette onClose={() => setOpen(null)} onShortcuts={() => setOpen("shortcuts")} />}
+        {open === "shortcuts" && <Shortcuts onClose={() => setOpen(null)} />}
         {isLocked && <UnlockDialog onUnlocked={reconnect} />}
       </Suspense>
       <Toasts />

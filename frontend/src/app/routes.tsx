@@ -5,7 +5,7 @@ import { CrashPage, LoadingPage, NotFoundPage } from "./Fallbacks";
 import { Shell } from "./Shell";
 
 const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : typeof value === "number" ? String(value) : undefined);
-const STATUSES = ["active", "completed", "failed", "cancelled"] as const;
+const STATUSES = ["waiting", "running", "completed", "failed", "cancelled"] as const;
 
 const pages = {
   GeneratePage: () => import("@/features/generate/GeneratePage"),

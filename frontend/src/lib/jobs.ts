@@ -15,6 +15,15 @@ export function hasEnded(job: Pick<JobState, "status">): boolean {
   return job.status === "completed" || job.status === "failed" || job.status === "cancelled";
 }
 
+export type Phase = JobState["status"] | "cancelling";
+
+/** Where a job stands in a word. Taken up but held back for want of memory or software is waiting, not running. */
+export function phaseOf(job: Pick<JobState, "status"> & { cancel_requested: boolean; waiting: { reason: string } | null }): Phase {
+  if (hasEnded(job)) return job.status;
+  if (job.cancel_requested) return "cancelling";
+  return job.waiting && job.waiting.reason !== "model" ? "queued" : job.status;
+}
+
 /** The newer of what is known and what just arrived; late news about an ended attempt is ignored. */
 export function mergeJob<J extends JobState>(known: J | undefined, news: J): J {
   if (!known) return news;

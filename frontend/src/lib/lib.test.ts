@@ -1,7 +1,7 @@
 // @vitest-environment node
 import { describe, expect, it } from "vitest";
 
-import { advance, mergeJob } from "./jobs";
+import { advance, mergeJob, phaseOf } from "./jobs";
 import { ago, bytes, duration, percent } from "./numbers";
 import { justify } from "./rows";
 import { presets, snap } from "./sizes";
@@ -85,6 +85,16 @@ describe("what may follow what", () => {
     expect(mergeJob<typeof done | typeof job>(done, job)).toBe(done);
     expect(advance({ ...job, attempt: 2 }, { attempt: 1, progress: 0.9, step: 27, total_steps: 30 }).progress).toBe(0.5);
   });
+
+  it.each([
+    ["queued", { status: "queued", waiting: { reason: "queue" } }],
+    ["running", { status: "running", waiting: null }],
+    ["queued", { status: "running", waiting: { reason: "memory" } }],
+    ["queued", { status: "running", waiting: { reason: "environment" } }],
+    ["running", { status: "running", waiting: { reason: "model" } }],
+    ["cancelling", { status: "running", waiting: null, cancel_requested: true }],
+    ["cancelled", { status: "cancelled", waiting: null, cancel_requested: true }],
+  ] as const)("calls it %s: %j", (phase, state) => expect(phaseOf({ cancel_requested: false, ...state })).toBe(phase));
 
   it("lets a retry follow an end", () => {
     const failed = { ...job, status: "failed" as const };

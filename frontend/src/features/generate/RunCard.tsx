@@ -7,7 +7,7 @@ import { useDeleteJob, useRetryJob } from "@/api/actions";
 import { previews } from "@/api/cache";
 import { queries } from "@/api/queries";
 import type { JobOut } from "@/api/types";
-import { hasEnded } from "@/lib/jobs";
+import { hasEnded, phaseOf } from "@/lib/jobs";
 import { duration } from "@/lib/numbers";
 import { useSignal } from "@/lib/signal";
 import { Ago } from "@/ui/Ago";
@@ -32,7 +32,7 @@ export function RunCard({ job }: { job: JobOut }) {
   const { count, ...request } = asked(job);
   const setup = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "building") : null;
   const broken = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "failed" || (item.state === "missing" && !item.job_id)) : undefined;
-  const status = !ended && job.cancel_requested ? "cancelling" : job.status;
+  const status = phaseOf(job);
   const aspect = request.width && request.height ? request.width / request.height : 1;
   const pictures = job.status !== "failed" && (job.status !== "cancelled" || job.images.length > 0);
   return (

@@ -10,7 +10,7 @@ import { asProblem } from "@/api/errors";
 import { queries } from "@/api/queries";
 import type { JobOut } from "@/api/types";
 import { titleOf, useSaid } from "@/i18n/said";
-import { hasEnded } from "@/lib/jobs";
+import { hasEnded, phaseOf } from "@/lib/jobs";
 import { duration } from "@/lib/numbers";
 import { Ago } from "@/ui/Ago";
 import { CopyButton } from "@/ui/CopyButton";
@@ -58,7 +58,7 @@ function Details({ job, onRemoved }: { job: JobOut; onRemoved: () => void }) {
     <Box sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)" }}>
       <Box>
         <Typography variant="h2" component="p" sx={{ fontSize: 16, lineHeight: 1.45 }}>{titleOf(job)}</Typography>
-        <Box sx={{ mt: 2 }}><StatusMark status={!ended && job.cancel_requested ? "cancelling" : job.status} /></Box>
+        <Box sx={{ mt: 2 }}><StatusMark status={phaseOf(job)} /></Box>
       </Box>
       {!ended && <RowProgress job={job} />}
       <Box sx={{ display: "flex", gap: 2, flexWrap: "wrap" }}>

@@ -8,7 +8,7 @@ import { useDeleteJob, useRetryJob } from "@/api/actions";
 import { queries } from "@/api/queries";
 import type { JobOut } from "@/api/types";
 import { titleOf, useSaid } from "@/i18n/said";
-import { hasEnded } from "@/lib/jobs";
+import { hasEnded, phaseOf } from "@/lib/jobs";
 import { duration } from "@/lib/numbers";
 import { Ago } from "@/ui/Ago";
 import { JobLine } from "@/ui/JobLine";
@@ -32,7 +32,7 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
             {titleOf(job)}
           </BoxLink>
           <Typography variant="body2" component="div" sx={{ color: "text.faint", display: "flex", gap: 2, flexWrap: "wrap", "& > span + span::before": { content: '"·"', mr: 2 } }}>
-            <Box sx={{ display: { sm: "none" } }}><StatusMark status={!ended && job.cancel_requested ? "cancelling" : job.status} /></Box>
+            <Box sx={{ display: { sm: "none" } }}><StatusMark status={phaseOf(job)} /></Box>
             <Box component="span" sx={{ "@media (max-width: 599.9px)": { display: "none" } }}>{t(`jobs.kinds.${job.kind}`)}</Box>
             <span><Ago time={job.created_at} /></span>
             {took !== null && <Box component="span" sx={{ "@media (max-width: 599.9px)": { display: "none" } }}>{duration(took)}</Box>}
@@ -41,7 +41,7 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
         </Box>
         {!ended && <RowProgress job={job} />}
       </Box>
-      <Box sx={{ width: { sm: 104 }, display: { xs: "none", sm: "block" } }}><StatusMark status={!ended && job.cancel_requested ? "cancelling" : job.status} /></Box>
+      <Box sx={{ width: { sm: 104 }, display: { xs: "none", sm: "block" } }}><StatusMark status={phaseOf(job)} /></Box>
       <Box sx={{ position: "relative", display: "flex", justifyContent: "flex-end", width: { sm: 68 }, ml: -2 }}>
         {(job.status === "failed" || job.status === "cancelled") && <Act label={t("jobs.retry")} onClick={() => retry.mutate(job.id)} busy={retry.isPending}><RotateCcw size={16} /></Act>}
         {ended ? <Act label={t("jobs.remove")} onClick={() => remove.mutate({ id: job.id, ended })} busy={remove.isPending}><Trash2 size={16} /></Act> : <Act label={t("jobs.cancel")} onClick={() => remove.mutate({ id: job.id, ended })} busy={remove.isPending || job.cancel_requested}><Square size={15} /></Act>}

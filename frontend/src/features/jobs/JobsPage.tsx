@@ -7,8 +7,8 @@ import { useTranslation } from "react-i18next";
 
 import { asProblem } from "@/api/errors";
 import { queries } from "@/api/queries";
-import type { JobStatus } from "@/api/types";
-import { hasEnded } from "@/lib/jobs";
+import type { JobOut, JobStatus } from "@/api/types";
+import { hasEnded, phaseOf } from "@/lib/jobs";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { card, PageHead } from "@/ui/Section";
@@ -17,8 +17,9 @@ import { ButtonLink, ButtonBaseLink } from "@/ui/links";
 import { JobRow } from "./JobRow";
 
 const route = getRouteApi("/jobs");
-type Filter = "active" | "completed" | "failed" | "cancelled";
-const FILTERS: Record<Filter, JobStatus[]> = { active: ["queued", "running"], completed: ["completed"], failed: ["failed"], cancelled: ["cancelled"] };
+type Filter = "waiting" | "running" | "completed" | "failed" | "cancelled";
+/** What the server is asked for. Which of those under way wait and which run is told apart here, by `phaseOf`. */
+const FILTERS: Record<Filter, JobStatus[]> = { waiting: ["queued", "running"], running: ["running"], completed: ["completed"], failed: ["failed"], cancelled: ["cancelled"] };
 
 export function JobsPage() {
   const { t } = useTranslation();
@@ -30,8 +31,10 @@ export function JobsPage() {
   const known = new Set(active.map((job) => job.id));
   const jobs = [...active, ...(list.data?.pages.flatMap((page) => page.items) ?? []).filter((job) => !known.has(job.id))];
   // What runs stands above what waits, in the order of the line; the ended follow, newest first.
-  const ordered = [...jobs.filter((job) => job.status === "running"), ...jobs.filter((job) => job.status === "queued").sort((a, b) => (a.position ?? 0) - (b.position ?? 0)), ...jobs.filter(hasEnded)]
-    .filter((job) => !status || FILTERS[status].includes(job.status));
+  const running = (job: JobOut) => phaseOf(job) === "running" || phaseOf(job) === "cancelling";
+  const waiting = (job: JobOut) => phaseOf(job) === "queued";
+  const parts = { running: jobs.filter(running), waiting: jobs.filter(waiting).sort((a, b) => (a.position ?? 0) - (b.position ?? 0)) };
+  const ordered = status === "running" || status === "waiting" ? parts[status] : [...(status ? [] : [...parts.running, ...parts.waiting]), ...jobs.filter((job) => hasEnded(job) && (!status || job.status === status))];
   const problem = list.isError ? asProblem(list.error) : null;
   const system = useQuery(queries.system());
   // All of it at once: what is under way stands above what has ended, and would push it down.
@@ -74,13 +77,16 @@ export function JobsPage() {
 function Filters() {
   const { t } = useTranslation();
   const { status } = route.useSearch();
-  const names: [Filter | undefined, string][] = [[undefined, t("jobs.all")], ["active", t("status.running")], ["completed", t("status.completed")], ["failed", t("status.failed")], ["cancelled", t("status.cancelled")]];
+  const names: [Filter | undefined, string][] = [[undefined, t("jobs.all")], ["waiting", t("status.queued")], ["running", t("status.running")], ["completed", t("status.completed")], ["failed", t("status.failed")], ["cancelled", t("status.cancelled")]];
+  const row = useRef<HTMLDivElement>(null);
+  useEffect(() => row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [status]);
   return (
-    <Box role="group" aria-label={t("jobs.filter")} sx={{ display: "flex", flexWrap: "wrap", gap: 1 }}>
+    // One line on a phone too; it scrolls, and fades where it goes on.
+    <Box ref={row} role="group" aria-label={t("jobs.filter")} sx={{ display: "flex", gap: 1, overflowX: "auto", scrollbarWidth: "none", width: { xs: "100vw", sm: "auto" }, mx: { xs: -4, sm: 0 }, px: { xs: 4, sm: 0 }, maskImage: { xs: "linear-gradient(to right, transparent, #000 16px calc(100% - 32px), transparent)", sm: "none" } }}>
       {names.map(([value, name]) => {
         const on = status === value;
         return (
-          <ButtonBaseLink key={name} to="/jobs" search={{ status: value }} replace resetScroll={false} aria-current={on ? "true" : undefined} sx={{ px: 3, height: 32, borderRadius: "16px", fontSize: 13, fontWeight: on ? 600 : 450, color: on ? "text.primary" : "text.secondary", border: 1, borderColor: on ? "text.disabled" : "transparent", bgcolor: on ? "background.paper" : "transparent", "&:hover": { color: "text.primary", borderColor: on ? "text.disabled" : "divider" } }}>
+          <ButtonBaseLink key={name} to="/jobs" search={{ status: value }} replace resetScroll={false} aria-current={on ? "true" : undefined} sx={{ flex: "none", px: 3, height: 32, "&.Mui-focusVisible": { outline: "2px solid", outlineColor: "primary.main", outlineOffset: "-2px" }, borderRadius: "16px", fontSize: 13, fontWeight: on ? 600 : 450, color: on ? "text.primary" : "text.secondary", border: 1, borderColor: on ? "text.disabled" : "transparent", bgcolor: on ? "background.paper" : "transparent", "&:hover": { color: "text.primary", borderColor: on ? "text.disabled" : "divider" } }}>
             {name}
           </ButtonBaseLink>
         );
