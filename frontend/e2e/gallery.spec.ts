@@ -63,3 +63,45 @@ test("a picture is downloaded under a name that says what it is", async ({ page 
   await page.getByRole("dialog").getByRole("button", { name: "Download" }).click();
   expect((await download).suggestedFilename()).toMatch(/\.png$/);
 });
+
+test("what is taken back stands where it stood, and no page is read again", async ({ page }) => {
+  await page.goto("/gallery");
+  const cells = page.getByRole("option");
+  const note = page.getByText(/^\d+ pictures$/);
+  await expect(cells.nth(3)).toBeVisible();
+  const before = await cells.evaluateAll((all) => all.map((cell) => cell.getAttribute("data-image")));
+  const counted = await note.textContent();
+  const reads: string[] = [];
+  page.on("request", (request) => {
+    if (request.method() === "GET" && /\/api\/gallery(\?|$)/.test(request.url())) reads.push(request.url());
+  });
+  await cells.nth(2).focus();
+  await page.keyboard.press("Delete");
+  await expect(cells).toHaveCount(before.length - 1);
+  await expect(note).not.toHaveText(counted ?? "");
+  const restored = page.waitForResponse(/\/restore$/);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await restored;
+  await expect(cells).toHaveCount(before.length);
+  expect(await cells.evaluateAll((all) => all.map((cell) => cell.getAttribute("data-image")))).toEqual(before);
+  await expect(note).toHaveText(counted ?? "");
+  await page.waitForTimeout(800);
+  expect(reads).toEqual([]);
+});
+
+for (const viewport of [{ width: 1440, height: 900 }, { width: 390, height: 844 }, { width: 900, height: 480 }]) {
+  test(`the zoom bar covers nothing of a fitted picture, ${viewport.width} × ${viewport.height}`, async ({ page }) => {
+    await page.setViewportSize(viewport);
+    await page.goto("/gallery");
+    await page.getByRole("option").first().click();
+    const view = page.getByRole("dialog");
+    const picture = await view.locator("img").first().boundingBox();
+    const zoom = view.getByRole("button", { name: "Zoom in" });
+    const bar = await zoom.locator("xpath=..").boundingBox();
+    if (!picture || !bar) throw new Error("no picture or no bar");
+    expect(picture.y + picture.height).toBeLessThanOrEqual(bar.y);
+    expect(picture.height).toBeGreaterThan(100);
+    await zoom.click();
+    await expect(async () => expect((await view.locator("img").first().boundingBox())?.height).toBeGreaterThan(picture.height)).toPass();
+  });
+}

@@ -104,6 +104,48 @@ test("same settings, from a picture back to the form", async ({ page, server }) 
   await expect(page).toHaveURL(/\/$/);
 });
 
+test("earlier pictures are one tab stop, with arrows along them", async ({ page, server }) => {
+  await server.ended(await server.generate("a row of birds", { num_outputs: 4, steps: 1 }));
+  await page.goto("/");
+  const links = page.getByRole("group", { name: "Earlier results" }).getByRole("link");
+  await expect(async () => expect(await links.count()).toBeGreaterThan(3)).toPass();
+  const last = (await links.count()) - 1;
+  await page.getByRole("link", { name: "All pictures" }).focus();
+  await page.keyboard.press("Tab");
+  await expect(links.nth(0)).toBeFocused();
+  await page.keyboard.press("ArrowRight");
+  await expect(links.nth(1)).toBeFocused();
+  await page.keyboard.press("End");
+  await expect(links.nth(last)).toBeFocused();
+  await expect(links.nth(last)).toBeInViewport();
+  await page.keyboard.press("ArrowRight");
+  await expect(links.nth(last)).toBeFocused();
+  await page.keyboard.press("Home");
+  await page.keyboard.press("ArrowLeft");
+  await expect(links.nth(0)).toBeFocused();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("group", { name: "Earlier results" }).locator(":focus")).toHaveCount(0);
+  await page.keyboard.press("Shift+Tab");
+  await expect(links.nth(1)).toBeFocused();
+});
+
+test("the seed keeps what was typed and says what it may be", async ({ page }) => {
+  await page.goto("/");
+  const seed = page.getByRole("textbox", { name: "Seed" });
+  await seed.pressSequentially("forty");
+  await expect(seed).toHaveValue("forty");
+  await expect(seed).toHaveAccessibleDescription(/whole number from 0 to 4294967295/);
+  await prompt(page).fill("a fox");
+  await expect(seed).toHaveValue("forty");
+  await prompt(page).press("Control+Enter");
+  await expect(page.getByRole("article", { name: "a fox", exact: true })).toHaveCount(0);
+  await page.getByRole("button", { name: "Roll a seed" }).click();
+  await expect(seed).toHaveValue(/^\d+$/);
+  await seed.fill("");
+  await expect(seed).toHaveAccessibleDescription(/same picture again/);
+});
+
 test.describe("on a phone", () => {
   test.use({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
 
@@ -114,6 +156,7 @@ test.describe("on a phone", () => {
       await fits(page);
     }
     await page.getByRole("navigation").getByRole("link", { name: "Generate" }).tap();
+    await expect(page.getByText("Ctrl Enter")).toBeHidden();
     await prompt(page).fill("a phone in a pocket");
     await page.getByRole("button", { name: "Generate" }).tap();
     await expect(run(page, "a phone in a pocket").locator("[data-tile=image]")).toHaveCount(1);

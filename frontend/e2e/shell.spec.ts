@@ -81,3 +81,71 @@ test("the system page shows what there is", async ({ page }) => {
   for (const name of ["Devices", "Host", "Workers", "Environments", "Endpoints"]) await expect(page.getByRole("heading", { name })).toBeVisible();
   await expect(page.getByText("/api/generate/text-to-image")).toBeVisible();
 });
+
+test("every key has its line, Esc closes, and the focus returns", async ({ page }) => {
+  await page.goto("/");
+  await prompt(page).fill("");
+  await page.keyboard.type("what?");
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+  await expect(prompt(page)).toHaveValue("what?");
+  const generate = page.getByRole("navigation").getByRole("link", { name: "Generate" });
+  await generate.focus();
+  await page.keyboard.press("?");
+  const keys = page.getByRole("dialog", { name: "Keyboard shortcuts" });
+  await expect(keys).toContainText("Go anywhere, do anything");
+  await page.keyboard.press("Escape");
+  await expect(keys).toHaveCount(0);
+  await expect(generate).toBeFocused();
+  await page.keyboard.press("Control+k");
+  await expect(page.getByRole("combobox", { name: "Command palette" })).toBeFocused();
+  await page.keyboard.type("shortcuts");
+  await page.keyboard.press("Enter");
+  await expect(keys).toBeVisible();
+  await keys.getByRole("button", { name: "Close" }).click();
+  await expect(keys).toHaveCount(0);
+  await expect(generate).toBeFocused();
+});
+
+test("what waits and what runs are told apart", async ({ page, server }) => {
+  const ids = [await server.generate("a river that runs", { steps: 200 }), await server.generate("a stone that waits", { steps: 200 })];
+  const runs = page.getByRole("link", { name: "a river that runs" });
+  const waits = page.getByRole("link", { name: "a stone that waits" });
+  const choose = (name: string) => page.getByRole("group", { name: "Show" }).getByRole("link", { name, exact: true }).click();
+  await page.goto("/jobs");
+  await expect(page.locator("li", { has: runs })).toContainText("Running");
+  await choose("Running");
+  await expect(runs).toBeVisible();
+  await expect(waits).toHaveCount(0);
+  await choose("Waiting");
+  await expect(waits).toBeVisible();
+  await expect(runs).toHaveCount(0);
+  await choose("Done");
+  await expect(page.getByRole("link", { name: "a lantern" }).first()).toBeVisible();
+  await expect(waits).toHaveCount(0);
+  for (const id of [...ids].reverse()) await fetch(`${server.url}/api/jobs/${id}`, { method: "DELETE" });
+  for (const id of ids) await server.ended(id);
+  await choose("Cancelled");
+  await expect(waits).toBeVisible();
+});
+
+test("the filters of jobs are one line on a phone, the chosen one in view", async ({ page }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto("/jobs?status=cancelled");
+  const chips = page.getByRole("group", { name: "Show" }).getByRole("link");
+  await expect(chips.last()).toBeInViewport({ ratio: 1 });
+  const tops = await chips.evaluateAll((all) => all.map((chip) => chip.getBoundingClientRect().top));
+  expect(new Set(tops).size).toBe(1);
+});
+
+test("a dialog moves nothing beneath it, long page or short", async ({ page }) => {
+  for (const path of ["/jobs", "/system"]) {
+    await page.goto(path);
+    const title = page.getByRole("heading", { level: 1 });
+    const before = await title.boundingBox();
+    await page.keyboard.press("Control+k");
+    await expect(page.getByRole("combobox", { name: "Command palette" })).toBeFocused();
+    expect(await page.locator("h1").boundingBox()).toEqual(before);
+    await page.keyboard.press("Escape");
+    await expect(page.getByRole("dialog")).toHaveCount(0);
+  }
+});

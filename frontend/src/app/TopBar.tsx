@@ -13,6 +13,7 @@ import { hasEnded } from "@/lib/jobs";
 import { gib } from "@/lib/numbers";
 import { useSignal } from "@/lib/signal";
 import { toast } from "@/lib/toast";
+import { TRACK } from "@/ui/Bar";
 import { PickMenu } from "@/ui/PickMenu";
 import { visuallyHidden } from "@/ui/StatusMark";
 import { BoxLink, IconButtonLink } from "@/ui/links";
@@ -84,7 +85,7 @@ function MemoryBars() {
         const label = t("shell.memory", { name: device.name, used: gib(device.used_bytes, i18n.language), total: gib(device.total_bytes, i18n.language) });
         return (
           <Tooltip key={device.index} title={label}>
-            <Box role="img" aria-label={label} sx={{ width: 56, height: data.devices.length > 2 ? 4 : 6, borderRadius: "3px", bgcolor: "background.sunken", boxShadow: (theme) => `inset 0 0 0 1px ${theme.vars.palette.divider}`, overflow: "hidden" }}>
+            <Box role="img" aria-label={label} sx={{ width: 56, height: data.devices.length > 2 ? 4 : 6, borderRadius: "3px", bgcolor: TRACK, overflow: "hidden" }}>
               <Box sx={{ height: 1, bgcolor: share > 0.92 ? "error.main" : "text.faint", transition: "width 180ms ease-out" }} style={{ width: `${share * 100}%` }} />
             </Box>
           </Tooltip>

@@ -68,6 +68,8 @@ export const theme = createTheme({
         // The scrollbar's room is always there: nothing moves sideways when a page grows longer than the window, nor when
         // a dialog stops the page from scrolling (MUI would make the same room once more, as padding).
         body: { overflowWrap: "anywhere", overflowX: "clip", paddingRight: "0 !important" },
+        // Under a dialog that room is as dim as the page; a dialog that fills the window dims nothing.
+        "html:has(.MuiBackdrop-root:not(.MuiBackdrop-invisible)):not(:has(.MuiDialog-paperFullScreen))": { backgroundColor: `color-mix(in srgb, rgb(8 11 16) 50%, ${t.vars.palette.background.default}) !important` },
         "::selection": { background: alpha(palettes.light.primary.light, 0.3) },
         ":focus-visible": { outline: `2px solid ${t.vars.palette.primary.main}`, outlineOffset: 2 },
         "*": { scrollbarWidth: "thin", scrollbarColor: `${t.vars.palette.divider} transparent` },

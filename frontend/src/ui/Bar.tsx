@@ -1,5 +1,8 @@
 import { Box } from "@mui/material";
 
+/** What a bar runs on: seen in the light and in the dark. */
+export const TRACK = "color-mix(in srgb, var(--a-palette-text-primary) 14%, transparent)";
+
 /** A thin progress bar. `value` 0..1, or null while the end is unknown. */
 export function Bar({ value, label, tone = "primary.main" }: { value: number | null; label: string; tone?: string }) {
   return (
@@ -9,7 +12,7 @@ export function Bar({ value, label, tone = "primary.main" }: { value: number | n
       aria-valuemin={0}
       aria-valuemax={100}
       aria-valuenow={value === null ? undefined : Math.round(value * 100)}
-      sx={{ height: 4, borderRadius: "2px", bgcolor: "background.sunken", overflow: "hidden", position: "relative", boxShadow: (t) => `inset 0 0 0 1px ${t.vars.palette.divider}` }}
+      sx={{ height: 4, borderRadius: "2px", bgcolor: TRACK, overflow: "hidden", position: "relative" }}
     >
       <Box
         sx={{

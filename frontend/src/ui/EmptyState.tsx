@@ -7,7 +7,7 @@ export function EmptyState({ art, title, text, children }: { art?: ReactNode; ti
     <Box sx={{ display: "grid", justifyItems: "center", textAlign: "center", py: { xs: 12, md: "72px" }, px: 4 }}>
       {art && <Box sx={{ mb: 4, color: "text.faint" }}>{art}</Box>}
       <Typography variant="h2" component="p">{title}</Typography>
-      <Typography sx={{ color: "text.secondary", mt: 2, maxWidth: 440 }}>{text}</Typography>
+      <Typography sx={{ color: "text.secondary", mt: 2, maxWidth: 440, textWrap: "balance" }}>{text}</Typography>
       {children && <Box sx={{ mt: 6 }}>{children}</Box>}
     </Box>
   );

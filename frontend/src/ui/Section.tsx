@@ -20,10 +20,10 @@ export const card = { border: 1, borderColor: "divider", borderRadius: "10px", b
 /** The top of a page: its name, what is in it, and what can be done. */
 export function PageHead({ title, note, children }: { title: string; note?: ReactNode; children?: ReactNode }) {
   return (
-    <Box sx={{ display: "flex", flexWrap: "wrap", alignItems: "center", gap: 3, rowGap: 3, minHeight: 40 }}>
-      <Typography variant="h2" component="h1">{title}</Typography>
+    <Box sx={{ display: "flex", flexWrap: "wrap", alignItems: "center", gap: 3, rowGap: 2, minHeight: 40 }}>
+      <Typography variant="h2" component="h1" sx={{ lineHeight: "36px" }}>{title}</Typography>
       {note && <Typography variant="body2" sx={{ color: "text.faint" }}>{note}</Typography>}
-      <Box sx={{ ml: "auto", display: "flex", flexWrap: "wrap", gap: 2, alignItems: "center" }}>{children}</Box>
+      <Box sx={{ ml: "auto", minWidth: 0, display: "flex", flexWrap: "wrap", gap: 2, alignItems: "center", "& > *": { minWidth: 0 } }}>{children}</Box>
     </Box>
   );
 }

@@ -92,7 +92,7 @@ function NoMatch({ query }: { query: string }) {
 function Placeholder() {
   const widths = [22, 16, 26, 18, 18, 30, 20, 24, 26];
   return (
-    <Box aria-busy sx={{ display: "flex", flexWrap: "wrap", gap: 1 }}>
+    <Box aria-busy sx={{ display: "flex", flexWrap: "wrap", gap: 1, mx: { xs: -4, md: 0 } }}>
       {[...widths, ...widths].map((width, index) => <Skeleton key={index} variant="rectangular" height={210} sx={{ flex: `1 1 ${width * 8}px`, borderRadius: "4px" }} />)}
     </Box>
   );

@@ -109,7 +109,7 @@ export function Grid({ images, selected, onSelect, hasMore, loadingMore, loadMor
   };
 
   return (
-    <Box ref={root} role="listbox" aria-multiselectable aria-label={t("gallery.grid")} aria-description={t("gallery.keys")} onKeyDown={onKey} sx={{ position: "relative", mx: { xs: -2, md: 0 } }} style={{ height: virtual.getTotalSize() }}>
+    <Box ref={root} role="listbox" aria-multiselectable aria-label={t("gallery.grid")} aria-description={t("gallery.keys")} onKeyDown={onKey} sx={{ position: "relative", mx: { xs: -4, md: 0 } }} style={{ height: virtual.getTotalSize() }}>
       {shown.map((item) => {
         const row = rows[item.index];
         if (!row) return null;

@@ -4,10 +4,12 @@ import { useEffect, useRef, useState, type PointerEvent } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { ImageOut } from "@/api/types";
-import { percent } from "@/lib/numbers";
 
 const MOST = 16;
 const MARGIN = 16;
+/** Where there is room, the arrows to the neighbours stand beside the picture. */
+const ASIDE = 64;
+const ROOMY = 700;
 /** The zoom bar has a floor of its own below the fitted picture; only what is zoomed in goes under it. */
 const BAR = 34;
 const FLOOR = BAR + 2 * 10;
@@ -20,7 +22,7 @@ export function Stage({ image }: { image: ImageOut }) {
   const [view, setView] = useState<{ scale: number; x: number; y: number } | null>(null);
   const drag = useRef<{ x: number; y: number } | null>(null);
   // Small pictures are shown up to three times their size, so that 256 pixels are not a stamp.
-  const fit = Math.min(3, (room.width - 2 * MARGIN) / image.width, (room.height - MARGIN - FLOOR) / image.height);
+  const fit = Math.min(3, (room.width - 2 * (room.width < ROOMY ? MARGIN : ASIDE)) / image.width, (room.height - MARGIN - FLOOR) / image.height);
   const scale = view?.scale ?? Math.max(0.05, fit);
 
   useEffect(() => {
@@ -85,7 +87,7 @@ export function Stage({ image }: { image: ImageOut }) {
         <Tooltip title={t("gallery.zoomOut")}><IconButton size="small" aria-label={t("gallery.zoomOut")} onClick={() => zoom(1 / 1.4)}><ZoomOut size={17} /></IconButton></Tooltip>
         <Tooltip title={t("gallery.actual")}>
           <Typography component="button" variant="mono" onClick={() => setView({ scale: 1, x: 0, y: 0 })} sx={{ width: 52, border: 0, bgcolor: "transparent", color: "text.secondary", cursor: "pointer", borderRadius: "6px", textAlign: "center" }}>
-            {scale > 1 ? `${Math.round(scale * 100)} %` : percent(scale, i18n.language)}
+            {new Intl.NumberFormat(i18n.language, { style: "percent" }).format(scale)}
           </Typography>
         </Tooltip>
         <Tooltip title={t("gallery.zoomIn")}><IconButton size="small" aria-label={t("gallery.zoomIn")} onClick={() => zoom(1.4)}><ZoomIn size={17} /></IconButton></Tooltip>

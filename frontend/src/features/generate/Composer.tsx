@@ -94,7 +94,7 @@ export function Composer({ promptRef, form, model, errors, sending, onSubmit, on
             setAvoid(!avoid);
           }}
         >
-          {avoid ? t("generate.negative") : t("generate.negativeAdd")}
+          {avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}
         </Button>
         <PickMenu
           label={t("generate.copyAs")}

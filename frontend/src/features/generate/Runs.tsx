@@ -68,18 +68,18 @@ function Ideas({ large, onExample }: { large: boolean; onExample: (prompt: strin
       {large && (
         <Box sx={{ maxWidth: 480 }}>
           <Typography variant="h2" component="p">{t("generate.emptyTitle")}</Typography>
-          <Typography sx={{ mt: 2, color: "text.secondary" }}>{t("generate.emptyText", { keys })}</Typography>
+          <Typography sx={{ mt: 2, color: "text.secondary", textWrap: "balance" }}>{t("generate.emptyText", { keys })}</Typography>
         </Box>
       )}
-      <Box sx={{ display: "flex", flexWrap: "wrap", gap: 2, justifyContent: large ? "center" : "flex-start", maxWidth: 760 }}>
+      <Box sx={{ display: "flex", flexWrap: "wrap", gap: 2, width: { xs: 1, sm: "auto" }, justifyContent: large ? "center" : "flex-start", maxWidth: 760 }}>
         {examples.map((prompt) => (
           <ButtonBase
             key={prompt}
             onClick={() => onExample(prompt)}
-            sx={{ display: "inline-flex", alignItems: "center", gap: "7px", textAlign: "left", px: 3, py: "7px", borderRadius: "18px", border: 1, borderColor: "divider", bgcolor: "background.paper", color: "text.secondary", fontSize: 13, fontFamily: "inherit", transition: "border-color 120ms ease-out", "&:hover": { borderColor: "primary.main", color: "text.primary" }, "&.Mui-focusVisible": { outline: "2px solid", outlineColor: "primary.main" } }}
+            sx={{ display: "inline-flex", width: { xs: 1, sm: "auto" }, justifyContent: "space-between", alignItems: "center", gap: "7px", textAlign: "left", px: 3, py: "7px", borderRadius: "18px", border: 1, borderColor: "divider", bgcolor: "background.paper", color: "text.secondary", fontSize: 13, fontFamily: "inherit", transition: "border-color 120ms ease-out", "&:hover": { borderColor: "primary.main", color: "text.primary" }, "&.Mui-focusVisible": { outline: "2px solid", outlineColor: "primary.main" } }}
           >
             {prompt}
-            <ArrowUpRight size={14} aria-hidden />
+            <Box component={ArrowUpRight} size={14} aria-hidden sx={{ flexShrink: 0 }} />
           </ButtonBase>
         ))}
       </Box>

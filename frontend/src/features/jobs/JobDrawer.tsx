@@ -53,7 +53,7 @@ function Details({ job, onRemoved }: { job: JobOut; onRemoved: () => void }) {
   const retry = useRetryJob();
   const ended = hasEnded(job);
   const took = job.started_at && job.finished_at ? (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000 : null;
-  const time = (value: string | null) => (value ? <Ago time={value} /> : t("common.none"));
+  const time = (value: string) => <Ago time={value} />;
   return (
     <Box sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)" }}>
       <Box>
@@ -91,10 +91,10 @@ function Details({ job, onRemoved }: { job: JobOut; onRemoved: () => void }) {
         facts={[
           [t("jobs.kind"), t(`jobs.kinds.${job.kind}`)],
           [t("jobs.created"), time(job.created_at)],
-          [t("jobs.started"), time(job.started_at)],
+          ...(job.started_at ? [[t("jobs.started"), time(job.started_at)] as [string, ReactNode]] : []),
           ...(job.finished_at ? [[t("jobs.finished"), time(job.finished_at)] as [string, ReactNode]] : []),
           ...(took === null ? [] : [[t("jobs.took"), duration(took)] as [string, ReactNode]]),
-          [t("jobs.attempt"), job.attempt],
+          ...(job.attempt > 0 ? [[t("jobs.attempt"), job.attempt] as [string, ReactNode]] : []),
           [t("jobs.id"), <Box key="id" sx={{ display: "flex", alignItems: "center", my: "-5px" }}><Typography variant="mono" noWrap>{job.id}</Typography><CopyButton text={job.id} /></Box>],
         ]}
       />

@@ -25,7 +25,7 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
   return (
     <Box component="li" data-job={job.id} data-status={job.status} sx={{ position: "relative", display: "flex", alignItems: "center", gap: 4, px: 4, py: 3, minHeight: 68, borderTop: 1, borderColor: "divider", "&:first-of-type": { borderTop: 0 }, "&:hover": { bgcolor: "action.hover" } }}>
       <Picture job={job} />
-      <Box sx={{ flex: 1, minWidth: 0, display: "grid", gap: "2px", gridTemplateColumns: { xs: "minmax(0,1fr)", md: ended ? "minmax(0,1fr)" : "minmax(0,1fr) minmax(220px, 340px)" }, columnGap: 6, alignItems: "center" }}>
+      <Box sx={{ flex: 1, minWidth: 0, display: "grid", rowGap: 2, gridTemplateColumns: { xs: "minmax(0,1fr)", md: ended ? "minmax(0,1fr)" : "minmax(0,1fr) minmax(220px, 340px)" }, columnGap: 6, alignItems: "center" }}>
         <Box sx={{ minWidth: 0 }}>
           {/* The link covers the row, so that all of it opens the details; buttons lie above it. */}
           <BoxLink to="/jobs/$id" params={{ id: job.id }} search={(old: object) => old} resetScroll={false} data-row tabIndex={reachable ? 0 : -1} onFocus={onFocus} sx={{ display: "block", color: "text.primary", textDecoration: "none", fontWeight: 520, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", "&::after": { content: '""', position: "absolute", inset: 0 }, "&:focus-visible": { outline: "none" }, "&:focus-visible::after": { outline: "2px solid", outlineColor: "primary.main", outlineOffset: "-2px" } }}>
@@ -41,7 +41,7 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
         </Box>
         {!ended && <RowProgress job={job} />}
       </Box>
-      <Box sx={{ width: { sm: 104 }, display: { xs: "none", sm: "block" } }}><StatusMark status={phaseOf(job)} /></Box>
+      <Box sx={{ width: { sm: 104 }, ml: 2, display: { xs: "none", sm: "block" } }}><StatusMark status={phaseOf(job)} /></Box>
       <Box sx={{ position: "relative", display: "flex", justifyContent: "flex-end", width: { sm: 68 }, ml: -2 }}>
         {(job.status === "failed" || job.status === "cancelled") && <Act label={t("jobs.retry")} onClick={() => retry.mutate(job.id)} busy={retry.isPending}><RotateCcw size={16} /></Act>}
         {ended ? <Act label={t("jobs.remove")} onClick={() => remove.mutate({ id: job.id, ended })} busy={remove.isPending}><Trash2 size={16} /></Act> : <Act label={t("jobs.cancel")} onClick={() => remove.mutate({ id: job.id, ended })} busy={remove.isPending || job.cancel_requested}><Square size={15} /></Act>}

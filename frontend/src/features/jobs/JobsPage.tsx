@@ -79,14 +79,16 @@ function Filters() {
   const { status } = route.useSearch();
   const names: [Filter | undefined, string][] = [[undefined, t("jobs.all")], ["waiting", t("status.queued")], ["running", t("status.running")], ["completed", t("status.completed")], ["failed", t("status.failed")], ["cancelled", t("status.cancelled")]];
   const row = useRef<HTMLDivElement>(null);
-  useEffect(() => row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [status]);
+  useEffect(() => {
+    void row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [status]);
   return (
     // One line on a phone too; it scrolls, and fades where it goes on.
-    <Box ref={row} role="group" aria-label={t("jobs.filter")} sx={{ display: "flex", gap: 1, overflowX: "auto", scrollbarWidth: "none", width: { xs: "100vw", sm: "auto" }, mx: { xs: -4, sm: 0 }, px: { xs: 4, sm: 0 }, maskImage: { xs: "linear-gradient(to right, transparent, #000 16px calc(100% - 32px), transparent)", sm: "none" } }}>
+    <Box ref={row} role="group" aria-label={t("jobs.filter")} sx={{ display: "flex", gap: 1, overflowX: "auto", scrollbarWidth: "none", mx: { xs: -4, sm: 0 }, px: { xs: 4, sm: 0 }, maskImage: { xs: "linear-gradient(to right, transparent, #000 16px calc(100% - 32px), transparent)", sm: "none" } }}>
       {names.map(([value, name]) => {
         const on = status === value;
         return (
-          <ButtonBaseLink key={name} to="/jobs" search={{ status: value }} replace resetScroll={false} aria-current={on ? "true" : undefined} sx={{ flex: "none", px: 3, height: 32, "&.Mui-focusVisible": { outline: "2px solid", outlineColor: "primary.main", outlineOffset: "-2px" }, borderRadius: "16px", fontSize: 13, fontWeight: on ? 600 : 450, color: on ? "text.primary" : "text.secondary", border: 1, borderColor: on ? "text.disabled" : "transparent", bgcolor: on ? "background.paper" : "transparent", "&:hover": { color: "text.primary", borderColor: on ? "text.disabled" : "divider" } }}>
+          <ButtonBaseLink key={name} to="/jobs" search={{ status: value }} activeOptions={{ exact: true }} replace resetScroll={false} sx={{ flex: "none", px: 3, height: 32, "&.Mui-focusVisible": { outline: "2px solid", outlineColor: "primary.main", outlineOffset: "-2px" }, borderRadius: "16px", fontSize: 13, fontWeight: on ? 600 : 450, color: on ? "text.primary" : "text.secondary", border: 1, borderColor: on ? "text.disabled" : "transparent", bgcolor: on ? "background.paper" : "transparent", "&:hover": { color: "text.primary", borderColor: on ? "text.disabled" : "divider" } }}>
             {name}
           </ButtonBaseLink>
         );

@@ -63,6 +63,7 @@ export function DeviceShelf({ device, workers }: { device: DeviceOut; workers: W
 }
 
 const block = {
-  borderRadius: "6px", minWidth: 4, px: 2, display: "flex", alignItems: "center", overflow: "hidden", fontSize: 12, fontWeight: 600, transition: "width 180ms ease-out",
-  "& > span": { overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" },
+  borderRadius: "6px", minWidth: 4, px: 2, containerType: "inline-size", display: "flex", alignItems: "center", overflow: "hidden", fontSize: 12, fontWeight: 600, transition: "width 180ms ease-out",
+  // A name that would show a letter or two says nothing; the tooltip has it whole.
+  "& > span": { overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", "@container (max-width: 56px)": { display: "none" } },
 } as const;

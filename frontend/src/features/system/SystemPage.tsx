@@ -25,7 +25,7 @@ export function SystemPage() {
   const problem = system.isError ? asProblem(system.error) : null;
   const data = system.data;
   return (
-    <Box sx={{ maxWidth: 1120, mx: "auto" }}>
+    <Box sx={{ maxWidth: 1280 }}>
       <PageHead title={t("system.title")} note={data && `Atelier ${data.version}`}>
         <MuiLink href="/docs" target="_blank" rel="noopener" sx={{ display: "inline-flex", gap: 1, alignItems: "center", fontSize: 13, color: "text.secondary" }}>{t("system.docs")} <ArrowUpRight size={14} aria-hidden /></MuiLink>
       </PageHead>
@@ -82,7 +82,7 @@ function Host({ data }: { data: SystemOut }) {
     { name: t("system.disk"), value: gib(data.data_dir_free_bytes, i18n.language), note: "", values: null, colour: "" },
   ];
   return (
-    <Box sx={{ display: "grid", gap: 3, gridTemplateColumns: { xs: "minmax(0,1fr)", sm: "1fr 1fr", md: "1fr 1fr 0.7fr" } }}>
+    <Box sx={{ display: "grid", gap: 3, gridTemplateColumns: { xs: "minmax(0, 1fr) minmax(0, 1fr)", md: "1fr 1fr 0.7fr" }, "& > :last-child": { gridColumn: { xs: "1 / -1", md: "auto" } } }}>
       {cells.map((cell) => (
         <Box key={cell.name} sx={{ ...card, p: 4, display: "flex", flexDirection: "column", gap: 1, minWidth: 0 }}>
           <Box sx={{ display: "flex", justifyContent: "space-between", gap: 2, fontSize: 13, color: "text.secondary" }}><span>{cell.name}</span></Box>
