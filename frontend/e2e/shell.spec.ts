@@ -136,16 +136,3 @@ test("the filters of jobs are one line on a phone, the chosen one in view", asyn
   const tops = await chips.evaluateAll((all) => all.map((chip) => chip.getBoundingClientRect().top));
   expect(new Set(tops).size).toBe(1);
 });
-
-test("a dialog moves nothing beneath it, long page or short", async ({ page }) => {
-  for (const path of ["/jobs", "/system"]) {
-    await page.goto(path);
-    const title = page.getByRole("heading", { level: 1 });
-    const before = await title.boundingBox();
-    await page.keyboard.press("Control+k");
-    await expect(page.getByRole("combobox", { name: "Command palette" })).toBeFocused();
-    expect(await page.locator("h1").boundingBox()).toEqual(before);
-    await page.keyboard.press("Escape");
-    await expect(page.getByRole("dialog")).toHaveCount(0);
-  }
-});

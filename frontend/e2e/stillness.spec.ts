@@ -60,6 +60,20 @@ function nothingJumps(state: string, paths: readonly string[]) {
 
 test.describe("a new studio", () => nothingJumps("a new studio", PAGES));
 
+test("a dialog moves nothing beneath it, long page or short", async ({ page }) => {
+  await page.setViewportSize({ width: 1440, height: 700 });
+  for (const path of ["/jobs", "/system"]) {
+    await page.goto(path);
+    const title = page.getByRole("heading", { level: 1 });
+    const before = await title.boundingBox();
+    await page.keyboard.press("Control+k");
+    await expect(page.getByRole("combobox", { name: "Command palette" })).toBeFocused();
+    expect(await page.locator("h1").boundingBox()).toEqual(before);
+    await page.keyboard.press("Escape");
+    await expect(page.getByRole("dialog")).toHaveCount(0);
+  }
+});
+
 test.describe("a studio at work", () => {
   test.beforeAll(async ({ server }) => {
     test.setTimeout(180_000);
