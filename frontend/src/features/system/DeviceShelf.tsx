@@ -28,11 +28,14 @@ export function DeviceShelf({ device, workers }: { device: DeviceOut; workers: W
   ].filter(Boolean);
   return (
     <Box sx={{ ...card, p: 4 }}>
-      <Box sx={{ display: "flex", alignItems: "center", gap: 3, flexWrap: "wrap", rowGap: 1 }}>
-        <Icon size={18} aria-hidden />
-        <Typography variant="h4" component="h3">{device.name}</Typography>
-        <Typography variant="body2" sx={{ color: "text.faint" }}>{figures.join(" · ")}</Typography>
-        <Typography variant="body2" sx={{ ml: { sm: "auto" }, color: "text.secondary" }}>{t("system.used", { used: gib(device.used_bytes, lang), total: gib(device.total_bytes, lang) })}</Typography>
+      {/* Figures change every second: each has its line, so that none of them breaks one and moves the page. */}
+      <Box sx={{ display: "flex", flexDirection: { xs: "column", sm: "row" }, alignItems: { sm: "center" }, columnGap: 3, minWidth: 0 }}>
+        <Box sx={{ display: "flex", alignItems: "center", gap: 3, minWidth: 0 }}>
+          <Box component={Icon} size={18} aria-hidden sx={{ flexShrink: 0 }} />
+          <Typography variant="h4" component="h3" noWrap>{device.name}</Typography>
+        </Box>
+        {figures.length > 0 && <Typography variant="body2" noWrap sx={{ color: "text.faint" }}>{figures.join(" · ")}</Typography>}
+        <Typography variant="body2" noWrap sx={{ ml: { sm: "auto" }, flexShrink: { sm: 0 }, color: "text.secondary" }}>{t("system.used", { used: gib(device.used_bytes, lang), total: gib(device.total_bytes, lang) })}</Typography>
       </Box>
       <Box role="group" aria-label={`${device.name}: ${t("system.used", { used: gib(device.used_bytes, lang), total: gib(device.total_bytes, lang) })}`} sx={{ position: "relative", mt: 3, height: 44, borderRadius: "8px", bgcolor: "background.sunken", boxShadow: (theme) => `inset 0 0 0 1px ${theme.vars.palette.divider}`, display: "flex", gap: "2px", p: "3px", overflow: "hidden" }}>
         {ours.map((worker) => (
@@ -54,7 +57,7 @@ export function DeviceShelf({ device, workers }: { device: DeviceOut; workers: W
           </Tooltip>
         )}
       </Box>
-      <Box sx={{ display: "flex", gap: 4, mt: 2, fontSize: 12, color: "text.faint", flexWrap: "wrap", rowGap: 0 }}>
+      <Box sx={{ display: "flex", flexDirection: { xs: "column", sm: "row" }, columnGap: 4, mt: 2, fontSize: 12, color: "text.faint", whiteSpace: "nowrap" }}>
         <span>{t("system.budget", { leased: gib(device.leased_bytes, lang), budget: gib(device.budget_bytes, lang) })}</span>
         <Box component="span" sx={{ ml: { sm: "auto" } }}>{t("system.free", { free: gib(Math.max(0, device.budget_bytes - device.leased_bytes), lang) })}</Box>
       </Box>

@@ -84,10 +84,10 @@ function Host({ data }: { data: SystemOut }) {
   return (
     <Box sx={{ display: "grid", gap: 3, gridTemplateColumns: { xs: "minmax(0, 1fr) minmax(0, 1fr)", md: "1fr 1fr 0.7fr" }, "& > :last-child": { gridColumn: { xs: "1 / -1", md: "auto" } } }}>
       {cells.map((cell) => (
-        <Box key={cell.name} sx={{ ...card, p: 4, display: "flex", flexDirection: "column", gap: 1, minWidth: 0 }}>
+        <Box key={cell.name} sx={{ ...card, p: { xs: 3, sm: 4 }, display: "flex", flexDirection: "column", gap: 1, minWidth: 0 }}>
           <Box sx={{ display: "flex", justifyContent: "space-between", gap: 2, fontSize: 13, color: "text.secondary" }}><span>{cell.name}</span></Box>
           <Typography sx={{ fontSize: 20, fontWeight: 620, letterSpacing: "-0.01em" }}>{cell.value}</Typography>
-          <Typography variant="caption" sx={{ color: "text.faint" }}>{cell.note || "\u00a0"}</Typography>
+          <Typography variant="caption" noWrap sx={{ color: "text.faint" }}>{cell.note || "\u00a0"}</Typography>
           {cell.values && <Box sx={{ mt: "auto", pt: 1 }}><Sparkline slots={60} values={cell.values.slice(-60)} label={t("system.sparkline", { name: cell.name, value: cell.value })} colour={cell.colour} /></Box>}
         </Box>
       ))}
