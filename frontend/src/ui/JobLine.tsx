@@ -30,7 +30,7 @@ export function JobLine({ job, setup }: { job: LineJob; setup?: { fraction: numb
   const value = settingUp ? setup.fraction : waits ? (job.status === "queued" ? 0 : null) : job.step === 0 && job.progress === 0 ? null : job.progress;
   const left = job.eta_seconds === null ? null : job.eta_seconds < 1 ? t("progress.almost") : t("progress.eta", { time: duration(job.eta_seconds) });
   const words = waits
-    ? [waits, settingUp && setup.fraction !== null && percent(setup.fraction, i18n.language), settingUp ? said(setup).text : job.waiting && job.waiting.reason !== "queue" && said(job.waiting).text]
+    ? [job.waiting?.reason !== "model" && waits, settingUp && setup.fraction !== null && percent(setup.fraction, i18n.language), settingUp ? said(setup).text : job.waiting && job.waiting.reason !== "queue" && said(job.waiting).text]
     : [said({ message: job.message, said: job.said }).text || (job.step > 0 ? t("progress.step", { step: job.step, total: job.total_steps }) : t("progress.starting")), left];
   return (
     <Box sx={{ display: "grid", gap: 2, minWidth: 0 }}>
