@@ -45,6 +45,7 @@ from atelier.storage import Storage
 from atelier.system import routes as system_routes
 from atelier.system.environment_jobs import EnvironmentJobs
 from atelier.system.service import SystemService
+from atelier.system.watch import DeviceWatch
 from atelier.tables import Job
 
 log = structlog.get_logger("atelier")
@@ -147,7 +148,8 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         images = ImageService(database, storage, registry, queue, jobs, pool, bus, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
         kinds.update(handlers(images, environment_jobs))
-        system = SystemService(database, storage, pool, monitor, environment_jobs, runner, jobs, bus)
+        watch = DeviceWatch(monitor, pool, bus)
+        system = SystemService(database, storage, pool, watch, environment_jobs, runner, jobs, bus)
         environment_jobs.changed = system.environment_changed
 
         preparing: list[asyncio.Task[None]] = []
@@ -169,7 +171,7 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
 
         app.state.services = Services(gate, SignInLimit(), jobs, registry, images, gallery, system)
         app.state.live = LiveSocket(hub, gate, snapshot)
-        for part in (hub, pool, registry, runner, environment_jobs, gallery, system):
+        for part in (hub, pool, registry, runner, environment_jobs, gallery, watch):
             await part.start()
             if hasattr(part, "close"):
                 stack.push_async_callback(part.close)

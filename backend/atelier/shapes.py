@@ -199,6 +199,16 @@ class EnvironmentOut(BaseModel):
     packages: dict[str, str] | None
 
 
+class DeviceProcessOut(BaseModel):
+    """A process that holds memory of a GPU."""
+
+    pid: int
+    name: str | None = Field(description="Null for a process outside this container.")
+    bytes: int | None = Field(description="Null where the driver keeps it to itself.")
+    worker_id: str | None = Field(description="The worker of this Atelier that it is or belongs to.")
+    model: str | None
+
+
 class DeviceOut(BaseModel):
     """A GPU, or the CPU on a machine without one."""
 
@@ -212,6 +222,16 @@ class DeviceOut(BaseModel):
     utilization: float | None = Field(description="0 to 1.")
     temperature_c: float | None
     power_w: float | None
+    power_limit_w: float | None = None
+    clock_mhz: float | None = None
+    memory_clock_mhz: float | None = None
+    pcie_generation: int | None = Field(None, description="As it runs now; idle GPUs slow their link down.")
+    pcie_lanes: int | None = None
+    ecc_errors: int | None = Field(None, description="Memory errors that could not be corrected, since driver start.")
+    brakes: list[Literal["power", "heat", "hardware"]] = Field([], description="Why it runs slower than it could.")
+    shares_memory: bool = Field(False, description="True for a chip whose GPU uses the machine's own memory.")
+    problem: str | None = Field(None, description="Why there are no figures: a lost GPU, a driver being reloaded.")
+    processes: list[DeviceProcessOut] = Field([], description="Who holds its memory, largest first.")
 
 
 class HostOut(BaseModel):

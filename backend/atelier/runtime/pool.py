@@ -307,7 +307,7 @@ class WorkerPool:
         self._slots[worker_id] = slot
         asker.tell(starts(asker.spec.model))
         device = self._devices[index]
-        visible = str(index) if device.kind == "cuda" else ""
+        visible = (device.cuda_id or str(index)) if device.kind == "cuda" else ""
         worker.launch(forkserver, {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": visible})
         self._spawn(self._follow(slot))
 

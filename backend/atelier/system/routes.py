@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from atelier.access.actor import Admin, Anyone, User
 from atelier.deps import ServicesDep
 from atelier.shapes import JobOut, WorkerOut
-from atelier.system.schemas import HealthOut, SystemOut
+from atelier.system.schemas import HealthOut, HistoryOut, SystemOut
 
 router = APIRouter(tags=["system"])
 
@@ -21,6 +23,15 @@ async def health(_caller: Anyone, services: ServicesDep) -> HealthOut:
 @router.get("/api/system", summary="Devices, workers and environments")
 async def system(_actor: User, services: ServicesDep) -> SystemOut:
     return await services.system.overview()
+
+
+@router.get("/api/system/history", summary="Device figures of the last quarter of an hour")
+async def history(
+    _actor: User,
+    services: ServicesDep,
+    since: Annotated[float, Query(ge=0, le=1e11, description="Only what is later, in seconds since 1970.")] = 0.0,
+) -> HistoryOut:
+    return services.system.history(since)
 
 
 @router.post(

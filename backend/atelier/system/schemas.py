@@ -20,6 +20,27 @@ class SystemOut(BaseModel):
     environments: list[EnvironmentOut]
 
 
+class DeviceHistoryOut(BaseModel):
+    """One figure of each for every moment of `at`; null where the device did not say."""
+
+    index: int
+    total_bytes: int
+    used_bytes: list[int | None]
+    utilization: list[float | None] = Field(description="0 to 1.")
+    temperature_c: list[int | None]
+    power_w: list[int | None]
+
+
+class HistoryOut(BaseModel):
+    """The last quarter of an hour in columns, oldest first: a second apart while something runs, five otherwise."""
+
+    at: list[float] = Field(description="Seconds since 1970. The last of them is the next `since`.")
+    cpu: list[float | None] = Field(description="All cores together, 0 to 1.")
+    memory_used_bytes: list[int | None]
+    memory_total_bytes: int
+    devices: list[DeviceHistoryOut]
+
+
 class CheckOut(BaseModel):
     ok: bool
     message: str

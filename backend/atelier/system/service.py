@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
 from datetime import UTC, datetime
 
-import psutil
 import structlog
 from sqlalchemy import text
 
@@ -16,56 +14,41 @@ from atelier.access.actor import Actor
 from atelier.clock import now
 from atelier.db import Database
 from atelier.errors import EnvironmentNotFound, WorkerNotFound
-from atelier.events import DevicesSampled, EnvironmentChanged, EventBus, WorkerChanged
+from atelier.events import EnvironmentChanged, EventBus, WorkerChanged
 from atelier.jobs.runner import JobRunner
 from atelier.jobs.service import JobService
-from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.worker import WorkerInfo
 from atelier.said import Said
 from atelier.shapes import DeviceOut, EnvironmentOut, HostOut, JobOut, SaidOut, WorkerOut
 from atelier.storage import Storage
 from atelier.system.environment_jobs import EnvironmentJobs
-from atelier.system.schemas import CheckOut, HealthOut, SystemOut
+from atelier.system.schemas import CheckOut, HealthOut, HistoryOut, SystemOut
+from atelier.system.watch import DeviceWatch
 
 log = structlog.get_logger("atelier.system")
 
-SAMPLE_BUSY_SECONDS = 1.0
-SAMPLE_IDLE_SECONDS = 5.0
 LOW_DISK_BYTES = 200 * 1024**2
 LAG_SECONDS = 1.0
 
 
 class SystemService:
-    """Samples the devices on a clock; answers the system page, the live snapshot and health."""
+    """Answers the system page, the live snapshot and health."""
 
     def __init__(
         self,
         database: Database,
         storage: Storage,
         pool: WorkerPool,
-        monitor: GPUMonitor,
+        watch: DeviceWatch,
         environments: EnvironmentJobs,
         runner: JobRunner,
         jobs: JobService,
         bus: EventBus,
     ) -> None:
-        self._database, self._storage, self._pool, self._monitor = database, storage, pool, monitor
+        self._database, self._storage, self._pool, self._watch = database, storage, pool, watch
         self._environments, self._runner, self._jobs, self._bus = environments, runner, jobs, bus
         self._started = now()
-        self._sampler: asyncio.Task[None] | None = None
-        self._lag = 0.0
-        self._cpu_percent = 0.0
-
-    async def start(self) -> None:
-        psutil.cpu_percent()  # the first call only sets the mark from which the next measures
-        self._sampler = asyncio.create_task(self._sample_forever(), name="system.sample")
-        log.info("GPUMonitor started", devices=[device.name for device in self._monitor.devices])
-
-    async def close(self) -> None:
-        if self._sampler:
-            self._sampler.cancel()
-            await asyncio.gather(self._sampler, return_exceptions=True)
 
     # ── reads ──
 
@@ -87,44 +70,20 @@ class SystemService:
         return self._environments.all()
 
     def devices(self) -> list[DeviceOut]:
-        leased: dict[int, int] = {}
-        for info in self._pool.running():
-            leased[info.device] = leased.get(info.device, 0) + info.bytes_leased
-        samples = {sample.index: sample for sample in (self._monitor.history() or [self._monitor.sample()])[-1]}
-        out = []
-        for device in self._monitor.devices:
-            sample = samples.get(device.index)
-            share = sample.utilization / 100 if sample and sample.utilization is not None else None
-            out.append(
-                DeviceOut(
-                    index=device.index,
-                    kind=device.kind,
-                    name=device.name,
-                    total_bytes=device.total_bytes,
-                    used_bytes=sample.used_bytes if sample else 0,
-                    budget_bytes=device.budget_bytes,
-                    leased_bytes=leased.get(device.index, 0),
-                    utilization=share,
-                    temperature_c=sample.temperature_c if sample else None,
-                    power_w=sample.power_w if sample else None,
-                )
-            )
-        return out
+        return self._watch.devices()
 
     def host(self) -> HostOut:
-        memory = psutil.virtual_memory()
-        return HostOut(
-            cpu_percent=self._cpu_percent,
-            memory_used_bytes=memory.total - memory.available,
-            memory_total_bytes=memory.total,
-        )
+        return self._watch.host()
+
+    def history(self, since: float) -> HistoryOut:
+        return self._watch.history(since)
 
     async def health(self) -> HealthOut:
         checks = {
             "database": await self._check_database(),
             "queue": self._check_queue(),
             "disk": self._check_disk(),
-            "event_loop": CheckOut.told(self._lag < LAG_SECONDS, _lag(self._lag)),
+            "event_loop": CheckOut.told(self._watch.lag < LAG_SECONDS, _lag(self._watch.lag)),
         }
         fine = all(check.ok for check in checks.values())
         time_now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -148,31 +107,13 @@ class SystemService:
         return self._worker(info).model_copy(update={"state": "stopped"})
 
     def worker_changed(self, info: WorkerInfo) -> None:
+        self._watch.nudge()
         self._bus.publish(WorkerChanged(worker=self._worker(info)), key=f"worker:{info.id}")
 
     def environment_changed(self, environment: EnvironmentOut) -> None:
         self._bus.publish(EnvironmentChanged(environment=environment), key=f"environment:{environment.name}")
 
     # ── inside ──
-
-    async def _sample_forever(self) -> None:
-        while True:
-            busy = any(info.state in {"starting", "loading", "busy"} for info in self._pool.running())
-            pause = SAMPLE_BUSY_SECONDS if busy else SAMPLE_IDLE_SECONDS
-            begun = time.monotonic()
-            await asyncio.sleep(pause)
-            self._lag = max(0.0, time.monotonic() - begun - pause)
-            try:
-                samples = await asyncio.to_thread(self._monitor.sample)
-                # psutil measures since the call before, whoever made it: where the processor is the device, ask once.
-                by_device = next((one.utilization for one in samples if self._is_processor(one.index)), None)
-                self._cpu_percent = psutil.cpu_percent() if by_device is None else by_device
-                self._bus.publish(DevicesSampled(devices=self.devices(), host=self.host()), key="devices")
-            except Exception:  # loop edge: a device that does not answer must not end the sampling
-                log.exception("system.sample_failed")
-
-    def _is_processor(self, index: int) -> bool:
-        return any(device.index == index and device.kind == "cpu" for device in self._monitor.devices)
 
     async def _check_database(self) -> CheckOut:
         try:
@@ -197,7 +138,6 @@ class SystemService:
         return CheckOut.told(free > LOW_DISK_BYTES, words)
 
     def _worker(self, info: WorkerInfo) -> WorkerOut:
-        device = self._monitor.devices[info.device]
         return WorkerOut(
             id=info.id,
             engine=info.engine,
@@ -206,7 +146,7 @@ class SystemService:
             state=info.state,
             bytes_leased=info.bytes_leased,
             rss_bytes=info.rss_bytes,
-            device=f"{device.kind}:{device.index}",
+            device=self._watch.name_of(info.device),
             started_at=info.started_at,
             idle_since=info.idle_since,
             message=info.message,

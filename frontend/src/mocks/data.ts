@@ -54,7 +54,7 @@ export const environment = (over: Partial<EnvironmentOut> = {}): EnvironmentOut 
 });
 
 export const device = (over: Partial<DeviceOut> = {}): DeviceOut => ({
-  index: 0, kind: "cuda", name: "NVIDIA RTX 6000 Ada", total_bytes: 48 * GIB, used_bytes: 21.4 * GIB, budget_bytes: 44 * GIB, leased_bytes: 18.2 * GIB, utilization: 0.63, temperature_c: 61, power_w: 212, ...over,
+  index: 0, kind: "cuda", name: "NVIDIA RTX 6000 Ada", total_bytes: 48 * GIB, used_bytes: 21.4 * GIB, budget_bytes: 44 * GIB, leased_bytes: 18.2 * GIB, utilization: 0.63, temperature_c: 61, power_w: 212, power_limit_w: 300, clock_mhz: 2415, memory_clock_mhz: 9501, pcie_generation: 4, pcie_lanes: 16, ecc_errors: 0, brakes: [], shares_memory: false, problem: null, processes: [], ...over,
 });
 
 export const worker = (over: Partial<WorkerOut> = {}): WorkerOut => ({

@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, HealthData, HealthErrors, HealthResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, RetryJobData, RetryJobErrors, RetryJobResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnlockData, UnlockErrors, UnlockResponses } from './types.gen';
+import type { BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, HealthData, HealthErrors, HealthResponses, HistoryData, HistoryErrors, HistoryResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, RetryJobData, RetryJobErrors, RetryJobResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnlockData, UnlockErrors, UnlockResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -253,6 +253,15 @@ export const health = <ThrowOnError extends boolean = true>(options?: Options<He
 export const system = <ThrowOnError extends boolean = true>(options?: Options<SystemData, ThrowOnError>): RequestResult<SystemResponses, SystemErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SystemResponses, SystemErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/system',
+    ...options
+});
+
+/**
+ * Device figures of the last quarter of an hour
+ */
+export const history_ = <ThrowOnError extends boolean = true>(options?: Options<HistoryData, ThrowOnError>): RequestResult<HistoryResponses, HistoryErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<HistoryResponses, HistoryErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/system/history',
     ...options
 });
 

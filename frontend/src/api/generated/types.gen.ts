@@ -37,6 +37,40 @@ export type CheckOut = {
 };
 
 /**
+ * DeviceHistoryOut
+ *
+ * One figure of each for every moment of `at`; null where the device did not say.
+ */
+export type DeviceHistoryOut = {
+    /**
+     * Index
+     */
+    index: number;
+    /**
+     * Total Bytes
+     */
+    total_bytes: number;
+    /**
+     * Used Bytes
+     */
+    used_bytes: Array<number | null>;
+    /**
+     * Utilization
+     *
+     * 0 to 1.
+     */
+    utilization: Array<number | null>;
+    /**
+     * Temperature C
+     */
+    temperature_c: Array<number | null>;
+    /**
+     * Power W
+     */
+    power_w: Array<number | null>;
+};
+
+/**
  * DeviceOut
  *
  * A GPU, or the CPU on a machine without one.
@@ -86,6 +120,92 @@ export type DeviceOut = {
      * Power W
      */
     power_w: number | null;
+    /**
+     * Power Limit W
+     */
+    power_limit_w?: number | null;
+    /**
+     * Clock Mhz
+     */
+    clock_mhz?: number | null;
+    /**
+     * Memory Clock Mhz
+     */
+    memory_clock_mhz?: number | null;
+    /**
+     * Pcie Generation
+     *
+     * As it runs now; idle GPUs slow their link down.
+     */
+    pcie_generation?: number | null;
+    /**
+     * Pcie Lanes
+     */
+    pcie_lanes?: number | null;
+    /**
+     * Ecc Errors
+     *
+     * Memory errors that could not be corrected, since driver start.
+     */
+    ecc_errors?: number | null;
+    /**
+     * Brakes
+     *
+     * Why it runs slower than it could.
+     */
+    brakes?: Array<'power' | 'heat' | 'hardware'>;
+    /**
+     * Shares Memory
+     *
+     * True for a chip whose GPU uses the machine's own memory.
+     */
+    shares_memory?: boolean;
+    /**
+     * Problem
+     *
+     * Why there are no figures: a lost GPU, a driver being reloaded.
+     */
+    problem?: string | null;
+    /**
+     * Processes
+     *
+     * Who holds its memory, largest first.
+     */
+    processes?: Array<DeviceProcessOut>;
+};
+
+/**
+ * DeviceProcessOut
+ *
+ * A process that holds memory of a GPU.
+ */
+export type DeviceProcessOut = {
+    /**
+     * Pid
+     */
+    pid: number;
+    /**
+     * Name
+     *
+     * Null for a process outside this container.
+     */
+    name: string | null;
+    /**
+     * Bytes
+     *
+     * Null where the driver keeps it to itself.
+     */
+    bytes: number | null;
+    /**
+     * Worker Id
+     *
+     * The worker of this Atelier that it is or belongs to.
+     */
+    worker_id: string | null;
+    /**
+     * Model
+     */
+    model: string | null;
 };
 
 /**
@@ -329,6 +449,38 @@ export type HealthOut = {
     checks: {
         [key: string]: CheckOut;
     };
+};
+
+/**
+ * HistoryOut
+ *
+ * The last quarter of an hour in columns, oldest first: a second apart while something runs, five otherwise.
+ */
+export type HistoryOut = {
+    /**
+     * At
+     *
+     * Seconds since 1970. The last of them is the next `since`.
+     */
+    at: Array<number>;
+    /**
+     * Cpu
+     *
+     * All cores together, 0 to 1.
+     */
+    cpu: Array<number | null>;
+    /**
+     * Memory Used Bytes
+     */
+    memory_used_bytes: Array<number | null>;
+    /**
+     * Memory Total Bytes
+     */
+    memory_total_bytes: number;
+    /**
+     * Devices
+     */
+    devices: Array<DeviceHistoryOut>;
 };
 
 /**
@@ -2224,6 +2376,38 @@ export type SystemResponses = {
 };
 
 export type SystemResponse = SystemResponses[keyof SystemResponses];
+
+export type HistoryData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Since
+         *
+         * Only what is later, in seconds since 1970.
+         */
+        since?: number;
+    };
+    url: '/api/system/history';
+};
+
+export type HistoryErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type HistoryError = HistoryErrors[keyof HistoryErrors];
+
+export type HistoryResponses = {
+    /**
+     * Successful Response
+     */
+    200: HistoryOut;
+};
+
+export type HistoryResponse = HistoryResponses[keyof HistoryResponses];
 
 export type BuildEnvironmentData = {
     body?: never;
