@@ -27,6 +27,7 @@ import filelock
 
 from atelier.errors import EnvironmentBuildFailed, EnvironmentNotFound
 from atelier.runtime.building import BUILDING, Builder, lock_path, sweep
+from atelier.runtime.contents import installed
 from atelier.runtime.engines import ENGINES, SERVER_ENVIRONMENT
 from atelier.said import Said
 
@@ -103,7 +104,7 @@ class Environments:
         """Installed packages and versions, read from their dist-info folders; empty unless ready."""
         path = self._place(name)[1]
         if path not in self._packages and self._is_ready(path):
-            self._packages[path] = _installed(path)
+            self._packages[path] = installed(path)
         return self._packages.get(path, {})
 
     async def build(self, name: str, progress: Callable[[float, Said], None]) -> Path:
@@ -189,11 +190,3 @@ def _set_aside(path: Path) -> None:
         aside = path.with_name(f"{path.name}{BUILDING}{os.getpid()}-old")
         path.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _installed(path: Path) -> dict[str, str]:
-    found = {}
-    for info in path.glob("lib/python*/site-packages/*.dist-info"):
-        name, _, version = info.name.removesuffix(".dist-info").rpartition("-")
-        found[re.sub(r"[-_.]+", "-", name).lower()] = version
-    return dict(sorted(found.items()))

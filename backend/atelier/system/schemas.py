@@ -41,6 +41,34 @@ class HistoryOut(BaseModel):
     devices: list[DeviceHistoryOut]
 
 
+class DependencyDetailsOut(BaseModel):
+    """What holds for a whole environment: the CUDA that it brings along against this machine's driver."""
+
+    cuda_runtime: str | None = Field(description="Null for an environment without CUDA.")
+    cudnn: str | None
+    cuda_available: bool | None = Field(description="Whether it can use a GPU here; null while that is being asked.")
+    fits: bool | None = Field(description="Whether driver and runtime fit; null where there is nothing to fit.")
+    code: Literal[
+        "cpu_build", "no_gpu", "driver_unknown", "fits", "fits_by_compatibility", "driver_too_old", "unavailable"
+    ]
+    message: str
+    params: dict[str, str] = Field(description="The values in the message.")
+
+
+class DependencyOut(BaseModel):
+    """A library that an environment holds."""
+
+    environment: str
+    name: str
+    version: str
+    cuda: str | None = Field(description="The CUDA that this library was built for.")
+    details: DependencyDetailsOut
+
+
+class DependencyList(BaseModel):
+    items: list[DependencyOut]
+
+
 class CheckOut(BaseModel):
     ok: bool
     message: str
