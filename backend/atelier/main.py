@@ -43,8 +43,10 @@ from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
 from atelier.storage import Storage
 from atelier.system import routes as system_routes
+from atelier.system.dependencies import DependencyInspector
 from atelier.system.environment_jobs import EnvironmentJobs
 from atelier.system.service import SystemService
+from atelier.system.status import AdminStatus
 from atelier.system.watch import DeviceWatch
 from atelier.tables import Job
 
@@ -149,7 +151,20 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         gallery = Gallery(database, storage, jobs, bus)
         kinds.update(handlers(images, environment_jobs))
         watch = DeviceWatch(monitor, pool, bus)
-        system = SystemService(database, storage, pool, watch, environment_jobs, runner, jobs, bus)
+        inspector = DependencyInspector(environments, monitor, storage.instance)
+        system = SystemService(
+            database,
+            storage,
+            pool,
+            watch,
+            environment_jobs,
+            runner,
+            jobs,
+            bus,
+            inspector,
+            AdminStatus(watch, inspector, registry),
+            settings.server.advertised_hosts,
+        )
         environment_jobs.changed = system.environment_changed
 
         preparing: list[asyncio.Task[None]] = []
@@ -171,7 +186,7 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
 
         app.state.services = Services(gate, SignInLimit(), jobs, registry, images, gallery, system)
         app.state.live = LiveSocket(hub, gate, snapshot)
-        for part in (hub, pool, registry, runner, environment_jobs, gallery, watch):
+        for part in (hub, pool, registry, runner, environment_jobs, gallery, watch, inspector):
             await part.start()
             if hasattr(part, "close"):
                 stack.push_async_callback(part.close)

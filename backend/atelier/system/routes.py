@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from atelier.access.actor import Admin, Anyone, User
 from atelier.deps import ServicesDep
 from atelier.shapes import JobOut, WorkerOut
-from atelier.system.schemas import HealthOut, HistoryOut, SystemOut
+from atelier.system.schemas import DependencyList, EndpointList, HealthOut, HistoryOut, StatusOut, SystemOut
 
 router = APIRouter(tags=["system"])
 
@@ -32,6 +33,23 @@ async def history(
     since: Annotated[float, Query(ge=0, le=1e11, description="Only what is later, in seconds since 1970.")] = 0.0,
 ) -> HistoryOut:
     return services.system.history(since)
+
+
+@router.get("/api/system/dependencies", summary="Libraries of the environments, and whether CUDA and driver fit")
+async def dependencies(_actor: User, services: ServicesDep) -> DependencyList:
+    return DependencyList(items=await services.system.dependencies())
+
+
+@router.get("/api/system/endpoints", summary="Every address that programs can call")
+async def endpoints(_actor: User, services: ServicesDep, request: Request) -> EndpointList:
+    document = await asyncio.to_thread(request.app.openapi)
+    return services.system.endpoints(document, request.url.scheme, request.url.netloc)
+
+
+@router.get("/api/admin/status", summary="GPUs, dependencies and models in one answer")
+async def status(actor: Admin, services: ServicesDep) -> StatusOut:
+    """As the gateway gave it: `.gpu.devices[]`, `.dependencies[]`, `.models[]`, `.cpu`, `.ram`."""
+    return await services.system.status(actor)
 
 
 @router.post(

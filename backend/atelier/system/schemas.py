@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from atelier.shapes import DeviceOut, EnvironmentOut, HostOut, SaidOut, WorkerOut
+from atelier.models.schemas import ModelOut
+from atelier.shapes import DeviceOut, DeviceProcessOut, EnvironmentOut, HostOut, SaidOut, WorkerOut
 
 
 class SystemOut(BaseModel):
@@ -67,6 +68,72 @@ class DependencyOut(BaseModel):
 
 class DependencyList(BaseModel):
     items: list[DependencyOut]
+
+
+class GpuDeviceOut(BaseModel):
+    """A GPU in the gateway's words. Bytes, percent, °C, W; null where it does not say."""
+
+    index: int
+    name: str
+    total: int
+    used: int
+    load: float | None = Field(description="0 to 100.")
+    temperature: float | None
+    power: float | None
+    power_limit: float | None
+    problem: str | None
+    processes: list[DeviceProcessOut]
+
+
+class GpuOut(BaseModel):
+    driver: str | None
+    cuda: str | None = Field(description="The newest CUDA that the driver can run.")
+    devices: list[GpuDeviceOut] = Field(description="Empty on a machine without an NVIDIA GPU.")
+
+
+class CpuOut(BaseModel):
+    percent: float = Field(description="All cores together, 0 to 100.")
+    cores: int
+
+
+class RamOut(BaseModel):
+    used: int
+    total: int
+
+
+class ModelStatusOut(ModelOut):
+    """A model with what it is doing."""
+
+    state: str = Field(description="`idle`, `downloading`, `loading`, `ready`, `parked` or `error`.")
+    download: dict[str, Any] | None = Field(description="How far its download is; null when there is none.")
+
+
+class StatusOut(BaseModel):
+    gpu: GpuOut
+    dependencies: list[DependencyOut]
+    models: list[ModelStatusOut]
+    cpu: CpuOut
+    ram: RamOut
+
+
+Dialect = Literal["atelier", "openai", "automatic1111", "creatures", "imagen"]
+
+
+class EndpointOut(BaseModel):
+    """An address that programs can call."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE", "WS"]
+    path: str
+    url: str
+    summary: str
+    tag: str
+    dialect: Dialect = Field(description="Whose API it speaks: Atelier's own, or one that clients know already.")
+
+
+class EndpointList(BaseModel):
+    base_urls: list[str] = Field(description="Where this Atelier answers: the address just used, then advertised ones.")
+    docs_url: str
+    items: list[EndpointOut]
 
 
 class CheckOut(BaseModel):

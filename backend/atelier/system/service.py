@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from sqlalchemy import text
@@ -22,8 +23,11 @@ from atelier.runtime.worker import WorkerInfo
 from atelier.said import Said
 from atelier.shapes import DeviceOut, EnvironmentOut, HostOut, JobOut, SaidOut, WorkerOut
 from atelier.storage import Storage
+from atelier.system.dependencies import DependencyInspector
+from atelier.system.endpoints import endpoint_list
 from atelier.system.environment_jobs import EnvironmentJobs
-from atelier.system.schemas import CheckOut, HealthOut, HistoryOut, SystemOut
+from atelier.system.schemas import CheckOut, DependencyOut, EndpointList, HealthOut, HistoryOut, StatusOut, SystemOut
+from atelier.system.status import AdminStatus
 from atelier.system.watch import DeviceWatch
 
 log = structlog.get_logger("atelier.system")
@@ -45,9 +49,13 @@ class SystemService:
         runner: JobRunner,
         jobs: JobService,
         bus: EventBus,
+        inspector: DependencyInspector,
+        admin_status: AdminStatus,
+        advertised_hosts: tuple[str, ...] = (),
     ) -> None:
         self._database, self._storage, self._pool, self._watch = database, storage, pool, watch
         self._environments, self._runner, self._jobs, self._bus = environments, runner, jobs, bus
+        self._inspector, self._admin_status, self._advertised_hosts = inspector, admin_status, advertised_hosts
         self._started = now()
 
     # ── reads ──
@@ -77,6 +85,15 @@ class SystemService:
 
     def history(self, since: float) -> HistoryOut:
         return self._watch.history(since)
+
+    async def dependencies(self) -> list[DependencyOut]:
+        return await self._inspector.all()
+
+    async def status(self, actor: Actor) -> StatusOut:
+        return await self._admin_status.read(actor, self.workers())
+
+    def endpoints(self, document: dict[str, Any], scheme: str, host: str) -> EndpointList:
+        return endpoint_list(document, scheme, host, self._advertised_hosts)
 
     async def health(self) -> HealthOut:
         checks = {

@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, HealthData, HealthErrors, HealthResponses, HistoryData, HistoryErrors, HistoryResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, RetryJobData, RetryJobErrors, RetryJobResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnlockData, UnlockErrors, UnlockResponses } from './types.gen';
+import type { BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DependenciesData, DependenciesErrors, DependenciesResponses, EndpointsData, EndpointsErrors, EndpointsResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, HealthData, HealthErrors, HealthResponses, HistoryData, HistoryErrors, HistoryResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, RetryJobData, RetryJobErrors, RetryJobResponses, StatusData, StatusErrors, StatusResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnlockData, UnlockErrors, UnlockResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -262,6 +262,35 @@ export const system = <ThrowOnError extends boolean = true>(options?: Options<Sy
 export const history_ = <ThrowOnError extends boolean = true>(options?: Options<HistoryData, ThrowOnError>): RequestResult<HistoryResponses, HistoryErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<HistoryResponses, HistoryErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/system/history',
+    ...options
+});
+
+/**
+ * Libraries of the environments, and whether CUDA and driver fit
+ */
+export const dependencies = <ThrowOnError extends boolean = true>(options?: Options<DependenciesData, ThrowOnError>): RequestResult<DependenciesResponses, DependenciesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<DependenciesResponses, DependenciesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/system/dependencies',
+    ...options
+});
+
+/**
+ * Every address that programs can call
+ */
+export const endpoints = <ThrowOnError extends boolean = true>(options?: Options<EndpointsData, ThrowOnError>): RequestResult<EndpointsResponses, EndpointsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<EndpointsResponses, EndpointsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/system/endpoints',
+    ...options
+});
+
+/**
+ * GPUs, dependencies and models in one answer
+ *
+ * As the gateway gave it: `.gpu.devices[]`, `.dependencies[]`, `.models[]`, `.cpu`, `.ram`.
+ */
+export const status = <ThrowOnError extends boolean = true>(options?: Options<StatusData, ThrowOnError>): RequestResult<StatusResponses, StatusErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<StatusResponses, StatusErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/admin/status',
     ...options
 });
 

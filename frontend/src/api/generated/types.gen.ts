@@ -37,6 +37,105 @@ export type CheckOut = {
 };
 
 /**
+ * CpuOut
+ */
+export type CpuOut = {
+    /**
+     * Percent
+     *
+     * All cores together, 0 to 100.
+     */
+    percent: number;
+    /**
+     * Cores
+     */
+    cores: number;
+};
+
+/**
+ * DependencyDetailsOut
+ *
+ * What holds for a whole environment: the CUDA that it brings along against this machine's driver.
+ */
+export type DependencyDetailsOut = {
+    /**
+     * Cuda Runtime
+     *
+     * Null for an environment without CUDA.
+     */
+    cuda_runtime: string | null;
+    /**
+     * Cudnn
+     */
+    cudnn: string | null;
+    /**
+     * Cuda Available
+     *
+     * Whether it can use a GPU here; null while that is being asked.
+     */
+    cuda_available: boolean | null;
+    /**
+     * Fits
+     *
+     * Whether driver and runtime fit; null where there is nothing to fit.
+     */
+    fits: boolean | null;
+    /**
+     * Code
+     */
+    code: 'cpu_build' | 'no_gpu' | 'driver_unknown' | 'fits' | 'fits_by_compatibility' | 'driver_too_old' | 'unavailable';
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Params
+     *
+     * The values in the message.
+     */
+    params: {
+        [key: string]: string;
+    };
+};
+
+/**
+ * DependencyList
+ */
+export type DependencyList = {
+    /**
+     * Items
+     */
+    items: Array<DependencyOut>;
+};
+
+/**
+ * DependencyOut
+ *
+ * A library that an environment holds.
+ */
+export type DependencyOut = {
+    /**
+     * Environment
+     */
+    environment: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Version
+     */
+    version: string;
+    /**
+     * Cuda
+     *
+     * The CUDA that this library was built for.
+     */
+    cuda: string | null;
+    details: DependencyDetailsOut;
+};
+
+/**
  * DeviceHistoryOut
  *
  * One figure of each for every moment of `at`; null where the device did not say.
@@ -206,6 +305,60 @@ export type DeviceProcessOut = {
      * Model
      */
     model: string | null;
+};
+
+/**
+ * EndpointList
+ */
+export type EndpointList = {
+    /**
+     * Base Urls
+     *
+     * Where this Atelier answers: the address just used, then advertised ones.
+     */
+    base_urls: Array<string>;
+    /**
+     * Docs Url
+     */
+    docs_url: string;
+    /**
+     * Items
+     */
+    items: Array<EndpointOut>;
+};
+
+/**
+ * EndpointOut
+ *
+ * An address that programs can call.
+ */
+export type EndpointOut = {
+    /**
+     * Method
+     */
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'WS';
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Url
+     */
+    url: string;
+    /**
+     * Summary
+     */
+    summary: string;
+    /**
+     * Tag
+     */
+    tag: string;
+    /**
+     * Dialect
+     *
+     * Whose API it speaks: Atelier's own, or one that clients know already.
+     */
+    dialect: 'atelier' | 'openai' | 'automatic1111' | 'creatures' | 'imagen';
 };
 
 /**
@@ -419,6 +572,78 @@ export type GenerationOut = {
      */
     images: Array<ImageOut>;
     error: ErrorOut | null;
+};
+
+/**
+ * GpuDeviceOut
+ *
+ * A GPU in the gateway's words. Bytes, percent, °C, W; null where it does not say.
+ */
+export type GpuDeviceOut = {
+    /**
+     * Index
+     */
+    index: number;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Total
+     */
+    total: number;
+    /**
+     * Used
+     */
+    used: number;
+    /**
+     * Load
+     *
+     * 0 to 100.
+     */
+    load: number | null;
+    /**
+     * Temperature
+     */
+    temperature: number | null;
+    /**
+     * Power
+     */
+    power: number | null;
+    /**
+     * Power Limit
+     */
+    power_limit: number | null;
+    /**
+     * Problem
+     */
+    problem: string | null;
+    /**
+     * Processes
+     */
+    processes: Array<DeviceProcessOut>;
+};
+
+/**
+ * GpuOut
+ */
+export type GpuOut = {
+    /**
+     * Driver
+     */
+    driver: string | null;
+    /**
+     * Cuda
+     *
+     * The newest CUDA that the driver can run.
+     */
+    cuda: string | null;
+    /**
+     * Devices
+     *
+     * Empty on a machine without an NVIDIA GPU.
+     */
+    devices: Array<GpuDeviceOut>;
 };
 
 /**
@@ -1001,6 +1226,140 @@ export type ModelPatchIn = {
 };
 
 /**
+ * ModelStatusOut
+ *
+ * A model with what it is doing.
+ */
+export type ModelStatusOut = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Task
+     *
+     * What it does. A LoRA has the task of the models that it changes.
+     */
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed';
+    /**
+     * Type
+     */
+    type: 'base_model' | 'lora' | 'fine_tune';
+    /**
+     * Family
+     */
+    family: string;
+    /**
+     * Source
+     */
+    source: 'embedded' | 'hub' | 'trained' | 'imported';
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * License
+     */
+    license: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Bytes Needed
+     *
+     * Memory that a worker with this model is expected to take.
+     */
+    bytes_needed: number;
+    /**
+     * Dtype
+     *
+     * The type of most of its weights, as safetensors names it: `F16`, `BF16`, `F32`.
+     */
+    dtype: string;
+    /**
+     * Parameters
+     */
+    parameters: number;
+    /**
+     * Base
+     *
+     * What a LoRA says it was made for.
+     */
+    base: string | null;
+    /**
+     * Repo
+     *
+     * The repository on Hugging Face that it comes from, as `owner/name`.
+     */
+    repo: string | null;
+    /**
+     * Commit
+     */
+    commit: string | null;
+    /**
+     * Of models that make pictures.
+     */
+    defaults: ImageDefaults | null;
+    /**
+     * Of models that make pictures.
+     */
+    limits: ImageLimits | null;
+    /**
+     * Sampling
+     *
+     * The `kind` of schedulers that it can be run with.
+     */
+    sampling: 'noise' | 'flow';
+    /**
+     * Tags
+     */
+    tags: Array<string>;
+    /**
+     * Pinned
+     *
+     * A pinned model stays loaded; it is never put out to make room.
+     */
+    pinned: boolean;
+    /**
+     * Available
+     *
+     * False when its files are missing.
+     */
+    available: boolean;
+    /**
+     * Runnable
+     *
+     * False for a model that no engine of this Atelier can run yet.
+     */
+    runnable: boolean;
+    /**
+     * Removable
+     *
+     * False for the models that ship with Atelier, and for somebody else's.
+     */
+    removable: boolean;
+    /**
+     * State
+     *
+     * `idle`, `downloading`, `loading`, `ready`, `parked` or `error`.
+     */
+    state: string;
+    /**
+     * Download
+     *
+     * How far its download is; null when there is none.
+     */
+    download: {
+        [key: string]: unknown;
+    } | null;
+};
+
+/**
  * Problem
  *
  * An error as RFC 9457 problem details.
@@ -1048,6 +1407,20 @@ export type Problem = {
      * Request Id
      */
     request_id?: string;
+};
+
+/**
+ * RamOut
+ */
+export type RamOut = {
+    /**
+     * Used
+     */
+    used: number;
+    /**
+     * Total
+     */
+    total: number;
 };
 
 /**
@@ -1110,6 +1483,23 @@ export type SessionIn = {
      * The access token of this Atelier.
      */
     token: string;
+};
+
+/**
+ * StatusOut
+ */
+export type StatusOut = {
+    gpu: GpuOut;
+    /**
+     * Dependencies
+     */
+    dependencies: Array<DependencyOut>;
+    /**
+     * Models
+     */
+    models: Array<ModelStatusOut>;
+    cpu: CpuOut;
+    ram: RamOut;
 };
 
 /**
@@ -2408,6 +2798,81 @@ export type HistoryResponses = {
 };
 
 export type HistoryResponse = HistoryResponses[keyof HistoryResponses];
+
+export type DependenciesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/system/dependencies';
+};
+
+export type DependenciesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DependenciesError = DependenciesErrors[keyof DependenciesErrors];
+
+export type DependenciesResponses = {
+    /**
+     * Successful Response
+     */
+    200: DependencyList;
+};
+
+export type DependenciesResponse = DependenciesResponses[keyof DependenciesResponses];
+
+export type EndpointsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/system/endpoints';
+};
+
+export type EndpointsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type EndpointsError = EndpointsErrors[keyof EndpointsErrors];
+
+export type EndpointsResponses = {
+    /**
+     * Successful Response
+     */
+    200: EndpointList;
+};
+
+export type EndpointsResponse = EndpointsResponses[keyof EndpointsResponses];
+
+export type StatusData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/admin/status';
+};
+
+export type StatusErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type StatusError = StatusErrors[keyof StatusErrors];
+
+export type StatusResponses = {
+    /**
+     * Successful Response
+     */
+    200: StatusOut;
+};
+
+export type StatusResponse = StatusResponses[keyof StatusResponses];
 
 export type BuildEnvironmentData = {
     body?: never;
