@@ -86,6 +86,7 @@ class ModelsChanged(BaseModel):
 
 class DevicesSampled(BaseModel):
     type: Literal["devices.sampled"] = "devices.sampled"
+    at: float = Field(description="Seconds since 1970, as in GET /api/system/history.")
     devices: list[DeviceOut]
     host: HostOut
 

@@ -222,16 +222,16 @@ class DeviceOut(BaseModel):
     utilization: float | None = Field(description="0 to 1.")
     temperature_c: float | None
     power_w: float | None
-    power_limit_w: float | None = None
-    clock_mhz: float | None = None
-    memory_clock_mhz: float | None = None
-    pcie_generation: int | None = Field(None, description="As it runs now; idle GPUs slow their link down.")
-    pcie_lanes: int | None = None
-    ecc_errors: int | None = Field(None, description="Memory errors that could not be corrected, since driver start.")
-    brakes: list[Literal["power", "heat", "hardware"]] = Field([], description="Why it runs slower than it could.")
-    shares_memory: bool = Field(False, description="True for a chip whose GPU uses the machine's own memory.")
-    problem: str | None = Field(None, description="Why there are no figures: a lost GPU, a driver being reloaded.")
-    processes: list[DeviceProcessOut] = Field([], description="Who holds its memory, largest first.")
+    power_limit_w: float | None
+    clock_mhz: float | None
+    memory_clock_mhz: float | None
+    pcie_generation: int | None = Field(description="As it runs now; idle GPUs slow their link down.")
+    pcie_lanes: int | None
+    ecc_errors: int | None = Field(description="Memory errors that could not be corrected, since driver start.")
+    brakes: list[Literal["power", "heat", "hardware"]] = Field(description="Why it runs slower than it could.")
+    shares_memory: bool = Field(description="True for a chip whose GPU uses the machine's own memory.")
+    problem: str | None = Field(description="Why there are no figures: a lost GPU, a driver being reloaded.")
+    processes: list[DeviceProcessOut] = Field(description="Who holds its memory, largest first.")
 
 
 class HostOut(BaseModel):

@@ -141,9 +141,12 @@ class DeviceWatch:
             await self._until_due()
             try:
                 await self._look()
-                self._bus.publish(DevicesSampled(devices=self.devices(), host=self.host()), key="devices")
+                self._bus.publish(self._event(), key="devices")
             except Exception:  # loop edge: a device that does not answer must not end the sampling
                 log.exception("system.sample_failed")
+
+    def _event(self) -> DevicesSampled:
+        return DevicesSampled(at=round(self.monitor.host.at, 2), devices=self.devices(), host=self.host())
 
     async def _until_due(self) -> None:
         while (left := self._looked_at + self._period() - self._clock()) > 0:

@@ -7,15 +7,17 @@ import { Signal } from "@/lib/signal";
 import { forget, lastWord, remember } from "./freshest";
 import { keys } from "./keys";
 import { addImages, forgetDeletions, removeImages, returnImages } from "./pictures";
-import type { Event, ImageOut, JobOut, JobPage, PreviewOut, SnapshotFrame, SystemOut } from "./types";
+import type { Event, HistoryOut, ImageOut, JobOut, JobPage, PreviewOut, SnapshotFrame, SystemOut } from "./types";
 
 /** The latest preview of each picture of the newest jobs, as `job → index → preview`. */
 export const previews = new Signal<ReadonlyMap<string, ReadonlyMap<number, PreviewOut>>>(new Map());
 
-export interface Sample { at: number; cpu: number; memory: number; devices: number[] }
-/** The last minutes of figures, for sparklines. */
+/** Figures of one moment; `at` in the server's seconds, bytes, loads 0..1, null where a device does not say. */
+export interface Sample { at: number; cpu: number | null; memory: number | null; devices: readonly DeviceFigures[] }
+export interface DeviceFigures { index: number; used: number | null; load: number | null; temperature: number | null; power: number | null }
+/** The last quarter of an hour, oldest first: history as asked for, then live events. */
 export const samples = new Signal<readonly Sample[]>([]);
-const SAMPLES_KEPT = 120;
+const SAMPLES_KEPT_SECONDS = 900;
 const PREVIEWS_KEPT = 24;
 const ENDED_KEPT = 200;
 
@@ -27,7 +29,8 @@ export function applySnapshot(client: QueryClient, frame: SnapshotFrame): void {
   for (const job of frame.jobs) remember(job);
   client.setQueryData<JobOut[]>(keys.recentJobs, frame.jobs);
   patchSystem(client, () => ({ workers: frame.workers, environments: frame.environments, devices: frame.devices, host: frame.host }));
-  addSample(frame.devices, frame.host);
+  void client.invalidateQueries({ queryKey: keys.history });
+  void client.invalidateQueries({ queryKey: keys.dependencies });
   previews.set(new Map(Object.entries(frame.previews ?? {}).map(([job, list]) => [job, new Map(list.map((preview) => [preview.index, preview]))])));
   // Events are hints and REST is the truth: whatever else is on screen is asked for again.
   void client.invalidateQueries({ queryKey: keys.jobLists });
@@ -67,7 +70,7 @@ export function applyEvent(client: QueryClient, event: Event): void {
     case "models.changed":
       return void client.invalidateQueries({ queryKey: keys.models });
     case "devices.sampled":
-      addSample(event.devices, event.host);
+      addSample(event.at, event.devices, event.host);
       return patchSystem(client, () => ({ devices: event.devices, host: event.host }));
     default:
       return unknown(event);
@@ -187,12 +190,20 @@ function dropPreviews(jobId: string, keep: boolean): void {
   });
 }
 
-function addSample(devices: SystemOut["devices"], host: SystemOut["host"]): void {
+/** What the server remembers replaces what was heard: a browser that slept has gaps. Later events stay. */
+export function beginSamples(history: HistoryOut): void {
+  const told = history.at.map((at, row): Sample => ({
+    at, cpu: history.cpu[row] ?? null, memory: history.memory_used_bytes[row] ?? null,
+    devices: history.devices.map((device) => ({ index: device.index, used: device.used_bytes[row] ?? null, load: device.utilization[row] ?? null, temperature: device.temperature_c[row] ?? null, power: device.power_w[row] ?? null })),
+  }));
+  const last = told.at(-1)?.at ?? 0;
+  samples.set((heard) => [...told, ...heard.filter((sample) => sample.at > last)]);
+}
+
+function addSample(at: number, devices: SystemOut["devices"], host: SystemOut["host"]): void {
   const sample: Sample = {
-    at: Date.now(),
-    cpu: host.cpu_percent / 100,
-    memory: host.memory_total_bytes ? host.memory_used_bytes / host.memory_total_bytes : 0,
-    devices: devices.map((device) => (device.total_bytes ? device.used_bytes / device.total_bytes : 0)),
+    at, cpu: host.cpu_percent / 100, memory: host.memory_used_bytes,
+    devices: devices.map((device) => (device.problem ? { index: device.index, used: null, load: null, temperature: null, power: null } : { index: device.index, used: device.used_bytes, load: device.utilization, temperature: device.temperature_c, power: device.power_w })),
   };
-  samples.set((list) => [...list.slice(1 - SAMPLES_KEPT), sample]);
+  samples.set((list) => [...list.filter((one) => one.at > at - SAMPLES_KEPT_SECONDS && one.at < at), sample]);
 }

@@ -12,5 +12,8 @@ export const keys = {
   models: ["models"] as const,
   schedulers: ["schedulers"] as const,
   system: ["system"] as const,
+  history: ["history"] as const,
+  dependencies: ["dependencies"] as const,
+  endpoints: ["endpoints"] as const,
   me: ["me"] as const,
 };

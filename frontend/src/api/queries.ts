@@ -1,6 +1,7 @@
 /** Queries, one per thing the server knows. Jobs pass through `freshest`, so that a slow answer never undoes a live event. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 
+import { beginSamples } from "./cache";
 import { freshest } from "./freshest";
 import * as api from "./generated/sdk.gen";
 import { keys } from "./keys";
@@ -64,6 +65,21 @@ export const queries = {
     queryOptions({ queryKey: keys.schedulers, queryFn: async ({ signal }) => (await api.listSchedulers({ signal })).items, staleTime: Infinity }),
 
   system: () => queryOptions({ queryKey: keys.system, queryFn: ({ signal }) => api.system({ signal }), staleTime: 10_000 }),
+
+  /** The last quarter of an hour; live events go on from there (`samples`). */
+  history: () =>
+    queryOptions({
+      queryKey: keys.history,
+      queryFn: async ({ signal }) => {
+        beginSamples(await api.history({ signal }));
+        return true;
+      },
+      staleTime: Infinity,
+    }),
+
+  dependencies: () => queryOptions({ queryKey: keys.dependencies, queryFn: async ({ signal }) => (await api.dependencies({ signal })).items, staleTime: 60_000 }),
+
+  endpoints: () => queryOptions({ queryKey: keys.endpoints, queryFn: ({ signal }) => api.endpoints({ signal }), staleTime: Infinity }),
 
   me: () => queryOptions({ queryKey: keys.me, queryFn: ({ signal }) => api.me({ signal }), staleTime: 60_000, retry: false }),
 };

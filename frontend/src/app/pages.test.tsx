@@ -135,9 +135,38 @@ describe("System", () => {
     const atelier = await open("/system", { workers: [worker()], environments: [environment({ state: "failed", packages: null, error: { code: "network", message: "No network.", hint: "Check it.", log_tail: "timeout" } })], devices: [device()] });
     expect(await screen.findByText("NVIDIA RTX 6000 Ada", {}, slow)).toBeVisible();
     expect(screen.getByText("No network.")).toBeVisible();
+    expect(await screen.findByRole("img", { name: /GPU load over the last 5 minutes: now \d+%/ }, slow)).toBeVisible();
+    expect(await screen.findByText(/Install driver 590 or newer/, {}, slow)).toBeVisible();
     await user.click(screen.getByRole("button", { name: "Stop" }));
     await waitFor(() => expect(atelier.workers).toHaveLength(0));
     expect(await screen.findByText(/No model is loaded/, {}, slow)).toBeVisible();
+  });
+});
+
+describe("System's parts", () => {
+  it("tells who holds the memory, what slows a GPU, and that one is lost", async () => {
+    const held = { pid: 7, name: "python", bytes: 1024 ** 3, worker_id: "w_01", model: "creatures" };
+    await open("/system", { workers: [worker()], devices: [device({ brakes: ["heat"], processes: [held] }), device({ index: 1, problem: "GPU is lost" })] });
+    expect(await screen.findByText("slowed by heat", {}, slow)).toBeVisible();
+    expect(screen.getByText("The driver does not answer for this GPU")).toBeVisible();
+    expect(screen.getByRole("img", { name: /creatures · 1 GiB of 1.4 GiB leased · Ready/ })).toBeVisible();
+  });
+
+  it("finds an endpoint and copies its full address", async () => {
+    await open("/system");
+    await user.type(await screen.findByLabelText("Find an endpoint", {}, slow), "chat compl");
+    expect(await screen.findByText("/v1/chat/completions", {}, slow)).toBeVisible();
+    expect(screen.queryByText("/api/gallery")).toBeNull();
+    expect(screen.getByRole("button", { name: `Copy: ${location.origin}/v1/chat/completions` })).toBeVisible();
+  });
+
+  it("goes on from the history with live events", async () => {
+    const atelier = await open("/system", { devices: [device()] });
+    const chart = () => screen.findByRole("img", { name: /Machine memory over the last 5 minutes/ }, slow);
+    await chart();
+    const host = { cpu_percent: 3, memory_used_bytes: 61.5 * 1024 ** 3, memory_total_bytes: 64 * 1024 ** 3 };
+    atelier.emit({ type: "devices.sampled", at: Date.now() / 1000 + 1, devices: atelier.devices, host });
+    await waitFor(async () => expect(await chart()).toHaveAccessibleName(/now 61.5 GiB/), slow);
   });
 });
 

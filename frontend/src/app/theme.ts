@@ -2,7 +2,11 @@
 import { alpha, createTheme } from "@mui/material/styles";
 import type {} from "@mui/material/themeCssVarsAugmentation";
 
+type Series = Record<"a" | "b" | "c" | "d" | "e" | "f", string>;
+
 declare module "@mui/material/styles" {
+  interface Palette { series: Series }
+  interface PaletteOptions { series?: Series }
   interface TypeBackground { sunken: string; raised: string }
   interface TypeText { faint: string }
   interface TypographyVariants { mono: React.CSSProperties }
@@ -22,6 +26,7 @@ export const palettes = {
     warning: { main: "#8f5a00", contrastText: "#ffffff" },
     error: { main: "#b3173c", contrastText: "#ffffff" },
     info: { main: "#2858b8", contrastText: "#ffffff" },
+    series: { a: "#cb3319", b: "#2858b8", c: "#15734a", d: "#7d4fc0", e: "#8f5a00", f: "#0b7285" },
   },
   dark: {
     primary: { main: "#ff7557", dark: "#f15a39", light: "#ff937b", contrastText: "#1c0a05" },
@@ -32,6 +37,7 @@ export const palettes = {
     warning: { main: "#e5a63b", contrastText: "#171003" },
     error: { main: "#ff6b86", contrastText: "#1c0409" },
     info: { main: "#7ba7ff", contrastText: "#040d1f" },
+    series: { a: "#ff7557", b: "#7ba7ff", c: "#4cc38a", d: "#b898f5", e: "#e5a63b", f: "#4cc3d9" },
   },
 } as const;
 

@@ -41,3 +41,14 @@ export function justify<T extends { width: number; height: number }>(
 function aspect(item: { width: number; height: number }): number {
   return Math.min(3, Math.max(1 / 3, item.width / Math.max(1, item.height)));
 }
+
+/** Things with the same name together, in the order in which they came. */
+export function grouped<T>(items: readonly T[], name: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(name(item));
+    if (group) group.push(item);
+    else groups.set(name(item), [item]);
+  }
+  return groups;
+}

@@ -7,6 +7,7 @@
  */
 import type { DeviceOut, EnvironmentOut, ErrorOut, Event, ImageOut, JobOut, Problem, ServerFrame, TextToImageIn, WorkerOut } from "@/api/types";
 
+import { dependencies, endpoints, history, moving } from "./machine.ts";
 import { device, environment, image, iso, job, models, schedulers } from "./data.ts";
 import { creature, dataUrl } from "./pictures.ts";
 
@@ -76,7 +77,7 @@ export class MockAtelier {
   }
 
   sample(): void {
-    this.emit({ type: "devices.sampled", devices: this.devices, host: this.host() });
+    this.emit({ type: "devices.sampled", at: Date.now() / 1000, devices: this.devices.map((one) => moving(one, Date.now() / 1000)), host: this.host() });
   }
 
   later(ms: number, work: () => void): void {
@@ -238,7 +239,11 @@ export class MockAtelier {
       case "POST gallery": return this.restoreImage(id);
       case "GET models": return json(200, { items: models });
       case "GET schedulers": return json(200, { items: schedulers });
-      case "GET system": return json(200, { version: "0.1.0", started_at: iso(Date.now() - 5_400_000), data_dir_free_bytes: 412 * 1024 ** 3, devices: this.devices, host: this.host(), workers: this.workers, environments: this.environments });
+      case "GET system":
+        if (id === "history") return json(200, history(this.devices, this.host().memory_total_bytes));
+        if (id === "dependencies") return json(200, { items: dependencies });
+        if (id === "endpoints") return json(200, endpoints);
+        return json(200, { version: "0.1.0", started_at: iso(Date.now() - 5_400_000), data_dir_free_bytes: 412 * 1024 ** 3, devices: this.devices, host: this.host(), workers: this.workers, environments: this.environments });
       case "POST system": return this.order(id, decodeURIComponent(verb));
       default: return problem(404, "not_found", `There is no ${url.pathname}.`);
     }

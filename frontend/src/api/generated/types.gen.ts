@@ -222,55 +222,55 @@ export type DeviceOut = {
     /**
      * Power Limit W
      */
-    power_limit_w?: number | null;
+    power_limit_w: number | null;
     /**
      * Clock Mhz
      */
-    clock_mhz?: number | null;
+    clock_mhz: number | null;
     /**
      * Memory Clock Mhz
      */
-    memory_clock_mhz?: number | null;
+    memory_clock_mhz: number | null;
     /**
      * Pcie Generation
      *
      * As it runs now; idle GPUs slow their link down.
      */
-    pcie_generation?: number | null;
+    pcie_generation: number | null;
     /**
      * Pcie Lanes
      */
-    pcie_lanes?: number | null;
+    pcie_lanes: number | null;
     /**
      * Ecc Errors
      *
      * Memory errors that could not be corrected, since driver start.
      */
-    ecc_errors?: number | null;
+    ecc_errors: number | null;
     /**
      * Brakes
      *
      * Why it runs slower than it could.
      */
-    brakes?: Array<'power' | 'heat' | 'hardware'>;
+    brakes: Array<'power' | 'heat' | 'hardware'>;
     /**
      * Shares Memory
      *
      * True for a chip whose GPU uses the machine's own memory.
      */
-    shares_memory?: boolean;
+    shares_memory: boolean;
     /**
      * Problem
      *
      * Why there are no figures: a lost GPU, a driver being reloaded.
      */
-    problem?: string | null;
+    problem: string | null;
     /**
      * Processes
      *
      * Who holds its memory, largest first.
      */
-    processes?: Array<DeviceProcessOut>;
+    processes: Array<DeviceProcessOut>;
 };
 
 /**
@@ -1690,6 +1690,12 @@ export type DevicesSampled = {
      * Type
      */
     type: 'devices.sampled';
+    /**
+     * At
+     *
+     * Seconds since 1970, as in GET /api/system/history.
+     */
+    at: number;
     /**
      * Devices
      */

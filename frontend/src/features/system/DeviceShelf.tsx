@@ -1,72 +1,134 @@
 import { Box, Tooltip, Typography } from "@mui/material";
-import { Cpu, MemoryStick } from "lucide-react";
+import { Cpu, MemoryStick, TriangleAlert } from "lucide-react";
 import { useTranslation } from "react-i18next";
 
 import type { DeviceOut, WorkerOut } from "@/api/types";
 import { decimal, gib, percent } from "@/lib/numbers";
+import { seriesColour } from "@/lib/series";
 import { card } from "@/ui/Section";
 
-/** Which workers lie on this device: "cuda:0", "cuda" or "cpu". */
-function onDevice(worker: WorkerOut, device: DeviceOut): boolean {
-  return worker.device === `${device.kind}:${device.index}` || (worker.device === device.kind && device.index === 0);
-}
+import { shelfOf, type Block, type Shelf } from "./shelf";
+
+const tint = (colour: string, share: number) => `color-mix(in srgb, ${colour} ${share}%, var(--a-palette-background-paper))`;
+const OTHER = tint("var(--a-palette-text-primary)", 22);
 
 /** A device as a shelf: a block for each worker, what other programs use, what is free, and where the budget ends. */
-export function DeviceShelf({ device, workers }: { device: DeviceOut; workers: WorkerOut[] }) {
+export function DeviceShelf({ device, workers, numbered }: { device: DeviceOut; workers: WorkerOut[]; numbered: boolean }) {
   const { t, i18n } = useTranslation();
   const lang = i18n.language;
-  const ours = workers.filter((worker) => onDevice(worker, device) && worker.bytes_leased > 0);
-  const leased = ours.reduce((sum, worker) => sum + worker.bytes_leased, 0);
-  const others = Math.max(0, device.used_bytes - Math.max(leased, device.leased_bytes));
+  const shelf = shelfOf(device, workers);
   const share = (value: number) => `${Math.min(100, (value / Math.max(1, device.total_bytes)) * 100)}%`;
-  const idle = [...ours].filter((worker) => worker.idle_since).sort((a, b) => (a.idle_since ?? "").localeCompare(b.idle_since ?? ""))[0];
-  const Icon = device.kind === "cuda" ? MemoryStick : Cpu;
-  const figures = [
-    device.utilization !== null && t("system.utilization", { value: percent(device.utilization, lang) }),
-    device.temperature_c !== null && t("system.temperature", { value: decimal(device.temperature_c, 0, lang) }),
-    device.power_w !== null && t("system.power", { value: decimal(device.power_w, 0, lang) }),
-  ].filter(Boolean);
+  const used = t("system.used", { used: gib(device.used_bytes, lang), total: gib(device.total_bytes, lang) });
   return (
-    <Box sx={{ ...card, p: 4 }}>
-      {/* Figures change every second: each has its line, so that none of them breaks one and moves the page. */}
-      <Box sx={{ display: "flex", flexDirection: { xs: "column", sm: "row" }, alignItems: { sm: "center" }, columnGap: 3, minWidth: 0 }}>
-        <Box sx={{ display: "flex", alignItems: "center", gap: 3, minWidth: 0 }}>
-          <Box component={Icon} size={18} aria-hidden sx={{ flexShrink: 0 }} />
-          <Typography variant="h4" component="h3" noWrap>{device.name}</Typography>
-        </Box>
-        {figures.length > 0 && <Typography variant="body2" noWrap sx={{ color: "text.faint" }}>{figures.join(" · ")}</Typography>}
-        <Typography variant="body2" noWrap sx={{ ml: { sm: "auto" }, flexShrink: { sm: 0 }, color: "text.secondary" }}>{t("system.used", { used: gib(device.used_bytes, lang), total: gib(device.total_bytes, lang) })}</Typography>
-      </Box>
-      <Box role="group" aria-label={`${device.name}: ${t("system.used", { used: gib(device.used_bytes, lang), total: gib(device.total_bytes, lang) })}`} sx={{ position: "relative", mt: 3, height: 44, borderRadius: "8px", bgcolor: "background.sunken", boxShadow: (theme) => `inset 0 0 0 1px ${theme.vars.palette.divider}`, display: "flex", gap: "2px", p: "3px", overflow: "hidden" }}>
-        {ours.map((worker) => (
-          <Tooltip key={worker.id} title={`${worker.model} · ${t("system.leased", { size: gib(worker.bytes_leased, lang) })}${worker.id === idle?.id && ours.length > 1 ? ` · ${t("system.leavesFirst")}` : ""}`}>
-            <Box role="img" sx={{ ...block, bgcolor: worker.state === "busy" ? "primary.main" : "color-mix(in srgb, var(--a-palette-primary-main) 24%, var(--a-palette-background-paper))", color: worker.state === "busy" ? "primary.contrastText" : "text.primary" }} style={{ width: share(worker.bytes_leased) }}>
-              <span>{worker.model}</span>
-            </Box>
-          </Tooltip>
-        ))}
-        {leased < device.leased_bytes && <Box sx={{ ...block, bgcolor: "color-mix(in srgb, var(--a-palette-primary-main) 40%, var(--a-palette-background-paper))" }} style={{ width: share(device.leased_bytes - leased) }} />}
-        {others > 0 && (
-          <Tooltip title={`${t("system.other")} · ${gib(others, lang)}`}>
-            <Box role="img" sx={{ ...block, bgcolor: "color-mix(in srgb, var(--a-palette-text-primary) 16%, var(--a-palette-background-paper))", color: "text.secondary" }} style={{ width: share(others) }}><span>{t("system.other")}</span></Box>
-          </Tooltip>
-        )}
-        {device.budget_bytes < device.total_bytes && (
+    <Box data-device={device.index} sx={{ ...card, p: 4 }}>
+      <Head device={device} used={used} numbered={numbered} />
+      <Box role="group" aria-label={`${device.name}: ${used}`} sx={{ position: "relative", mt: 3, height: 44, borderRadius: "8px", bgcolor: "background.sunken", boxShadow: (theme) => `inset 0 0 0 1px ${theme.vars.palette.divider}`, display: "flex", gap: "2px", p: "3px", overflow: "hidden" }}>
+        {shelf.blocks.map((block) => <Piece key={block.key} block={block} shelf={shelf} width={share(block.bytes)} />)}
+        {device.budget_bytes < device.total_bytes && !device.problem && (
           <Tooltip title={t("system.budget", { leased: gib(device.leased_bytes, lang), budget: gib(device.budget_bytes, lang) })}>
-            <Box role="img" sx={{ position: "absolute", top: 0, bottom: 0, width: 0, borderLeft: "2px dashed", borderColor: "text.faint" }} style={{ left: share(device.budget_bytes) }} />
+            <Box role="img" aria-label={t("system.budget", { leased: gib(device.leased_bytes, lang), budget: gib(device.budget_bytes, lang) })} sx={{ position: "absolute", top: 0, bottom: 0, width: 10, translate: "-5px 0", display: "flex", justifyContent: "center", "&::before": { content: '""', borderLeft: "2px dashed", borderColor: "text.faint" } }} style={{ left: share(device.budget_bytes) }} />
           </Tooltip>
         )}
       </Box>
-      <Box sx={{ display: "flex", flexDirection: { xs: "column", sm: "row" }, columnGap: 4, mt: 2, fontSize: 12, color: "text.faint", whiteSpace: "nowrap" }}>
-        <span>{t("system.budget", { leased: gib(device.leased_bytes, lang), budget: gib(device.budget_bytes, lang) })}</span>
-        <Box component="span" sx={{ ml: { sm: "auto" } }}>{t("system.free", { free: gib(Math.max(0, device.budget_bytes - device.leased_bytes), lang) })}</Box>
-      </Box>
+      <Legend device={device} shelf={shelf} />
     </Box>
   );
 }
 
-const block = {
-  borderRadius: "6px", minWidth: 4, px: 2, containerType: "inline-size", display: "flex", alignItems: "center", overflow: "hidden", fontSize: 12, fontWeight: 600, transition: "width 180ms ease-out",
-  // A name that would show a letter or two says nothing; the tooltip has it whole.
-  "& > span": { overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", "@container (max-width: 56px)": { display: "none" } },
+function Head({ device, used, numbered }: { device: DeviceOut; used: string; numbered: boolean }) {
+  const { t, i18n } = useTranslation();
+  const lang = i18n.language;
+  const Icon = device.kind === "cuda" ? MemoryStick : Cpu;
+  const whole = (value: number) => decimal(value, 0, lang);
+  const power = device.power_w !== null && (device.power_limit_w !== null ? t("machine.powerOf", { value: whole(device.power_w), limit: whole(device.power_limit_w) }) : t("system.power", { value: whole(device.power_w) }));
+  const figures = [
+    device.utilization !== null && t("system.utilization", { value: percent(device.utilization, lang) }),
+    device.temperature_c !== null && t("system.temperature", { value: whole(device.temperature_c) }),
+    power,
+    device.clock_mhz !== null && `${whole(device.clock_mhz)} MHz`,
+    device.pcie_generation !== null && device.pcie_lanes !== null && `PCIe ${device.pcie_generation} ×${device.pcie_lanes}`,
+  ].filter(Boolean);
+  const warnings = [
+    device.problem && t("machine.lost"),
+    ...device.brakes.map((brake) => t(`machine.brakes.${brake}`)),
+    (device.ecc_errors ?? 0) > 0 && t("machine.ecc", { count: device.ecc_errors ?? 0 }),
+  ].filter(Boolean);
+  return (
+    <Box sx={{ display: "grid", gridTemplateColumns: { xs: "auto 1fr", sm: "auto 1fr auto" }, columnGap: 3, rowGap: 1, alignItems: "center" }}>
+      <Icon size={18} aria-hidden />
+      <Typography variant="h4" component="h3" sx={{ minWidth: 0 }}>{device.name}{numbered && <Box component="span" sx={{ color: "text.faint", fontWeight: 400 }}> · {t("machine.gpuNumber", { number: device.index })}</Box>}{device.shares_memory && <Box component="span" sx={{ color: "text.faint", fontWeight: 400 }}> · {t("machine.shared")}</Box>}</Typography>
+      <Typography variant="body2" sx={{ color: "text.secondary", gridColumn: { xs: "2", sm: "auto" } }}>{device.problem ? "" : used}</Typography>
+      {/* One line high from the start, so that a figure that comes later moves nothing. */}
+      <Typography variant="body2" component="div" title={device.problem ?? undefined} sx={{ gridColumn: "2 / -1", color: "text.faint", minHeight: 20, display: "flex", flexWrap: "wrap", columnGap: 3 }}>
+        {figures.length > 0 && <span>{figures.join(" · ")}</span>}
+        {warnings.map((words) => <Box component="span" key={String(words)} sx={{ color: device.problem ? "error.main" : "warning.main", display: "inline-flex", gap: 1, alignItems: "center", fontWeight: 550 }}><TriangleAlert size={14} aria-hidden />{words}</Box>)}
+      </Typography>
+    </Box>
+  );
+}
+
+function Piece({ block, shelf, width }: { block: Block; shelf: Shelf; width: string }) {
+  const words = useWords();
+  if (block.kind !== "worker") {
+    return <Tooltip title={words.tip(block, shelf)}><Box role="img" aria-label={words.tip(block, shelf)} sx={{ ...piece, bgcolor: OTHER, ...(block.kind === "reserved" && { bgcolor: "transparent", backgroundImage: `repeating-linear-gradient(135deg, ${OTHER} 0 4px, transparent 4px 9px)` }) }} style={{ width }}>{block.kind === "other" && <span>{words.name(block)}</span>}</Box></Tooltip>;
+  }
+  const colour = seriesColour(block.place);
+  const filled = block.held === null ? 100 : Math.min(100, (100 * block.held) / Math.max(1, block.bytes));
+  return (
+    <Tooltip title={words.tip(block, shelf)}>
+      <Box role="img" aria-label={words.tip(block, shelf)} sx={{ ...piece, color: "text.primary", boxShadow: `inset 3px 0 0 ${colour}`, pl: "9px" }} style={{ width, background: `linear-gradient(to right, ${tint(colour, 38)} ${filled}%, ${tint(colour, 16)} ${filled}%)` }}>
+        <span>{block.worker?.model}</span>
+      </Box>
+    </Tooltip>
+  );
+}
+
+function Legend({ device, shelf }: { device: DeviceOut; shelf: Shelf }) {
+  const { t, i18n } = useTranslation();
+  const words = useWords();
+  const lang = i18n.language;
+  return (
+    <Box component="ul" sx={{ m: 0, mt: 3, p: 0, listStyle: "none", display: "flex", flexWrap: "wrap", columnGap: 5, rowGap: 1, fontSize: 12, lineHeight: "18px", color: "text.secondary", minHeight: 18 }}>
+      {shelf.blocks.map((block) => (
+        <Box component="li" key={block.key} sx={entry}>
+          <Box aria-hidden sx={{ ...swatch, bgcolor: block.kind === "worker" ? seriesColour(block.place) : OTHER }} />
+          <Box component="span" sx={{ fontWeight: 550, color: "text.primary", overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }}>{words.name(block)}</Box>
+          <span>{words.size(block)}</span>
+          {block.key === shelf.leavesFirst && <Box component="span" sx={{ color: "text.faint" }}>{t("system.leavesFirst")}</Box>}
+        </Box>
+      ))}
+      {!device.problem && <Box component="li" sx={entry}><Box aria-hidden sx={{ ...swatch, boxShadow: "inset 0 0 0 1px var(--a-palette-text-disabled)" }} />{t("machine.free", { size: gib(shelf.free, lang) })}</Box>}
+      {!device.problem && <Box component="li" sx={{ ml: { sm: "auto" }, color: "text.faint" }}>{t("system.budget", { leased: gib(device.leased_bytes, lang), budget: gib(device.budget_bytes, lang) })}</Box>}
+      {device.problem && <Box component="li" lang="en" sx={{ color: "text.faint" }}>{device.problem}</Box>}
+    </Box>
+  );
+}
+
+/** What a block is called, how large it is, and all of it for the tooltip. */
+function useWords() {
+  const { t, i18n } = useTranslation();
+  const lang = i18n.language;
+  const name = (block: Block) => (block.kind === "worker" ? (block.worker?.model ?? "") : t(block.kind === "other" ? "system.other" : "machine.reserved"));
+  const size = (block: Block) => {
+    if (block.kind !== "worker" || !block.worker) return gib(block.bytes, lang);
+    const leased = gib(block.worker.bytes_leased, lang);
+    return block.held === null ? leased : t("machine.heldOf", { held: gib(block.held, lang), leased });
+  };
+  const tip = (block: Block, shelf: Shelf) => {
+    const strangers = shelf.strangers.slice(0, 4).map((one) => (one.bytes === null ? one.name : `${one.name} ${gib(one.bytes, lang)}`));
+    return [
+      name(block), size(block),
+      block.worker && t(`system.workerStates.${block.worker.state}`),
+      block.key === shelf.leavesFirst && t("system.leavesFirst"),
+      block.kind === "other" && strangers.join(", "),
+    ].filter(Boolean).join(" · ");
+  };
+  return { name, size, tip };
+}
+
+const swatch = { width: 9, height: 9, borderRadius: "3px", flexShrink: 0 } as const;
+const entry = { display: "inline-flex", alignItems: "center", gap: 2, whiteSpace: "nowrap", minWidth: 0, maxWidth: "100%" } as const;
+const piece = {
+  borderRadius: "6px", minWidth: 4, px: 2, display: "flex", alignItems: "center", overflow: "hidden", fontSize: 12, fontWeight: 600, color: "text.secondary", transition: "width 180ms ease-out",
+  "& > span": { overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" },
 } as const;
