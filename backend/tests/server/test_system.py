@@ -65,8 +65,8 @@ class TestStatus:
     def test_gpus_by_name_total_used_load_temperature_and_power(self) -> None:
         process = DeviceProcessOut(pid=7, name="python", bytes=5, worker_id="w-1", model="qwen")
         values = {"total_bytes": 10, "used_bytes": 4, "budget_bytes": 9, "leased_bytes": 3, "utilization": 0.633}
-        unknown = ("power_limit_w", "clock_mhz", "memory_clock_mhz", "pcie_generation", "pcie_lanes", "ecc_errors", "problem")
-        values |= dict.fromkeys(unknown) | {"brakes": [], "shares_memory": False}
+        unknown = ("power_limit_w", "clock_mhz", "memory_clock_mhz", "pcie_generation", "pcie_lanes", "ecc_errors")
+        values |= dict.fromkeys(unknown) | {"problem": None, "brakes": [], "shares_memory": False}
         values |= {"temperature_c": 61.0, "power_w": 212.5, "processes": [process]}
         gpu = DeviceOut(index=1, kind="cuda", name="NVIDIA H200", **values)
         out = gpu_out([gpu, DeviceOut(index=0, kind="cpu", name="CPU", **values)], Driver("580.95.05", (13, 0)))

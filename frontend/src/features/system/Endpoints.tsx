@@ -80,7 +80,7 @@ function Row({ item }: { item: EndpointOut }) {
     <Box component="li" sx={{ display: "grid", gridTemplateColumns: { xs: "56px minmax(0, 1fr) auto", md: "56px minmax(0, 1fr) minmax(0, 1fr) auto" }, columnGap: 3, alignItems: "center", px: 4, minHeight: 40 }}>
       <Typography variant="mono" sx={{ color: METHOD[item.method] ?? "text.secondary", fontWeight: 600 }}>{item.method}</Typography>
       <Typography variant="mono" noWrap title={url}>{item.path}</Typography>
-      <Typography variant="body2" noWrap title={item.summary} sx={{ color: "text.secondary", gridColumn: { xs: "2", md: "auto" }, gridRow: { xs: "2", md: "auto" } }}>{item.summary}</Typography>
+      <Typography variant="body2" noWrap lang="en" title={item.summary} sx={{ color: "text.secondary", gridColumn: { xs: "2", md: "auto" }, gridRow: { xs: "2", md: "auto" } }}>{item.summary}</Typography>
       <Box sx={{ gridColumn: { xs: "3", md: "auto" }, gridRow: { xs: "1", md: "auto" } }}><CopyButton text={url} name={`${t("common.copy")}: ${url}`} /></Box>
     </Box>
   );
