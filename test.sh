@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs every test: server, engines, embedded model, dashboard, browser, faults. Does its own set-up.
+# Runs every test: server, engines, embedded model, dashboard, browser, faults, container. Does its own set-up.
 #   ./test.sh            everything
-#   ./test.sh server engines dashboard browser faults   only these parts
+#   ./test.sh server engines dashboard browser faults container   only these parts
 #   ./test.sh gpu        what needs an NVIDIA GPU; not part of everything
 # Ends with one line "tests: N passed, M failed"; the exit status is non-zero when anything failed.
 set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/scripts/setup.sh"
 cd "$root" || exit 1
-parts=${*:-server engines dashboard browser faults}
+parts=${*:-server engines dashboard browser faults container}
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 export PYTHONPYCACHEPREFIX=${PYTHONPYCACHEPREFIX:-$ENVIRONMENTS_DIR/bytecode}
@@ -95,7 +95,7 @@ for chosen in $parts; do
   case $chosen in
     server)
       python_tests server "$python" backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
-        --ignore=backend/tests/faults --ignore=backend/tests/gpu
+        --ignore=backend/tests/faults --ignore=backend/tests/gpu --ignore=backend/tests/container
       ;;
     engines) engine_tests engines backend/tests/engines backend/tests/embedded ;;
     gpu) engine_tests gpu backend/tests/gpu ;;
@@ -122,7 +122,11 @@ for chosen in $parts; do
       image_python >/dev/null
       python_tests faults "$python" backend/tests/faults
       ;;
-    *) die "There is no part $chosen. Parts: server engines dashboard browser faults gpu" ;;
+    container)
+      PATH=$(node_folder):$PATH
+      python_tests container "$python" backend/tests/container
+      ;;
+    *) die "There is no part $chosen. Parts: server engines dashboard browser faults container gpu" ;;
   esac
 done
 

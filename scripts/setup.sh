@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by run.sh and test.sh: makes what they need, once. Every step leaves a mark keyed by what went into it, so a
 # second start does nothing. Nothing half-built is ever used: a step works beside its place and renames.
 #
@@ -68,7 +69,8 @@ node_folder() {
 
 # dashboard_packages: npm packages of the dashboard, exactly as locked.
 dashboard_packages() {
-  local mark=$root/frontend/node_modules/.atelier-$(sha256sum "$root/frontend/package-lock.json" | cut -c1-12)
+  local mark
+  mark=$root/frontend/node_modules/.atelier-$(sha256sum "$root/frontend/package-lock.json" | cut -c1-12)
   if [ ! -e "$mark" ]; then
     say "Fetching the dashboard's packages (once) …"
     (cd "$root/frontend" && npm ci --no-audit --no-fund --loglevel=error >&2) || die "npm could not fetch the dashboard's packages. Is the network there?"

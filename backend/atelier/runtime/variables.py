@@ -10,7 +10,7 @@ from atelier.runtime.reaper import INSTANCE, SERVER, server_mark
 
 BACKEND = Path(__file__).resolve().parents[2]
 
-PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES",
+PASSED = ("PATH", "HOME", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES",
           "NVIDIA_DRIVER_CAPABILITIES", "ATELIER_FAILPOINTS")  # fmt: skip
 PASSED_PREFIXES = ("CUDA_", "OMP_", "MKL_", "PYTORCH_")
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
