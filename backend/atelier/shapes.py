@@ -230,7 +230,9 @@ class DeviceOut(BaseModel):
     ecc_errors: int | None = Field(description="Memory errors that could not be corrected, since driver start.")
     brakes: list[Literal["power", "heat", "hardware"]] = Field(description="Why it runs slower than it could.")
     shares_memory: bool = Field(description="True for a chip whose GPU uses the machine's own memory.")
-    problem: str | None = Field(description="Why there are no figures: a lost GPU, a driver being reloaded.")
+    problem: str | None = Field(
+        description="Why there are no figures, in the driver's words: a lost GPU, a driver being reloaded."
+    )
     processes: list[DeviceProcessOut] = Field(description="Who holds its memory, largest first.")
 
 

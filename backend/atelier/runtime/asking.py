@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from atelier.config import own_variables
 from atelier.runtime.variables import engine_environment
 
 LAST_CHARACTERS = 600
@@ -29,7 +30,7 @@ async def ask(python: Path, module: str, *, instance: str, timeout: float) -> di
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=engine_environment(os.environ, instance, is_servers_own=False),
+        env=engine_environment(own_variables(), instance, is_servers_own=False),
         cwd="/",
         start_new_session=True,
     )

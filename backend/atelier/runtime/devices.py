@@ -46,7 +46,7 @@ class DeviceProcess:
 class DeviceSample:
     """One look at a device. Bytes; `utilization` in percent; None where the device does not say.
 
-    `problem` says in words why there are no figures; `free_bytes` is 0 then, so that nobody is placed there.
+    `problem` says in the driver's words why there are no figures; `free_bytes` is 0 then: nobody is placed there.
     `ecc_errors` counts memory errors that could not be corrected, since the driver was loaded.
     """
 

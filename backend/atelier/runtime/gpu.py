@@ -7,12 +7,12 @@ budgets are given to the pool, samples to the pages and to the pool's look at fr
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from atelier.config import own_variables
 from atelier.runtime.devices import Device, DeviceSample, Driver, HostSample, MachineMemory, Source, look_at_host
 from atelier.runtime.history import History
 from atelier.runtime.nvml import NVML
@@ -71,7 +71,7 @@ class GPUMonitor:
     def detect(cls, *, budget_bytes: int | None = None) -> GPUMonitor:
         """GPUs when NVML finds some, else the machine's memory. `budget_bytes` caps what workers may lease of each."""
         try:
-            monitor = cls(NVML(os.environ.get("CUDA_VISIBLE_DEVICES")))
+            monitor = cls(NVML(own_variables().get("CUDA_VISIBLE_DEVICES")))
         except Exception as reason:  # NVML raises its own errors, ctypes others: none of them matters here
             log.info("no NVIDIA GPU: %s", reason)
             return cls(MachineMemory(budget_bytes))

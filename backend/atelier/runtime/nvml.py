@@ -158,8 +158,7 @@ class NVML:
         except nvml.NVMLError as reason:
             if not self._broken:
                 log.warning("%s does not answer: %s", device.name, reason)
-            words = f"The driver does not answer for this GPU ({reason})."
-            return DeviceSample(device.index, moment, 0, 0, device.total_bytes, problem=words)
+            return DeviceSample(device.index, moment, 0, 0, device.total_bytes, problem=str(reason))
 
         def number(name: str, question: Callable[[], Any], scale: float = 1.0) -> float | None:
             answer = self._ask(device.index, name, question)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from atelier.runtime.devices import Driver
 from atelier.runtime.engines import SERVER_ENVIRONMENT
 from atelier.runtime.environments import Environments, EnvironmentState
 from atelier.runtime.gpu import GPUMonitor
+from atelier.said import Said
+from atelier.shapes import SaidOut
 from atelier.system.schemas import DependencyDetailsOut, DependencyOut
 
 log = structlog.get_logger("atelier.system")
@@ -49,10 +51,12 @@ FIRST_DRIVER = {11: "450", 12: "525", 13: "580"}
 class Verdict:
     """Whether driver and runtime fit: `fits` None where there is nothing to fit."""
 
-    code: str
     fits: bool | None
-    message: str
-    params: dict[str, str] = field(default_factory=dict)
+    message: Said
+
+    @property
+    def code(self) -> str:
+        return self.message.code.removeprefix("cuda.")
 
 
 def verdict(runtime: str | None, driver: Driver | None, *, has_gpu: bool) -> Verdict:
@@ -61,25 +65,30 @@ def verdict(runtime: str | None, driver: Driver | None, *, has_gpu: bool) -> Ver
     A driver runs every CUDA up to its own, and by CUDA's minor-version compatibility every one of the same major.
     """
     if runtime is None:
-        words = "Built without CUDA: it runs on the processor." + (" The GPU is not used." if has_gpu else "")
-        return Verdict("cpu_build", None, words)
+        return Verdict(None, Said("Built without CUDA: it runs on the processor.", "cuda.cpu_build"))
     if not has_gpu or driver is None:
-        return Verdict("no_gpu", None, f"Built for CUDA {runtime}; this machine has no NVIDIA GPU that may be used.")
+        words = f"Built for CUDA {runtime}; this machine has no NVIDIA GPU that may be used."
+        return Verdict(None, Said(words, "cuda.no_gpu", runtime=runtime))
     if driver.cuda is None:
-        return Verdict("driver_unknown", None, f"The driver {driver.version} does not say which CUDA it can run.")
-    wanted = _numbers(runtime)
-    offered = f"{driver.cuda[0]}.{driver.cuda[1]}"
-    params = {"runtime": runtime, "driver": driver.version, "offered": offered}
-    if wanted <= driver.cuda:
-        return Verdict("fits", True, f"The driver {driver.version} runs CUDA up to {offered}.", params)
-    if wanted[0] == driver.cuda[0]:
-        words = f"The driver {driver.version} was made for CUDA {offered} and runs {runtime} in compatibility."
-        return Verdict("fits_by_compatibility", True, words + " A newer driver may be faster.", params)
-    needed = FIRST_DRIVER.get(wanted[0], "the newest")
-    words = f"The driver {driver.version} runs CUDA up to {offered}, but this environment was built for {runtime}. "
-    return Verdict(
-        "driver_too_old", False, words + f"Install driver {needed} or newer.", {**params, "needed_driver": needed}
-    )
+        words = f"The driver {driver.version} does not say which CUDA it can run."
+        return Verdict(None, Said(words, "cuda.driver_unknown", driver=driver.version))
+    return _compared(runtime, driver.version, driver.cuda)
+
+
+def _compared(runtime: str, driver: str, cuda: tuple[int, int]) -> Verdict:
+    wanted, offered = _numbers(runtime), f"{cuda[0]}.{cuda[1]}"
+    if wanted <= cuda:
+        words = f"Fits: the driver {driver} runs CUDA up to {offered}."
+        return Verdict(True, Said(words, "cuda.fits", driver=driver, offered=offered))
+    if wanted[0] == cuda[0]:
+        words = f"Fits in compatibility: the driver {driver} was made for CUDA {offered}. A newer one may be faster."
+        return Verdict(True, Said(words, "cuda.fits_by_compatibility", driver=driver, offered=offered))
+    words = f"Does not fit: the driver {driver} runs CUDA up to {offered}, but this was built for {runtime}."
+    if (needed := FIRST_DRIVER.get(wanted[0])) is None:
+        return Verdict(False, Said(words, "cuda.driver_old", driver=driver, offered=offered, runtime=runtime))
+    words = f"{words} Install driver {needed} or newer."
+    values = {"driver": driver, "offered": offered, "runtime": runtime, "needed": needed}
+    return Verdict(False, Said(words, "cuda.driver_too_old", **values))
 
 
 class DependencyInspector:
@@ -139,7 +148,8 @@ class DependencyInspector:
             cudnn = cudnn or answer.get("cudnn")
             if available is False:
                 why = answer.get("error") or "torch sees no device"
-                found = Verdict("unavailable", False, f"The driver fits, but CUDA cannot be used: {why}", found.params)
+                words = Said(f"The driver fits, but CUDA cannot be used: {why}", "cuda.unavailable", why=why)
+                found = Verdict(False, words)
         return DependencyDetailsOut(
             cuda_runtime=runtime,
             cudnn=cudnn,
@@ -147,7 +157,7 @@ class DependencyInspector:
             fits=found.fits,
             code=found.code,
             message=found.message,
-            params=found.params,
+            said=SaidOut.of(found.message),
         )
 
     async def _answer(self, name: str, path: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ async def system(_actor: User, services: ServicesDep) -> SystemOut:
 
 
 @router.get("/api/system/history", summary="Device figures of the last quarter of an hour")
-async def history(
+async def device_history(
     _actor: User,
     services: ServicesDep,
     since: Annotated[float, Query(ge=0, le=1e11, description="Only what is later, in seconds since 1970.")] = 0.0,
@@ -36,18 +36,18 @@ async def history(
 
 
 @router.get("/api/system/dependencies", summary="Libraries of the environments, and whether CUDA and driver fit")
-async def dependencies(_actor: User, services: ServicesDep) -> DependencyList:
+async def list_dependencies(_actor: User, services: ServicesDep) -> DependencyList:
     return DependencyList(items=await services.system.dependencies())
 
 
 @router.get("/api/system/endpoints", summary="Every address that programs can call")
-async def endpoints(_actor: User, services: ServicesDep, request: Request) -> EndpointList:
+async def list_endpoints(_actor: User, services: ServicesDep, request: Request) -> EndpointList:
     document = await asyncio.to_thread(request.app.openapi)
     return services.system.endpoints(document, request.url.scheme, request.url.netloc)
 
 
 @router.get("/api/admin/status", summary="GPUs, dependencies and models in one answer")
-async def status(actor: Admin, services: ServicesDep) -> StatusOut:
+async def admin_status(actor: Admin, services: ServicesDep) -> StatusOut:
     """As the gateway gave it: `.gpu.devices[]`, `.dependencies[]`, `.models[]`, `.cpu`, `.ram`."""
     return await services.system.status(actor)
 

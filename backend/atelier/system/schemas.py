@@ -50,10 +50,17 @@ class DependencyDetailsOut(BaseModel):
     cuda_available: bool | None = Field(description="Whether it can use a GPU here; null while that is being asked.")
     fits: bool | None = Field(description="Whether driver and runtime fit; null where there is nothing to fit.")
     code: Literal[
-        "cpu_build", "no_gpu", "driver_unknown", "fits", "fits_by_compatibility", "driver_too_old", "unavailable"
+        "cpu_build",
+        "no_gpu",
+        "driver_unknown",
+        "fits",
+        "fits_by_compatibility",
+        "driver_old",
+        "driver_too_old",
+        "unavailable",
     ]
     message: str
-    params: dict[str, str] = Field(description="The values in the message.")
+    said: SaidOut | None = None
 
 
 class DependencyOut(BaseModel):

@@ -71,15 +71,15 @@ export const queries = {
     queryOptions({
       queryKey: keys.history,
       queryFn: async ({ signal }) => {
-        beginSamples(await api.history({ signal }));
+        beginSamples(await api.deviceHistory({ signal }));
         return true;
       },
       staleTime: Infinity,
     }),
 
-  dependencies: () => queryOptions({ queryKey: keys.dependencies, queryFn: async ({ signal }) => (await api.dependencies({ signal })).items, staleTime: 60_000 }),
+  dependencies: () => queryOptions({ queryKey: keys.dependencies, queryFn: async ({ signal }) => (await api.listDependencies({ signal })).items, staleTime: 60_000 }),
 
-  endpoints: () => queryOptions({ queryKey: keys.endpoints, queryFn: ({ signal }) => api.endpoints({ signal }), staleTime: Infinity }),
+  endpoints: () => queryOptions({ queryKey: keys.endpoints, queryFn: ({ signal }) => api.listEndpoints({ signal }), staleTime: Infinity }),
 
   me: () => queryOptions({ queryKey: keys.me, queryFn: ({ signal }) => api.me({ signal }), staleTime: 60_000, retry: false }),
 };

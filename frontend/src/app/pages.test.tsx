@@ -136,7 +136,7 @@ describe("System", () => {
     expect(await screen.findByText("NVIDIA RTX 6000 Ada", {}, slow)).toBeVisible();
     expect(screen.getByText("No network.")).toBeVisible();
     expect(await screen.findByRole("img", { name: /GPU load over the last 5 minutes: now \d+%/ }, slow)).toBeVisible();
-    expect(await screen.findByText(/Install driver 590 or newer/, {}, slow)).toBeVisible();
+    expect(await screen.findByText(/Install driver 600 or newer/, {}, slow)).toBeVisible();
     await user.click(screen.getByRole("button", { name: "Stop" }));
     await waitFor(() => expect(atelier.workers).toHaveLength(0));
     expect(await screen.findByText(/No model is loaded/, {}, slow)).toBeVisible();

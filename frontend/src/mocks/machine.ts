@@ -29,15 +29,15 @@ export function history(devices: DeviceOut[], memory: number): HistoryOut {
   };
 }
 
-const image = { cuda_runtime: "12.8.90", cudnn: "9.10.2.21", cuda_available: true, fits: true, code: "fits", message: "The driver 580.95.05 runs CUDA up to 13.0.", params: { driver: "580.95.05", offered: "13.0", runtime: "12.8.90" } } as const;
-const chat = { ...image, cuda_runtime: "13.1.80", cuda_available: false, fits: false, code: "driver_too_old", message: "The driver 580.95.05 runs CUDA up to 13.0, but …", params: { driver: "580.95.05", offered: "13.0", runtime: "13.1.80", needed_driver: "590" } } as const;
-const server = { cuda_runtime: null, cudnn: null, cuda_available: false, fits: null, code: "cpu_build", message: "Built without CUDA.", params: {} } as const;
+const image = { cuda_runtime: "12.8.90", cudnn: "9.10.2.21", cuda_available: true, fits: true, code: "fits", message: "The driver 580.95.05 runs CUDA up to 13.0.", said: { code: "cuda.fits", params: { driver: "580.95.05", offered: "13.0" } } } as const;
+const chat = { ...image, cuda_runtime: "14.0.80", cuda_available: false, fits: false, code: "driver_too_old", message: "Does not fit.", said: { code: "cuda.driver_too_old", params: { driver: "580.95.05", offered: "13.0", runtime: "14.0.80", needed: "600" } } } as const;
+const server = { cuda_runtime: null, cudnn: null, cuda_available: false, fits: null, code: "cpu_build", message: "Built without CUDA.", said: { code: "cuda.cpu_build", params: {} } } as const;
 const held = (environment: string, details: DependencyOut["details"], cuda: string | null, versions: Record<string, string>): DependencyOut[] =>
   Object.entries(versions).map(([name, version]) => ({ environment, name, version, cuda: name.startsWith("torch") ? cuda : null, details }));
 
 export const dependencies: DependencyOut[] = [
   ...held("image", image, "12.8", { torch: "2.13.0", diffusers: "0.42.1", transformers: "5.23.0", peft: "0.21.2", accelerate: "1.15.0", safetensors: "0.8.0", triton: "3.6.0" }),
-  ...held("chat", chat, "13.1", { torch: "2.13.0", torchvision: "0.28.0", torchaudio: "2.13.0", vllm: "0.24.0", transformers: "5.23.0", flashinfer: "0.6.1" }),
+  ...held("chat", chat, "14.0", { torch: "2.13.0", torchvision: "0.28.0", torchaudio: "2.13.0", vllm: "0.24.0", transformers: "5.23.0", flashinfer: "0.6.1" }),
   ...held("server", server, null, { fastapi: "0.165.0", uvicorn: "0.54.0", sqlalchemy: "2.1.9", "nvidia-ml-py": "13.615.71" }),
 ];
 

@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DependenciesData, DependenciesErrors, DependenciesResponses, EndpointsData, EndpointsErrors, EndpointsResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, HealthData, HealthErrors, HealthResponses, HistoryData, HistoryErrors, HistoryResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, RetryJobData, RetryJobErrors, RetryJobResponses, StatusData, StatusErrors, StatusResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnlockData, UnlockErrors, UnlockResponses } from './types.gen';
+import type { AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, HealthData, HealthErrors, HealthResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, RetryJobData, RetryJobErrors, RetryJobResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnlockData, UnlockErrors, UnlockResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -259,7 +259,7 @@ export const system = <ThrowOnError extends boolean = true>(options?: Options<Sy
 /**
  * Device figures of the last quarter of an hour
  */
-export const history_ = <ThrowOnError extends boolean = true>(options?: Options<HistoryData, ThrowOnError>): RequestResult<HistoryResponses, HistoryErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<HistoryResponses, HistoryErrors, ThrowOnError, 'data'>({
+export const deviceHistory = <ThrowOnError extends boolean = true>(options?: Options<DeviceHistoryData, ThrowOnError>): RequestResult<DeviceHistoryResponses, DeviceHistoryErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<DeviceHistoryResponses, DeviceHistoryErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/system/history',
     ...options
@@ -268,7 +268,7 @@ export const history_ = <ThrowOnError extends boolean = true>(options?: Options<
 /**
  * Libraries of the environments, and whether CUDA and driver fit
  */
-export const dependencies = <ThrowOnError extends boolean = true>(options?: Options<DependenciesData, ThrowOnError>): RequestResult<DependenciesResponses, DependenciesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<DependenciesResponses, DependenciesErrors, ThrowOnError, 'data'>({
+export const listDependencies = <ThrowOnError extends boolean = true>(options?: Options<ListDependenciesData, ThrowOnError>): RequestResult<ListDependenciesResponses, ListDependenciesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListDependenciesResponses, ListDependenciesErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/system/dependencies',
     ...options
@@ -277,7 +277,7 @@ export const dependencies = <ThrowOnError extends boolean = true>(options?: Opti
 /**
  * Every address that programs can call
  */
-export const endpoints = <ThrowOnError extends boolean = true>(options?: Options<EndpointsData, ThrowOnError>): RequestResult<EndpointsResponses, EndpointsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<EndpointsResponses, EndpointsErrors, ThrowOnError, 'data'>({
+export const listEndpoints = <ThrowOnError extends boolean = true>(options?: Options<ListEndpointsData, ThrowOnError>): RequestResult<ListEndpointsResponses, ListEndpointsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListEndpointsResponses, ListEndpointsErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/system/endpoints',
     ...options
@@ -288,7 +288,7 @@ export const endpoints = <ThrowOnError extends boolean = true>(options?: Options
  *
  * As the gateway gave it: `.gpu.devices[]`, `.dependencies[]`, `.models[]`, `.cpu`, `.ram`.
  */
-export const status = <ThrowOnError extends boolean = true>(options?: Options<StatusData, ThrowOnError>): RequestResult<StatusResponses, StatusErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<StatusResponses, StatusErrors, ThrowOnError, 'data'>({
+export const adminStatus = <ThrowOnError extends boolean = true>(options?: Options<AdminStatusData, ThrowOnError>): RequestResult<AdminStatusResponses, AdminStatusErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<AdminStatusResponses, AdminStatusErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/admin/status',
     ...options

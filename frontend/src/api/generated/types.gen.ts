@@ -83,19 +83,12 @@ export type DependencyDetailsOut = {
     /**
      * Code
      */
-    code: 'cpu_build' | 'no_gpu' | 'driver_unknown' | 'fits' | 'fits_by_compatibility' | 'driver_too_old' | 'unavailable';
+    code: 'cpu_build' | 'no_gpu' | 'driver_unknown' | 'fits' | 'fits_by_compatibility' | 'driver_old' | 'driver_too_old' | 'unavailable';
     /**
      * Message
      */
     message: string;
-    /**
-     * Params
-     *
-     * The values in the message.
-     */
-    params: {
-        [key: string]: string;
-    };
+    said?: SaidOut | null;
 };
 
 /**
@@ -262,7 +255,7 @@ export type DeviceOut = {
     /**
      * Problem
      *
-     * Why there are no figures: a lost GPU, a driver being reloaded.
+     * Why there are no figures, in the driver's words: a lost GPU, a driver being reloaded.
      */
     problem: string | null;
     /**
@@ -2773,7 +2766,7 @@ export type SystemResponses = {
 
 export type SystemResponse = SystemResponses[keyof SystemResponses];
 
-export type HistoryData = {
+export type DeviceHistoryData = {
     body?: never;
     path?: never;
     query?: {
@@ -2787,98 +2780,98 @@ export type HistoryData = {
     url: '/api/system/history';
 };
 
-export type HistoryErrors = {
+export type DeviceHistoryErrors = {
     /**
      * The request cannot be served; the body says why and what to do.
      */
     '4XX': Problem;
 };
 
-export type HistoryError = HistoryErrors[keyof HistoryErrors];
+export type DeviceHistoryError = DeviceHistoryErrors[keyof DeviceHistoryErrors];
 
-export type HistoryResponses = {
+export type DeviceHistoryResponses = {
     /**
      * Successful Response
      */
     200: HistoryOut;
 };
 
-export type HistoryResponse = HistoryResponses[keyof HistoryResponses];
+export type DeviceHistoryResponse = DeviceHistoryResponses[keyof DeviceHistoryResponses];
 
-export type DependenciesData = {
+export type ListDependenciesData = {
     body?: never;
     path?: never;
     query?: never;
     url: '/api/system/dependencies';
 };
 
-export type DependenciesErrors = {
+export type ListDependenciesErrors = {
     /**
      * The request cannot be served; the body says why and what to do.
      */
     '4XX': Problem;
 };
 
-export type DependenciesError = DependenciesErrors[keyof DependenciesErrors];
+export type ListDependenciesError = ListDependenciesErrors[keyof ListDependenciesErrors];
 
-export type DependenciesResponses = {
+export type ListDependenciesResponses = {
     /**
      * Successful Response
      */
     200: DependencyList;
 };
 
-export type DependenciesResponse = DependenciesResponses[keyof DependenciesResponses];
+export type ListDependenciesResponse = ListDependenciesResponses[keyof ListDependenciesResponses];
 
-export type EndpointsData = {
+export type ListEndpointsData = {
     body?: never;
     path?: never;
     query?: never;
     url: '/api/system/endpoints';
 };
 
-export type EndpointsErrors = {
+export type ListEndpointsErrors = {
     /**
      * The request cannot be served; the body says why and what to do.
      */
     '4XX': Problem;
 };
 
-export type EndpointsError = EndpointsErrors[keyof EndpointsErrors];
+export type ListEndpointsError = ListEndpointsErrors[keyof ListEndpointsErrors];
 
-export type EndpointsResponses = {
+export type ListEndpointsResponses = {
     /**
      * Successful Response
      */
     200: EndpointList;
 };
 
-export type EndpointsResponse = EndpointsResponses[keyof EndpointsResponses];
+export type ListEndpointsResponse = ListEndpointsResponses[keyof ListEndpointsResponses];
 
-export type StatusData = {
+export type AdminStatusData = {
     body?: never;
     path?: never;
     query?: never;
     url: '/api/admin/status';
 };
 
-export type StatusErrors = {
+export type AdminStatusErrors = {
     /**
      * The request cannot be served; the body says why and what to do.
      */
     '4XX': Problem;
 };
 
-export type StatusError = StatusErrors[keyof StatusErrors];
+export type AdminStatusError = AdminStatusErrors[keyof AdminStatusErrors];
 
-export type StatusResponses = {
+export type AdminStatusResponses = {
     /**
      * Successful Response
      */
     200: StatusOut;
 };
 
-export type StatusResponse = StatusResponses[keyof StatusResponses];
+export type AdminStatusResponse = AdminStatusResponses[keyof AdminStatusResponses];
 
 export type BuildEnvironmentData = {
     body?: never;

@@ -6,6 +6,7 @@ import { useTranslation } from "react-i18next";
 import { asProblem } from "@/api/errors";
 import { queries } from "@/api/queries";
 import type { DependencyOut } from "@/api/types";
+import { useSaid } from "@/i18n/said";
 import { grouped } from "@/lib/rows";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { card, Section } from "@/ui/Section";
@@ -59,9 +60,10 @@ function Environment({ name, items }: { name: string; items: DependencyOut[] }) 
 
 function Verdict({ details }: { details: DependencyOut["details"] }) {
   const { t } = useTranslation();
+  const said = useSaid();
   const asking = details.cuda_available === null;
   const [Icon, colour] = asking ? [LoaderCircle, "text.secondary"] as const : details.fits === null ? [Cpu, "text.secondary"] as const : details.fits ? [CircleCheck, "success.main"] as const : [CircleX, "error.main"] as const;
-  const words = asking ? t("machine.verdicts.asking") : t(`machine.verdicts.${details.code}`, { ...details.params, runtime: details.cuda_runtime, defaultValue: details.message });
+  const words = asking ? t("machine.asking") : said(details).text;
   return (
     <Box sx={{ display: "flex", gap: 2, mt: 2, color: colour, fontSize: 13, lineHeight: "20px" }}>
       <Box component={Icon} size={15} aria-hidden sx={{ flexShrink: 0, mt: "2px" }} />
