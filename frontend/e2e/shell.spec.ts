@@ -78,7 +78,7 @@ test("jobs have an address, and Back works", async ({ page }) => {
 
 test("the system page shows what there is", async ({ page }) => {
   await page.goto("/system");
-  for (const name of ["Devices", "Host", "Workers", "Environments", "Endpoints"]) await expect(page.getByRole("heading", { name })).toBeVisible();
+  for (const name of ["Devices", "Last minutes", "Workers", "Environments", "Dependencies", "Endpoints"]) await expect(page.getByRole("heading", { name })).toBeVisible();
   await expect(page.getByText("/api/generate/text-to-image")).toBeVisible();
 });
 

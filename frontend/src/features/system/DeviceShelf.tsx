@@ -1,4 +1,4 @@
-import { Box, Tooltip, Typography } from "@mui/material";
+import { Box, Tooltip, Typography, useMediaQuery, type Theme } from "@mui/material";
 import { Cpu, MemoryStick, TriangleAlert } from "lucide-react";
 import { useTranslation } from "react-i18next";
 
@@ -10,7 +10,7 @@ import { card } from "@/ui/Section";
 import { shelfOf, type Block, type Shelf } from "./shelf";
 
 const tint = (colour: string, share: number) => `color-mix(in srgb, ${colour} ${share}%, var(--a-palette-background-paper))`;
-const OTHER = tint("var(--a-palette-text-primary)", 22);
+const OTHER = tint("var(--a-palette-text-primary)", 16);
 
 /** A device as a shelf: a block for each worker, what other programs use, what is free, and where the budget ends. */
 export function DeviceShelf({ device, workers, numbered }: { device: DeviceOut; workers: WorkerOut[]; numbered: boolean }) {
@@ -39,14 +39,15 @@ function Head({ device, used, numbered }: { device: DeviceOut; used: string; num
   const { t, i18n } = useTranslation();
   const lang = i18n.language;
   const Icon = device.kind === "cuda" ? MemoryStick : Cpu;
+  const wide = useMediaQuery((theme: Theme) => theme.breakpoints.up("sm"));
   const whole = (value: number) => decimal(value, 0, lang);
   const power = device.power_w !== null && (device.power_limit_w !== null ? t("machine.powerOf", { value: whole(device.power_w), limit: whole(device.power_limit_w) }) : t("system.power", { value: whole(device.power_w) }));
   const figures = [
     device.utilization !== null && t("system.utilization", { value: percent(device.utilization, lang) }),
     device.temperature_c !== null && t("system.temperature", { value: whole(device.temperature_c) }),
     power,
-    device.clock_mhz !== null && `${whole(device.clock_mhz)} MHz`,
-    device.pcie_generation !== null && device.pcie_lanes !== null && `PCIe ${device.pcie_generation} ×${device.pcie_lanes}`,
+    wide && device.clock_mhz !== null && `${whole(device.clock_mhz)} MHz`,
+    wide && device.pcie_generation !== null && device.pcie_lanes !== null && `PCIe ${device.pcie_generation} ×${device.pcie_lanes}`,
   ].filter(Boolean);
   const warnings = [
     device.problem && t("machine.lost"),
@@ -58,11 +59,18 @@ function Head({ device, used, numbered }: { device: DeviceOut; used: string; num
       <Icon size={18} aria-hidden />
       <Typography variant="h4" component="h3" sx={{ minWidth: 0 }}>{device.name}{numbered && <Box component="span" sx={{ color: "text.faint", fontWeight: 400 }}> · {t("machine.gpuNumber", { number: device.index })}</Box>}{device.shares_memory && <Box component="span" sx={{ color: "text.faint", fontWeight: 400 }}> · {t("machine.shared")}</Box>}</Typography>
       <Typography variant="body2" sx={{ color: "text.secondary", gridColumn: { xs: "2", sm: "auto" } }}>{device.problem ? "" : used}</Typography>
-      {/* One line high from the start, so that a figure that comes later moves nothing. */}
-      <Typography variant="body2" component="div" title={device.problem ?? undefined} sx={{ gridColumn: "2 / -1", color: "text.faint", minHeight: 20, display: "flex", flexWrap: "wrap", columnGap: 3 }}>
-        {figures.length > 0 && <span>{figures.join(" · ")}</span>}
-        {warnings.map((words) => <Box component="span" key={String(words)} sx={{ color: device.problem ? "error.main" : "warning.main", display: "inline-flex", gap: 1, alignItems: "center", fontWeight: 550 }}><TriangleAlert size={14} aria-hidden />{words}</Box>)}
-      </Typography>
+      {/* Figures change every second: one line from the start, which none of them breaks. */}
+      <Box title={device.problem ?? undefined} sx={{ gridColumn: "2 / -1", minHeight: 20, minWidth: 0, display: "flex", columnGap: 3, fontSize: 13, lineHeight: "20px", color: "text.faint", whiteSpace: "nowrap" }}>
+        {figures.length > 0 && <Box component="span" sx={{ overflow: "hidden", textOverflow: "ellipsis" }}>{figures.join(" · ")}</Box>}
+        {warnings.map((words) => (
+          <Tooltip key={String(words)} title={words}>
+            <Box component="span" sx={{ color: device.problem ? "error.main" : "warning.main", display: "inline-flex", gap: 1, alignItems: "center", fontWeight: 550, minWidth: 14 }}>
+              <Box component={TriangleAlert} size={14} role="img" aria-label={String(words)} sx={{ flexShrink: 0 }} />
+              <Box component="span" aria-hidden sx={{ display: { xs: device.problem ? "inline" : "none", sm: "inline" }, overflow: "hidden", textOverflow: "ellipsis" }}>{words}</Box>
+            </Box>
+          </Tooltip>
+        ))}
+      </Box>
     </Box>
   );
 }
@@ -129,6 +137,7 @@ function useWords() {
 const swatch = { width: 9, height: 9, borderRadius: "3px", flexShrink: 0 } as const;
 const entry = { display: "inline-flex", alignItems: "center", gap: 2, whiteSpace: "nowrap", minWidth: 0, maxWidth: "100%" } as const;
 const piece = {
-  borderRadius: "6px", minWidth: 4, px: 2, display: "flex", alignItems: "center", overflow: "hidden", fontSize: 12, fontWeight: 600, color: "text.secondary", transition: "width 180ms ease-out",
-  "& > span": { overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" },
+  borderRadius: "6px", minWidth: 4, px: 2, containerType: "inline-size", display: "flex", alignItems: "center", overflow: "hidden", fontSize: 12, fontWeight: 600, color: "text.primary", transition: "width 180ms ease-out",
+  // A name that would show a letter or two says nothing; the tooltip and the legend have it whole.
+  "& > span": { overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", "@container (max-width: 56px)": { display: "none" } },
 } as const;
