@@ -132,4 +132,7 @@ class TestMonitor:
         assert device.kind == "cuda" and torch.cuda.get_device_name(0) in device.name
         assert 0 < sample.used_bytes + sample.free_bytes <= sample.total_bytes == device.total_bytes
         assert 0 < sample.temperature_c < 120 and sample.power_w > 0 and 0 <= sample.utilization <= 100
+        assert sample.power_limit_w > 0 and sample.clock_mhz > 0 and sample.problem is None
+        assert monitor.driver is not None and monitor.driver.cuda >= (11, 0) and device.capability >= (5, 0)
+        assert monitor.free_bytes()[0] > 0 and len(monitor.history) == 1
         monitor.close()

@@ -168,6 +168,14 @@ describe("System's parts", () => {
     atelier.emit({ type: "devices.sampled", at: Date.now() / 1000 + 1, devices: atelier.devices, host });
     await waitFor(async () => expect(await chart()).toHaveAccessibleName(/now 61.5 GiB/), slow);
   });
+
+  it("asks for figures where no socket gets through", async () => {
+    const atelier = await open("/system", { devices: [device({ used_bytes: 20 * 1024 ** 3 })], sockets: false });
+    const chart = () => screen.findByRole("img", { name: /GPU memory over the last 5 minutes/ }, slow);
+    await chart();
+    atelier.devices = [device({ used_bytes: 33 * 1024 ** 3 })];
+    await waitFor(async () => expect(await chart()).toHaveAccessibleName(/now 33 GiB/), slow);
+  });
 });
 
 describe("Shell", () => {

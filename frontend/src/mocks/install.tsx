@@ -2,7 +2,7 @@
 import { render, waitFor } from "@testing-library/react";
 import { expect, vi } from "vitest";
 
-import { previews } from "@/api/cache";
+import { previews, samples } from "@/api/cache";
 import { locked } from "@/api/client";
 import { forget } from "@/api/freshest";
 import type { ServerFrame } from "@/api/types";
@@ -45,6 +45,7 @@ export async function open(path: string, scenario: Scenario = {}): Promise<MockA
   queryClient.clear();
   forget();
   previews.set(new Map());
+  samples.set([]);
   settings.set(fresh);
   shown.set([]);
   locked.set(false);
