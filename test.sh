@@ -34,6 +34,9 @@ part() {
 # count_words NAME: "3 failed, 20 passed, 1 skipped" as pytest, vitest and playwright print it, taken from the last lines.
 number_of() { tail -n 15 "$results/$1.log" | sed 's/\x1b\[[0-9;]*m//g' | grep -E "${3:-.}" | grep -oE "[0-9]+ $2" | tail -n 1 | grep -oE '^[0-9]+' || echo 0; }
 
+# For tests that do not look at the clock: two files at a time, each file in one process.
+side_by_side=(--numprocesses 2 --dist loadfile)
+
 # python_tests NAME PYTHON PATH…: one pytest run.
 python_tests() {
   local name=$1 interpreter=$2
@@ -94,10 +97,10 @@ find_chromium() {
 for chosen in $parts; do
   case $chosen in
     server)
-      python_tests server "$python" backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
+      python_tests server "$python" "${side_by_side[@]}" backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
         --ignore=backend/tests/faults --ignore=backend/tests/gpu --ignore=backend/tests/container
       ;;
-    engines) engine_tests engines backend/tests/engines backend/tests/embedded ;;
+    engines) engine_tests engines "${side_by_side[@]}" backend/tests/engines backend/tests/embedded ;;
     gpu) engine_tests gpu backend/tests/gpu ;;
     dashboard)
       PATH=$(node_folder):$PATH
