@@ -886,7 +886,7 @@ export type ImageOut = {
  *
  * Everything that the queue can run; `atelier.kinds` maps each to its handler.
  */
-export type JobKind = 'image.generate' | 'environment.build';
+export type JobKind = 'image.generate' | 'environment.build' | 'model.download';
 
 /**
  * JobOut
@@ -1187,6 +1187,52 @@ export type ModelOut = {
      * False for the models that ship with Atelier, and for somebody else's.
      */
     removable: boolean;
+    /**
+     * Of a model whose files are not all here yet; else null.
+     */
+    download: DownloadOut | null;
+    /**
+     * What it is loaded with when a request does not say otherwise.
+     */
+    load_options: LoadOptions;
+    /**
+     * State
+     *
+     * `idle`: not in memory. `loading`: waits for memory, starts or wakes. `ready`: loaded, perhaps at work. `parked`: its process is there, its weights are aside. `error`: its last worker failed.
+     */
+    state: 'idle' | 'downloading' | 'loading' | 'ready' | 'parked' | 'error';
+    /**
+     * State Reason
+     *
+     * In words: what it waits for, or why it failed.
+     */
+    state_reason: string | null;
+    /**
+     * Which sentence `state_reason` is.
+     */
+    state_said?: SaidOut | null;
+    /**
+     * Worker Id
+     */
+    worker_id: string | null;
+    /**
+     * Device
+     *
+     * Where it is: `cuda:0`, or several with commas.
+     */
+    device: string | null;
+    /**
+     * Loaded Bytes
+     *
+     * Memory that its worker has leased, on all its devices together.
+     */
+    loaded_bytes: number;
+    /**
+     * Log Tail
+     *
+     * The last lines of its worker; after a failure, of the one that failed.
+     */
+    log_tail: Array<string>;
 };
 
 /**
@@ -1216,6 +1262,10 @@ export type ModelPatchIn = {
      */
     pinned?: boolean | null;
     defaults?: ImageDefaults | null;
+    /**
+     * Replaces all of them. A model that is loaded keeps its own until it is loaded again.
+     */
+    load_options?: LoadOptions | null;
 };
 
 /**
@@ -1611,6 +1661,18 @@ export type WaitingOut = {
      */
     message: string;
     said?: SaidOut | null;
+    /**
+     * Position
+     *
+     * Place in the line that it waits in, 1 = next.
+     */
+    position?: number | null;
+    /**
+     * Seconds
+     *
+     * Until it begins, from how long runs and loads took before.
+     */
+    seconds?: number | null;
 };
 
 /**
@@ -1638,7 +1700,7 @@ export type WorkerOut = {
     /**
      * State
      */
-    state: 'starting' | 'loading' | 'ready' | 'busy' | 'stopping' | 'stopped' | 'failed';
+    state: 'starting' | 'loading' | 'ready' | 'busy' | 'parked' | 'stopping' | 'stopped' | 'failed';
     /**
      * Bytes Leased
      */
@@ -1673,6 +1735,30 @@ export type WorkerOut = {
      * Log Tail
      */
     log_tail: Array<string>;
+    /**
+     * Held Bytes
+     *
+     * What it holds now on each of its devices.
+     */
+    held_bytes?: number;
+    /**
+     * Host Bytes
+     *
+     * Of a parked worker: what its weights take of the machine's memory.
+     */
+    host_bytes?: number;
+    /**
+     * Weights Bytes
+     */
+    weights_bytes?: number;
+    /**
+     * Pinned
+     */
+    pinned?: boolean;
+    /**
+     * Devices
+     */
+    devices?: Array<string>;
 };
 
 /**
@@ -2047,6 +2133,953 @@ export type PingFrame = {
      * Type
      */
     type: 'ping';
+};
+
+/**
+ * CatalogueItemOut
+ *
+ * A model that is known to work well, ready to be downloaded by its key.
+ */
+export type CatalogueItemOut = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Repo
+     */
+    repo: string;
+    /**
+     * Revision
+     */
+    revision: string;
+    /**
+     * Task
+     */
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed';
+    /**
+     * Engine
+     *
+     * The engine that runs it; null until there is one.
+     */
+    engine: string | null;
+    /**
+     * Family
+     */
+    family: string;
+    /**
+     * License
+     */
+    license: string;
+    /**
+     * Gated
+     */
+    gated: boolean;
+    /**
+     * Size Bytes
+     *
+     * Approximate size of the download.
+     */
+    size_bytes: number;
+    /**
+     * Bytes Needed
+     *
+     * Approximate memory of a device that it takes.
+     */
+    bytes_needed: number;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Page Url
+     */
+    page_url: string;
+    /**
+     * State
+     */
+    state: 'absent' | 'downloading' | 'present';
+};
+
+/**
+ * CatalogueOut
+ */
+export type CatalogueOut = {
+    /**
+     * Items
+     */
+    items: Array<CatalogueItemOut>;
+};
+
+/**
+ * ConsequencesOut
+ *
+ * What goes when a model is deleted.
+ */
+export type ConsequencesOut = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Removable
+     */
+    removable: boolean;
+    /**
+     * Reason
+     *
+     * Why it cannot be deleted now.
+     */
+    reason: string | null;
+    /**
+     * Files
+     *
+     * `kept` for files that were there before Atelier.
+     */
+    files: 'deleted' | 'kept';
+    /**
+     * Bytes Freed
+     */
+    bytes_freed: number;
+    /**
+     * Loras
+     *
+     * Keys of the LoRAs that were made for it; they stay, without their base.
+     */
+    loras: Array<string>;
+    /**
+     * Jobs
+     *
+     * Jobs that wait for it or run with it.
+     */
+    jobs: Array<DependentJobOut>;
+    /**
+     * Workers
+     *
+     * Ids of the workers that hold it; they are stopped.
+     */
+    workers: Array<string>;
+};
+
+/**
+ * DependentJobOut
+ */
+export type DependentJobOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Status
+     */
+    status: string;
+};
+
+/**
+ * DownloadAcceptedOut
+ *
+ * The download is safe in the queue; the model can be used when the job has completed.
+ */
+export type DownloadAcceptedOut = {
+    /**
+     * Key
+     */
+    key: string;
+    job: JobOut;
+    download: DownloadOut | null;
+};
+
+/**
+ * DownloadFileOut
+ */
+export type DownloadFileOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Bytes
+     */
+    bytes: number;
+    /**
+     * Done Bytes
+     */
+    done_bytes: number;
+    /**
+     * State
+     */
+    state: 'waiting' | 'fetching' | 'checking' | 'done';
+};
+
+/**
+ * DownloadIn
+ *
+ * A model to fetch from the hub.
+ */
+export type DownloadIn = {
+    /**
+     * Repo
+     *
+     * A repository on the hub, as `owner/name`.
+     */
+    repo: string;
+    /**
+     * Revision
+     *
+     * A branch, a tag, or a commit.
+     */
+    revision?: string;
+    /**
+     * Key
+     *
+     * How requests name it. From the repository when left out.
+     */
+    key?: string | null;
+    /**
+     * Name
+     */
+    name?: string | null;
+};
+
+/**
+ * DownloadOut
+ *
+ * How far a model's download is. `failed` and `cancelled` ones, like paused ones, can be gone on with.
+ */
+export type DownloadOut = {
+    /**
+     * State
+     */
+    state: 'waiting' | 'downloading' | 'paused' | 'cancelled' | 'failed';
+    /**
+     * Job Id
+     */
+    job_id: string;
+    /**
+     * Done Bytes
+     */
+    done_bytes: number;
+    /**
+     * Total Bytes
+     */
+    total_bytes: number;
+    /**
+     * Bytes Per Second
+     *
+     * Over the last seconds; null unless bytes come in.
+     */
+    bytes_per_second: number | null;
+    /**
+     * Seconds Left
+     */
+    seconds_left: number | null;
+    /**
+     * Paused
+     */
+    paused: boolean;
+    /**
+     * Files
+     *
+     * While it runs; the first 200.
+     */
+    files: Array<DownloadFileOut>;
+    error: ErrorOut | null;
+};
+
+/**
+ * HubModelOut
+ *
+ * A repository that a search found. What it is, is guessed from its tags; a plan looks closer.
+ */
+export type HubModelOut = {
+    /**
+     * Repo
+     */
+    repo: string;
+    /**
+     * Page Url
+     *
+     * Its page on the hub.
+     */
+    page_url: string;
+    /**
+     * Task
+     *
+     * What it seems to do; null when Atelier has no use for it.
+     */
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Family
+     */
+    family: string | null;
+    /**
+     * Downloads
+     *
+     * In the last 30 days.
+     */
+    downloads: number;
+    /**
+     * Likes
+     */
+    likes: number;
+    /**
+     * Gated
+     *
+     * True when its terms have to be accepted on its page first.
+     */
+    gated: boolean;
+    /**
+     * Private
+     */
+    private: boolean;
+    /**
+     * License
+     */
+    license: string | null;
+    /**
+     * Updated At
+     */
+    updated_at: string | null;
+    /**
+     * Library
+     */
+    library: string | null;
+    /**
+     * Parameters
+     */
+    parameters: number | null;
+    /**
+     * Tags
+     */
+    tags: Array<string>;
+    /**
+     * Key
+     *
+     * The model that it is here already.
+     */
+    key: string | null;
+};
+
+/**
+ * HubPlanIn
+ */
+export type HubPlanIn = {
+    /**
+     * Repo
+     *
+     * A repository on the hub, as `owner/name`.
+     */
+    repo: string;
+    /**
+     * Revision
+     *
+     * A branch, a tag, or a commit.
+     */
+    revision?: string;
+};
+
+/**
+ * HubPlanOut
+ *
+ * What a download would do. Nothing but a few small configs was fetched for it.
+ */
+export type HubPlanOut = {
+    /**
+     * Repo
+     */
+    repo: string;
+    /**
+     * Revision
+     */
+    revision: string;
+    /**
+     * Commit
+     */
+    commit: string;
+    /**
+     * Page Url
+     */
+    page_url: string;
+    /**
+     * Key
+     *
+     * The model that this commit is here already.
+     */
+    key: string | null;
+    /**
+     * Suggested Key
+     */
+    suggested_key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Kind
+     */
+    kind: 'diffusers' | 'transformers' | 'peft' | 'single file' | 'pickled';
+    /**
+     * Task
+     */
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Type
+     */
+    type: 'base_model' | 'lora' | 'fine_tune';
+    /**
+     * Family
+     */
+    family: string | null;
+    /**
+     * Pipeline
+     *
+     * The pipeline's or the architecture's class.
+     */
+    pipeline: string | null;
+    /**
+     * Runnable
+     *
+     * Whether an engine of this Atelier can run it.
+     */
+    runnable: boolean;
+    /**
+     * License
+     */
+    license: string | null;
+    /**
+     * Gated
+     */
+    gated: boolean;
+    /**
+     * Can Access
+     *
+     * False for a gated repository whose terms were not accepted: see `page_url`.
+     */
+    can_access: boolean;
+    /**
+     * Private
+     */
+    private: boolean;
+    /**
+     * Downloads
+     */
+    downloads: number;
+    /**
+     * Likes
+     */
+    likes: number;
+    /**
+     * Updated At
+     */
+    updated_at: string | null;
+    /**
+     * Library
+     */
+    library: string | null;
+    /**
+     * Parameters
+     */
+    parameters: number | null;
+    /**
+     * Files
+     */
+    files: Array<PlannedFileOut>;
+    /**
+     * Refused
+     *
+     * What stays on the hub, and why.
+     */
+    refused: Array<RefusedFileOut>;
+    /**
+     * Total Bytes
+     */
+    total_bytes: number;
+    /**
+     * Present Bytes
+     */
+    present_bytes: number;
+    /**
+     * Fetch Bytes
+     *
+     * What is still to be fetched.
+     */
+    fetch_bytes: number;
+    /**
+     * Free Bytes
+     *
+     * On the disk of the model cache.
+     */
+    free_bytes: number;
+    /**
+     * Reserve Bytes
+     *
+     * What a download leaves free.
+     */
+    reserve_bytes: number;
+    /**
+     * Fits
+     */
+    fits: boolean;
+    /**
+     * Warnings
+     */
+    warnings: Array<string>;
+};
+
+/**
+ * HubSearchOut
+ */
+export type HubSearchOut = {
+    /**
+     * Endpoint
+     *
+     * The hub that was asked: Hugging Face, or the configured mirror.
+     */
+    endpoint: string;
+    /**
+     * Items
+     */
+    items: Array<HubModelOut>;
+};
+
+/**
+ * PlannedFileOut
+ */
+export type PlannedFileOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Sha256
+     *
+     * Of files that the hub stores as large ones; others are checked by git's hash.
+     */
+    sha256: string | null;
+    /**
+     * Present Bytes
+     *
+     * Bytes of it that lie in the model cache already.
+     */
+    present_bytes: number;
+};
+
+/**
+ * RefusedFileOut
+ */
+export type RefusedFileOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Why
+     */
+    why: string;
+};
+
+/**
+ * TokenIn
+ */
+export type TokenIn = {
+    /**
+     * Token
+     *
+     * An access token of Hugging Face; one that may only read is enough. It is never shown again.
+     */
+    token: string;
+};
+
+/**
+ * TokenOut
+ *
+ * What is known of the hub's token; never the token.
+ */
+export type TokenOut = {
+    /**
+     * Is Set
+     */
+    is_set: boolean;
+    /**
+     * Source
+     *
+     * A stored one comes before HUGGINGFACE_TOKEN.
+     */
+    source: 'stored' | 'environment' | null;
+    /**
+     * Name
+     *
+     * Whose it is, as the hub said when it was checked.
+     */
+    name: string | null;
+    /**
+     * Checked At
+     */
+    checked_at: string | null;
+    /**
+     * Message
+     *
+     * Why it could not be checked.
+     */
+    message: string | null;
+};
+
+/**
+ * BandOut
+ *
+ * What to expect, and between what.
+ */
+export type BandOut = {
+    /**
+     * Low
+     */
+    low: number;
+    /**
+     * Expected
+     */
+    expected: number;
+    /**
+     * High
+     */
+    high: number;
+};
+
+/**
+ * GoesOut
+ *
+ * A worker that is in the way.
+ */
+export type GoesOut = {
+    /**
+     * Worker Id
+     */
+    worker_id: string;
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Deed
+     *
+     * `stop` and `park`: it is idle and would give way. `yield`: it would step aside at its next step. `wait`: it is not disturbed.
+     */
+    deed: 'stop' | 'park' | 'yield' | 'wait';
+    /**
+     * Frees Bytes
+     *
+     * On each of its devices.
+     */
+    frees_bytes: number;
+    /**
+     * Reason
+     */
+    reason: string;
+    said?: SaidOut | null;
+};
+
+/**
+ * LoadIn
+ *
+ * Load a model now. What is left out stays as the model's own options say.
+ */
+export type LoadIn = {
+    /**
+     * Gpu Device Ids
+     */
+    gpu_device_ids?: Array<number> | null;
+    /**
+     * In force until the model is unloaded.
+     */
+    options?: LoadOptions | null;
+};
+
+/**
+ * LoadOptions
+ *
+ * How a model is loaded. What is left out is chosen by the engine and by the server's settings.
+ */
+export type LoadOptions = {
+    /**
+     * Dtype
+     *
+     * Type of the weights in memory. Left out: float32 on the CPU, bfloat16 on a GPU.
+     */
+    dtype?: 'float32' | 'float16' | 'bfloat16' | null;
+    /**
+     * Batch
+     *
+     * Most pictures of one request made at once; else 1.
+     */
+    batch?: number | null;
+    /**
+     * Ttl Seconds
+     *
+     * Unloaded after so long without use. 0 or null: never. Left out: as the server is set.
+     */
+    ttl_seconds?: number | null;
+    /**
+     * Gpu Device Ids
+     *
+     * Devices that it may use. An engine that can spread a model uses all of them at once.
+     */
+    gpu_device_ids?: Array<number> | null;
+};
+
+/**
+ * PartsOut
+ *
+ * What the formulas say before measurements correct them. Bytes on each device.
+ */
+export type PartsOut = {
+    /**
+     * Framework
+     *
+     * Of a worker without a model.
+     */
+    framework: number;
+    /**
+     * Weights
+     */
+    weights: number;
+    /**
+     * Activations
+     *
+     * What a run needs besides, at its peak.
+     */
+    activations: number;
+    /**
+     * Cache
+     *
+     * Keys and values of a language model's context.
+     */
+    cache: number;
+};
+
+/**
+ * PlanIn
+ *
+ * A load or a generation that is only thought of. What is left out is as it would be with a real request.
+ */
+export type PlanIn = {
+    /**
+     * Model
+     *
+     * Key of a model.
+     */
+    model: string;
+    /**
+     * Task
+     *
+     * The model's own when left out.
+     */
+    task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Width
+     *
+     * Pixels.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * Pixels.
+     */
+    height?: number | null;
+    /**
+     * Num Outputs
+     *
+     * How many pictures.
+     */
+    num_outputs?: number;
+    /**
+     * Steps
+     */
+    steps?: number | null;
+    /**
+     * Context
+     *
+     * Tokens, of a language model.
+     */
+    context?: number | null;
+    /**
+     * Batch
+     *
+     * Pictures or requests at the same time.
+     */
+    batch?: number | null;
+    options?: LoadOptions | null;
+    /**
+     * Gpu Device Ids
+     */
+    gpu_device_ids?: Array<number> | null;
+};
+
+/**
+ * PlanOut
+ *
+ * Whether it would fit, and what it would take.
+ */
+export type PlanOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Fit
+     *
+     * `after`: once idle models have given way. `wait`: in line, for models at work, pinned ones or other programs. `never`: not even on an empty device.
+     */
+    fit: 'now' | 'after' | 'wait' | 'never';
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said?: SaidOut | null;
+    /**
+     * Loaded
+     *
+     * A worker holds the model already.
+     */
+    loaded: boolean;
+    /**
+     * Worker Id
+     */
+    worker_id: string | null;
+    /**
+     * Devices
+     *
+     * Where it would be: `cuda:0`.
+     */
+    devices: Array<string>;
+    /**
+     * Memory on each device at its peak.
+     */
+    bytes: BandOut;
+    /**
+     * Bytes Leased
+     *
+     * What it would lease on each device: the high end, if the device has that.
+     */
+    bytes_leased: number;
+    parts: PartsOut;
+    /**
+     * Measurements
+     *
+     * How many loads and runs the estimate has learned from.
+     */
+    measurements: number;
+    /**
+     * Null when it is loaded already, or when nothing is known.
+     */
+    load_seconds: BandOut | null;
+    /**
+     * Null as long as no run of it was measured.
+     */
+    run_seconds: BandOut | null;
+    /**
+     * Both together; null when one is not known.
+     */
+    seconds: BandOut | null;
+    /**
+     * Makes Room
+     *
+     * Who would give way or is waited for, and why.
+     */
+    makes_room: Array<GoesOut>;
+    /**
+     * Remedies
+     *
+     * What would make it smaller: the largest saving first.
+     */
+    remedies: Array<RemedyOut>;
+};
+
+/**
+ * RemedyOut
+ *
+ * Something that would make it smaller, or fit.
+ */
+export type RemedyOut = {
+    /**
+     * Id
+     */
+    id: 'half_precision' | 'fp8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
+    /**
+     * Message
+     */
+    message: string;
+    said?: SaidOut | null;
+    /**
+     * Change
+     *
+     * What to send instead, as fields of this request.
+     */
+    change: {
+        [key: string]: unknown;
+    };
+    /**
+     * Saves Bytes
+     */
+    saves_bytes: number;
+    /**
+     * Available
+     *
+     * False where no engine of this Atelier can do it yet.
+     */
+    available?: boolean;
+};
+
+/**
+ * UnloadIn
+ */
+export type UnloadIn = {
+    /**
+     * Force
+     *
+     * Also while it is at work: its job is started again on another worker.
+     */
+    force?: boolean;
+};
+
+/**
+ * WorkerLogOut
+ */
+export type WorkerLogOut = {
+    /**
+     * Lines
+     */
+    lines: Array<string>;
+    /**
+     * Next
+     *
+     * Send it as `after` for what is printed from now on.
+     */
+    next: number;
+    /**
+     * Skipped
+     *
+     * Lines before these are not shown: too many at once, or the log was cut back.
+     */
+    skipped: boolean;
 };
 
 export type MeData = {
@@ -2932,3 +3965,481 @@ export type StopWorkerResponses = {
 };
 
 export type StopWorkerResponse = StopWorkerResponses[keyof StopWorkerResponses];
+
+export type SearchHubData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Query
+         *
+         * Words of the name; empty for the most downloaded.
+         */
+        query?: string;
+        /**
+         * Task
+         *
+         * Only models that do this.
+         */
+        task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/hub/search';
+};
+
+export type SearchHubErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SearchHubError = SearchHubErrors[keyof SearchHubErrors];
+
+export type SearchHubResponses = {
+    /**
+     * Successful Response
+     */
+    200: HubSearchOut;
+};
+
+export type SearchHubResponse = SearchHubResponses[keyof SearchHubResponses];
+
+export type PlanDownloadData = {
+    body: HubPlanIn;
+    path?: never;
+    query?: never;
+    url: '/api/hub/plan';
+};
+
+export type PlanDownloadErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type PlanDownloadError = PlanDownloadErrors[keyof PlanDownloadErrors];
+
+export type PlanDownloadResponses = {
+    /**
+     * Successful Response
+     */
+    200: HubPlanOut;
+};
+
+export type PlanDownloadResponse = PlanDownloadResponses[keyof PlanDownloadResponses];
+
+export type GetCatalogueData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/models/catalogue';
+};
+
+export type GetCatalogueErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetCatalogueError = GetCatalogueErrors[keyof GetCatalogueErrors];
+
+export type GetCatalogueResponses = {
+    /**
+     * Successful Response
+     */
+    200: CatalogueOut;
+};
+
+export type GetCatalogueResponse = GetCatalogueResponses[keyof GetCatalogueResponses];
+
+export type DownloadModelData = {
+    body: DownloadIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same job, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/models/download';
+};
+
+export type DownloadModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DownloadModelError = DownloadModelErrors[keyof DownloadModelErrors];
+
+export type DownloadModelResponses = {
+    /**
+     * Successful Response
+     */
+    202: DownloadAcceptedOut;
+};
+
+export type DownloadModelResponse = DownloadModelResponses[keyof DownloadModelResponses];
+
+export type PauseDownloadData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}/download/pause';
+};
+
+export type PauseDownloadErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type PauseDownloadError = PauseDownloadErrors[keyof PauseDownloadErrors];
+
+export type PauseDownloadResponses = {
+    /**
+     * Successful Response
+     */
+    200: DownloadAcceptedOut;
+};
+
+export type PauseDownloadResponse = PauseDownloadResponses[keyof PauseDownloadResponses];
+
+export type ResumeDownloadData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}/download/resume';
+};
+
+export type ResumeDownloadErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ResumeDownloadError = ResumeDownloadErrors[keyof ResumeDownloadErrors];
+
+export type ResumeDownloadResponses = {
+    /**
+     * Successful Response
+     */
+    202: DownloadAcceptedOut;
+};
+
+export type ResumeDownloadResponse = ResumeDownloadResponses[keyof ResumeDownloadResponses];
+
+export type DownloadByKeyData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/admin/models/{key}/download';
+};
+
+export type DownloadByKeyErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DownloadByKeyError = DownloadByKeyErrors[keyof DownloadByKeyErrors];
+
+export type DownloadByKeyResponses = {
+    /**
+     * Successful Response
+     */
+    202: DownloadAcceptedOut;
+};
+
+export type DownloadByKeyResponse = DownloadByKeyResponses[keyof DownloadByKeyResponses];
+
+export type ForgetTokenData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/admin/huggingface/token';
+};
+
+export type ForgetTokenErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ForgetTokenError = ForgetTokenErrors[keyof ForgetTokenErrors];
+
+export type ForgetTokenResponses = {
+    /**
+     * Successful Response
+     */
+    200: TokenOut;
+};
+
+export type ForgetTokenResponse = ForgetTokenResponses[keyof ForgetTokenResponses];
+
+export type GetTokenData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/admin/huggingface/token';
+};
+
+export type GetTokenErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetTokenError = GetTokenErrors[keyof GetTokenErrors];
+
+export type GetTokenResponses = {
+    /**
+     * Successful Response
+     */
+    200: TokenOut;
+};
+
+export type GetTokenResponse = GetTokenResponses[keyof GetTokenResponses];
+
+export type SetTokenData = {
+    body: TokenIn;
+    path?: never;
+    query?: never;
+    url: '/api/admin/huggingface/token';
+};
+
+export type SetTokenErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SetTokenError = SetTokenErrors[keyof SetTokenErrors];
+
+export type SetTokenResponses = {
+    /**
+     * Successful Response
+     */
+    200: TokenOut;
+};
+
+export type SetTokenResponse = SetTokenResponses[keyof SetTokenResponses];
+
+export type GetConsequencesData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}/consequences';
+};
+
+export type GetConsequencesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetConsequencesError = GetConsequencesErrors[keyof GetConsequencesErrors];
+
+export type GetConsequencesResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConsequencesOut;
+};
+
+export type GetConsequencesResponse = GetConsequencesResponses[keyof GetConsequencesResponses];
+
+export type LoadModelData = {
+    /**
+     * Wanted
+     */
+    body?: LoadIn | null;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/admin/models/{key}/load';
+};
+
+export type LoadModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type LoadModelError = LoadModelErrors[keyof LoadModelErrors];
+
+export type LoadModelResponses = {
+    /**
+     * Successful Response
+     */
+    202: ModelOut;
+};
+
+export type LoadModelResponse = LoadModelResponses[keyof LoadModelResponses];
+
+export type UnloadModelData = {
+    /**
+     * Wanted
+     */
+    body?: UnloadIn | null;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/admin/models/{key}/unload';
+};
+
+export type UnloadModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type UnloadModelError = UnloadModelErrors[keyof UnloadModelErrors];
+
+export type UnloadModelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelOut;
+};
+
+export type UnloadModelResponse = UnloadModelResponses[keyof UnloadModelResponses];
+
+export type ParkModelData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/admin/models/{key}/park';
+};
+
+export type ParkModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ParkModelError = ParkModelErrors[keyof ParkModelErrors];
+
+export type ParkModelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelOut;
+};
+
+export type ParkModelResponse = ParkModelResponses[keyof ParkModelResponses];
+
+export type PlanData = {
+    body: PlanIn;
+    path?: never;
+    query?: never;
+    url: '/api/plan';
+};
+
+export type PlanErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type PlanError = PlanErrors[keyof PlanErrors];
+
+export type PlanResponses = {
+    /**
+     * Successful Response
+     */
+    200: PlanOut;
+};
+
+export type PlanResponse = PlanResponses[keyof PlanResponses];
+
+export type WorkerLogData = {
+    body?: never;
+    path: {
+        /**
+         * Worker Id
+         */
+        worker_id: string;
+    };
+    query?: {
+        /**
+         * After
+         *
+         * `next` of the answer before; 0 for the last lines.
+         */
+        after?: number;
+    };
+    url: '/api/system/workers/{worker_id}/log';
+};
+
+export type WorkerLogErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type WorkerLogError = WorkerLogErrors[keyof WorkerLogErrors];
+
+export type WorkerLogResponses = {
+    /**
+     * Successful Response
+     */
+    200: WorkerLogOut;
+};
+
+export type WorkerLogResponse = WorkerLogResponses[keyof WorkerLogResponses];
