@@ -28,7 +28,7 @@ export function GeneratePage() {
   const said = useSaid();
   const form = useSignal(settings);
   const models = useQuery(queries.models());
-  const usable = models.data?.filter((model) => model.task === "image" && model.runnable);
+  const usable = models.data?.filter((model) => model.task === "image" && model.runnable && model.type !== "lora" && !model.download);
   const model = usable?.find((item) => item.key === form.model) ?? usable?.find((item) => item.available) ?? usable?.[0];
   const generate = useGenerate(model);
   const [tried, setTried] = useState(false);
