@@ -80,7 +80,7 @@ export class MockModels {
   tokens(request: Request, token: string): Response {
     if (request.method === "POST") {
       if (!token.startsWith("hf_")) return problem(422, "validation_failed", "That is no token of the hub.", "", [{ field: "token", message: "It begins with hf_." }]);
-      this.token = { is_set: true, name: "ada", checked_at: new Date().toISOString(), source: "stored", message: null };
+      this.token = { is_set: true, name: "ada", checked_at: new Date().toISOString(), source: "stored", remark: null };
     } else if (request.method === "DELETE") this.token = noToken;
     return json(200, this.token);
   }

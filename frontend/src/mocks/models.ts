@@ -79,13 +79,13 @@ export function planOf(repo: string, hasToken: boolean, known: ModelOut[]): HubP
   return {
     repo, commit: "f898a3e026e802f68796b95e9702464bac78d76f", files, total_bytes: total, present_bytes: present, fetch_bytes: total - present, free_bytes: free, reserve_bytes: 2 * GIB, fits: total - present < free - 2 * GIB,
     refused: [
-      { path: "unet/diffusion_pytorch_model.safetensors", size_bytes: 9.56 * GIB, why: "the same weights in full precision; half is enough on this GPU" },
-      { path: "sd_xl_base_1.0.safetensors", size_bytes: 6.46 * GIB, why: "a second copy of everything, as one file" },
-      { path: "unet/diffusion_pytorch_model.bin", size_bytes: 9.56 * GIB, why: "a pickle: it can run code" },
-      { path: "vae_decoder/model.onnx", size_bytes: 198 * 1024 ** 2, why: "a format that no engine here reads" },
+      { path: "unet/diffusion_pytorch_model.safetensors", size_bytes: 9.56 * GIB, why: "copy", remark: { message: "the same weights in full precision; half is enough on this GPU", said: null } },
+      { path: "sd_xl_base_1.0.safetensors", size_bytes: 6.46 * GIB, why: "copy", remark: { message: "a second copy of everything, as one file", said: null } },
+      { path: "unet/diffusion_pytorch_model.bin", size_bytes: 9.56 * GIB, why: "pickle", remark: { message: "a pickle: it can run code", said: null } },
+      { path: "vae_decoder/model.onnx", size_bytes: 198 * 1024 ** 2, why: "format", remark: { message: "a format that no engine here reads", said: null } },
     ],
     license: gated ? "flux-1-dev" : "openrail++", gated, can_access: !gated || hasToken, page_url: HUB + repo, task: "image", family: "sdxl", type: "base_model", kind: "diffusers", pipeline: "StableDiffusionXLPipeline", runnable: true, private: false, downloads: 812_004, likes: 2_450, updated_at: iso(0), library: "diffusers", parameters: 3_470_000_000, revision: "main", suggested_key: (repo.split("/")[1] ?? repo).toLowerCase(), name: repo.split("/")[1] ?? repo,
-    warnings: repo.includes("turbo") ? ["Only weights of half precision are offered; on a CPU they are widened."] : [], key: known.find((model) => model.repo === repo)?.key ?? null,
+    warnings: repo.includes("turbo") ? [{ message: "Only weights of half precision are offered; on a CPU they are widened.", said: null }] : [], key: known.find((model) => model.repo === repo)?.key ?? null,
   };
 }
 
@@ -116,4 +116,4 @@ export function downloadJob(repo: string): JobOut {
   return job("job_dl", { kind: "model.download", title: repo, request: { repo }, status: "running", started_at: iso(Date.now()), total_steps: 0 });
 }
 
-export const noToken: TokenOut = { is_set: false, name: null, checked_at: null, source: null, message: null };
+export const noToken: TokenOut = { is_set: false, name: null, checked_at: null, source: null, remark: null };

@@ -1400,6 +1400,42 @@ export type ModelStatusOut = {
     download: {
         [key: string]: unknown;
     } | null;
+    /**
+     * What it is loaded with when a request does not say otherwise.
+     */
+    load_options: LoadOptions;
+    /**
+     * State Reason
+     *
+     * In words: what it waits for, or why it failed.
+     */
+    state_reason: string | null;
+    /**
+     * Which sentence `state_reason` is.
+     */
+    state_said?: SaidOut | null;
+    /**
+     * Worker Id
+     */
+    worker_id: string | null;
+    /**
+     * Device
+     *
+     * Where it is: `cuda:0`, or several with commas.
+     */
+    device: string | null;
+    /**
+     * Loaded Bytes
+     *
+     * Memory that its worker has leased, on all its devices together.
+     */
+    loaded_bytes: number;
+    /**
+     * Log Tail
+     *
+     * The last lines of its worker; after a failure, of the one that failed.
+     */
+    log_tail: Array<string>;
 };
 
 /**
@@ -1703,6 +1739,8 @@ export type WorkerOut = {
     state: 'starting' | 'loading' | 'ready' | 'busy' | 'parked' | 'stopping' | 'stopped' | 'failed';
     /**
      * Bytes Leased
+     *
+     * On each of its devices. A parked worker holds less: see `held_bytes`.
      */
     bytes_leased: number;
     /**
@@ -1712,7 +1750,7 @@ export type WorkerOut = {
     /**
      * Device
      *
-     * Kind and index of its device: `cpu:0`, `cuda:1`.
+     * Kind and index of its device: `cpu:0`, `cuda:1`; the first of several.
      */
     device: string;
     /**
@@ -2230,11 +2268,9 @@ export type ConsequencesOut = {
      */
     removable: boolean;
     /**
-     * Reason
-     *
      * Why it cannot be deleted now.
      */
-    reason: string | null;
+    reason: RemarkOut | null;
     /**
      * Files
      *
@@ -2469,7 +2505,128 @@ export type HubModelOut = {
 };
 
 /**
- * HubPlanIn
+ * HubSearchOut
+ */
+export type HubSearchOut = {
+    /**
+     * Endpoint
+     *
+     * The hub that was asked: Hugging Face, or the configured mirror.
+     */
+    endpoint: string;
+    /**
+     * Items
+     */
+    items: Array<HubModelOut>;
+};
+
+/**
+ * PlannedFileOut
+ */
+export type PlannedFileOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Sha256
+     *
+     * Of files that the hub stores as large ones; others are checked by git's hash.
+     */
+    sha256: string | null;
+    /**
+     * Present Bytes
+     *
+     * Bytes of it that lie in the model cache already.
+     */
+    present_bytes: number;
+};
+
+/**
+ * RefusedFileOut
+ */
+export type RefusedFileOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Why
+     */
+    why: 'code' | 'pickle' | 'archive' | 'format' | 'copy' | 'unneeded';
+    remark: RemarkOut;
+};
+
+/**
+ * RemarkOut
+ *
+ * A sentence for a person.
+ */
+export type RemarkOut = {
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said: SaidOut | null;
+};
+
+/**
+ * TokenIn
+ */
+export type TokenIn = {
+    /**
+     * Token
+     *
+     * An access token of Hugging Face; one that may only read is enough. It is never shown again.
+     */
+    token: string;
+};
+
+/**
+ * TokenOut
+ *
+ * What is known of the hub's token; never the token.
+ */
+export type TokenOut = {
+    /**
+     * Is Set
+     */
+    is_set: boolean;
+    /**
+     * Source
+     *
+     * A stored one comes before HUGGINGFACE_TOKEN.
+     */
+    source: 'stored' | 'environment' | null;
+    /**
+     * Name
+     *
+     * Whose it is, as the hub said when it was checked.
+     */
+    name: string | null;
+    /**
+     * Checked At
+     */
+    checked_at: string | null;
+    /**
+     * Why it could not be checked.
+     */
+    remark: RemarkOut | null;
+};
+
+/**
+ * PlanIn
  */
 export type HubPlanIn = {
     /**
@@ -2487,7 +2644,7 @@ export type HubPlanIn = {
 };
 
 /**
- * HubPlanOut
+ * PlanOut
  *
  * What a download would do. Nothing but a few small configs was fetched for it.
  */
@@ -2631,113 +2788,7 @@ export type HubPlanOut = {
     /**
      * Warnings
      */
-    warnings: Array<string>;
-};
-
-/**
- * HubSearchOut
- */
-export type HubSearchOut = {
-    /**
-     * Endpoint
-     *
-     * The hub that was asked: Hugging Face, or the configured mirror.
-     */
-    endpoint: string;
-    /**
-     * Items
-     */
-    items: Array<HubModelOut>;
-};
-
-/**
- * PlannedFileOut
- */
-export type PlannedFileOut = {
-    /**
-     * Path
-     */
-    path: string;
-    /**
-     * Size Bytes
-     */
-    size_bytes: number;
-    /**
-     * Sha256
-     *
-     * Of files that the hub stores as large ones; others are checked by git's hash.
-     */
-    sha256: string | null;
-    /**
-     * Present Bytes
-     *
-     * Bytes of it that lie in the model cache already.
-     */
-    present_bytes: number;
-};
-
-/**
- * RefusedFileOut
- */
-export type RefusedFileOut = {
-    /**
-     * Path
-     */
-    path: string;
-    /**
-     * Size Bytes
-     */
-    size_bytes: number;
-    /**
-     * Why
-     */
-    why: string;
-};
-
-/**
- * TokenIn
- */
-export type TokenIn = {
-    /**
-     * Token
-     *
-     * An access token of Hugging Face; one that may only read is enough. It is never shown again.
-     */
-    token: string;
-};
-
-/**
- * TokenOut
- *
- * What is known of the hub's token; never the token.
- */
-export type TokenOut = {
-    /**
-     * Is Set
-     */
-    is_set: boolean;
-    /**
-     * Source
-     *
-     * A stored one comes before HUGGINGFACE_TOKEN.
-     */
-    source: 'stored' | 'environment' | null;
-    /**
-     * Name
-     *
-     * Whose it is, as the hub said when it was checked.
-     */
-    name: string | null;
-    /**
-     * Checked At
-     */
-    checked_at: string | null;
-    /**
-     * Message
-     *
-     * Why it could not be checked.
-     */
-    message: string | null;
+    warnings: Array<RemarkOut>;
 };
 
 /**

@@ -50,7 +50,7 @@ export function DeleteDialog({ model, onClose }: { model: ModelOut; onClose: () 
             {data.loras.length > 0 && <Goes Icon={Layers} bad title={t("models.delete.models", { count: data.loras.length })}>{names(data.loras)}</Goes>}
             {data.workers.length > 0 && <Goes Icon={Zap} title={t("models.delete.loaded")}>{t("models.delete.loadedText")}</Goes>}
             {data.jobs.length > 0 && <Goes Icon={Hourglass} bad title={t("models.delete.jobs", { count: data.jobs.length })}>{names(data.jobs.map((job) => job.title))}</Goes>}
-            {data.reason && <ErrorNote title={t("models.delete.notNow")} error={{ message: data.reason }} />}
+            {data.reason && <ErrorNote title={t("models.delete.notNow")} error={data.reason} />}
             <Typography variant="body2" sx={{ color: "text.secondary", mt: 1 }}>{t(model.source === "hub" ? "models.delete.againHub" : "models.delete.againDisk")}</Typography>
           </>
         )}

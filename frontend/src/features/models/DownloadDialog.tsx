@@ -11,6 +11,7 @@ import type { HubPlanOut } from "@/api/types";
 import { keys } from "@/api/keys";
 import * as api from "@/api/generated/sdk.gen";
 import { queries } from "@/api/queries";
+import { useSaid } from "@/i18n/said";
 import { familyName, parameters, roughMemory } from "@/lib/models";
 import { bytes, gib } from "@/lib/numbers";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -80,6 +81,7 @@ function hindrance(plan: HubPlanOut, t: ReturnType<typeof useTranslation>["t"]):
 function Plan({ plan, name, onName }: { plan: HubPlanOut; name: string; onName: (name: string) => void }) {
   const { t, i18n } = useTranslation();
   const lang = i18n.language;
+  const said = useSaid();
   const system = useQuery(queries.system());
   const offers = useQuery(queries.catalogue());
   const memory = offers.data?.find((offer) => offer.repo === plan.repo)?.bytes_needed ?? roughMemory(plan.files, system.data?.devices[0]?.kind === "cpu");
@@ -96,7 +98,7 @@ function Plan({ plan, name, onName }: { plan: HubPlanOut; name: string; onName: 
       {plan.key && <Alert severity="info" variant="outlined">{t("models.plan.haveAlready")} <TextLink to="/models/$key" params={{ key: plan.key }}>{plan.key}</TextLink></Alert>}
       {plan.gated && !plan.can_access && <Note Icon={Lock} title={t("models.plan.gatedTitle")}><Terms repo={plan.repo} url={plan.page_url} /><TokenForm /></Note>}
       {!plan.runnable && <Note Icon={CircleAlert}>{t("models.plan.notRunnable")}</Note>}
-      {plan.warnings.map((warning) => <Note key={warning} Icon={TriangleAlert}>{warning}</Note>)}
+      {plan.warnings.map((warning) => <Note key={warning.message} Icon={TriangleAlert}>{said(warning).text}</Note>)}
       <Room plan={plan} />
       <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: { xs: "minmax(0,1fr)", sm: "minmax(0, 1fr) minmax(0, 1fr)" }, alignItems: "start" }}>
         <Facts facts={facts} />

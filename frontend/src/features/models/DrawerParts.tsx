@@ -78,7 +78,7 @@ export function ModelFacts({ card: { model, offer, task, family, size } }: { car
     ...(size ? [[t("models.disk"), bytes(size, lang)] as [string, ReactNode]] : []),
     ...(needed ? [[t("models.memory"), gib(needed, lang)] as [string, ReactNode]] : []),
     ...(model?.loaded_bytes ? [[t("models.memoryNow"), [gib(model.loaded_bytes, lang), model.device].filter(Boolean).join(" · ")] as [string, ReactNode]] : []),
-    ...(dtype || ttl !== undefined || devices ? [[t("models.facts.loading"), [dtype, ttl === undefined ? "" : !ttl ? t("models.load.ttlNever") : t("models.load.ttlAfter", { time: duration(ttl) }), devices?.map((index) => `GPU ${index}`).join(", ")].filter(Boolean).join(" · ")] as [string, ReactNode]] : []),
+    ...(dtype || (ttl ?? null) !== null || devices ? [[t("models.facts.loading"), [dtype, ttl === undefined || ttl === null ? "" : !ttl ? t("models.load.ttlNever") : t("models.load.ttlAfter", { time: duration(ttl) }), devices?.map((index) => `GPU ${index}`).join(", ")].filter(Boolean).join(" · ")] as [string, ReactNode]] : []),
     [t("models.facts.license"), (model ?? offer)?.license || t("models.plan.noLicense")],
     ...(model ? [[t("models.facts.source"), t(`models.sources.${model.source}`)] as [string, ReactNode]] : []),
     ...(repo ? [[t("models.facts.repo"), <Link key="r" href={`https://huggingface.co/${repo}`} target="_blank" rel="noopener">{repo}</Link>] as [string, ReactNode]] : []),

@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 import { asProblem } from "@/api/errors";
 import type { PlanIn, PlanOut, RemedyOut } from "@/api/types";
 import { queries } from "@/api/queries";
+import { useSaid } from "@/i18n/said";
 import { bytes, duration, gib } from "@/lib/numbers";
 import { ErrorNote } from "@/ui/ErrorNote";
 
@@ -35,6 +36,7 @@ const bright = { bgcolor: "background.paper" } as const;
 
 function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOut["change"]) => void }) {
   const { t, i18n } = useTranslation();
+  const said = useSaid();
   const lang = i18n.language;
   const [Icon, colour] = LOOKS[plan.fit];
   const place = plan.devices.join(", ");
@@ -55,7 +57,7 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOu
           {plan.makes_room.map((each) => (
             <Box key={each.worker_id} sx={{ display: "flex", gap: 2, mt: 1, fontSize: 13 }}>
               <Box sx={{ color: "text.faint", pt: "2px" }}>{each.deed === "park" ? <Moon size={14} aria-hidden /> : each.deed === "wait" ? <Clock size={14} aria-hidden /> : <LogOut size={14} aria-hidden />}</Box>
-              <span><b>{each.model}</b> · {t(`models.estimate.how.${each.deed}`, { size: gib(each.frees_bytes, lang) })}{lang === "en" && each.reason && <Box component="span" sx={{ color: "text.faint" }}> · {each.reason}</Box>}</span>
+              <span><b>{each.model}</b> · {t(`models.estimate.how.${each.deed}`, { size: gib(each.frees_bytes, lang) })}{each.reason && <Box component="span" sx={{ color: "text.faint" }}> · {said({ message: each.reason, said: each.said }).text}</Box>}</span>
             </Box>
           ))}
         </Box>
@@ -66,7 +68,7 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOu
           <Box sx={{ display: "grid", gap: 1 }}>
             {helps.slice(0, 5).map((remedy) => (
               <Button key={remedy.id + remedy.message} disabled={remedy.available === false} size="small" variant="outlined" color="inherit" startIcon={<Wand2 size={14} />} onClick={() => onRemedy(remedy.change)} sx={{ justifyContent: "flex-start", whiteSpace: "normal", textAlign: "left", py: "6px", lineHeight: 1.35 }}>
-                <Box component="span" sx={{ flex: 1 }}>{remedyWords(remedy, t)}{remedy.available === false && ` (${t("models.estimate.notYet")})`}</Box>
+                <Box component="span" sx={{ flex: 1 }}>{said(remedy).text.replace(/\.$/, "")}{remedy.available === false && ` (${t("models.estimate.notYet")})`}</Box>
                 {remedy.saves_bytes > 0 && <Typography variant="mono" sx={{ color: remedy.available === false ? "inherit" : "success.main", ml: 3, whiteSpace: "nowrap" }}>−{bytes(remedy.saves_bytes, lang)}</Typography>}
               </Button>
             ))}
@@ -75,12 +77,6 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOu
       )}
     </Box>
   );
-}
-
-/** A remedy in the reader's language, with the numbers of its change. */
-function remedyWords({ id, change }: RemedyOut, t: ReturnType<typeof useTranslation>["t"]): string {
-  const plain = { ...change, ...(change.options as object | undefined), device: Array.isArray(change.gpu_device_ids) ? change.gpu_device_ids.join(", ") : "" } as Record<string, string | number>;
-  return t(`models.estimate.remedy.${id}`, { batch: plain.batch ?? "", width: plain.width ?? "", height: plain.height ?? "", tokens: plain.context ?? "", device: plain.device ?? "" });
 }
 
 /** The band of the estimate as a bar: sure up to its lower end, likely up to the expected, possible up to the upper. */

@@ -4,6 +4,7 @@ import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { HubPlanOut } from "@/api/types";
+import { useSaid } from "@/i18n/said";
 import { bytes } from "@/lib/numbers";
 import { card } from "@/ui/Section";
 
@@ -32,6 +33,7 @@ export function Room({ plan }: { plan: HubPlanOut }) {
 /** The chosen files and, folded, those that are left out, with the reason for each. */
 export function PlanFiles({ plan }: { plan: HubPlanOut }) {
   const { t, i18n } = useTranslation();
+  const said = useSaid();
   const files = [...plan.files].sort((a, b) => b.size_bytes - a.size_bytes);
   return (
     <Box sx={{ display: "grid", gap: 2, gridTemplateColumns: "minmax(0, 1fr)" }}>
@@ -40,7 +42,7 @@ export function PlanFiles({ plan }: { plan: HubPlanOut }) {
       </Part>
       {plan.refused.length > 0 && (
         <Part title={t("models.plan.refused", { count: plan.refused.length })} size={bytes(plan.refused.reduce((sum, file) => sum + file.size_bytes, 0), i18n.language)} open={false}>
-          {plan.refused.map((file) => <Row key={file.path} path={file.path} size={bytes(file.size_bytes, i18n.language)} note={file.why} />)}
+          {plan.refused.map((file) => <Row key={file.path} path={file.path} size={bytes(file.size_bytes, i18n.language)} note={said(file.remark).text} />)}
         </Part>
       )}
     </Box>

@@ -61,6 +61,7 @@ export function TokenForm({ onStored }: { onStored?: () => void }) {
           {known.data.source === "stored" && <Button size="small" color="inherit" disabled={drop.isPending} onClick={() => drop.mutate()}>{t("models.token.forget")}</Button>}
         </Box>
       )}
+      {known.data?.remark && <Typography variant="body2" sx={{ color: "warning.main" }}>{words(known.data.remark).text}</Typography>}
       <Field
         label={t(known.data?.is_set ? "models.token.replace" : "models.token.label")} type={shown ? "text" : "password"} mono value={token} onChange={setToken} placeholder="hf_…" error={problem?.fields[0] && words(problem.fields[0]).text} hint={t("models.token.hint")}
         end={<IconButton size="small" aria-label={eye} aria-pressed={shown} onClick={() => setShown(!shown)} edge="end">{shown ? <EyeOff size={16} /> : <Eye size={16} />}</IconButton>}

@@ -21,7 +21,7 @@ export interface LoadForm {
 export function formOf(model: Pick<ModelOut, "load_options" | "defaults">): LoadForm {
   const { dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch } = model.load_options;
   return {
-    dtype: dtype ?? "default", ttl: ttl === undefined ? "default" : (ttl ?? 0), devices: devices ?? [],
+    dtype: dtype ?? "default", ttl: ttl ?? "default", devices: devices ?? [],
     width: model.defaults?.width ?? 1024, height: model.defaults?.height ?? 1024, batch: batch ?? 1, context: 8192,
   };
 }
@@ -59,6 +59,6 @@ export function remedied(form: LoadForm, change: RemedyOut["change"]): LoadForm 
 }
 
 export function sameOptions(a: LoadOptions, b: LoadOptions): boolean {
-  const plain = ({ dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch }: LoadOptions) => JSON.stringify([dtype ?? null, ttl === undefined ? "default" : (ttl ?? 0), devices ?? null, batch ?? 1]);
+  const plain = ({ dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch }: LoadOptions) => JSON.stringify([dtype ?? null, ttl ?? null, devices ?? null, batch ?? 1]);
   return plain(a) === plain(b);
 }

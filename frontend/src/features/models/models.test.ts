@@ -106,7 +106,7 @@ describe("arrow keys", () => {
 });
 
 describe("load options", () => {
-  const model = image({ load_options: { dtype: "float16", ttl_seconds: null } });
+  const model = image({ load_options: { dtype: "float16", ttl_seconds: 0 } });
 
   it("come back as they went in", () => {
     expect(optionsOf(formOf(model), "image")).toEqual({ dtype: "float16", ttl_seconds: 0 });
