@@ -20,6 +20,7 @@ export const samples = new Signal<readonly Sample[]>([]);
 const SAMPLES_KEPT_SECONDS = 900;
 const PREVIEWS_KEPT = 24;
 const ENDED_KEPT = 200;
+const FIGURES_EVERY = 2000;
 
 type JobPages = InfiniteData<JobPage>;
 
@@ -128,7 +129,12 @@ function jobProgress(client: QueryClient, event: Extract<Event, { type: "job.pro
   if (known && (hasEnded(known) || event.attempt < known.attempt)) return;
   if (known) remember(advance(known, event));
   patchJobs(client, (job) => (job.id === event.id ? advance(job, event) : job));
-  patchModels(client, (model) => (model.download?.job_id === event.id ? { ...model, download: advanceDownload(model.download, event) } : model));
+  patchModels(client, (model) => {
+    if (model.download?.job_id !== event.id) return model;
+    // Its speed and its files come with no event.
+    refreshModels(client, FIGURES_EVERY);
+    return { ...model, download: advanceDownload(model.download, event) };
+  });
   if (!event.previews?.length) return;
   previews.set((all) => {
     const ours = new Map(all.get(event.id));
@@ -206,16 +212,21 @@ function modelOfWorker(client: QueryClient, worker: WorkerOut): void {
     changed = true;
     return { ...model, state, worker_id: state === "idle" || state === "error" ? null : worker.id };
   });
-  if (changed) refreshModels(client);
+  if (changed) refreshModels(client, 300);
 }
 
-let modelsRefresh: ReturnType<typeof setTimeout> | undefined;
+let modelsRefresh: { at: number; timer: ReturnType<typeof setTimeout> } | undefined;
 
-function refreshModels(client: QueryClient): void {
-  modelsRefresh ??= setTimeout(() => {
+/** Asks for the models within `ms`; the sooner of several wishes counts. */
+function refreshModels(client: QueryClient, ms: number): void {
+  const at = Date.now() + ms;
+  if (modelsRefresh && modelsRefresh.at <= at) return;
+  clearTimeout(modelsRefresh?.timer);
+  const timer = setTimeout(() => {
     modelsRefresh = undefined;
     void client.invalidateQueries({ queryKey: keys.models });
-  }, 300);
+  }, ms);
+  modelsRefresh = { at, timer };
 }
 
 function patchSystem(client: QueryClient, change: (system: SystemOut) => Partial<SystemOut>): void {

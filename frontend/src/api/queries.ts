@@ -5,14 +5,11 @@ import { beginSamples } from "./cache";
 import { freshest } from "./freshest";
 import * as api from "./generated/sdk.gen";
 import { keys } from "./keys";
-import type { JobStatus, ModelOut, PlanIn, Task } from "./types";
+import type { JobStatus, PlanIn, Task } from "./types";
 
 const PAGE = 100;
 const ACTIVE: JobStatus[] = ["queued", "running"];
 const MOST_ACTIVE = 200;
-/** Speed and files of a download come with no event; they are asked for while it runs. */
-const FIGURES_EVERY = 2000;
-const isMoving = ({ download }: ModelOut) => download?.state === "downloading" || download?.state === "waiting";
 
 export const queries = {
   /** Everything that runs or waits, and the newest that ended: what Generate and the top bar show. */
@@ -62,7 +59,7 @@ export const queries = {
 
   image: (id: string) => queryOptions({ queryKey: keys.image(id), queryFn: ({ signal }) => api.getImage({ path: { image_id: id }, signal }), staleTime: 60_000 }),
 
-  models: () => queryOptions({ queryKey: keys.models, queryFn: async ({ signal }) => (await api.listModels({ signal })).items, staleTime: 60_000, refetchInterval: ({ state }) => (state.data?.some(isMoving) ? FIGURES_EVERY : false) }),
+  models: () => queryOptions({ queryKey: keys.models, queryFn: async ({ signal }) => (await api.listModels({ signal })).items, staleTime: 60_000 }),
 
   catalogue: () => queryOptions({ queryKey: keys.catalogue, queryFn: ({ signal }) => api.getCatalogue({ signal }).then((page) => page.items), staleTime: 5 * 60_000 }),
 

@@ -37,7 +37,7 @@ export function PlanFiles({ plan }: { plan: HubPlanOut }) {
   const files = [...plan.files].sort((a, b) => b.size_bytes - a.size_bytes);
   return (
     <Box sx={{ display: "grid", gap: 2, gridTemplateColumns: "minmax(0, 1fr)" }}>
-      <Part title={t("models.plan.files", { count: files.length })} size={bytes(plan.total_bytes, i18n.language)} open={files.length <= 8}>
+      <Part title={t("models.plan.files", { count: files.length })} size={bytes(plan.total_bytes, i18n.language)} open={files.length <= 12}>
         {files.map((file) => <Row key={file.path} path={file.path} size={bytes(file.size_bytes, i18n.language)} note={file.present_bytes >= file.size_bytes && file.size_bytes > 0 ? t("models.plan.present") : file.sha256 ? t("models.plan.checked") : ""} chosen />)}
       </Part>
       {plan.refused.length > 0 && (
