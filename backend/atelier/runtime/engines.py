@@ -22,7 +22,8 @@ class EngineEntry:
     """`start_deadline_s`: from spawn to ready, loading included. `silence_deadline_s`: between two lines of a run.
     `step_deadline_s`: between two steps of a run, for an engine that hangs in a library while its heartbeats go on.
 
-    `forkable` engines are imported once in the forkserver; others are imported anew in each worker.
+    `forkable` engines are imported once in the forkserver; others are imported anew in each worker. An engine that
+    `spreads` runs one model over several devices at once, with the same number of bytes on each.
     """
 
     environment: str
@@ -32,6 +33,7 @@ class EngineEntry:
     silence_deadline_s: float = 15.0
     step_deadline_s: float = 900.0
     forkable: bool = True
+    spreads: bool = False
 
 
 ENGINES: dict[EngineName, EngineEntry] = {
