@@ -31,10 +31,13 @@ from atelier.models.schemas import (
     FoundModelOut,
     ImageDefaults,
     ImageLimits,
+    LoadOptions,
     ModelImportIn,
     ModelOut,
     ModelPatchIn,
 )
+from atelier.models.sizing import Sizing, path_of, ttl_of
+from atelier.models.states import IDLE, ModelStates, Standing
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
 from atelier.said import Said
@@ -44,9 +47,6 @@ from atelier.tables import JobKind, JobStatus, ModelRow
 log = structlog.get_logger("atelier.models")
 
 EMBEDDED = BACKEND / "embedded" / "models"
-MIB = 1024**2
-# A worker without a model: Python, torch and diffusers, measured as the resident size of a forked worker.
-WORKER_BYTES = 400 * MIB
 
 
 class ModelRegistry:
@@ -59,12 +59,14 @@ class ModelRegistry:
         pool: WorkerPool,
         bus: EventBus,
         *,
+        sizing: Sizing,
+        states: ModelStates,
         cache: Path,
-        on_cpu: bool,
         embedded: Path = EMBEDDED,
     ) -> None:
         self._database, self._queue, self._pool, self._bus = database, queue, pool, bus
-        self._cache, self._on_cpu, self._embedded = cache, on_cpu, embedded
+        self._sizing, self._states = sizing, states
+        self._cache, self._embedded = cache, embedded
 
     async def start(self) -> None:
         cards = await asyncio.to_thread(_read_cards, self._embedded)
@@ -85,13 +87,27 @@ class ModelRegistry:
     async def list(self, actor: Actor) -> list[ModelOut]:
         async with self._database.read() as session:
             rows = await store.visible(session, actor)
-        return await asyncio.to_thread(lambda: [self.present(actor, row) for row in rows])
+        return await asyncio.to_thread(self._present_all, actor, rows)
 
     async def get(self, actor: Actor, key: str) -> ModelOut:
         """One model. Raises ModelNotFound, also for somebody else's."""
+        return await asyncio.to_thread(self.present, actor, await self.find(actor, key))
+
+    async def find(self, actor: Actor, key: str) -> ModelRow:
+        """The row. Raises ModelNotFound, also for somebody else's."""
         async with self._database.read() as session:
-            row = await self._find(session, actor, key)
-        return self.present(actor, row)
+            return await self._find(session, actor, key)
+
+    async def runnable(self, actor: Actor, key: str) -> ModelRow:
+        """A model that can be loaded. Raises ModelNotFound, Conflict when no engine runs it or its files are gone."""
+        row = await self.find(actor, key)
+        if not _is_runnable(row):
+            words = Said(f"No engine of this Atelier can run {key}.", "model.not_runnable", model=key)
+            raise Conflict(words, hint="A LoRA is used with its base model.")
+        if not await asyncio.to_thread(_lies_there, path_of(row)):
+            words = Said(f"The files of {key} are missing.", "model.files_gone", model=key)
+            raise Conflict(words, hint="Restore its folder, or download it again.")
+        return row
 
     async def require(self, actor: Actor, key: str, task: str) -> ModelRow:
         """The model `key`, to be run. Raises ModelNotFound for an unknown one, somebody else's, one of another task,
@@ -110,12 +126,23 @@ class ModelRegistry:
 
     def path_of(self, row: ModelRow) -> Path:
         """Where the model's files lie; embedded ones are named relative to the backend folder."""
-        return (BACKEND / row.path).resolve()
+        return path_of(row)
 
     def present(self, actor: Actor, row: ModelRow) -> ModelOut:
         """Looks at the disk."""
+        return self._present_all(actor, [row])[0]
+
+    def _present_all(self, actor: Actor, rows: list[ModelRow]) -> list[ModelOut]:
+        standings = self._states.all()
+        return [self._present(actor, row, standings.get(row.key, IDLE)) for row in rows]
+
+    def _present(self, actor: Actor, row: ModelRow, standing: Standing) -> ModelOut:
         return ModelOut(
             **{name: getattr(row, name) for name in _SHOWN},
+            **vars(standing),
+            state_said=SaidOut.of(standing.state_reason),
+            bytes_needed=self._sizing.need(row).spec.bytes_needed if _is_runnable(row) else row.bytes_needed,
+            load_options=LoadOptions(**(row.load_options or {})),
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
             sampling=sampling(row.family),
@@ -187,21 +214,26 @@ class ModelRegistry:
         async with self._database.write() as session:
             row = await self._find(session, actor, key)
             self._own(actor, row)
-            if row.source == "embedded" and set(given) - {"pinned"}:
+            if row.source == "embedded" and (fixed := set(given) - {"pinned", "load_options"}):
                 raise Conflict(
                     Said(
-                        "A model that ships with Atelier can be pinned; its words and settings are fixed.",
+                        "A model that ships with Atelier can be pinned and loaded differently; its words and settings "
+                        "are fixed.",
                         "model.fixed",
                     ),
-                    field=next(iter(set(given) - {"pinned"})),
+                    field=next(iter(fixed)),
                     hint="Settings of a single picture are given with the request.",
                 )
             if "defaults" in given and not row.defaults:
                 words = Said(f"A {row.task} model has no picture settings.", "model.no_defaults", model=key)
                 raise BadRequest(words, field="defaults", hint="Leave it out.")
+            if wanted.load_options is not None:
+                given["load_options"] = wanted.load_options.model_dump(exclude_unset=True)
             for name, value in given.items():
                 setattr(row, name, value)
             after_commit(session, self._announce)
+        ttl = ttl_of(self._sizing.options_of(row))
+        self._pool.set_policy(row.key, pinned=row.pinned, ttl_seconds=ttl)
         return await asyncio.to_thread(self.present, actor, row)
 
     async def remove(self, actor: Actor, key: str) -> ModelOut:
@@ -225,6 +257,7 @@ class ModelRegistry:
         for worker_id, (spec, _) in self._pool.running_briefly().items():
             if spec.model == key:
                 await self._pool.stop_worker(worker_id)
+        self._states.forget(key)
         log.info("models.removed", model=key)
         return self.present(actor, row)
 
@@ -252,8 +285,7 @@ class ModelRegistry:
         self._bus.publish(ModelsChanged(), key="models")
 
     def _columns_of(self, found: Probe) -> dict[str, Any]:
-        """A probe as columns. Weights of half precision become float32 on a CPU: twice the size."""
-        widened = 2 if self._on_cpu and found.dtype in {"F16", "BF16"} else 1
+        """A probe as columns."""
         makes_pictures = found.task == "image" and found.type == "base_model"
         return {
             "task": found.task,
@@ -265,14 +297,14 @@ class ModelRegistry:
             "dtype": found.dtype,
             "parameters": found.parameters,
             "size_bytes": found.size_bytes,
-            "bytes_needed": WORKER_BYTES + int(1.4 * widened * found.size_bytes),
+            "bytes_needed": found.size_bytes,
             "defaults": image_defaults(found.family).model_dump() if makes_pictures else {},
             "limits": image_limits(found.family).model_dump() if makes_pictures else {},
         }
 
 
 _SHOWN = (
-    *("key", "name", "task", "type", "family", "source", "description", "license", "size_bytes", "bytes_needed"),
+    *("key", "name", "task", "type", "family", "source", "description", "license", "size_bytes"),
     *("dtype", "parameters", "base", "repo", "commit", "tags", "pinned"),
 )
 
@@ -323,8 +355,7 @@ def _read_cards(folder: Path) -> list[dict[str, Any]]:
 
 
 def _said(card: dict[str, Any]) -> dict[str, Any]:
-    """What a card says itself, which counts more than what its files show. Making pictures needs room as well: that is
-    in the memory, four times the files, since these become float32 on a CPU."""
+    """What a card says itself, which counts more than what its files show."""
     return {
         "key": card["key"],
         "name": card["name"],
@@ -333,7 +364,6 @@ def _said(card: dict[str, Any]) -> dict[str, Any]:
         "path": card["path"],
         "description": card["description"],
         "license": card["license"],
-        "bytes_needed": WORKER_BYTES + 4 * card["probe"].size_bytes,
         "shared": True,
         "defaults": ImageDefaults(**card["defaults"]).model_dump(),
         "limits": ImageLimits(**card["limits"]).model_dump(),
