@@ -71,12 +71,14 @@ class JobSettings:
 
 @dataclass(frozen=True)
 class RuntimeSettings:
-    """ATELIER_IDLE_SECONDS (an idle worker is stopped), ATELIER_MEMORY_BUDGET (bytes for workers on the CPU device),
+    """ATELIER_IDLE_SECONDS (an idle worker is stopped), ATELIER_MEMORY_BUDGET (bytes for workers on each device),
+    ATELIER_PARK_BUDGET (bytes of the machine's memory for the weights of parked models; half of it when not set),
     ATELIER_THREADS (torch threads of a worker, 0 = chosen by the engine), ATELIER_FAKE_ENGINE and ATELIER_FAILPOINTS
     (tests of the server), XDG_RUNTIME_DIR (sockets of workers; else the folder for temporary files)."""
 
     idle_seconds: float = 600.0
     memory_budget_bytes: int | None = None
+    park_budget_bytes: int | None = None
     threads: int = 0
     fake_engine: bool = False
     fake_step_seconds: float = 0.02
@@ -175,9 +177,11 @@ def read_settings(
         model_cache_dir=_model_cache(env, default.model_cache_dir),
     )
     budget = _whole(env, "ATELIER_MEMORY_BUDGET", 0, 0, 2**50)
+    parked = _whole(env, "ATELIER_PARK_BUDGET", -1, -1, 2**50)
     runtime = RuntimeSettings(
         idle_seconds=_seconds(env, "ATELIER_IDLE_SECONDS", 600.0),
         memory_budget_bytes=budget or None,
+        park_budget_bytes=None if parked < 0 else parked,
         threads=_whole(env, "ATELIER_THREADS", 0, 0, 1024),
         fake_engine=_switch(env, "ATELIER_FAKE_ENGINE"),
         fake_step_seconds=_seconds(env, "ATELIER_FAKE_STEP_SECONDS", 0.02),

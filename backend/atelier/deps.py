@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from atelier.images.gallery import Gallery
     from atelier.images.service import ImageService
     from atelier.jobs.service import JobService
+    from atelier.models.loading import ModelLoader
+    from atelier.models.planning import Planner
     from atelier.models.registry import ModelRegistry
     from atelier.system.service import SystemService
 
@@ -23,6 +25,8 @@ class Services:
     sign_in_limit: SignInLimit
     jobs: JobService
     models: ModelRegistry
+    loader: ModelLoader
+    planner: Planner
     images: ImageService
     gallery: Gallery
     system: SystemService

@@ -114,6 +114,15 @@ async def waiting_rows(session: AsyncSession, limit: int) -> list[Job]:
     return await _all(session, query.order_by(JobRow.priority.desc(), JobRow.seq).limit(limit))
 
 
+async def recent_seconds(session: AsyncSession, kind: str, limit: int) -> list[float]:
+    """How long the last completed jobs of a kind ran, oldest first."""
+    query = select(JobRow.started_at, JobRow.finished_at).where(
+        JobRow.kind == kind, JobRow.status == JobStatus.COMPLETED.value, JobRow.started_at.is_not(None)
+    )
+    rows = (await session.execute(query.order_by(JobRow.seq.desc()).limit(limit))).all()
+    return [(end - start).total_seconds() for start, end in reversed(rows) if end is not None]
+
+
 async def count_waiting(session: AsyncSession) -> int:
     return (await session.scalar(select(func.count()).where(JobRow.status == JobStatus.QUEUED.value))) or 0
 
