@@ -116,8 +116,7 @@ def error_classes() -> dict[str, str]:
     while pending:
         kind = pending.pop()
         found[kind.__name__] = kind.code
-        # Other tests in this process may have errors of their own.
-        pending += [one for one in kind.__subclasses__() if one.__module__.startswith("atelier.")]
+        pending += kind.__subclasses__()
     return found
 
 
@@ -147,7 +146,7 @@ def causes_of_exits() -> Iterator[Sentence]:
         *(exits.classify(code, None, (), "loading") for code in (0, 3, None)),
         *(make(1.0) for make in (exits.silent, exits.stuck, exits.cancel_ignored)),
         exits.nonsense("x"), exits.start_too_slow(1.0, "loading"), exits.stopped(), exits.forkserver_lost(),
-        exits.mistake(),
+        exits.mistake(), exits.not_woken("x"), exits.not_parked(),
     ]  # fmt: skip
     for cause in causes:
         values = getattr(cause.message, "params", None)
@@ -175,7 +174,7 @@ def own_words() -> Iterator[Sentence]:
     yield from (Sentence("errors", code, set()) for code in {*error_classes().values()} - MANY)
     yield from (Sentence("problems", code, {"status"}) for code in {*_CODES.values(), "http_error"})
     yield from (Sentence("front", code, set(), True) for code in front_codes())
-    yield from (Sentence("waiting", f"doing.{word}", set()) for word in waiting.DOING.values())
+    yield from (Sentence("waiting", f"doing.{word}", set()) for word in [*waiting.DOING.values(), waiting.PINNED])
     yield from (Sentence("exits", f"phase.{phase}", set()) for phase in exits.WHILE)
     yield from (Sentence("tables", f"title.{kind}", None) for kind in JobKind if kind is not JobKind.IMAGE_GENERATE)
     names = Environments(Path("/nonexistent"), BACKEND / "requirements").names()

@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, HealthData, HealthErrors, HealthResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, RetryJobData, RetryJobErrors, RetryJobResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnlockData, UnlockErrors, UnlockResponses } from './types.gen';
+import type { AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, HealthData, HealthErrors, HealthResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PlanData, PlanErrors, PlanResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, RetryJobData, RetryJobErrors, RetryJobResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -237,6 +237,60 @@ export const listSchedulers = <ThrowOnError extends boolean = true>(options?: Op
 });
 
 /**
+ * Load a model into memory
+ *
+ * Waits in line in the background; the model's state tells how far it is.
+ */
+export const loadModel = <ThrowOnError extends boolean = true>(options: Options<LoadModelData, ThrowOnError>): RequestResult<LoadModelResponses, LoadModelErrors, ThrowOnError, 'data'> => (options.client ?? client).post<LoadModelResponses, LoadModelErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/admin/models/{key}/load',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Give a model's memory back
+ */
+export const unloadModel = <ThrowOnError extends boolean = true>(options: Options<UnloadModelData, ThrowOnError>): RequestResult<UnloadModelResponses, UnloadModelErrors, ThrowOnError, 'data'> => (options.client ?? client).post<UnloadModelResponses, UnloadModelErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/admin/models/{key}/unload',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Put a model's weights aside and keep its process
+ *
+ * It frees the device and comes back much sooner than it loads.
+ */
+export const parkModel = <ThrowOnError extends boolean = true>(options: Options<ParkModelData, ThrowOnError>): RequestResult<ParkModelResponses, ParkModelErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ParkModelResponses, ParkModelErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/admin/models/{key}/park',
+    ...options
+});
+
+/**
+ * Would it fit, where, and how long would it take?
+ *
+ * For any load or generation. Starts nothing.
+ */
+export const plan = <ThrowOnError extends boolean = true>(options: Options<PlanData, ThrowOnError>): RequestResult<PlanResponses, PlanErrors, ThrowOnError, 'data'> => (options.client ?? client).post<PlanResponses, PlanErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/plan',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * Is everything all right?
  *
  * Open to all. Looks at the database, the queue's last turn, the disk and the event loop, not at open ports.
@@ -311,5 +365,14 @@ export const buildEnvironment = <ThrowOnError extends boolean = true>(options: O
 export const stopWorker = <ThrowOnError extends boolean = true>(options: Options<StopWorkerData, ThrowOnError>): RequestResult<StopWorkerResponses, StopWorkerErrors, ThrowOnError, 'data'> => (options.client ?? client).post<StopWorkerResponses, StopWorkerErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/system/workers/{worker_id}/stop',
+    ...options
+});
+
+/**
+ * What a worker has printed
+ */
+export const workerLog = <ThrowOnError extends boolean = true>(options: Options<WorkerLogData, ThrowOnError>): RequestResult<WorkerLogResponses, WorkerLogErrors, ThrowOnError, 'data'> => (options.client ?? client).get<WorkerLogResponses, WorkerLogErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/system/workers/{worker_id}/log',
     ...options
 });

@@ -22,6 +22,26 @@ export type AcceptedOut = {
 };
 
 /**
+ * BandOut
+ *
+ * What to expect, and between what.
+ */
+export type BandOut = {
+    /**
+     * Low
+     */
+    low: number;
+    /**
+     * Expected
+     */
+    expected: number;
+    /**
+     * High
+     */
+    high: number;
+};
+
+/**
  * CheckOut
  */
 export type CheckOut = {
@@ -568,6 +588,39 @@ export type GenerationOut = {
 };
 
 /**
+ * GoesOut
+ *
+ * A worker that is in the way.
+ */
+export type GoesOut = {
+    /**
+     * Worker Id
+     */
+    worker_id: string;
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Deed
+     *
+     * `stop` and `park`: it is idle and would give way. `yield`: it would step aside at its next step. `wait`: it is not disturbed.
+     */
+    deed: 'stop' | 'park' | 'yield' | 'wait';
+    /**
+     * Frees Bytes
+     *
+     * On each of its devices.
+     */
+    frees_bytes: number;
+    /**
+     * Reason
+     */
+    reason: string;
+    said?: SaidOut | null;
+};
+
+/**
  * GpuDeviceOut
  *
  * A GPU in the gateway's words. Bytes, percent, °C, W; null where it does not say.
@@ -1000,6 +1053,54 @@ export type JobPage = {
 export type JobStatus = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
 
 /**
+ * LoadIn
+ *
+ * Load a model now. What is left out stays as the model's own options say.
+ */
+export type LoadIn = {
+    /**
+     * Gpu Device Ids
+     */
+    gpu_device_ids?: Array<number> | null;
+    /**
+     * In force until the model is unloaded.
+     */
+    options?: LoadOptions | null;
+};
+
+/**
+ * LoadOptions
+ *
+ * How a model is loaded. What is left out is chosen by the engine and by the server's settings.
+ */
+export type LoadOptions = {
+    /**
+     * Dtype
+     *
+     * Type of the weights in memory. Left out: float32 on the CPU, bfloat16 on a GPU.
+     */
+    dtype?: 'float32' | 'float16' | 'bfloat16' | null;
+    /**
+     * Batch
+     *
+     * Most pictures of one request made at once; else 1.
+     */
+    batch?: number | null;
+    /**
+     * Ttl Seconds
+     *
+     * Unloaded after so long without use. 0 or null: never. Left out: as the server is set.
+     */
+    ttl_seconds?: number | null;
+    /**
+     * Gpu Device Ids
+     *
+     * Devices that it may use. An engine that can spread a model uses all of them at once.
+     */
+    gpu_device_ids?: Array<number> | null;
+};
+
+/**
  * MeOut
  */
 export type MeOut = {
@@ -1187,6 +1288,48 @@ export type ModelOut = {
      * False for the models that ship with Atelier, and for somebody else's.
      */
     removable: boolean;
+    /**
+     * What it is loaded with when a request does not say otherwise.
+     */
+    load_options: LoadOptions;
+    /**
+     * State
+     *
+     * `idle`: not in memory. `loading`: waits for memory, starts or wakes. `ready`: loaded, perhaps at work. `parked`: its process is there, its weights are aside. `error`: its last worker failed.
+     */
+    state: 'idle' | 'downloading' | 'loading' | 'ready' | 'parked' | 'error';
+    /**
+     * State Reason
+     *
+     * In words: what it waits for, or why it failed.
+     */
+    state_reason: string | null;
+    /**
+     * Which sentence `state_reason` is.
+     */
+    state_said?: SaidOut | null;
+    /**
+     * Worker Id
+     */
+    worker_id: string | null;
+    /**
+     * Device
+     *
+     * Where it is: `cuda:0`, or several with commas.
+     */
+    device: string | null;
+    /**
+     * Loaded Bytes
+     *
+     * Memory that its worker has leased, on all its devices together.
+     */
+    loaded_bytes: number;
+    /**
+     * Log Tail
+     *
+     * The last lines of its worker; after a failure, of the one that failed.
+     */
+    log_tail: Array<string>;
 };
 
 /**
@@ -1216,6 +1359,10 @@ export type ModelPatchIn = {
      */
     pinned?: boolean | null;
     defaults?: ImageDefaults | null;
+    /**
+     * Replaces all of them. A model that is loaded keeps its own until it is loaded again.
+     */
+    load_options?: LoadOptions | null;
 };
 
 /**
@@ -1337,11 +1484,47 @@ export type ModelStatusOut = {
      */
     removable: boolean;
     /**
+     * What it is loaded with when a request does not say otherwise.
+     */
+    load_options: LoadOptions;
+    /**
      * State
      *
      * `idle`, `downloading`, `loading`, `ready`, `parked` or `error`.
      */
     state: string;
+    /**
+     * State Reason
+     *
+     * In words: what it waits for, or why it failed.
+     */
+    state_reason: string | null;
+    /**
+     * Which sentence `state_reason` is.
+     */
+    state_said?: SaidOut | null;
+    /**
+     * Worker Id
+     */
+    worker_id: string | null;
+    /**
+     * Device
+     *
+     * Where it is: `cuda:0`, or several with commas.
+     */
+    device: string | null;
+    /**
+     * Loaded Bytes
+     *
+     * Memory that its worker has leased, on all its devices together.
+     */
+    loaded_bytes: number;
+    /**
+     * Log Tail
+     *
+     * The last lines of its worker; after a failure, of the one that failed.
+     */
+    log_tail: Array<string>;
     /**
      * Download
      *
@@ -1350,6 +1533,178 @@ export type ModelStatusOut = {
     download: {
         [key: string]: unknown;
     } | null;
+};
+
+/**
+ * PartsOut
+ *
+ * What the formulas say before measurements correct them. Bytes on each device.
+ */
+export type PartsOut = {
+    /**
+     * Framework
+     *
+     * Of a worker without a model.
+     */
+    framework: number;
+    /**
+     * Weights
+     */
+    weights: number;
+    /**
+     * Activations
+     *
+     * What a run needs besides, at its peak.
+     */
+    activations: number;
+    /**
+     * Cache
+     *
+     * Keys and values of a language model's context.
+     */
+    cache: number;
+};
+
+/**
+ * PlanIn
+ *
+ * A load or a generation that is only thought of. What is left out is as it would be with a real request.
+ */
+export type PlanIn = {
+    /**
+     * Model
+     *
+     * Key of a model.
+     */
+    model: string;
+    /**
+     * Task
+     *
+     * The model's own when left out.
+     */
+    task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Width
+     *
+     * Pixels.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * Pixels.
+     */
+    height?: number | null;
+    /**
+     * Num Outputs
+     *
+     * How many pictures.
+     */
+    num_outputs?: number;
+    /**
+     * Steps
+     */
+    steps?: number | null;
+    /**
+     * Context
+     *
+     * Tokens, of a language model.
+     */
+    context?: number | null;
+    /**
+     * Batch
+     *
+     * Pictures or requests at the same time.
+     */
+    batch?: number | null;
+    options?: LoadOptions | null;
+    /**
+     * Gpu Device Ids
+     */
+    gpu_device_ids?: Array<number> | null;
+};
+
+/**
+ * PlanOut
+ *
+ * Whether it would fit, and what it would take.
+ */
+export type PlanOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Fit
+     *
+     * `after`: once idle models have given way. `wait`: in line, for models at work, pinned ones or other programs. `never`: not even on an empty device.
+     */
+    fit: 'now' | 'after' | 'wait' | 'never';
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said?: SaidOut | null;
+    /**
+     * Loaded
+     *
+     * A worker holds the model already.
+     */
+    loaded: boolean;
+    /**
+     * Worker Id
+     */
+    worker_id: string | null;
+    /**
+     * Devices
+     *
+     * Where it would be: `cuda:0`.
+     */
+    devices: Array<string>;
+    /**
+     * Memory on each device at its peak.
+     */
+    bytes: BandOut;
+    /**
+     * Bytes Leased
+     *
+     * What it would lease on each device: the high end, if the device has that.
+     */
+    bytes_leased: number;
+    parts: PartsOut;
+    /**
+     * Measurements
+     *
+     * How many loads and runs the estimate has learned from.
+     */
+    measurements: number;
+    /**
+     * Null when it is loaded already, or when nothing is known.
+     */
+    load_seconds: BandOut | null;
+    /**
+     * Null as long as no run of it was measured.
+     */
+    run_seconds: BandOut | null;
+    /**
+     * Both together; null when one is not known.
+     */
+    seconds: BandOut | null;
+    /**
+     * Makes Room
+     *
+     * Who would give way or is waited for, and why.
+     */
+    makes_room: Array<GoesOut>;
+    /**
+     * Remedies
+     *
+     * What would make it smaller: the largest saving first.
+     */
+    remedies: Array<RemedyOut>;
 };
 
 /**
@@ -1414,6 +1769,41 @@ export type RamOut = {
      * Total
      */
     total: number;
+};
+
+/**
+ * RemedyOut
+ *
+ * Something that would make it smaller, or fit.
+ */
+export type RemedyOut = {
+    /**
+     * Id
+     */
+    id: 'half_precision' | 'fp8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
+    /**
+     * Message
+     */
+    message: string;
+    said?: SaidOut | null;
+    /**
+     * Change
+     *
+     * What to send instead, as fields of this request.
+     */
+    change: {
+        [key: string]: unknown;
+    };
+    /**
+     * Saves Bytes
+     */
+    saves_bytes: number;
+    /**
+     * Available
+     *
+     * False where no engine of this Atelier can do it yet.
+     */
+    available?: boolean;
 };
 
 /**
@@ -1597,6 +1987,18 @@ export type TextToImageIn = {
 };
 
 /**
+ * UnloadIn
+ */
+export type UnloadIn = {
+    /**
+     * Force
+     *
+     * Also while it is at work: its job is started again on another worker.
+     */
+    force?: boolean;
+};
+
+/**
  * WaitingOut
  *
  * Why a job has not begun or does not move.
@@ -1611,6 +2013,40 @@ export type WaitingOut = {
      */
     message: string;
     said?: SaidOut | null;
+    /**
+     * Position
+     *
+     * Place in the line that it waits in, 1 = next.
+     */
+    position?: number | null;
+    /**
+     * Seconds
+     *
+     * Until it begins, from how long runs and loads took before.
+     */
+    seconds?: number | null;
+};
+
+/**
+ * WorkerLogOut
+ */
+export type WorkerLogOut = {
+    /**
+     * Lines
+     */
+    lines: Array<string>;
+    /**
+     * Next
+     *
+     * Send it as `after` for what is printed from now on.
+     */
+    next: number;
+    /**
+     * Skipped
+     *
+     * Lines before these are not shown: too many at once, or the log was cut back.
+     */
+    skipped: boolean;
 };
 
 /**
@@ -1638,11 +2074,33 @@ export type WorkerOut = {
     /**
      * State
      */
-    state: 'starting' | 'loading' | 'ready' | 'busy' | 'stopping' | 'stopped' | 'failed';
+    state: 'starting' | 'loading' | 'ready' | 'busy' | 'parked' | 'stopping' | 'stopped' | 'failed';
     /**
      * Bytes Leased
+     *
+     * On each of its devices. A parked worker holds less: see `held_bytes`.
      */
     bytes_leased: number;
+    /**
+     * Held Bytes
+     *
+     * What it holds now on each of its devices.
+     */
+    held_bytes?: number;
+    /**
+     * Host Bytes
+     *
+     * Of a parked worker: what its weights take of the machine's memory.
+     */
+    host_bytes?: number;
+    /**
+     * Weights Bytes
+     */
+    weights_bytes?: number;
+    /**
+     * Pinned
+     */
+    pinned?: boolean;
     /**
      * Rss Bytes
      */
@@ -1650,9 +2108,13 @@ export type WorkerOut = {
     /**
      * Device
      *
-     * Kind and index of its device: `cpu:0`, `cuda:1`.
+     * Kind and index of its device: `cpu:0`, `cuda:1`; the first of several.
      */
     device: string;
+    /**
+     * Devices
+     */
+    devices?: Array<string>;
     /**
      * Started At
      */
@@ -2716,6 +3178,127 @@ export type ListSchedulersResponses = {
 
 export type ListSchedulersResponse = ListSchedulersResponses[keyof ListSchedulersResponses];
 
+export type LoadModelData = {
+    /**
+     * Wanted
+     */
+    body?: LoadIn | null;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/admin/models/{key}/load';
+};
+
+export type LoadModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type LoadModelError = LoadModelErrors[keyof LoadModelErrors];
+
+export type LoadModelResponses = {
+    /**
+     * Successful Response
+     */
+    202: ModelOut;
+};
+
+export type LoadModelResponse = LoadModelResponses[keyof LoadModelResponses];
+
+export type UnloadModelData = {
+    /**
+     * Wanted
+     */
+    body?: UnloadIn | null;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/admin/models/{key}/unload';
+};
+
+export type UnloadModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type UnloadModelError = UnloadModelErrors[keyof UnloadModelErrors];
+
+export type UnloadModelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelOut;
+};
+
+export type UnloadModelResponse = UnloadModelResponses[keyof UnloadModelResponses];
+
+export type ParkModelData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/admin/models/{key}/park';
+};
+
+export type ParkModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ParkModelError = ParkModelErrors[keyof ParkModelErrors];
+
+export type ParkModelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelOut;
+};
+
+export type ParkModelResponse = ParkModelResponses[keyof ParkModelResponses];
+
+export type PlanData = {
+    body: PlanIn;
+    path?: never;
+    query?: never;
+    url: '/api/plan';
+};
+
+export type PlanErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type PlanError = PlanErrors[keyof PlanErrors];
+
+export type PlanResponses = {
+    /**
+     * Successful Response
+     */
+    200: PlanOut;
+};
+
+export type PlanResponse = PlanResponses[keyof PlanResponses];
+
 export type HealthData = {
     body?: never;
     path?: never;
@@ -2932,3 +3515,40 @@ export type StopWorkerResponses = {
 };
 
 export type StopWorkerResponse = StopWorkerResponses[keyof StopWorkerResponses];
+
+export type WorkerLogData = {
+    body?: never;
+    path: {
+        /**
+         * Worker Id
+         */
+        worker_id: string;
+    };
+    query?: {
+        /**
+         * After
+         *
+         * `next` of the answer before; 0 for the last lines.
+         */
+        after?: number;
+    };
+    url: '/api/system/workers/{worker_id}/log';
+};
+
+export type WorkerLogErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type WorkerLogError = WorkerLogErrors[keyof WorkerLogErrors];
+
+export type WorkerLogResponses = {
+    /**
+     * Successful Response
+     */
+    200: WorkerLogOut;
+};
+
+export type WorkerLogResponse = WorkerLogResponses[keyof WorkerLogResponses];

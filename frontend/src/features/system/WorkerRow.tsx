@@ -14,7 +14,7 @@ import { toast } from "@/lib/toast";
 import { LogBlock } from "@/ui/ErrorNote";
 import { useNow } from "@/ui/useNow";
 
-const COLOURS = { starting: "warning.main", loading: "warning.main", ready: "success.main", busy: "primary.main", stopping: "text.faint", stopped: "text.faint", failed: "error.main" } as const;
+const COLOURS = { starting: "warning.main", loading: "warning.main", ready: "success.main", busy: "primary.main", parked: "text.faint", stopping: "text.faint", stopped: "text.faint", failed: "error.main" } as const;
 
 export function WorkerRow({ worker }: { worker: WorkerOut }) {
   const { t, i18n } = useTranslation();
