@@ -43,6 +43,8 @@ def told(repo: str, access: HubAccess) -> Iterator[None]:
         raise _of_status(error.response, repo, access) from error
     except httpx2.TooManyRedirects as error:
         raise Trouble("redirect_loop", "The hub leads in circles.") from error
+    except (httpx2.ReadError, httpx2.ReadTimeout, httpx2.RemoteProtocolError, httpx2.DecodingError) as error:
+        raise Trouble("connection_lost", "The connection to the hub was lost.") from error
     except httpx2.HTTPError as error:
         raise Trouble("hub_unreachable", f"The hub at {access.endpoint} cannot be reached.") from error
 

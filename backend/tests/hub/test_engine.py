@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import pytest
 from engines import protocol
-from tests.hub.fake_hub import FakeHub, Repo
+from tests.hub.fake_hub import FakeHub
 from tests.hub.repositories import chat_repo, diffusers_repo
-from tests.hub.worker import HubWorker, download, hub_worker
-
-
-@pytest.fixture
-def hub() -> Iterator[FakeHub]:
-    with FakeHub() as running:
-        yield running
-
-
-@pytest.fixture
-async def worker(tmp_path: Path) -> AsyncIterator[HubWorker]:
-    async with hub_worker(tmp_path) as running:
-        yield running
-
-
-def snapshot_of(cache: Path, repo: Repo) -> Path:
-    return cache / f"models--{repo.id.replace('/', '--')}" / "snapshots" / repo.commit
-
-
-def is_sound(cache: Path, repo: Repo) -> bool:
-    """Whether every file of the snapshot has the content of the hub."""
-    snapshot = snapshot_of(cache, repo)
-    files = [path for path in snapshot.rglob("*") if path.is_file()]
-    return bool(files) and all(
-        path.read_bytes() == repo.files[str(path.relative_to(snapshot))] for path in files
-    )
+from tests.hub.worker import HubWorker, download, is_sound, snapshot_of
 
 
 class TestDownload:
@@ -108,7 +80,7 @@ class TestDownload:
         repo = hub.add(chat_repo())
         end, _ = await worker.run(download(hub, repo, tmp_path / "cache", reserve_bytes=1 << 60))
         assert isinstance(end, protocol.Failed) and end.code == "insufficient_storage"
-        assert not any(hub.sent.values()), "bytes were fetched"
+        assert sum(hub.sent.values()) < 1000, "more than the configs was fetched"
 
     async def test_nobody_there(self, worker: HubWorker, tmp_path: Path) -> None:
         hub = FakeHub().start()
@@ -117,7 +89,3 @@ class TestDownload:
         hub.stop()
         end, _ = await worker.run(task)
         assert isinstance(end, protocol.Failed) and end.code == "hub_unreachable" and "HF_ENDPOINT" in end.hint
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

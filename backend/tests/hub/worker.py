@@ -94,3 +94,14 @@ def download(hub: Any, repo: Any, cache: Path, **given: Any) -> protocol.HubDown
         cache=str(cache),
         **values,
     )
+
+
+def snapshot_of(cache: Path, repo: Any) -> Path:
+    return cache / f"models--{repo.id.replace('/', '--')}" / "snapshots" / repo.commit
+
+
+def is_sound(cache: Path, repo: Any) -> bool:
+    """Whether every file of the snapshot has the content of the hub."""
+    snapshot = snapshot_of(cache, repo)
+    files = [path for path in snapshot.rglob("*") if path.is_file()]
+    return bool(files) and all(path.read_bytes() == repo.files[str(path.relative_to(snapshot))] for path in files)
