@@ -67,21 +67,24 @@ class Hub:
         """The most downloaded first, each repository once."""
         found: dict[str, Any] = {}
         for tag in task.tasks or [None]:
-            models = self._ask(
-                lambda tag=tag: list(
-                    self._api.list_models(
-                        search=task.query or None,
-                        pipeline_tag=tag,
-                        filter=task.filters or None,
-                        sort="downloads",
-                        limit=task.limit,
-                        expand=SEARCH_FIELDS,
-                    )
-                )
-            )
-            found |= {model.id: model for model in models}
+            given = {"search": task.query, "pipeline_tag": tag, "filter": task.filters}
+            asked = {name: value for name, value in given.items() if value}
+            found |= {model.id: model for model in self._ask(lambda asked=asked: self._found(asked, task.limit))}
         ranked = sorted(found.values(), key=lambda model: -(model.downloads or 0))
         return [_facts(model) for model in ranked[: task.limit]]
+
+    def _found(self, asked: dict[str, Any], limit: int) -> list[Any]:
+        """One page. `HfApi.list_models` would try for half a minute before it says that there is no network."""
+        from huggingface_hub import ModelInfo
+        from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+        answer = get_session().get(
+            f"{self._access.endpoint}/api/models",
+            params={**asked, "sort": "downloads", "limit": limit, "expand": SEARCH_FIELDS},
+            headers=build_hf_headers(token=self._token),
+        )
+        hf_raise_for_status(answer)
+        return [ModelInfo(**item) for item in answer.json()]
 
     def whose_token(self) -> dict[str, Any]:
         who = self._ask(self._api.whoami)

@@ -290,8 +290,9 @@ class File(msgspec.Struct, kw_only=True):
 
 
 class Done(Message):
-    """`files` of a task that makes pictures; `answer` of one that finds something out. `peak_bytes`: the most that this worker held on its device during the run, weights and libraries included. On
-    the CPU that is memory of its own, without the pages that it shares with its forkserver."""
+    """`files` of a task that makes pictures; `answer` of one that finds something out. `peak_bytes`: the most that this
+    worker held on its device during the run, weights and libraries included. On the CPU that is memory of its own,
+    without the pages that it shares with its forkserver."""
 
     files: list[File] = []
     answer: dict = {}

@@ -64,4 +64,10 @@ ENGINES: dict[EngineName, EngineEntry] = {
     ),
 }
 
+
+def on_device(engine: str) -> bool:
+    """Whether an engine's workers take part in the placement. One that does not exist does: it is refused there."""
+    return engine not in set(EngineName) or ENGINES[EngineName(engine)].on_device
+
+
 assert set(ENGINES) == set(EngineName), "every engine needs an entry"

@@ -23,7 +23,20 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 LARGE = {".safetensors", ".bin", ".pt", ".ckpt", ".pkl", ".nemo", ".msgpack", ".onnx", ".h5", ".gguf", ".pth", ".zip"}
-DATA_FAULTS = ("cut", "stall", "slow", "flip", "wrong_length", "etag", "whole", "416", "429", "503", "loop", "elsewhere")
+DATA_FAULTS = (
+    "cut",
+    "stall",
+    "slow",
+    "flip",
+    "wrong_length",
+    "etag",
+    "whole",
+    "416",
+    "429",
+    "503",
+    "loop",
+    "elsewhere",
+)
 
 
 @dataclass
@@ -45,21 +58,19 @@ class Repo:
 
     @property
     def commit(self) -> str:
-        content = json.dumps({path: hashlib.sha1(data).hexdigest() for path, data in sorted(self.files.items())})
-        return hashlib.sha1(f"{self.id}{content}".encode()).hexdigest()
+        return sha1(f"{self.id}{sorted((path, sha1(data)) for path, data in self.files.items())}".encode())
 
     def digest(self, path: str) -> str:
         data = self.files[path]
         if is_large(path, data):
             return hashlib.sha256(data).hexdigest()
-        return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+        return blob_id(data)
 
     def info(self) -> dict[str, Any]:
         siblings: list[dict[str, Any]] = []
         for path, data in self.files.items():
             line: dict[str, Any] = {"rfilename": path, "size": len(data)}
-            sha1 = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-            line["blobId"] = sha1
+            line["blobId"] = blob_id(data)
             if is_large(path, data):
                 line["lfs"] = {"sha256": self.digest(path), "size": len(data), "pointerSize": 130}
             siblings.append(line)
@@ -67,9 +78,19 @@ class Repo:
             "_id": "0", "id": self.id, "modelId": self.id, "sha": self.commit, "private": self.private,
             "gated": self.gated, "disabled": False, "downloads": self.downloads, "likes": 3,
             "lastModified": "2026-10-01T12:00:00.000Z", "library_name": self.library, "pipeline_tag": self.pipeline_tag,
-            "tags": [*self.tags, f"license:{self.license}"], "config": self.config, "cardData": {"license": self.license},
+            "tags": [*self.tags, f"license:{self.license}"], "config": self.config,
+            "cardData": {"license": self.license},
             "siblings": siblings + self.listed,
         }  # fmt: skip
+
+
+def sha1(content: bytes) -> str:
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+
+def blob_id(content: bytes) -> str:
+    """As git names a file's content."""
+    return sha1(b"blob %d\0" % len(content) + content)
 
 
 def is_large(path: str, data: bytes) -> bool:
@@ -195,14 +216,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _whoami(self) -> None:
         if (name := self.hub.tokens.get(self._token)) is None:
-            return self._json(401, {"error": "Invalid"}, {"X-Error-Message": "Invalid credentials in Authorization header"})
+            return self._json(
+                401, {"error": "Invalid"}, {"X-Error-Message": "Invalid credentials in Authorization header"}
+            )
         return self._json(
             200, {"name": name, "type": "user", "auth": {"accessToken": {"displayName": "for-tests", "role": "read"}}}
         )
 
     def _search(self, query: dict[str, list[str]]) -> None:
         words, tag = query.get("search", [""])[0].lower(), query.get("pipeline_tag", [None])[0]
-        found = [repo for repo in self.hub.repos.values() if words in repo.id.lower() and tag in {None, repo.pipeline_tag}]
+        found = [
+            repo for repo in self.hub.repos.values() if words in repo.id.lower() and tag in {None, repo.pipeline_tag}
+        ]
         found = [repo for repo in found if set(query.get("filter", [])) <= set(repo.tags)]
         limit = int(query.get("limit", ["20"])[0])
         lines = [{key: value for key, value in repo.info().items() if key != "siblings"} for repo in found[:limit]]

@@ -13,7 +13,9 @@ from tests.hub.worker import HubWorker, download, is_sound, snapshot_of
 
 
 class TestDownload:
-    async def test_lies_in_the_cache_as_other_programs_expect(self, hub: FakeHub, worker: HubWorker, tmp_path: Path) -> None:
+    async def test_lies_in_the_cache_as_other_programs_expect(
+        self, hub: FakeHub, worker: HubWorker, tmp_path: Path
+    ) -> None:
         repo = hub.add(diffusers_repo())
         cache = tmp_path / "cache"
         end, progress = await worker.run(download(hub, repo, cache, prefer_half=True))
@@ -47,7 +49,9 @@ class TestDownload:
         end, _ = await worker.run(download(hub, repo, tmp_path / "cache"))
         assert isinstance(end, protocol.Done) and end.answer["received_bytes"] == 0
 
-    async def test_a_damaged_blob_is_noticed_and_fetched_again(self, hub: FakeHub, worker: HubWorker, tmp_path: Path) -> None:
+    async def test_a_damaged_blob_is_noticed_and_fetched_again(
+        self, hub: FakeHub, worker: HubWorker, tmp_path: Path
+    ) -> None:
         repo = hub.add(chat_repo())
         cache = tmp_path / "cache"
         await worker.run(download(hub, repo, cache))

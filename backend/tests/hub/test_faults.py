@@ -103,6 +103,8 @@ class TestKills:
                 await worker.close()
             assert isinstance(end, protocol.Done) and is_sound(cache, repo)
             again = sum(hub.sent.values()) - before - total
-            assert again <= 0.05 * total + killed * CHUNK * CONNECTIONS, f"{again} bytes fetched again in {killed} kills"
+            assert again <= 0.05 * total + killed * CHUNK * CONNECTIONS, (
+                f"{again} bytes fetched again in {killed} kills"
+            )
             number += 1
         assert kills == KILLS

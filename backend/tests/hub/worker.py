@@ -33,9 +33,23 @@ class HubWorker:
     def __init__(self, python: Path, folder: Path, **options: str) -> None:
         self._socket = folder / f"{uuid.uuid4().hex[:8]}.sock"
         self.log = folder / "worker.log"
-        command = [str(python), "-m", "engines.host", "hub_download", "--model-path", "/", "--socket", str(self._socket)]
+        command = [
+            str(python),
+            "-m",
+            "engines.host",
+            "hub_download",
+            "--model-path",
+            "/",
+            "--socket",
+            str(self._socket),
+        ]
         command += ["--options", protocol.msgspec.json.encode(options).decode()]
-        environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(BACKEND), "HF_HUB_OFFLINE": "1"}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONPATH": str(BACKEND),
+            "HF_HUB_OFFLINE": "1",
+        }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=BACKEND, env=environment, stdout=log, stderr=log)
         self.client = WorkerClient(self._socket, silence_seconds=30)
