@@ -56,3 +56,10 @@ def studio(hub: FakeHub, tmp_path: Path) -> Iterator[Callable[..., Server]]:
     for server in started:
         if server.is_running():
             server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for what never reaches a hub."""
+    with Server(tmp_path_factory.mktemp("server") / "data", HF_HUB_OFFLINE="1") as running:
+        yield running
