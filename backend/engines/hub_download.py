@@ -169,7 +169,7 @@ def accept(path: Path, file: RepoFile, names: set[str]) -> None:
         content = json_of(path.read_bytes(), file.path)
         if why := code_in(file.path, content):
             raise refused(f"{why}. Atelier runs no code that comes with a model.")
-        if file.name.endswith(".index.json") and isinstance(content, dict):
+        if file.is_index and isinstance(content, dict):
             prefix = f"{file.folder}/" if file.folder else ""
             strangers = {str(name) for name in dict(content.get("weight_map") or {}).values()}
             if strangers := sorted(name for name in strangers if prefix + name not in names):

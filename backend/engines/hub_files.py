@@ -67,6 +67,11 @@ class RepoFile:
         return PurePosixPath(self.path).name
 
     @property
+    def is_index(self) -> bool:
+        """A list of shards: `model.safetensors.index.json`, `….index.fp16.json`."""
+        return self.suffix == ".json" and ".index." in self.name
+
+    @property
     def folder(self) -> str:
         parent = str(PurePosixPath(self.path).parent)
         return "" if parent == "." else parent
@@ -130,7 +135,7 @@ def small_json(files: Sequence[RepoFile], kind: str) -> list[RepoFile]:
         if file.suffix == ".json"
         and len(PurePosixPath(file.path).parts) <= deep
         and (file.name in {"model_index.json", "modules.json"} or "config" in file.name)
-        and not file.name.endswith(".index.json")
+        and not file.is_index
     ]
     return sorted(wanted, key=lambda file: (file.path.count("/"), file.size))[:40]
 
@@ -188,7 +193,7 @@ def _choose_diffusers(choice: Choice, files: Sequence[RepoFile], index: dict, pr
     choice.chosen += [file for file in files if file.path == "model_index.json"]
     for name, folder in folders.items():
         taken = weights[name].get(variant, []) if weights[name] else []
-        choice.chosen += [file for file in folder if file.suffix in TEXTS and not file.name.endswith(".index.json")]
+        choice.chosen += [file for file in folder if file.suffix in TEXTS and not file.is_index]
         choice.chosen += taken
         choice.chosen += _indexes(folder, taken, variant)
     if not any(file.suffix == ".safetensors" for file in choice.chosen):
@@ -223,7 +228,7 @@ def _choose_transformers(choice: Choice, files: Sequence[RepoFile], configs: Map
         raise _only_pickles("The repository")
     taken = sets.get("", next(iter(sets.values())))
     pooling = {entry.get("path") for entry in configs.get("modules.json", {}).get("items", [])} - {"", None}
-    choice.chosen += [file for file in top if file.suffix in TEXTS and not file.name.endswith(".index.json")]
+    choice.chosen += [file for file in top if file.suffix in TEXTS and not file.is_index]
     choice.chosen += [file for file in files if file.folder in pooling and file.suffix in {*TEXTS, ".safetensors"}]
     choice.chosen += taken
     choice.chosen += _indexes(top, taken, "")
