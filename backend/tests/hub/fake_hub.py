@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ class Repo:
     def digest(self, path: str) -> str:
         data = self.files[path]
         if is_large(path, data):
-            return hashlib.sha256(data).hexdigest()
+            return sha256(data)
         return blob_id(data)
 
     def info(self) -> dict[str, Any]:
@@ -84,10 +85,17 @@ class Repo:
         }  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@lru_cache(maxsize=1024)
 def sha1(content: bytes) -> str:
     return hashlib.sha1(content, usedforsecurity=False).hexdigest()
 
 
+@lru_cache(maxsize=1024)
 def blob_id(content: bytes) -> str:
     """As git names a file's content."""
     return sha1(b"blob %d\0" % len(content) + content)

@@ -14,7 +14,8 @@ def weights(shapes: Shapes, seed: int = 0, dtype: str = "F16") -> bytes:
     """A safetensors file whose tensors hold noise, so that damage anywhere shows."""
     empty = safetensors(shapes, dtype)
     header = int.from_bytes(empty[:8], "little") + 8
-    return empty[:header] + random.Random(seed).randbytes(len(empty) - header)
+    noise = random.Random(seed).randbytes(min(len(empty) - header, 1 << 20))
+    return empty[:header] + (noise * (len(empty) // len(noise) + 1))[: len(empty) - header]
 
 
 def text(content: Any) -> bytes:
