@@ -55,7 +55,7 @@ class HubFailed(AtelierError):
         "internal_error": 500,
     }
 
-    def __init__(self, code: str, message: str, *, hint: str = "", field: str | None = None) -> None:
+    def __init__(self, message: str, *, code: str, hint: str = "", field: str | None = None) -> None:
         super().__init__(message, hint=hint, field=field)
         self.code = code
         self.status = self.STATUS.get(code, 422)

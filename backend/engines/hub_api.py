@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from engines import hub_errors
 from engines.engine import RunFailed
 from engines.hub_cache import hasher
-from engines.hub_door import Door, Trouble, use_network
-from engines.hub_files import RepoFile, check_listing, kind_of, refused, small_json
+from engines.hub_door import Door, GivenUp, Trouble, use_network
+from engines.hub_files import Refused, RepoFile, check_listing, kind_of, small_json, too_large
 from engines.protocol import HubAccess, HubSearch
 
 SMALL_JSON_BYTES = 4 * 1024 * 1024
@@ -30,7 +30,7 @@ def json_of(content: bytes, path: str) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise refused(f"{path} is no JSON.") from error
+        raise Refused("hub_no_json", f"{path} is no JSON.", file=path) from error
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Hub:
         check_listing(files)
         commit = info.sha or ""
         if len(commit) != 40 or set(commit) - set("0123456789abcdef"):
-            raise refused("The hub gives no commit for this revision.")
+            raise Refused("hub_no_commit", "The hub gives no commit for this revision.")
         return Listing(repo, commit, files, _facts(info))
 
     def configs(self, listing: Listing, *, must: bool = False) -> tuple[dict[str, dict], bool]:
@@ -113,7 +113,7 @@ class Hub:
                 content = json_of(self._small(listing, file), file.path)
                 found[file.path] = {"items": content} if isinstance(content, list) else content
                 if not isinstance(found[file.path], dict):
-                    raise refused(f"{file.path} is no JSON object.")
+                    raise Refused("hub_no_json", f"{file.path} is no JSON object.", file=file.path)
         except RunFailed as error:
             if must or error.code not in {"gated_repository", "token_needed"}:
                 raise
@@ -128,7 +128,7 @@ class Hub:
         with hub_errors.told(listing.repo, self._access):
             found = get_hf_file_metadata(url, token=self._token, timeout=seconds, endpoint=self._access.endpoint)
         if found.size is not None and found.size != file.size:
-            raise Trouble("wrong_length", f"The hub now gives another length for {file.path}.")
+            raise Trouble("wrong_length", f"The hub now gives another length for {file.path}.", file=file.path)
         return found.location
 
     def _small(self, listing: Listing, file: RepoFile) -> bytes:
@@ -137,7 +137,7 @@ class Hub:
         from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
         if file.size > SMALL_JSON_BYTES:
-            raise refused(f"{file.path} has {file.size} bytes; a config may have {SMALL_JSON_BYTES}.")
+            raise too_large(file, SMALL_JSON_BYTES)
         url = hf_hub_url(listing.repo, file.path, revision=listing.commit, endpoint=self._access.endpoint)
         headers = {**build_hf_headers(token=self._token), "Accept-Encoding": "identity"}
 
@@ -154,7 +154,8 @@ class Hub:
             sum_ = hasher(file.digest, file.size)
             sum_.update(content)
             if sum_.hexdigest() != file.digest:
-                raise Trouble("file_damaged", f"{file.path} does not have the hash that the hub gives for it.")
+                words = f"{file.path} does not have the hash that the hub gives for it."
+                raise Trouble("hub_file_damaged", words, file=file.path)
             return content
 
         return self._ask(get, listing.repo)
@@ -168,7 +169,7 @@ class Hub:
             except Trouble as trouble:
                 wait = trouble.retry_after if trouble.retry_after is not None else 0.5
                 if left == 0 or trouble.code in {"hub_unreachable", "redirect_refused", "redirect_loop"} or wait > 5:
-                    raise hub_errors.given_up(trouble) from trouble
+                    raise GivenUp(trouble) from trouble
                 hub_errors.pause(wait)
         raise AssertionError("not reached")
 

@@ -14,6 +14,8 @@ import urllib.request
 from collections.abc import Mapping
 from urllib.parse import urljoin, urlsplit
 
+from engines.engine import RunFailed
+
 MAX_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 PORTS = {"http": 80, "https": 443}
@@ -22,9 +24,25 @@ PORTS = {"http": 80, "https": 443}
 class Trouble(Exception):
     """Something went wrong on the way that may go right later. `retry_after` in seconds, when the other side says."""
 
-    def __init__(self, code: str, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, code: str, message: str, retry_after: float | None = None, **params: str | int | float) -> None:
         super().__init__(message)
-        self.code, self.message, self.retry_after = code, message, retry_after
+        self.code, self.message, self.retry_after, self.params = code, message, retry_after, params
+
+
+class GivenUp(RunFailed):
+    """A trouble that nobody waits for any longer."""
+
+    HINTS = {
+        "hub_unreachable": "Look at the network, the proxy and HF_ENDPOINT. What is on this machine already works.",
+        "rate_limited": "Wait a few minutes. With a token the hub allows more requests.",
+        "redirect_refused": "Something on the way to the hub changes its answers; look at the network and HF_ENDPOINT.",
+    }
+
+    def __init__(self, trouble: Trouble) -> None:
+        hint = self.HINTS.get(
+            trouble.code, "Look at the network and the hub, then try again. What was fetched is kept."
+        )
+        super().__init__(trouble.code, trouble.message, hint, **trouble.params)
 
 
 def origin(url: str) -> tuple[str, str, int]:
@@ -56,7 +74,9 @@ class Door:
         same_host = scheme == "http" and host == self._home[1] and self._home[0] == "http"
         if not host or port < 0 or not (scheme == "https" or same_host):
             raise Trouble(
-                "redirect_refused", f"The hub leads to {shown(url)}, which is neither https nor the hub itself."
+                "redirect_refused",
+                f"The hub leads to {shown(url)}, which is neither https nor the hub itself.",
+                url=shown(url),
             )
 
     def headers_for(self, url: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from engines.hub_api import Hub, Listing, json_of
 from engines.hub_cache import RepoFolder
 from engines.hub_door import Door
 from engines.hub_fetch import Fetch
-from engines.hub_files import ALLOW_LIST, Choice, RepoFile, allow_list, choose, refused
+from engines.hub_files import ALLOW_LIST, Choice, Refused, RepoFile, allow_list, choose
 from engines.hub_parts import room_for
 from engines.protocol import Done, HubDownload, HubPlan, HubSearch, HubToken
 from engines.remote_code import CODE_SUFFIXES, code_in
@@ -86,7 +86,7 @@ class HubEngine:
         listing = hub.listing(task.repo, task.commit)
         if listing.commit != task.commit:
             raise RunFailed(
-                "revision_not_found", f"The hub gives another commit than {task.commit[:12]}.", "Plan again."
+                "revision_not_found", f"{task.repo} has no such revision any more.", "Plan again.", repo=task.repo
             )
         choice = self._choose(listing, hub.configs(listing, must=True)[0], task.prefer_half)
         folder = RepoFolder(Path(task.cache), task.repo)
@@ -97,6 +97,8 @@ class HubEngine:
                 "insufficient_storage",
                 f"{missing / 1e9:.1f} GB are to be fetched, and the disk of the model cache has no room for them.",
                 "Free some space, then go on with the download.",
+                sentence="hub_no_room",
+                bytes=missing,
             )
         names = {file.path for file in choice.chosen}
         fetch = Fetch(
@@ -121,6 +123,7 @@ class HubEngine:
                 "cache_holds_code",
                 f"Another program has put program code beside this model in the cache: {', '.join(strays[:5])}.",
                 "Remove it, or give Atelier a cache of its own with MODEL_CACHE_DIR.",
+                files=", ".join(strays[:5]),
             )
         return {"path": str(snapshot), "received_bytes": fetch.received}
 
@@ -151,6 +154,7 @@ def _make(folder: RepoFolder) -> None:
             "cache_not_writable",
             f"The model cache cannot be written ({error.strerror}).",
             "Set MODEL_CACHE_DIR to a folder that the server may write.",
+            reason=str(error.strerror),
         ) from error
 
 
@@ -164,13 +168,16 @@ def accept(path: Path, file: RepoFile, names: set[str]) -> None:
                 "unsafe_format",
                 f"{file.path} is no sound safetensors file: {error}.",
                 "A renamed pickle is not kept. Take the model from another repository.",
+                sentence="hub_no_safetensors",
+                file=file.path,
             ) from error
     elif file.suffix == ".json":
         content = json_of(path.read_bytes(), file.path)
         if why := code_in(file.path, content):
-            raise refused(f"{why}. Atelier runs no code that comes with a model.")
+            raise Refused.for_code(why)
         if file.is_index and isinstance(content, dict):
             prefix = f"{file.folder}/" if file.folder else ""
             strangers = {str(name) for name in dict(content.get("weight_map") or {}).values()}
             if strangers := sorted(name for name in strangers if prefix + name not in names):
-                raise refused(f"{file.path} names weights that are not fetched: {strangers[0][:80]!r}.")
+                words = f"{file.path} names weights that are not fetched: {strangers[0][:80]!r}."
+                raise Refused("hub_strange_shards", words, file=file.path, name=strangers[0][:80])

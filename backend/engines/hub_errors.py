@@ -23,15 +23,21 @@ def told(repo: str, access: HubAccess) -> Iterator[None]:
         raise gated(repo, access) from error
     except errors.DisabledRepoError as error:
         raise RunFailed(
-            "repository_disabled", f"The hub has switched off {repo}.", "Take the model from another repository."
+            "repository_disabled",
+            f"The hub has switched off {repo}.",
+            "Take the model from another repository.",
+            repo=repo,
         ) from error
     except errors.RevisionNotFoundError as error:
         raise RunFailed(
-            "revision_not_found", f"{repo} has no such revision.", "Leave the revision out, or look at its page."
+            "revision_not_found",
+            f"{repo} has no such revision.",
+            "Leave the revision out, or look at its page.",
+            repo=repo,
         ) from error
     except errors.RemoteEntryNotFoundError as error:
         raise RunFailed(
-            "file_missing", f"A file of {repo} is gone from the hub.", "Plan the download again."
+            "file_missing", f"A file of {repo} is gone from the hub.", "Plan the download again.", repo=repo
         ) from error
     except errors.RepositoryNotFoundError as error:
         raise _not_found(repo, access) from error
@@ -46,7 +52,9 @@ def told(repo: str, access: HubAccess) -> Iterator[None]:
     except (httpx2.ReadError, httpx2.ReadTimeout, httpx2.RemoteProtocolError, httpx2.DecodingError) as error:
         raise Trouble("connection_lost", "The connection to the hub was lost.") from error
     except httpx2.HTTPError as error:
-        raise Trouble("hub_unreachable", f"The hub at {access.endpoint} cannot be reached.") from error
+        raise Trouble(
+            "hub_unreachable", f"The hub at {access.endpoint} cannot be reached.", endpoint=access.endpoint
+        ) from error
 
 
 def gated(repo: str, access: HubAccess) -> RunFailed:
@@ -56,22 +64,17 @@ def gated(repo: str, access: HubAccess) -> RunFailed:
             "gated_repository",
             f"{repo} is open only to those who accepted its terms, and the account of the stored token has not.",
             f"Open {page}, accept the terms with that account, then try again.",
+            sentence="gated_for_token",
+            repo=repo,
+            page=page,
         )
     return RunFailed(
         "gated_repository",
         f"{repo} is open only to those who accepted its terms.",
         f"Open {page}, accept the terms, make a token there and store it in Atelier.",
+        repo=repo,
+        page=page,
     )
-
-
-def given_up(trouble: Trouble) -> RunFailed:
-    """A trouble that nobody waits for any longer."""
-    hints = {
-        "hub_unreachable": "Look at the network, the proxy and HF_ENDPOINT. What is on this machine already works.",
-        "rate_limited": "Wait a few minutes. With a token the hub allows more requests.",
-        "redirect_refused": "Something on the way to the hub changes its answers; look at the network and HF_ENDPOINT.",
-    }
-    return RunFailed(trouble.code, trouble.message, hints.get(trouble.code, "Try again later."))
 
 
 def pause(seconds: float) -> None:
@@ -82,7 +85,7 @@ def _not_found(repo: str, access: HubAccess) -> RunFailed:
     hint = "Check the name; a private one needs a token that may read it."
     if access.token:
         hint = "Check the name; a private one needs a token of somebody who may read it."
-    return RunFailed("repository_not_found", f"The hub has no model {repo}, or does not show it.", hint)
+    return RunFailed("repository_not_found", f"The hub has no model {repo}, or does not show it.", hint, repo=repo)
 
 
 def _of_status(response: object, repo: str, access: HubAccess) -> Exception:
@@ -100,7 +103,8 @@ def _of_status(response: object, repo: str, access: HubAccess) -> Exception:
             "access_denied",
             f"The hub does not let this token read {repo or 'that'}.",
             "Give the token the right to read.",
+            repo=repo,
         )
     if status == 429:
         return Trouble("rate_limited", "The hub asks for fewer requests.", 5.0 if retry_after is None else retry_after)
-    return Trouble("hub_error", f"The hub answered {status}.", retry_after)
+    return Trouble("hub_error", f"The hub answered {status}.", retry_after, status=status)

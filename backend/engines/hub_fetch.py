@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 
 from engines.engine import Run, RunCancelled, RunFailed
 from engines.hub_cache import RepoFolder, hasher
-from engines.hub_door import MAX_REDIRECTS, Door, Line, Trouble, origin, redirected, shown
+from engines.hub_door import MAX_REDIRECTS, Door, GivenUp, Line, Trouble, origin, redirected, shown
 from engines.hub_files import RepoFile
 from engines.hub_parts import Part
 from engines.protocol import FileShare, HubDownload, Transfer
@@ -117,11 +117,7 @@ class Fetch:
         waits = any(not part.is_finished and not part.is_present and not part.is_complete for part in self.parts)
         limit = max(self._heard, self._quiet_until) + self._task.patience
         if self._trouble is not None and waits and time.monotonic() > limit:
-            raise RunFailed(
-                self._trouble.code,
-                f"{self._trouble.message} It was tried for {self._task.patience:.0f} s. What was fetched is kept.",
-                "Look at the network and the hub, then go on with the download.",
-            )
+            raise GivenUp(self._trouble)
         if not waits:
             self._heard = time.monotonic()
 
@@ -134,11 +130,10 @@ class Fetch:
             if (part := self._shown[file.digest])
         ]
         pausing = self._quiet_until > time.monotonic()
-        words = f"The hub asks to wait: {self._quiet_until - time.monotonic():.0f} s." if pausing else None
         return Transfer(
             step=-(-done // 1024),
             total=max(1, -(-total // 1024)),
-            message=words,
+            quiet_seconds=round(self._quiet_until - time.monotonic(), 1) if pausing else None,
             done_bytes=done,
             total_bytes=total,
             bytes_per_second=round(speed),
@@ -266,7 +261,7 @@ class Fetch:
         with self._changed:
             part.ignored_ranges += 1
             if part.is_whole or part.generation != generation:
-                raise Trouble("stopped", "Another connection reads this file.")
+                raise Trouble("stopped", "It was stopped.")
             if part.ignored_ranges < 2:
                 raise Trouble("ranges_ignored", "The data's host sends whole files instead of parts.")
             part.begin_whole()
@@ -379,7 +374,7 @@ class Fetch:
         retry_after = float(wait) if wait.isdigit() else None
         if status == 429:
             raise Trouble("rate_limited", "The hub asks for fewer requests.", retry_after or self._task.pause)
-        raise Trouble("hub_error", f"{shown(url)} answered {status}.", retry_after)
+        raise Trouble("hub_error", f"{shown(url)} answered {status}.", retry_after, status=status)
 
     def _location(self, part: Part) -> str:
         with self._locating[part]:
@@ -460,13 +455,13 @@ def _range_end(response: http.client.HTTPResponse, at: int, part: Part) -> int:
     span, _, total = words.partition("/")
     begin, _, end = span.partition("-")
     if not (begin.isdigit() and end.isdigit()):
-        raise Trouble("bad_range", "The data's host does not say which bytes it sends.")
+        raise Trouble("bad_range", "The data's host sends other bytes than those it was asked for.")
     if total != str(part.size):
         raise Changed
     if int(begin) != at or int(end) < at:
         raise Trouble("bad_range", "The data's host sends other bytes than those it was asked for.")
     if response.length is not None and response.length != int(end) - at + 1:
-        raise Trouble("bad_range", "The data's host announces another length than it sends.")
+        raise Trouble("bad_range", "The data's host sends other bytes than those it was asked for.")
     return int(end) + 1
 
 
@@ -475,4 +470,6 @@ def _damaged(file: RepoFile) -> RunFailed:
         "file_damaged",
         f"{file.path} does not have the hash that the hub gives for it, however often it is fetched. It was not kept.",
         "Try again later; if a mirror is configured (HF_ENDPOINT), it may be at fault.",
+        sentence="hub_file_damaged",
+        file=file.path,
     )

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from engines.engine import RunFailed
-from engines.remote_code import code_in
+from engines.remote_code import Asked, code_in
 
 MAX_FILES = 20_000
 MAX_JSON_BYTES = 64 * 1024 * 1024
@@ -79,7 +79,7 @@ class RepoFile:
 
 @dataclass
 class Choice:
-    """`kind` as in this module's header; `refused` maps a path to why it is left out."""
+    """`kind` as in this module's header; `refused` maps a path to why it is left out (see `_why_not`)."""
 
     kind: str
     chosen: list[RepoFile] = field(default_factory=list)
@@ -91,24 +91,40 @@ class Choice:
         return sum({file.digest: file.size for file in self.chosen}.values())
 
 
-def refused(message: str, hint: str = "Take the model from another repository.") -> RunFailed:
-    return RunFailed("unsafe_repository", message, hint)
+class Refused(RunFailed):
+    """The repository wants what no honest one needs."""
+
+    def __init__(self, sentence: str, message: str, **params: str | int | float) -> None:
+        hint = "Take the model from another repository."
+        super().__init__("unsafe_repository", message, hint, sentence=sentence, **params)
+
+    @classmethod
+    def for_code(cls, why: Asked) -> Refused:
+        return cls(why.sentence, f"{why.text}. Atelier runs no code that comes with a model.", **why.params)
+
+
+def too_large(file: RepoFile, limit: int) -> Refused:
+    words = f"{file.path} has {file.size} bytes; it may have {limit}."
+    return Refused("hub_json_size", words, file=file.path, bytes=file.size, max=limit)
 
 
 def check_listing(files: Sequence[RepoFile]) -> None:
     """Refuse a listing that no honest hub sends: paths that lead elsewhere, sizes or hashes that are none."""
     if len(files) > MAX_FILES:
-        raise refused(f"The repository lists {len(files)} files; Atelier looks at {MAX_FILES} at most.")
+        words = f"The repository lists {len(files)} files; Atelier looks at {MAX_FILES} at most."
+        raise Refused("hub_too_many_files", words, count=len(files), max=MAX_FILES)
     seen: set[str] = set()
     for file in files:
         plain = file.path.isprintable() and "\\" not in file.path and not file.path.startswith("/")
         if not plain or ".." in PurePosixPath(file.path).parts or len(file.path) > 1000:
-            raise refused(f"The repository lists a file that would lie outside its folder: {file.path[:80]!r}.")
+            words = f"The repository lists a file that would lie outside its folder: {file.path[:80]!r}."
+            raise Refused("hub_bad_path", words, file=file.path[:80])
         if file.path.lower() in seen:
-            raise refused(f"The repository lists {file.path[:80]!r} twice.")
+            raise Refused("hub_twice", f"The repository lists {file.path[:80]!r} twice.", file=file.path[:80])
         seen.add(file.path.lower())
         if file.size < 0 or not (_SHA256.fullmatch(file.digest) or _SHA1.fullmatch(file.digest)):
-            raise refused(f"The hub gives no usable size and hash for {file.path[:80]!r}.")
+            words = f"The hub gives no usable size and hash for {file.path[:80]!r}."
+            raise Refused("hub_no_hash", words, file=file.path[:80])
 
 
 def kind_of(files: Sequence[RepoFile]) -> str:
@@ -152,7 +168,7 @@ def choose(
     check_listing(files)
     for path, content in configs.items():
         if why := code_in(path, content):
-            raise refused(f"{why}. Atelier runs no code that comes with a model.")
+            raise Refused.for_code(why)
     choice = Choice(kind_of(files))
     match choice.kind:
         case "diffusers":
@@ -209,14 +225,14 @@ def _variant(choice: Choice, sets: list[dict[str, list[RepoFile]]], prefer_half:
             "nothing_to_fetch",
             f"No variant of the weights is there for every component (offered: {offered}).",
             "Take a repository that has all components in one precision.",
+            sentence="hub_no_variant",
+            offered=offered,
         )
     half = next((name for name in ("fp16", "bf16") if name in common), None)
     if half and (prefer_half or "" not in common):
         if half == "bf16" and "" in common:
             return ""
-        choice.warnings += (
-            [] if prefer_half else ["Only weights of half precision are offered; on a CPU they are widened."]
-        )
+        choice.warnings += [] if prefer_half else ["only_half"]
         return half
     return "" if "" in common else sorted(common)[0]
 
@@ -251,6 +267,8 @@ def _choose_single(choice: Choice, files: Sequence[RepoFile]) -> None:
             "nothing_to_fetch",
             f"The repository holds {len(weights)} single files and does not say which is the model: {names}.",
             "Download the one you want yourself and import it by its path.",
+            sentence="hub_many_files",
+            names=names,
         )
     raise (
         _only_pickles("The repository")
@@ -274,7 +292,9 @@ def _choose_allowed(choice: Choice, files: Sequence[RepoFile], allowed: Mapping[
         )
     missing = sorted(set(allowed) - {file.path for file in choice.chosen})
     if missing:
-        raise refused(f"Files that Atelier knows by their hash differ or are missing: {', '.join(missing[:5])}.")
+        names = ", ".join(missing[:5])
+        words = f"Files that Atelier knows by their hash differ or are missing: {names}."
+        raise Refused("hub_known_differ", words, files=names)
 
 
 # ── weights and words ─────────────────────────────────────────────────────────
@@ -324,6 +344,7 @@ def _only_pickles(what: str) -> RunFailed:
         "unsafe_format",
         f"{what} has no safetensors weights. Pickles (.bin, .pt, .ckpt and the like) can run code and are not fetched.",
         "Take a repository that is published in safetensors.",
+        sentence="hub_only_pickles",
     )
 
 
@@ -333,23 +354,18 @@ def _explain_others(choice: Choice, files: Sequence[RepoFile]) -> None:
     for file in files:
         if file.path in taken or (not file.folder and PAPERS.fullmatch(file.name) and file.size < 1_000_000):
             if file.suffix == ".json" and file.size > MAX_JSON_BYTES:
-                raise refused(f"{file.path} has {file.size} bytes; a JSON file may have {MAX_JSON_BYTES}.")
+                raise too_large(file, MAX_JSON_BYTES)
             if not _PATH.fullmatch(file.path):
-                raise refused(f"The name {file.path[:80]!r} holds characters that Atelier does not write to its disk.")
+                words = f"The name {file.path[:80]!r} holds characters that Atelier does not write to its disk."
+                raise Refused("hub_bad_name", words, file=file.path[:80])
             choice.chosen += [] if file.path in taken else [file]
         else:
             choice.refused[file.path] = _why_not(file)
 
 
 def _why_not(file: RepoFile) -> str:
-    if file.suffix in CODE:
-        return "Program code is never fetched."
-    if file.suffix in PICKLES:
-        return "A pickle can run code when it is loaded."
-    if file.suffix in ARCHIVES:
-        return "An archive; fetched only from commits that Atelier knows."
-    if file.suffix in OTHER_FORMATS:
-        return "A format that Atelier does not run."
-    if file.suffix == ".safetensors":
-        return "Another copy of the weights."
-    return "Not needed to run the model."
+    """One of: code, pickle, archive, format, copy, unneeded."""
+    for why, suffixes in (("code", CODE), ("pickle", PICKLES), ("archive", ARCHIVES), ("format", OTHER_FORMATS)):
+        if file.suffix in suffixes:
+            return why
+    return "copy" if file.suffix == ".safetensors" else "unneeded"

@@ -35,11 +35,13 @@ def disk_failure(error: OSError) -> RunFailed:
             "insufficient_storage",
             "The disk of the model cache is full. What was fetched so far is kept.",
             "Free some space, then go on with the download.",
+            sentence="hub_disk_full",
         )
     return RunFailed(
         "cache_not_writable",
         f"The model cache cannot be written ({error.strerror or 'unknown reason'}).",
         "Look at the rights and the disk of MODEL_CACHE_DIR, then go on with the download.",
+        reason=str(error.strerror or "unknown reason"),
     )
 
 
@@ -192,6 +194,7 @@ class Part:
                         "already_fetched",
                         f"Another program is fetching {self.file.path} into the same cache.",
                         "Wait for it, then go on with this download.",
+                        file=self.file.path,
                     ) from None
                 time.sleep(0.05)
 

@@ -266,12 +266,13 @@ class FileShare(msgspec.Struct, kw_only=True):
 
 
 class Transfer(Progress, kw_only=True):
-    """Progress of a download: `step` and `total` count KiB."""
+    """Progress of a download: `step` and `total` count KiB. `quiet_seconds`: for how long the hub asked not to be."""
 
     done_bytes: int
     total_bytes: int
     bytes_per_second: float
     seconds_left: float | None
+    quiet_seconds: float | None = None
     files: list[FileShare]
 
 

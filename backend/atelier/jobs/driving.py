@@ -12,6 +12,7 @@ from atelier.jobs.attempt import Attempt
 from atelier.jobs.runner import Stopped
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.worker import Worker, WorkerSpec
+from atelier.said import Said
 
 
 async def drive(
@@ -56,8 +57,8 @@ async def _run(
     failed: Callable[[protocol.Failed], AtelierError],
     holding: list[Worker],
 ) -> protocol.Done:
-    def tell(words: str) -> None:
-        attempt.waits("memory" if words.startswith("waits for memory") else "model", words)
+    def tell(words: Said) -> None:
+        attempt.waits("memory" if words.code.startswith("waiting.memory") else "model", words)
 
     async with pool.lease(spec, priority=attempt.job.priority, waiting=tell) as worker:
         holding.append(worker)

@@ -40,6 +40,7 @@ from atelier.models.schemas import DownloadFileOut, DownloadOut
 from atelier.runtime.engines import EngineName
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.worker import WorkerSpec
+from atelier.said import Said
 from atelier.shapes import ErrorOut
 from atelier.tables import Job, JobKind, JobStatus, ModelRow
 
@@ -100,7 +101,8 @@ class Downloads:
         """Accept a download: durable when this returns. Raises HubFailed for what the hub or the repository refuses,
         Conflict when it is here or on its way, BadRequest."""
         if wanted.key in RESERVED:
-            raise BadRequest(f"The key {wanted.key!r} is taken by Atelier itself.", field="key", hint="Choose another.")
+            words = Said(f"There is a model {wanted.key!r} already.", "model.key_taken", model=wanted.key)
+            raise BadRequest(words, field="key", hint="Choose another key.")
         posted = wanted.model_dump(exclude_unset=True)
         if known := await self._queue.accepted(actor.id, idempotency_key, JobKind.MODEL_DOWNLOAD, posted):
             return await self._accepted(actor, known.request["resolved"]["key"], known.id)
@@ -135,13 +137,17 @@ class Downloads:
         async with self._database.read() as session:
             row = await store.find(session, actor, key)
         if row is not None and row.download_job is None:
-            raise Conflict(f"The model {key!r} is here already.", hint="Nothing needs to be done.")
+            raise Conflict(
+                Said(f"The model {key!r} is here already.", "model.here", model=key), hint="Nothing needs to be done."
+            )
         if row is not None:
             return await self.resume(actor, key)
         entry = self._catalogue.find(key)
         if entry is None:
             raise ModelNotFound(
-                f"There is no model {key[:80]!r}, here or in the catalogue.",
+                Said(
+                    f"There is no model {key[:80]!r}, here or in the catalogue.", "hub.not_in_catalogue", model=key[:80]
+                ),
                 hint="See GET /api/models/catalogue, or download by repository: POST /api/models/download.",
             )
         return await self.ask(actor, DownloadIn(repo=entry.repo, revision=entry.revision, key=key, name=entry.name))
@@ -170,9 +176,11 @@ class Downloads:
         async with self._database.write() as session:
             row = await store.find(session, actor, key)
             if row is None or not actor.owns(row.owner_id):
-                raise ModelNotFound(f"There is no model {key[:80]!r}.", hint="GET /api/models/ lists what there is.")
+                words = Said(f"There is no model {key[:80]!r}.", "model.unknown", model=key[:80])
+                raise ModelNotFound(words, hint="GET /api/models/ lists what there is.")
             if row.download_job is None:
-                raise Conflict(f"The model {key!r} is not being downloaded.", hint="Its files are here.")
+                words = Said(f"The model {key!r} is here already.", "model.here", model=key)
+                raise Conflict(words, hint="Nothing needs to be done.")
             row.download_paused = paused
             after_commit(session, self._announce)
         return row
@@ -216,7 +224,7 @@ class Downloads:
         def heard(progress: protocol.Progress) -> None:
             if isinstance(progress, protocol.Transfer):
                 self._live[attempt.job.id] = progress
-            attempt.progress(progress.step, progress.total, progress.message)
+            attempt.progress(progress.step, progress.total, _quiet(progress))
 
         try:
             done = await drive(self._pool, attempt, spec, task, heard, failure)
@@ -242,7 +250,8 @@ class Downloads:
         async with self._database.write() as session:
             row = await store.of_job(session, job.id)
             if row is None:
-                raise HubFailed("model_deleted", "The model was deleted.", hint="Download it again if you want it.")
+                words = Said("The model was deleted.", "hub.model_deleted")
+                raise HubFailed(words, code="model_deleted", hint="Download it again if you want it.")
             row.download_paused = False
             after_commit(session, self._announce)
 
@@ -297,18 +306,21 @@ class Downloads:
 
     async def _check(self, plan: dict[str, Any]) -> None:
         if not plan["can_access"]:
+            page, repo = self._hub.page_url(plan["repo"]), plan["repo"]
+            text = f"{repo} is open only to those who accepted its terms."
             raise HubFailed(
-                "gated_repository",
-                f"{plan['repo']} is open only to those who accepted its terms.",
-                hint=f"Open {self._hub.page_url(plan['repo'])}, accept the terms, and store a token of that account.",
+                Said(text, "engine.gated_repository", repo=repo, page=page),
+                code="gated_repository",
+                hint=f"Open {page}, accept the terms, and store a token of that account.",
                 field="repo",
             )
         fetch = plan["total_bytes"] - plan["present_bytes"]
         free, reserve = await asyncio.to_thread(self._hub.room)
         if fetch and free - fetch < reserve:
+            text = f"{fetch / 1e9:.1f} GB do not fit: {free / 1e9:.1f} GB are free, {reserve / 1e9:.1f} GB stay so."
             raise HubFailed(
-                "insufficient_storage",
-                f"{fetch / 1e9:.1f} GB do not fit: {free / 1e9:.1f} GB are free, and {reserve / 1e9:.1f} GB stay so.",
+                Said(text, "hub.does_not_fit", bytes=fetch, free=free, reserve=reserve),
+                code="insufficient_storage",
                 hint="Free some space, or set MODEL_CACHE_DIR to a larger disk.",
                 field="repo",
             )
@@ -344,17 +356,26 @@ class Downloads:
         self._bus.publish(ModelsChanged(), key="models")
 
 
+def _quiet(progress: protocol.Progress) -> Said | None:
+    seconds = progress.quiet_seconds if isinstance(progress, protocol.Transfer) else None
+    return Said(f"The hub asks to wait: {seconds:.0f} s.", "hub.quiet", seconds=round(seconds)) if seconds else None
+
+
 def _resolve(wanted: DownloadIn, plan: dict[str, Any], rows: list[ModelRow]) -> dict[str, Any]:
     """Everything decided. Raises Conflict for a model that is here or on its way, or a key that is taken."""
     for row in rows:
         if row.repo == plan["repo"] and row.download_job is not None:
-            raise Conflict(f"{plan['repo']} is on its way already, as {row.key!r}.", field="repo",
-                           hint="Go on with that one, or delete it first.")  # fmt: skip
+            words = Said(
+                f"{row.repo} is on its way already, as {row.key!r}.", "hub.on_its_way", repo=row.repo, model=row.key
+            )
+            raise Conflict(words, field="repo", hint="Go on with that one, or delete it first.")
         if (row.repo, row.commit) == (plan["repo"], plan["commit"]):
-            raise Conflict(f"This is the model {row.key!r} already.", field="repo", hint="Nothing needs to be done.")
+            words = Said(f"This is the model {row.key!r} already.", "model.entered_already", model=row.key)
+            raise Conflict(words, field="repo", hint="Nothing needs to be done.")
     keys = {row.key for row in rows} | RESERVED
     if wanted.key in keys:
-        raise Conflict(f"There is a model {wanted.key!r} already.", field="key", hint="Choose another key.")
+        words = Said(f"There is a model {wanted.key!r} already.", "model.key_taken", model=wanted.key)
+        raise Conflict(words, field="key", hint="Choose another key.")
     return {
         "key": wanted.key or _free(key_of(plan["repo"]), keys),
         "name": wanted.name or plan["repo"].partition("/")[2],

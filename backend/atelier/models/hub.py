@@ -21,10 +21,11 @@ from engines import protocol
 from atelier.clock import new_id
 from atelier.config import HubSettings
 from atelier.errors import EnvironmentNotReady, HubFailed
-from atelier.models.hub_schemas import HubModelOut, PlannedFileOut, PlanOut, RefusedFileOut
+from atelier.models.hub_schemas import HubModelOut, PlannedFileOut, PlanOut, RefusedFileOut, RemarkOut
 from atelier.models.probe import ENGINE_OF_TASK, architecture_kind, pipeline_kind
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.worker import WorkerSpec
+from atelier.said import Said
 
 ENVIRONMENT = "hub"
 RESERVE_BYTES, RESERVE_SHARE = 2 * 1024**3, 0.05
@@ -43,7 +44,8 @@ _TASK_OF_TAG = {tag: task for task, (tags, _) in TASKS.items() for tag in tags}
 
 
 def failure(update: protocol.Failed) -> HubFailed:
-    return HubFailed(update.code, update.message, hint=update.hint)
+    said = Said(update.message, update.sentence_code, **update.params)
+    return HubFailed(said, code=update.code, hint=update.hint)
 
 
 class HubClient:
@@ -74,8 +76,8 @@ class HubClient:
         """How to reach the hub, with the token. Raises HubFailed at once when the server is told to stay offline."""
         if self._settings.offline:
             raise HubFailed(
-                "hub_offline",
-                "Atelier is told to stay offline, so the hub is not asked.",
+                Said("Atelier is told to stay offline, so the hub is not asked.", "hub.offline"),
+                code="hub_offline",
                 hint="Unset HF_HUB_OFFLINE and start again. What is on this machine already works.",
             )
         token = await asyncio.to_thread(self._token) if token is None else token
@@ -145,11 +147,24 @@ class HubClient:
         except EnvironmentNotReady as error:
             await self.need_environment()
             raise EnvironmentNotReady(
-                "What speaks to the hub is being set up; that takes a minute, once.",
+                Said("What speaks to the hub is being set up; that takes a minute, once.", "hub.being_set_up"),
                 hint="Try again in a minute. System shows how far it is.",
             ) from error
-        raise HubFailed("no_result", "The hub was not asked to the end.", hint="Try again.")
+        words = Said("The hub was not asked to the end.", "engine.no_result")
+        raise HubFailed(words, code="no_result", hint="Try again.")
 
+
+_WHY_NOT = {
+    "code": Said("Program code is never fetched.", "hub.not_fetched_code"),
+    "pickle": Said("A pickle can run code when it is loaded.", "hub.not_fetched_pickle"),
+    "archive": Said("An archive; fetched only from commits that Atelier knows.", "hub.not_fetched_archive"),
+    "format": Said("A format that Atelier does not run.", "hub.not_fetched_format"),
+    "copy": Said("Another copy of the weights.", "hub.not_fetched_copy"),
+    "unneeded": Said("Not needed to run the model.", "hub.not_fetched_unneeded"),
+}
+_WARNINGS = {
+    "only_half": Said("Only weights of half precision are offered; on a CPU they are widened.", "hub.only_half"),
+}
 
 # ── answers as wire shapes ────────────────────────────────────────────────────
 
@@ -169,15 +184,16 @@ def plan_out(
     is_lora = plan["kind"] == "peft" or "lora" in plan["tags"]
     runnable = bool(task and ENGINE_OF_TASK.get(task)) and not is_lora and plan["kind"] != "single file"
     fits = fetch == 0 or free - fetch >= reserve
-    warnings = list(plan["warnings"])
+    warnings = [_WARNINGS[code] for code in plan["warnings"] if code in _WARNINGS]
     if not plan["can_access"]:
-        warnings.append("Its terms have to be accepted on its page before it can be downloaded.")
-    if not fits:
         warnings.append(
-            f"{fetch / 1e9:.1f} GB do not fit: {free / 1e9:.1f} GB are free, {reserve / 1e9:.1f} GB stay so."
+            Said("Its terms have to be accepted on its page before it can be downloaded.", "hub.accept_terms")
         )
+    if not fits:
+        text = f"{fetch / 1e9:.1f} GB do not fit: {free / 1e9:.1f} GB are free, {reserve / 1e9:.1f} GB stay so."
+        warnings.append(Said(text, "hub.does_not_fit", bytes=fetch, free=free, reserve=reserve))
     if not runnable and not is_lora:
-        warnings.append("No engine of this Atelier runs it yet.")
+        warnings.append(Said("No engine of this Atelier runs it yet.", "hub.no_engine"))
     same = ("repo", "commit", "kind", "license", "gated", "can_access", "private", "downloads", "likes", "updated_at",
             "library", "parameters", "total_bytes", "present_bytes")  # fmt: skip
     return PlanOut(
@@ -196,12 +212,15 @@ def plan_out(
             PlannedFileOut(path=f["path"], size_bytes=f["size"], sha256=f["sha256"], present_bytes=f["present_bytes"])
             for f in plan["files"]
         ],
-        refused=[RefusedFileOut(path=f["path"], size_bytes=f["size"], why=f["why"]) for f in plan["refused"]],
+        refused=[
+            RefusedFileOut(path=f["path"], size_bytes=f["size"], why=f["why"], remark=RemarkOut.of(_WHY_NOT[f["why"]]))
+            for f in plan["refused"]
+        ],
         fetch_bytes=fetch,
         free_bytes=free,
         reserve_bytes=reserve,
         fits=fits,
-        warnings=warnings,
+        warnings=[RemarkOut.of(words) for words in warnings],
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from atelier.models.schemas import KEY, DownloadOut, Task
-from atelier.shapes import JobOut
+from atelier.shapes import JobOut, SaidOut
 
 RepoName = Annotated[
     str,
@@ -63,10 +63,22 @@ class PlannedFileOut(BaseModel):
     present_bytes: int = Field(description="Bytes of it that lie in the model cache already.")
 
 
+class RemarkOut(BaseModel):
+    """A sentence for a person."""
+
+    message: str
+    said: SaidOut | None = Field(description="Which sentence `message` is.")
+
+    @classmethod
+    def of(cls, text: str) -> RemarkOut:
+        return cls(message=text, said=SaidOut.of(text))
+
+
 class RefusedFileOut(BaseModel):
     path: str
     size_bytes: int
-    why: str
+    why: Literal["code", "pickle", "archive", "format", "copy", "unneeded"]
+    remark: RemarkOut
 
 
 class PlanOut(BaseModel):
@@ -102,7 +114,7 @@ class PlanOut(BaseModel):
     free_bytes: int = Field(description="On the disk of the model cache.")
     reserve_bytes: int = Field(description="What a download leaves free.")
     fits: bool
-    warnings: list[str]
+    warnings: list[RemarkOut]
 
 
 class DownloadIn(BaseModel):
@@ -135,7 +147,7 @@ class ConsequencesOut(BaseModel):
 
     key: str
     removable: bool
-    reason: str | None = Field(description="Why it cannot be deleted now.")
+    reason: RemarkOut | None = Field(description="Why it cannot be deleted now.")
     files: Literal["deleted", "kept"] = Field(description="`kept` for files that were there before Atelier.")
     bytes_freed: int
     loras: list[str] = Field(description="Keys of the LoRAs that were made for it; they stay, without their base.")
@@ -184,4 +196,4 @@ class TokenOut(BaseModel):
     source: Literal["stored", "environment"] | None = Field(description="A stored one comes before HUGGINGFACE_TOKEN.")
     name: str | None = Field(description="Whose it is, as the hub said when it was checked.")
     checked_at: datetime | None
-    message: str | None = Field(description="Why it could not be checked.")
+    remark: RemarkOut | None = Field(description="Why it could not be checked.")

@@ -17,7 +17,8 @@ from typing import Any
 from atelier.clock import now
 from atelier.errors import AtelierError, BadRequest
 from atelier.models.hub import HubClient
-from atelier.models.hub_schemas import TokenOut
+from atelier.models.hub_schemas import RemarkOut, TokenOut
+from atelier.said import Said
 
 REFUSED = "token_refused"
 
@@ -54,7 +55,7 @@ class TokenStore:
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
 
-    def present(self, message: str | None = None) -> TokenOut:
+    def present(self, remark: RemarkOut | None = None) -> TokenOut:
         stored = self.read()
         source = "stored" if stored.get("token") else "environment" if self._given else None
         checked = stored.get("checked_at")
@@ -63,7 +64,7 @@ class TokenStore:
             source=source,
             name=stored.get("name"),
             checked_at=datetime.fromisoformat(checked) if checked else None,
-            message=message,
+            remark=remark,
         )
 
 
@@ -83,11 +84,10 @@ class HubTokens:
             who = await self._hub.whose(token)
         except AtelierError as error:
             if error.code == REFUSED:
-                raise BadRequest(
-                    "The hub does not accept this token.", field="token", hint="Copy it again, or make a new one there."
-                ) from error
+                words = Said("The hub does not accept this token.", "hub.token_wrong")
+                raise BadRequest(words, field="token", hint="Copy it again, or make a new one there.") from error
             await asyncio.to_thread(self._store.write, {"token": token})
-            return await asyncio.to_thread(self._store.present, f"Kept, but not checked: {error.message}")
+            return await asyncio.to_thread(self._store.present, RemarkOut.of(error.message))
         content = {"token": token, "name": who.get("name"), "checked_at": now().isoformat()}
         await asyncio.to_thread(self._store.write, content)
         return await asyncio.to_thread(self._store.present)

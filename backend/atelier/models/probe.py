@@ -153,7 +153,7 @@ def architecture_kind(config: dict[str, Any], embeds: bool) -> tuple[str | None,
 def _refuse_code(name: str, content: dict[str, Any]) -> None:
     if why := code_in(name, content):
         raise ModelNotRecognised(
-            f"{why}. Atelier runs no code that comes with a model.",
+            Said(f"{why.text}. Atelier runs no code that comes with a model.", f"engine.{why.sentence}", **why.params),
             field="path",
             hint="Take a copy of the model that the libraries run by themselves.",
         )

@@ -30,7 +30,7 @@ from atelier.models import store
 from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapshots
 from atelier.models.cache import remove as remove_files
 from atelier.models.families import image_defaults, image_limits, sampling
-from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut
+from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut, RemarkOut
 from atelier.models.probe import Probe, probe
 from atelier.models.schemas import (
     DownloadOut,
@@ -291,12 +291,12 @@ class ModelRegistry:
         jobs += [job for job in await self._queue.active(JobKind.MODEL_DOWNLOAD) if job.id == row.download_job]
         reason = await self._why_kept(row)
         if reason is None and not actor.owns(row.owner_id):
-            reason = "It is shared with you by its owner."
+            reason = Said(f"There is no model {row.key!r} of yours.", "model.not_yours", model=row.key)
         files = await asyncio.to_thread(self._removal, row)
         return ConsequencesOut(
             key=key,
             removable=reason is None,
-            reason=reason,
+            reason=RemarkOut.of(reason) if reason else None,
             files="deleted" if files else "kept",
             bytes_freed=await asyncio.to_thread(lambda: files.bytes_freed) if files else 0,
             loras=[other.key for other in rows if other.type == "lora" and other.base in names and other.key != key],

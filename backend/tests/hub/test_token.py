@@ -29,7 +29,7 @@ class TestStoring:
     def test_kept_checked_never_shown_forgotten(self, hub: FakeHub, studio: Studio) -> None:
         server = studio()
         assert server.client.get(TOKEN_URL).json() == {
-            "is_set": False, "source": None, "name": None, "checked_at": None, "message": None,
+            "is_set": False, "source": None, "name": None, "checked_at": None, "remark": None,
         }  # fmt: skip
         kept = server.client.post(TOKEN_URL, json={"token": CANARY})
         assert kept.status_code == 200 and CANARY not in kept.text
@@ -48,7 +48,7 @@ class TestStoring:
     def test_kept_unchecked_when_the_hub_is_away(self, studio: Studio) -> None:
         server = studio(HF_ENDPOINT="http://127.0.0.1:9")
         kept = server.client.post(TOKEN_URL, json={"token": CANARY}).json()
-        assert kept["is_set"] and kept["checked_at"] is None and "cannot be reached" in kept["message"]
+        assert kept["is_set"] and kept["checked_at"] is None and "cannot be reached" in kept["remark"]["message"]
 
     @pytest.mark.parametrize("token", ["", "two words", "new\nline", "x" * 513, "ümlaut"])
     def test_what_is_no_token(self, server: Server, token: str) -> None:
