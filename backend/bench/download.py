@@ -5,7 +5,8 @@
 G19. A file on a hub on loopback, in a process of its own, goes to a file system in memory: through the download engine
 (ranges, journal, hash, fsync, into place), through `httpx2.stream` written to a file, and through curl. The hash is
 part of the job: a stream whose hash is not looked at may be anything. So both others hash what they fetched as well;
-without that they stand in the table too. CPU is that of the fetching processes, the least of the rounds; wall is the median.
+without that they stand in the table too. CPU is that of the fetching processes, the least of the rounds; wall time is
+the median.
 
 G20. The engine is killed with SIGKILL while it fetches, again and again; bytes that left the hub beyond the file's size
 are what was fetched twice. Every result is compared with the hub's hash.
