@@ -14,6 +14,7 @@ is when the job ends early: going on costs at most the chunks that were under wa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from atelier.access.actor import Actor
 from atelier.clock import new_id, now
 from atelier.db import Database, after_commit
-from atelier.errors import BadRequest, Conflict, HubFailed, JobNotFound, ModelNotFound
+from atelier.errors import BadRequest, Conflict, HubFailed, JobNotFound, ModelNotFound, WorkerNotFound
 from atelier.events import EventBus, ModelsChanged
 from atelier.jobs.attempt import Attempt, Publish
 from atelier.jobs.driving import drive
@@ -38,6 +39,7 @@ from atelier.models.probe import probe
 from atelier.models.registry import ModelRegistry, columns_of
 from atelier.models.schemas import DownloadFileOut, DownloadOut
 from atelier.runtime.engines import EngineName
+from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.worker import WorkerSpec
 from atelier.said import Said
@@ -219,7 +221,8 @@ class Downloads:
             stall=min(20.0, settings.patience_seconds / 3),
             pause=min(1.0, settings.patience_seconds / 60),
         )
-        spec = WorkerSpec(engine=EngineName.HUB_DOWNLOAD, model=resolved["key"], model_path=self._cache)
+        # A worker of its own: it is no worker that holds the model, and another download does not wait for it.
+        spec = WorkerSpec(engine=EngineName.HUB_DOWNLOAD, model=f"download:{resolved['key']}", model_path=self._cache)
 
         def heard(progress: protocol.Progress) -> None:
             if isinstance(progress, protocol.Transfer):
@@ -230,7 +233,8 @@ class Downloads:
             done = await drive(self._pool, attempt, spec, task, heard, failure)
         finally:
             self._live.pop(attempt.job.id, None)
-        path = Path(done.answer["path"])
+        await self._let_go(spec)
+        path = await asyncio.to_thread(_model_in, Path(done.answer["path"]))
         found = await asyncio.to_thread(probe, path)
         values = columns_of(found, on_cpu=self._on_cpu)
 
@@ -244,6 +248,13 @@ class Downloads:
             log.info("models.downloaded", model=row.key, repo=row.repo, commit=row.commit)
 
         return enter
+
+    async def _let_go(self, spec: WorkerSpec) -> None:
+        """What downloaded is not needed any more."""
+        for worker_id, (other, use) in self._pool.running_briefly().items():
+            if other == spec and use is Use.IDLE:
+                with contextlib.suppress(WorkerNotFound):  # it may have gone by itself
+                    await self._pool.stop_worker(worker_id)
 
     async def _begin(self, job: Job, resolved: dict[str, Any]) -> None:
         """The row that the job is for, there and not paused."""
@@ -305,6 +316,12 @@ class Downloads:
         return await self._hub.plan(wanted.repo, wanted.revision) if known else plan
 
     async def _check(self, plan: dict[str, Any]) -> None:
+        """Raise for what would fail later anyway."""
+        if plan["kind"] in {"diffusers", "transformers"} and plan["can_access"] and what_it_is(plan)[0] is None:
+            words = Said(
+                f"{plan['repo']} is no kind of model that Atelier runs.", "hub.kind_unknown", repo=plan["repo"]
+            )
+            raise HubFailed(words, code="model_not_recognised", hint="Look at its page on the hub.", field="repo")
         if not plan["can_access"]:
             page, repo = self._hub.page_url(plan["repo"]), plan["repo"]
             text = f"{repo} is open only to those who accepted its terms."
@@ -354,6 +371,12 @@ class Downloads:
 
     def _announce(self) -> None:
         self._bus.publish(ModelsChanged(), key="models")
+
+
+def _model_in(snapshot: Path) -> Path:
+    """The snapshot, or the one file that it is there for."""
+    files = [path for path in snapshot.iterdir() if path.suffix in {".safetensors", ".json", ".yaml"}]
+    return files[0] if len(files) == 1 and files[0].suffix == ".safetensors" else snapshot
 
 
 def _quiet(progress: protocol.Progress) -> Said | None:

@@ -227,14 +227,12 @@ def plan_out(
 def what_it_is(plan: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
     """Task, family and class: from its configs, else from what the hub says about it. A guess until it is probed."""
     configs = plan["configs"]
-    if index := configs.get("model_index.json"):
+    if plan["can_access"] and (index := configs.get("model_index.json")):
         pipeline = index.get("_class_name")
-        if known := pipeline_kind(pipeline, configs.get("unet/config.json", {})):
-            return *known, pipeline
-    if config := configs.get("config.json"):
+        return *(pipeline_kind(pipeline, configs.get("unet/config.json", {})) or (None, None)), pipeline
+    if plan["can_access"] and (config := configs.get("config.json")) is not None:
         task, family, architecture, _ = architecture_kind(config, "modules.json" in configs)
-        if task:
-            return task, family, architecture
+        return task, family, architecture
     return *_guess_by_tags(plan), None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from serving import Server
 from tests.hub.conftest import studio_for
-from tests.hub.fake_hub import FakeHub
+from tests.hub.fake_hub import FakeHub, Repo
 from tests.hub.repositories import chat_repo, diffusers_repo, text
 from tests.hub.worker import CHUNK, CONNECTIONS, is_sound, snapshot_of
 from tests.models.weights import safetensors, write
@@ -55,6 +55,15 @@ def fetch(server: Server, repo: str, **given: Any) -> dict[str, Any]:
 
 def model(server: Server, key: str) -> dict[str, Any]:
     return server.client.get(f"/api/models/{key}").json()
+
+
+def figures(server: Server, key: str, seconds: float = 10.0) -> dict[str, Any]:
+    """The model once its download says how fast it is."""
+    deadline = time.monotonic() + seconds
+    while not (found := model(server, key))["download"]["bytes_per_second"]:
+        assert time.monotonic() < deadline, found["download"]
+        time.sleep(0.05)
+    return found
 
 
 def wait_for_bytes(hub: FakeHub, more: int, seconds: float = 20.0) -> None:
@@ -184,7 +193,7 @@ class TestDownload:
         hub.bytes_per_second = 1_000_000
         accepted = fetch(server, repo.id, key="paused")
         wait_for_bytes(hub, 500_000)
-        live = model(server, "paused")
+        live = figures(server, "paused")
         download = live["download"]
         assert download["state"] == "downloading" and not live["available"] and not live["runnable"]
         assert 0 < download["done_bytes"] < download["total_bytes"] and download["bytes_per_second"] > 0
@@ -254,6 +263,26 @@ class TestDownload:
         hub.fault = lambda _place, _path: None
         assert server.client.post("/api/models/failing/download/resume").status_code == 202
         assert server.wait_for(accepted["job"]["id"])["status"] == "completed" and is_sound(cache, repo)
+
+    def test_a_lora_in_one_file(self, hub: FakeHub, server: Server, cache: Path) -> None:
+        lora = {"lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": (4, 768)}
+        files = {"style.safetensors": safetensors(lora), "README.md": b"# A style\n", "preview.png": b"png"}
+        repo = hub.add(Repo("loras/style", files, tags=["lora", "diffusers"], pipeline_tag="text-to-image"))
+        job = server.wait_for(fetch(server, repo.id, key="a-style")["job"]["id"])
+        assert job["status"] == "completed", job
+        found = model(server, "a-style")
+        assert (found["type"], found["family"], found["available"], found["task"]) == ("lora", "sd15", True, "image")
+        assert not [w for w in server.client.get("/api/system").json()["workers"] if "a-style" in w["model"]]
+        assert server.client.get("/api/models/a-style/consequences").json()["bytes_freed"] > 0
+        assert server.client.delete("/api/models/a-style").status_code == 200
+        assert not (cache / "models--loras--style").exists()
+
+    def test_what_cannot_be_run_is_not_fetched(self, hub: FakeHub, server: Server) -> None:
+        config = text({"architectures": ["BertForMaskedLM"], "model_type": "bert"})
+        hub.add(chat_repo("odd/bert", files={"config.json": config}))
+        refused = server.client.post("/api/models/download", json={"repo": "odd/bert"})
+        assert (refused.status_code, refused.json()["code"]) == (422, "model_not_recognised")
+        assert not any(seen.place == "data" for seen in hub.seen)
 
 
 class TestCatalogue:
