@@ -198,6 +198,8 @@ class TestDownload:
         assert download["state"] == "downloading" and not live["available"] and not live["runnable"]
         assert 0 < download["done_bytes"] < download["total_bytes"] and download["bytes_per_second"] > 0
         assert download["seconds_left"] > 0
+        told = {one["key"]: one for one in server.client.get("/api/admin/status").json()["models"]}["paused"]
+        assert told["state"] == "downloading" and 0 < told["download"]["done_bytes"] < told["download"]["total_bytes"]
         assert {file["state"] for file in download["files"]} >= {"done", "fetching"}
         assert server.client.post("/api/models/paused/download/pause").status_code == 200
         server.wait_for(accepted["job"]["id"], "cancelled")
