@@ -199,7 +199,6 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
             pool,
             bus,
             cache=settings.storage.model_cache_dir,
-            on_cpu=monitor.devices[0].kind == "cpu",
         )
         kinds.update(handlers(images, downloads, environment_jobs))
         watch = DeviceWatch(monitor, pool, bus)

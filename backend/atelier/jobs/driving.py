@@ -11,8 +11,9 @@ from atelier.errors import AtelierError
 from atelier.jobs.attempt import Attempt
 from atelier.jobs.runner import Stopped
 from atelier.runtime.pool import WorkerPool
-from atelier.runtime.worker import Worker, WorkerSpec
-from atelier.said import Said
+from atelier.runtime.spec import WorkerSpec
+from atelier.runtime.waiting import Waiting
+from atelier.runtime.worker import Worker
 
 
 async def drive(
@@ -57,8 +58,8 @@ async def _run(
     failed: Callable[[protocol.Failed], AtelierError],
     holding: list[Worker],
 ) -> protocol.Done:
-    def tell(words: Said) -> None:
-        attempt.waits("memory" if words.code.startswith("waiting.memory") else "model", words)
+    def tell(what: Waiting) -> None:
+        attempt.waits(what.reason, what.words, what.position, what.seconds)
 
     async with pool.lease(spec, priority=attempt.job.priority, waiting=tell) as worker:
         holding.append(worker)

@@ -41,7 +41,7 @@ from atelier.models.schemas import DownloadFileOut, DownloadOut
 from atelier.runtime.engines import EngineName
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
-from atelier.runtime.worker import WorkerSpec
+from atelier.runtime.spec import WorkerSpec
 from atelier.said import Said
 from atelier.shapes import ErrorOut
 from atelier.tables import Job, JobKind, JobStatus, ModelRow
@@ -67,11 +67,10 @@ class Downloads:
         bus: EventBus,
         *,
         cache: Path,
-        on_cpu: bool,
     ) -> None:
         self._database, self._queue, self._jobs, self._registry = database, queue, jobs, registry
         self._hub, self._catalogue, self._pool, self._bus = hub, catalogue, pool, bus
-        self._cache, self._on_cpu = cache, on_cpu
+        self._cache = cache
         self._live: dict[str, protocol.Transfer] = {}
         self._asking = asyncio.Lock()
         registry.download_of = self.present
@@ -236,7 +235,7 @@ class Downloads:
         await self._let_go(spec)
         path = await asyncio.to_thread(_model_in, Path(done.answer["path"]))
         found = await asyncio.to_thread(probe, path)
-        values = columns_of(found, on_cpu=self._on_cpu)
+        values = columns_of(found)
 
         async def enter(session: AsyncSession) -> None:
             row = await store.of_job(session, attempt.job.id)

@@ -24,7 +24,7 @@ from atelier.errors import EnvironmentNotReady, HubFailed
 from atelier.models.hub_schemas import HubModelOut, PlannedFileOut, PlanOut, RefusedFileOut, RemarkOut
 from atelier.models.probe import ENGINE_OF_TASK, architecture_kind, pipeline_kind
 from atelier.runtime.pool import WorkerPool
-from atelier.runtime.worker import WorkerSpec
+from atelier.runtime.spec import WorkerSpec
 from atelier.said import Said
 
 ENVIRONMENT = "hub"

@@ -322,6 +322,20 @@ class TestOffline:
         assert (answer.status_code, answer.json()["code"]) == (503, "hub_unreachable") and time.monotonic() - begun < 3
 
 
+class TestMemory:
+    def test_neither_waits_for_a_full_device_nor_fills_it(self, hub: FakeHub, server: Server, studio: Studio) -> None:
+        hub.add(chat_repo("beside/chat"))
+        needed = model(server, "creatures")["bytes_needed"]
+        full = studio(ATELIER_MEMORY_BUDGET=str(needed + 1000))
+        job = full.generate("a fox fake:step:6")
+        full.wait_for(job, "running")
+        assert full.client.get("/api/hub/search", params={"query": "beside"}).json()["items"]
+        assert full.wait_for(fetch(full, "beside/chat")["job"]["id"])["status"] == "completed"
+        assert full.client.get(f"/api/jobs/{job}").json()["status"] == "running", "they would have had to wait for it"
+        device = full.client.get("/api/system").json()["devices"][0]
+        assert device["leased_bytes"] <= needed + 1000
+
+
 class TestRestart:
     def test_kills_of_the_server_and_it_goes_on_by_itself(self, hub: FakeHub, studio: Studio, tmp_path: Path) -> None:
         chance, kills = random.Random(7), 4

@@ -8,7 +8,6 @@ import os
 import signal
 import time
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from atelier.errors import EnvironmentNotReady, NotEnoughMemory, Unavailable, WorkerNotFound, WorkerStartFailed
@@ -364,29 +363,3 @@ def worker_parent(pid: int) -> int:
 async def _lease(studio: Studio, model: str = "m", **options: object) -> None:
     async with studio.pool.lease(studio.spec(model, **options)):
         pass
-
-
-class TestWithoutDevice:
-    """Engines that take no device memory, such as the one that downloads."""
-
-    async def test_neither_wait_for_memory_nor_take_any(self, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("atelier.runtime.pool._on_device", lambda spec: not spec.model.startswith("hub"))
-        words: list[str] = []
-        async with studio.pool.lease(studio.spec("large", size=GB)):  # the device is full, and its holder busy
-            waiting = asyncio.create_task(self._use(studio, "waits"))
-            await asyncio.sleep(0.05)
-            async with asyncio.timeout(10), studio.pool.lease(studio.spec("hub", size=0)) as first:
-                updates = await studio.play(first, "step:0.01")
-                assert isinstance(updates[-1], protocol.Done)
-                again = asyncio.create_task(self._use(studio, "hub", size=0, waiting=words.append))
-                await until(lambda: words)
-            assert words == ["waits its turn: hub is busy"]
-            assert await again == first.id, "an idle one is used again"
-            async with studio.pool.lease(studio.spec("hub-2", size=0)) as second:
-                assert second.id != first.id
-            assert studio.pool.leased_bytes(0) == GB and not waiting.done()
-        await waiting
-
-    async def _use(self, studio: Studio, model: str, size: int = GB, **given: Any) -> str:
-        async with studio.pool.lease(studio.spec(model, size=size), **given) as worker:
-            return worker.id
