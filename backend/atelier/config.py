@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 BACKEND = Path(__file__).resolve().parent.parent
 REPOSITORY = BACKEND.parent
@@ -87,6 +88,22 @@ class RuntimeSettings:
 
 
 @dataclass(frozen=True)
+class HubSettings:
+    """HF_ENDPOINT (the hub, or a mirror of it), HUGGINGFACE_TOKEN (used unless one was stored through the API),
+    HF_HUB_OFFLINE (1 = never ask the hub), HTTPS_PROXY, HTTP_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR (for the hub
+    only), ATELIER_DOWNLOAD_CONNECTIONS, ATELIER_DOWNLOAD_CHUNK (bytes of one range request, 32 MiB at most),
+    ATELIER_DOWNLOAD_PATIENCE (seconds without a byte until a download gives up)."""
+
+    endpoint: str = "https://huggingface.co"
+    token: str = field(default="", repr=False)
+    offline: bool = False
+    network: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    connections: int = 4
+    chunk_bytes: int = 32 * 1024**2
+    patience_seconds: float = 120.0
+
+
+@dataclass(frozen=True)
 class LogSettings:
     """LOG_LEVEL, LOG_JSON (1 = JSON lines), LOG_DIR (rotating backend.log beside stdout)."""
 
@@ -103,6 +120,7 @@ class Settings:
     jobs: JobSettings = field(default_factory=JobSettings)
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    hub: HubSettings = field(default_factory=HubSettings)
 
     def checked(self) -> Settings:
         """These settings, or BadSetting where two of them contradict each other."""
@@ -147,6 +165,25 @@ def _model_cache(env: Mapping[str, str], default: Path) -> Path | None:
     home = _path(env, "HF_HOME", None)
     shared = _path(env, "HF_HUB_CACHE", home / "hub" if home else default)
     return _path(env, "MODEL_CACHE_DIR", shared)
+
+
+def _hub(env: Mapping[str, str]) -> HubSettings:
+    default = HubSettings()
+    endpoint = (env.get("HF_ENDPOINT", "").strip() or default.endpoint).rstrip("/")
+    parts = urlsplit(endpoint)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+        raise BadSetting(f"HF_ENDPOINT={endpoint!r} must be an address such as https://huggingface.co.")
+    names = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    network = tuple((name, value) for name in names if (value := env.get(name) or env.get(name.lower(), "")))
+    return HubSettings(
+        endpoint=endpoint,
+        token=env.get("HUGGINGFACE_TOKEN", "").strip(),
+        offline=_switch(env, "HF_HUB_OFFLINE"),
+        network=network,
+        connections=_whole(env, "ATELIER_DOWNLOAD_CONNECTIONS", default.connections, 1, 16),
+        chunk_bytes=_whole(env, "ATELIER_DOWNLOAD_CHUNK", default.chunk_bytes, 4096, default.chunk_bytes),
+        patience_seconds=_seconds(env, "ATELIER_DOWNLOAD_PATIENCE", default.patience_seconds),
+    )
 
 
 def _switch(env: Mapping[str, str], name: str) -> bool:
@@ -199,4 +236,5 @@ def read_settings(
     )
     if log.level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise BadSetting(f"LOG_LEVEL={log.level!r} must be DEBUG, INFO, WARNING or ERROR.")
-    return Settings(server, storage, AccessSettings(env.get("ATELIER_TOKEN", "").strip()), jobs, runtime, log).checked()
+    access = AccessSettings(env.get("ATELIER_TOKEN", "").strip())
+    return Settings(server, storage, access, jobs, runtime, log, _hub(env)).checked()

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from atelier import __version__, documentation, failpoints, garbage, openapi, problems
 from atelier.access import routes as access_routes
-from atelier.access.actor import Actor, Gate, check_declared
+from atelier.access.actor import LOCAL_USER_ID, Actor, Gate, check_declared
 from atelier.access.limit import SignInLimit
 from atelier.config import BACKEND, RuntimeSettings, Settings
 from atelier.db import Database
@@ -38,7 +38,13 @@ from atelier.live.hub import LiveHub
 from atelier.live.socket import LiveSocket
 from atelier.migrate import migrate
 from atelier.models import admin_routes as model_admin_routes
+from atelier.models import hub_routes
 from atelier.models import routes as model_routes
+from atelier.models.catalogue import Catalogue
+from atelier.models.downloads import Downloads
+from atelier.models.hub import ENVIRONMENT as HUB
+from atelier.models.hub import HubClient
+from atelier.models.hub_token import HubTokens, TokenStore
 from atelier.models.learning import Learning
 from atelier.models.loading import ModelLoader
 from atelier.models.planning import Planner
@@ -66,6 +72,7 @@ ROUTERS = [
     access_routes.router,
     image_routes.router,
     job_routes.router,
+    hub_routes.router,
     model_routes.router,
     model_admin_routes.router,
     system_routes.router,
@@ -149,7 +156,7 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         sizing = Sizing(learning, monitor.devices, settings.runtime)
         queue = JobQueue(database, settings.jobs)
         needed = () if settings.runtime.fake_engine else ("image",)
-        environment_jobs = EnvironmentJobs(environments, queue, needed)
+        environment_jobs = EnvironmentJobs(environments, queue, needed, later=(HUB,))
         registry = ModelRegistry(
             database,
             queue,
@@ -160,9 +167,18 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
             cache=settings.storage.model_cache_dir,
         )
         loader = ModelLoader(registry, sizing, states, pool, bus)
+        tokens = TokenStore(storage.secrets, settings.hub.token)
+        hub_client = HubClient(
+            pool,
+            settings.hub,
+            cache=settings.storage.model_cache_dir,
+            on_cpu=monitor.devices[0].kind == "cpu",
+            token=tokens.token,
+            set_up=lambda name: environment_jobs.ask(LOCAL_USER_ID, name),
+        )
         # The kinds need the image service, which needs the job service, which needs the runner: the map is filled last.
         kinds: dict = {}
-        slots = {"device": len(monitor.devices), "setup": 1}
+        slots = {"device": len(monitor.devices), "setup": 1, "download": 2}
 
         def start_attempt(job: Job) -> Attempt:
             return Attempt(job, bus, changed=lambda attempt: queue.changed(attempt.job))
@@ -172,7 +188,19 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         stack.push_async_callback(jobs.close)
         images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
-        kinds.update(handlers(images, environment_jobs))
+        catalogue = Catalogue()
+        downloads = Downloads(
+            database,
+            queue,
+            jobs,
+            registry,
+            hub_client,
+            catalogue,
+            pool,
+            bus,
+            cache=settings.storage.model_cache_dir,
+        )
+        kinds.update(handlers(images, downloads, environment_jobs))
         watch = DeviceWatch(monitor, pool, bus)
         inspector = DependencyInspector(environments, monitor, storage.instance)
         system = SystemService(
@@ -208,10 +236,24 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
             )
 
         planner = Planner(registry, sizing, pool)
-        app.state.services = Services(gate, SignInLimit(), jobs, registry, loader, planner, images, gallery, system)
+        app.state.services = Services(
+            gate,
+            SignInLimit(),
+            jobs,
+            registry,
+            hub_client,
+            downloads,
+            catalogue,
+            HubTokens(tokens, hub_client),
+            loader,
+            planner,
+            images,
+            gallery,
+            system,
+        )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
-        for part in (hub, pool, learning, registry, runner, environment_jobs, gallery, watch, inspector):
+        for part in (hub, pool, learning, registry, downloads, runner, environment_jobs, gallery, watch, inspector):
             await part.start()
             if hasattr(part, "close"):
                 stack.push_async_callback(part.close)

@@ -38,6 +38,7 @@ class JobKind(StrEnum):
 
     IMAGE_GENERATE = "image.generate"
     ENVIRONMENT_BUILD = "environment.build"
+    MODEL_DOWNLOAD = "model.download"
 
 
 class UTCDateTime(TypeDecorator):
@@ -193,7 +194,8 @@ class ModelRow(Row):
     """Weights that we know about, and what they can do. `path` is relative to the repository for embedded models.
     `bytes_needed` is what its files take; what a worker needs is estimated and learned (`models.sizing`).
     `dtype` and `parameters` are of the weights as they lie there; `base` is what a LoRA says it was made for; `repo`
-    and `commit` say where it comes from on the hub."""
+    and `commit` say where it comes from on the hub. `download_job` is the job that fetches it: null once its files are
+    there, and only then can it be used. A download that was `download_paused` waits for somebody to go on with it."""
 
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("owner_id", "key"),)
@@ -210,6 +212,8 @@ class ModelRow(Row):
     base: Mapped[str | None] = mapped_column(String(200))
     repo: Mapped[str | None] = mapped_column(String(200))
     commit: Mapped[str | None] = mapped_column(String(40))
+    download_job: Mapped[str | None] = mapped_column(String(32))
+    download_paused: Mapped[bool] = mapped_column(default=False)
     dtype: Mapped[str] = mapped_column(String(16), default="")
     parameters: Mapped[int] = mapped_column(default=0)
     source: Mapped[str] = mapped_column(String(16))

@@ -127,7 +127,69 @@ class Wake(Message):
     task_id: str
 
 
-Task = TextToImage | FakeTask | Park | Wake
+class HubAccess(msgspec.Struct, kw_only=True):
+    """How the hub is reached: `endpoint` without a slash at its end, the token ("" = none), and the variables that name
+    proxies and certificates (`HTTPS_PROXY`, `SSL_CERT_FILE`, …). Never shown, not even by `repr`."""
+
+    endpoint: str
+    token: str = ""
+    network: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"HubAccess({self.endpoint!r})"
+
+
+class HubSearch(Message):
+    """Repositories that match. `tasks` are the hub's pipeline tags, asked one after another; `filters` its tags."""
+
+    task_id: str
+    access: HubAccess
+    query: str
+    tasks: list[str] = []
+    filters: list[str] = []
+    limit: int = 20
+
+
+class HubToken(Message):
+    """Whose token is it?"""
+
+    task_id: str
+    access: HubAccess
+
+
+class HubPlan(Message):
+    """What a download of `repo` at `revision` would fetch into the Hugging Face cache `cache`. `prefer_half`: of
+    weights that are offered twice, those of half precision."""
+
+    task_id: str
+    access: HubAccess
+    repo: str
+    revision: str
+    cache: str
+    prefer_half: bool = False
+
+
+class HubDownload(Message):
+    """Fetch what `HubPlan` chooses at `commit`, check every file's hash, and put it into `cache` under the name
+    `revision` as well. Sizes are bytes, times seconds. `patience`: how long it may go without a byte before it gives
+    up; `stall`: how long one connection may; `pause`: the first pause before something is tried again."""
+
+    task_id: str
+    access: HubAccess
+    repo: str
+    commit: str
+    revision: str
+    cache: str
+    prefer_half: bool = False
+    reserve_bytes: int = 0
+    chunk_bytes: int = 32 * 1024 * 1024
+    connections: int = 4
+    stall: float = 20.0
+    patience: float = 120.0
+    pause: float = 1.0
+
+
+Task = TextToImage | FakeTask | Park | Wake | HubSearch | HubToken | HubPlan | HubDownload
 
 
 class Cancel(Message):
@@ -194,6 +256,26 @@ class Progress(Message):
     previews: list[Preview] = []
 
 
+class FileShare(msgspec.Struct, kw_only=True):
+    """How far one file of a download is. `state`: waiting, fetching, checking, done."""
+
+    path: str
+    bytes: int
+    done_bytes: int
+    state: str
+
+
+class Transfer(Progress, kw_only=True):
+    """Progress of a download: `step` and `total` count KiB. `quiet_seconds`: for how long the hub asked not to be."""
+
+    done_bytes: int
+    total_bytes: int
+    bytes_per_second: float
+    seconds_left: float | None
+    quiet_seconds: float | None = None
+    files: list[FileShare]
+
+
 class File(msgspec.Struct, kw_only=True):
     """One finished picture, closed and complete. Paths are relative to the task's `output_dir`."""
 
@@ -209,10 +291,12 @@ class File(msgspec.Struct, kw_only=True):
 
 
 class Done(Message):
-    """`peak_bytes`: the most that this worker held on its device during the run, weights and libraries included. On
-    the CPU that is memory of its own, without the pages that it shares with its forkserver."""
+    """`files` of a task that makes pictures; `answer` of one that finds something out. `peak_bytes`: the most that this
+    worker held on its device during the run, weights and libraries included. On the CPU that is memory of its own,
+    without the pages that it shares with its forkserver."""
 
-    files: list[File]
+    files: list[File] = []
+    answer: dict = {}
     seconds: float = 0.0
     peak_bytes: int = 0
 
@@ -235,7 +319,7 @@ class Awake(Message):
     seconds: float = 0.0
 
 
-Update = Heartbeat | Progress | Done | Failed | Cancelled | Parked | Awake
+Update = Heartbeat | Progress | Transfer | Done | Failed | Cancelled | Parked | Awake
 
 _encoder = msgspec.json.Encoder()
 task_decoder = msgspec.json.Decoder(Task)

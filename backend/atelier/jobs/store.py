@@ -42,6 +42,13 @@ async def find_by_key(session: AsyncSession, owner_id: str, keys: Collection[str
     return {job.idempotency_key: job for job in await _all(session, query) if job.idempotency_key}
 
 
+async def by_ids(session: AsyncSession, job_ids: Collection[str]) -> dict[str, Job]:
+    """These jobs, those taken off the list too. For rows that name their job."""
+    if not job_ids:
+        return {}
+    return {job.id: job for job in await _all(session, select(*_COLUMNS).where(JobRow.id.in_(job_ids)))}
+
+
 async def change(session: AsyncSession, job: Job, **values: Any) -> None:
     """Write columns of a row, and of its record."""
     await session.execute(update(JobRow.__table__).where(JobRow.seq == job.seq).values(values))

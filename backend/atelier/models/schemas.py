@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
-from atelier.shapes import SaidOut
+from atelier.shapes import ErrorOut, SaidOut
 
 KEY = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=40, strip_whitespace=True)]
@@ -62,6 +62,27 @@ ModelState = Literal["idle", "downloading", "loading", "ready", "parked", "error
 Task = Literal["image", "video", "chat", "transcribe", "diarize", "embed"]
 
 
+class DownloadFileOut(BaseModel):
+    path: str
+    bytes: int
+    done_bytes: int
+    state: Literal["waiting", "fetching", "checking", "done"]
+
+
+class DownloadOut(BaseModel):
+    """How far a model's download is. `failed` and `cancelled` ones, like paused ones, can be gone on with."""
+
+    state: Literal["waiting", "downloading", "paused", "cancelled", "failed"]
+    job_id: str
+    done_bytes: int
+    total_bytes: int
+    bytes_per_second: float | None = Field(description="Over the last seconds; null unless bytes come in.")
+    seconds_left: float | None
+    paused: bool
+    files: list[DownloadFileOut] = Field(description="While it runs; the first 200.")
+    error: ErrorOut | None
+
+
 class ModelOut(BaseModel):
     """Weights that Atelier knows about, and what they can do."""
 
@@ -99,6 +120,7 @@ class ModelOut(BaseModel):
     device: str | None = Field(description="Where it is: `cuda:0`, or several with commas.")
     loaded_bytes: int = Field(description="Memory that its worker has leased, on all its devices together.")
     log_tail: list[str] = Field(description="The last lines of its worker; after a failure, of the one that failed.")
+    download: DownloadOut | None = Field(description="Of a model whose files are not all here yet; else null.")
 
 
 class ModelImportIn(BaseModel):

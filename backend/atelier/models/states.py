@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from atelier.models.schemas import ModelState
+from atelier.models.schemas import DownloadOut, ModelState
 from atelier.runtime.gpu import Device
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerInfo, WorkerState
@@ -30,6 +30,15 @@ class Standing:
 
 
 IDLE = Standing("idle")
+
+
+def on_its_way(download: DownloadOut) -> Standing:
+    """The state of a model whose files are not all here."""
+    if download.state == "failed":
+        return Standing("error", download.error.message if download.error else None)
+    return Standing("downloading")
+
+
 STATES: Mapping[WorkerState, ModelState] = {
     WorkerState.STARTING: "loading",
     WorkerState.LOADING: "loading",

@@ -6,7 +6,7 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor
-from atelier.tables import MemoryObservationRow, ModelRow
+from atelier.tables import JobRow, MemoryObservationRow, ModelRow
 
 
 async def visible(session: AsyncSession, actor: Actor) -> list[ModelRow]:
@@ -15,6 +15,25 @@ async def visible(session: AsyncSession, actor: Actor) -> list[ModelRow]:
     if not actor.is_admin:
         query = query.where(or_(ModelRow.owner_id == actor.id, ModelRow.shared.is_(True)))
     return list(await session.scalars(query))
+
+
+async def find(session: AsyncSession, actor: Actor, key: str) -> ModelRow | None:
+    return next((row for row in await visible(session, actor) if row.key == key), None)
+
+
+async def of_job(session: AsyncSession, job_id: str) -> ModelRow | None:
+    """The model that a job downloads."""
+    return (await session.scalars(select(ModelRow).where(ModelRow.download_job == job_id))).first()
+
+
+async def drop_of_job(session: AsyncSession, job_id: str) -> None:
+    await session.execute(delete(ModelRow).where(ModelRow.download_job == job_id))
+
+
+async def drop_without_job(session: AsyncSession) -> None:
+    """Rows whose job was never accepted: the server ended between the two."""
+    is_lost = ModelRow.download_job.not_in(select(JobRow.id))
+    await session.execute(delete(ModelRow).where(ModelRow.download_job.is_not(None), is_lost))
 
 
 async def embedded(session: AsyncSession) -> dict[str, ModelRow]:

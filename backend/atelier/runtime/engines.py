@@ -15,6 +15,7 @@ SERVER_ENVIRONMENT = "server"
 class EngineName(StrEnum):
     DIFFUSERS_IMAGE = "diffusers_image"
     FAKE = "fake"
+    HUB_DOWNLOAD = "hub_download"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class EngineEntry:
 
     `forkable` engines are imported once in the forkserver; others are imported anew in each worker. An engine that
     `spreads` runs one model over several devices at once, with the same number of bytes on each.
+
+    An engine that is not `on_device` takes no device memory: its workers never wait for any, nor anybody for theirs.
     """
 
     environment: str
@@ -34,6 +37,7 @@ class EngineEntry:
     step_deadline_s: float = 900.0
     forkable: bool = True
     spreads: bool = False
+    on_device: bool = True
 
 
 ENGINES: dict[EngineName, EngineEntry] = {
@@ -49,6 +53,21 @@ ENGINES: dict[EngineName, EngineEntry] = {
         tasks=frozenset({"text-to-image", "fake"}),
         start_deadline_s=60.0,
     ),
+    # Rarely used and quickly imported: a forkserver would keep its libraries in memory for good.
+    EngineName.HUB_DOWNLOAD: EngineEntry(
+        environment="hub",
+        module="engines.hub_download",
+        tasks=frozenset({"hub-search", "hub-token", "hub-plan", "hub-download"}),
+        start_deadline_s=60.0,
+        forkable=False,
+        on_device=False,
+    ),
 }
+
+
+def on_device(engine: str) -> bool:
+    """Whether an engine's workers take part in the placement. One that does not exist does: it is refused there."""
+    return engine not in set(EngineName) or ENGINES[EngineName(engine)].on_device
+
 
 assert set(ENGINES) == set(EngineName), "every engine needs an entry"

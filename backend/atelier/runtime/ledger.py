@@ -127,6 +127,7 @@ class Ledger:
                 can_park=slot.can_park,
             )
             for id_, slot in self.slots.items()
+            if slot.worker.entry.on_device
         ]
 
     def rooms(self) -> list[placement.Room]:
@@ -149,6 +150,8 @@ class Ledger:
         """Drivers report freed memory late: wait until what a GPU worker held is seen to be free again, or for five
         seconds. After those, `decide` still looks at what the device reports as free."""
         deadline = self._clock() + MEMORY_RETURN_SECONDS
+        if not slot.worker.entry.on_device:
+            return
         for index in slot.worker.devices:
             device = self.devices[index]
             if index not in free_before or device.kind == "cpu":

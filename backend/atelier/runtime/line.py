@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from atelier.errors import NotEnoughMemory
 from atelier.runtime import decisions, placement
+from atelier.runtime.engines import on_device
 from atelier.runtime.ledger import Ledger, Slot
 from atelier.runtime.placement import Use
 from atelier.runtime.spec import WorkerSpec
@@ -49,13 +50,13 @@ class Line:
                 a.id, a.spec.key, a.spec.bytes_needed, a.seq, a.priority, a.overtaken, a.spec.spread, a.spec.devices
             )
             for a in self.askers.values()
-            if not a.granted.done()
+            if not a.granted.done() and on_device(a.spec.engine)
         ]
 
     def serves(self, served: Asker) -> None:
         """Those who came earlier were overtaken."""
         for asker in self.askers.values():
-            if asker.seq < served.seq:
+            if asker.seq < served.seq and on_device(served.spec.engine):
                 asker.overtaken += 1
 
     def loaded(self, spec: WorkerSpec, seconds: float) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from atelier.errors import AtelierError, Unavailable, WorkerNotFound
 from atelier.runtime import decisions, exits, logtail, processes, reaper
-from atelier.runtime.engines import ENGINES, EngineName
+from atelier.runtime.engines import ENGINES, EngineName, on_device
 from atelier.runtime.environments import Environments
 from atelier.runtime.forkserver import Forkservers
 from atelier.runtime.gpu import Device, GPUMonitor
@@ -34,7 +34,7 @@ from atelier.runtime.line import Asker, Line, never_fits
 from atelier.runtime.parking import bring_back, check_parkable, put_aside
 from atelier.runtime.placement import Use
 from atelier.runtime.spec import WorkerInfo, WorkerSpec
-from atelier.runtime.waiting import Waiting, starts, wakes
+from atelier.runtime.waiting import Waiting, its_turn, starts, wakes
 from atelier.runtime.worker import Deadlines, Worker
 from atelier.said import Said
 
@@ -252,6 +252,7 @@ class WorkerPool:
         """Ask `decide` about everybody who waits, and do as it says. Never awaits."""
         if self._closed or not self._askers:
             return
+        self._serve_without_device()
         made = decisions.decide(
             self.ledger.running(), self._line.requests(), self.ledger.rooms(), host_bytes=self.ledger.host_room()
         )
@@ -276,6 +277,18 @@ class WorkerPool:
             case decisions.Refuse(request, impossible):
                 spec = self._askers[request].spec
                 self._refuse(self._askers[request], never_fits(spec, impossible))
+
+    def _serve_without_device(self) -> None:
+        """Those who want an engine that takes no device memory: the worker that is there, or a new one, at once."""
+        for asker in [a for a in self._askers.values() if not a.granted.done() and not on_device(a.spec.engine)]:
+            same = [slot for slot in self.ledger if slot.worker.spec.key == asker.spec.key]
+            living = [slot for slot in same if slot.use is not Use.LEAVING]
+            if not living:
+                self._start(asker, (next(iter(self.ledger.devices)),))
+            elif living[0].use is Use.IDLE:
+                self._grant(asker, living[0])
+            elif living[0].use is Use.BUSY:
+                asker.tell(Waiting("model", its_turn(asker.spec.model)))
 
     def _grant(self, asker: Asker, slot: Slot) -> None:
         self._line.serves(asker)
@@ -323,7 +336,7 @@ class WorkerPool:
         self.ledger.slots[worker_id] = slot
         asker.tell(starts(spec, self._line.loads_in(spec)))
         gpus = [device for index in devices if (device := self.ledger.devices[index]).kind == "cuda"]
-        visible = ",".join(gpu.cuda_id or str(gpu.index) for gpu in gpus)
+        visible = ",".join(gpu.cuda_id or str(gpu.index) for gpu in gpus if entry.on_device)
         worker.launch(forkserver, {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": visible})
         self._spawn(self._follow(slot))
 

@@ -70,6 +70,10 @@ def being_loaded(model: str) -> Said:
     return Said(f"starts: {model} is being loaded", "waiting.starts", model=model)
 
 
+def its_turn(model: str) -> Said:
+    return Said(f"waits its turn: {model} is busy", "waiting.turn", model=model)
+
+
 def look_ahead(
     decisions: Sequence[Decision],
     asked: Mapping[str, tuple[WorkerSpec, float | None, float | None]],
@@ -123,7 +127,7 @@ def _words(hold: Hold, spec: WorkerSpec, workers: Mapping[str, Worth]) -> tuple[
             return "model", being_loaded(spec.model)
         if use is Use.PARKING:
             return "model", Said(f"waits its turn: {spec.model} is being parked", "waiting.parks", model=spec.model)
-        return "model", Said(f"waits its turn: {spec.model} is busy", "waiting.turn", model=spec.model)
+        return "model", its_turn(spec.model)
     match hold.plan:
         case Evict(_, named, parked):
             named = named + parked

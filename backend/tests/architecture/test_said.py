@@ -35,8 +35,11 @@ MANY = {
     "validation_failed", "conflict", "unavailable", "model_not_recognised", "environment_build_failed",
     "worker_start_failed", "worker_died", "not_enough_memory",
 }  # fmt: skip
-ENGINES = ("diffusers_image", "engine", "host", "model_folder", "picture_files", "schedulers")
+ENGINES = ("diffusers_image", "engine", "host", "hub_api", "hub_door", "hub_download", "hub_errors", "hub_fetch",
+           "hub_files", "hub_parts", "model_folder", "picture_files", "remote_code", "schedulers")  # fmt: skip
 ENGINE_ERRORS = {"LoadFailed", "RunFailed", "EngineError"}
+# Raised with their sentence first, and always with a hint: what may go right later, and what no honest hub offers.
+HUB_ERRORS = {"Trouble", "Refused"}
 # `code` and `sentence` say which, `hint` has its own place, the others are no values of the sentence.
 NO_VALUES = {"code", "sentence", "hint", "field", "log_tail", "crash", "retry_after", "message"}
 
@@ -102,6 +105,7 @@ FILLED = {
     "worker.*": [],  # `exits`, below
     "build.*": [f"build.{code}" for _, code, _, _ in building.REASONS],
     "environment.*": [f"environment.{state}" for state in ("failed", "building", "soon", "missing")],
+    "engine.*": [],  # `remote_code`, below
     "request.*_unfit": ["request.width_unfit", "request.height_unfit"],
 }
 
@@ -164,6 +168,12 @@ def said_by_engines() -> Iterator[Sentence]:
                 code = text_of(given.get("sentence")) or text_of(call.args[0])
                 assert code, f"{place}: an engine's error without a code that can be read, or a sentence"
                 yield Sentence(place, f"engine.{code}", values_of(call), len(call.args) > 2)
+            elif kind in HUB_ERRORS and (code := text_of(first(call))) and code != "stopped":
+                yield Sentence(place, f"engine.{code}", values_of(call), True)
+            elif kind == "Asked":
+                params = call.args[2] if len(call.args) > 2 else ast.Dict(keys=[], values=[])
+                values = {text_of(key) or "" for key in params.keys if key} if isinstance(params, ast.Dict) else set()
+                yield Sentence(place, f"engine.{text_of(call.args[1])}", values, True)
             elif kind == "Failed" and (code := text_of(given.get("sentence")) or text_of(given.get("code"))):
                 params = given.get("params")
                 values = {text_of(key) or "" for key in params.keys if key} if isinstance(params, ast.Dict) else set()

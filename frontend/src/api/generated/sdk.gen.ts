@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, HealthData, HealthErrors, HealthResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PlanData, PlanErrors, PlanResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, RetryJobData, RetryJobErrors, RetryJobResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
+import type { AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -166,6 +166,113 @@ export const retryJob = <ThrowOnError extends boolean = true>(options: Options<R
 });
 
 /**
+ * Search the hub for models
+ */
+export const searchHub = <ThrowOnError extends boolean = true>(options?: Options<SearchHubData, ThrowOnError>): RequestResult<SearchHubResponses, SearchHubErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SearchHubResponses, SearchHubErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/hub/search',
+    ...options
+});
+
+/**
+ * What a download would fetch, before it fetches anything
+ */
+export const planDownload = <ThrowOnError extends boolean = true>(options: Options<PlanDownloadData, ThrowOnError>): RequestResult<PlanDownloadResponses, PlanDownloadErrors, ThrowOnError, 'data'> => (options.client ?? client).post<PlanDownloadResponses, PlanDownloadErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/hub/plan',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Models that are worth having, by the keys that clients use
+ */
+export const getCatalogue = <ThrowOnError extends boolean = true>(options?: Options<GetCatalogueData, ThrowOnError>): RequestResult<GetCatalogueResponses, GetCatalogueErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<GetCatalogueResponses, GetCatalogueErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/models/catalogue',
+    ...options
+});
+
+/**
+ * Download a model from the hub
+ *
+ * The model is listed at once and can be used when the job has completed. Cancel it as any job; a restart of the
+ * server goes on by itself.
+ */
+export const downloadModel = <ThrowOnError extends boolean = true>(options: Options<DownloadModelData, ThrowOnError>): RequestResult<DownloadModelResponses, DownloadModelErrors, ThrowOnError, 'data'> => (options.client ?? client).post<DownloadModelResponses, DownloadModelErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/models/download',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Pause a download; what was fetched is kept
+ */
+export const pauseDownload = <ThrowOnError extends boolean = true>(options: Options<PauseDownloadData, ThrowOnError>): RequestResult<PauseDownloadResponses, PauseDownloadErrors, ThrowOnError, 'data'> => (options.client ?? client).post<PauseDownloadResponses, PauseDownloadErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/models/{key}/download/pause',
+    ...options
+});
+
+/**
+ * Go on with a download that was paused, cancelled, or failed
+ */
+export const resumeDownload = <ThrowOnError extends boolean = true>(options: Options<ResumeDownloadData, ThrowOnError>): RequestResult<ResumeDownloadResponses, ResumeDownloadErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ResumeDownloadResponses, ResumeDownloadErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/models/{key}/download/resume',
+    ...options
+});
+
+/**
+ * Download a model of the catalogue by its key
+ *
+ * Goes on where an earlier download of it stopped.
+ */
+export const downloadByKey = <ThrowOnError extends boolean = true>(options: Options<DownloadByKeyData, ThrowOnError>): RequestResult<DownloadByKeyResponses, DownloadByKeyErrors, ThrowOnError, 'data'> => (options.client ?? client).post<DownloadByKeyResponses, DownloadByKeyErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/admin/models/{key}/download',
+    ...options
+});
+
+/**
+ * Forget the stored token
+ */
+export const forgetToken = <ThrowOnError extends boolean = true>(options?: Options<ForgetTokenData, ThrowOnError>): RequestResult<ForgetTokenResponses, ForgetTokenErrors, ThrowOnError, 'data'> => (options?.client ?? client).delete<ForgetTokenResponses, ForgetTokenErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/admin/huggingface/token',
+    ...options
+});
+
+/**
+ * Is a token of the hub set, and whose is it?
+ */
+export const getToken = <ThrowOnError extends boolean = true>(options?: Options<GetTokenData, ThrowOnError>): RequestResult<GetTokenResponses, GetTokenErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<GetTokenResponses, GetTokenErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/admin/huggingface/token',
+    ...options
+});
+
+/**
+ * Store the hub's token, checked when the hub can be reached
+ */
+export const setToken = <ThrowOnError extends boolean = true>(options: Options<SetTokenData, ThrowOnError>): RequestResult<SetTokenResponses, SetTokenErrors, ThrowOnError, 'data'> => (options.client ?? client).post<SetTokenResponses, SetTokenErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/admin/huggingface/token',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * List the models that can be used
  */
 export const listModels = <ThrowOnError extends boolean = true>(options?: Options<ListModelsData, ThrowOnError>): RequestResult<ListModelsResponses, ListModelsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListModelsResponses, ListModelsErrors, ThrowOnError, 'data'>({
@@ -197,7 +304,7 @@ export const foundModels = <ThrowOnError extends boolean = true>(options?: Optio
 });
 
 /**
- * Forget a model; files that were imported stay where they are
+ * Delete a model: with its files when they were downloaded, else only its entry
  */
 export const removeModel = <ThrowOnError extends boolean = true>(options: Options<RemoveModelData, ThrowOnError>): RequestResult<RemoveModelResponses, RemoveModelErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<RemoveModelResponses, RemoveModelErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -225,6 +332,15 @@ export const changeModel = <ThrowOnError extends boolean = true>(options: Option
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * What goes when a model is deleted
+ */
+export const getConsequences = <ThrowOnError extends boolean = true>(options: Options<GetConsequencesData, ThrowOnError>): RequestResult<GetConsequencesResponses, GetConsequencesErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetConsequencesResponses, GetConsequencesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/models/{key}/consequences',
+    ...options
 });
 
 /**

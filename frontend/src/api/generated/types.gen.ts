@@ -42,6 +42,86 @@ export type BandOut = {
 };
 
 /**
+ * CatalogueItemOut
+ *
+ * A model that is known to work well, ready to be downloaded by its key.
+ */
+export type CatalogueItemOut = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Repo
+     */
+    repo: string;
+    /**
+     * Revision
+     */
+    revision: string;
+    /**
+     * Task
+     */
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed';
+    /**
+     * Engine
+     *
+     * The engine that runs it; null until there is one.
+     */
+    engine: string | null;
+    /**
+     * Family
+     */
+    family: string;
+    /**
+     * License
+     */
+    license: string;
+    /**
+     * Gated
+     */
+    gated: boolean;
+    /**
+     * Size Bytes
+     *
+     * Approximate size of the download.
+     */
+    size_bytes: number;
+    /**
+     * Bytes Needed
+     *
+     * Approximate memory of a device that it takes.
+     */
+    bytes_needed: number;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Page Url
+     */
+    page_url: string;
+    /**
+     * State
+     */
+    state: 'absent' | 'downloading' | 'present';
+};
+
+/**
+ * CatalogueOut
+ */
+export type CatalogueOut = {
+    /**
+     * Items
+     */
+    items: Array<CatalogueItemOut>;
+};
+
+/**
  * CheckOut
  */
 export type CheckOut = {
@@ -54,6 +134,54 @@ export type CheckOut = {
      */
     message: string;
     said?: SaidOut | null;
+};
+
+/**
+ * ConsequencesOut
+ *
+ * What goes when a model is deleted.
+ */
+export type ConsequencesOut = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Removable
+     */
+    removable: boolean;
+    /**
+     * Why it cannot be deleted now.
+     */
+    reason: RemarkOut | null;
+    /**
+     * Files
+     *
+     * `kept` for files that were there before Atelier.
+     */
+    files: 'deleted' | 'kept';
+    /**
+     * Bytes Freed
+     */
+    bytes_freed: number;
+    /**
+     * Loras
+     *
+     * Keys of the LoRAs that were made for it; they stay, without their base.
+     */
+    loras: Array<string>;
+    /**
+     * Jobs
+     *
+     * Jobs that wait for it or run with it.
+     */
+    jobs: Array<DependentJobOut>;
+    /**
+     * Workers
+     *
+     * Ids of the workers that hold it; they are stopped.
+     */
+    workers: Array<string>;
 };
 
 /**
@@ -146,6 +274,24 @@ export type DependencyOut = {
      */
     cuda: string | null;
     details: DependencyDetailsOut;
+};
+
+/**
+ * DependentJobOut
+ */
+export type DependentJobOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Status
+     */
+    status: string;
 };
 
 /**
@@ -318,6 +464,117 @@ export type DeviceProcessOut = {
      * Model
      */
     model: string | null;
+};
+
+/**
+ * DownloadAcceptedOut
+ *
+ * The download is safe in the queue; the model can be used when the job has completed.
+ */
+export type DownloadAcceptedOut = {
+    /**
+     * Key
+     */
+    key: string;
+    job: JobOut;
+    download: DownloadOut | null;
+};
+
+/**
+ * DownloadFileOut
+ */
+export type DownloadFileOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Bytes
+     */
+    bytes: number;
+    /**
+     * Done Bytes
+     */
+    done_bytes: number;
+    /**
+     * State
+     */
+    state: 'waiting' | 'fetching' | 'checking' | 'done';
+};
+
+/**
+ * DownloadIn
+ *
+ * A model to fetch from the hub.
+ */
+export type DownloadIn = {
+    /**
+     * Repo
+     *
+     * A repository on the hub, as `owner/name`.
+     */
+    repo: string;
+    /**
+     * Revision
+     *
+     * A branch, a tag, or a commit.
+     */
+    revision?: string;
+    /**
+     * Key
+     *
+     * How requests name it. From the repository when left out.
+     */
+    key?: string | null;
+    /**
+     * Name
+     */
+    name?: string | null;
+};
+
+/**
+ * DownloadOut
+ *
+ * How far a model's download is. `failed` and `cancelled` ones, like paused ones, can be gone on with.
+ */
+export type DownloadOut = {
+    /**
+     * State
+     */
+    state: 'waiting' | 'downloading' | 'paused' | 'cancelled' | 'failed';
+    /**
+     * Job Id
+     */
+    job_id: string;
+    /**
+     * Done Bytes
+     */
+    done_bytes: number;
+    /**
+     * Total Bytes
+     */
+    total_bytes: number;
+    /**
+     * Bytes Per Second
+     *
+     * Over the last seconds; null unless bytes come in.
+     */
+    bytes_per_second: number | null;
+    /**
+     * Seconds Left
+     */
+    seconds_left: number | null;
+    /**
+     * Paused
+     */
+    paused: boolean;
+    /**
+     * Files
+     *
+     * While it runs; the first 200.
+     */
+    files: Array<DownloadFileOut>;
+    error: ErrorOut | null;
 };
 
 /**
@@ -775,6 +1032,96 @@ export type HostOut = {
 };
 
 /**
+ * HubModelOut
+ *
+ * A repository that a search found. What it is, is guessed from its tags; a plan looks closer.
+ */
+export type HubModelOut = {
+    /**
+     * Repo
+     */
+    repo: string;
+    /**
+     * Page Url
+     *
+     * Its page on the hub.
+     */
+    page_url: string;
+    /**
+     * Task
+     *
+     * What it seems to do; null when Atelier has no use for it.
+     */
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Family
+     */
+    family: string | null;
+    /**
+     * Downloads
+     *
+     * In the last 30 days.
+     */
+    downloads: number;
+    /**
+     * Likes
+     */
+    likes: number;
+    /**
+     * Gated
+     *
+     * True when its terms have to be accepted on its page first.
+     */
+    gated: boolean;
+    /**
+     * Private
+     */
+    private: boolean;
+    /**
+     * License
+     */
+    license: string | null;
+    /**
+     * Updated At
+     */
+    updated_at: string | null;
+    /**
+     * Library
+     */
+    library: string | null;
+    /**
+     * Parameters
+     */
+    parameters: number | null;
+    /**
+     * Tags
+     */
+    tags: Array<string>;
+    /**
+     * Key
+     *
+     * The model that it is here already.
+     */
+    key: string | null;
+};
+
+/**
+ * HubSearchOut
+ */
+export type HubSearchOut = {
+    /**
+     * Endpoint
+     *
+     * The hub that was asked: Hugging Face, or the configured mirror.
+     */
+    endpoint: string;
+    /**
+     * Items
+     */
+    items: Array<HubModelOut>;
+};
+
+/**
  * ImageDefaults
  *
  * What a request gets that does not say otherwise.
@@ -939,7 +1286,7 @@ export type ImageOut = {
  *
  * Everything that the queue can run; `atelier.kinds` maps each to its handler.
  */
-export type JobKind = 'image.generate' | 'environment.build';
+export type JobKind = 'image.generate' | 'environment.build' | 'model.download';
 
 /**
  * JobOut
@@ -1330,6 +1677,10 @@ export type ModelOut = {
      * The last lines of its worker; after a failure, of the one that failed.
      */
     log_tail: Array<string>;
+    /**
+     * Of a model whose files are not all here yet; else null.
+     */
+    download: DownloadOut | null;
 };
 
 /**
@@ -1566,145 +1917,29 @@ export type PartsOut = {
 };
 
 /**
- * PlanIn
- *
- * A load or a generation that is only thought of. What is left out is as it would be with a real request.
+ * PlannedFileOut
  */
-export type PlanIn = {
+export type PlannedFileOut = {
     /**
-     * Model
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Sha256
      *
-     * Key of a model.
+     * Of files that the hub stores as large ones; others are checked by git's hash.
      */
-    model: string;
+    sha256: string | null;
     /**
-     * Task
+     * Present Bytes
      *
-     * The model's own when left out.
+     * Bytes of it that lie in the model cache already.
      */
-    task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
-    /**
-     * Width
-     *
-     * Pixels.
-     */
-    width?: number | null;
-    /**
-     * Height
-     *
-     * Pixels.
-     */
-    height?: number | null;
-    /**
-     * Num Outputs
-     *
-     * How many pictures.
-     */
-    num_outputs?: number;
-    /**
-     * Steps
-     */
-    steps?: number | null;
-    /**
-     * Context
-     *
-     * Tokens, of a language model.
-     */
-    context?: number | null;
-    /**
-     * Batch
-     *
-     * Pictures or requests at the same time.
-     */
-    batch?: number | null;
-    options?: LoadOptions | null;
-    /**
-     * Gpu Device Ids
-     */
-    gpu_device_ids?: Array<number> | null;
-};
-
-/**
- * PlanOut
- *
- * Whether it would fit, and what it would take.
- */
-export type PlanOut = {
-    /**
-     * Model
-     */
-    model: string;
-    /**
-     * Fit
-     *
-     * `after`: once idle models have given way. `wait`: in line, for models at work, pinned ones or other programs. `never`: not even on an empty device.
-     */
-    fit: 'now' | 'after' | 'wait' | 'never';
-    /**
-     * Message
-     */
-    message: string;
-    /**
-     * Which sentence `message` is.
-     */
-    said?: SaidOut | null;
-    /**
-     * Loaded
-     *
-     * A worker holds the model already.
-     */
-    loaded: boolean;
-    /**
-     * Worker Id
-     */
-    worker_id: string | null;
-    /**
-     * Devices
-     *
-     * Where it would be: `cuda:0`.
-     */
-    devices: Array<string>;
-    /**
-     * Memory on each device at its peak.
-     */
-    bytes: BandOut;
-    /**
-     * Bytes Leased
-     *
-     * What it would lease on each device: the high end, if the device has that.
-     */
-    bytes_leased: number;
-    parts: PartsOut;
-    /**
-     * Measurements
-     *
-     * How many loads and runs the estimate has learned from.
-     */
-    measurements: number;
-    /**
-     * Null when it is loaded already, or when nothing is known.
-     */
-    load_seconds: BandOut | null;
-    /**
-     * Null as long as no run of it was measured.
-     */
-    run_seconds: BandOut | null;
-    /**
-     * Both together; null when one is not known.
-     */
-    seconds: BandOut | null;
-    /**
-     * Makes Room
-     *
-     * Who would give way or is waited for, and why.
-     */
-    makes_room: Array<GoesOut>;
-    /**
-     * Remedies
-     *
-     * What would make it smaller: the largest saving first.
-     */
-    remedies: Array<RemedyOut>;
+    present_bytes: number;
 };
 
 /**
@@ -1769,6 +2004,41 @@ export type RamOut = {
      * Total
      */
     total: number;
+};
+
+/**
+ * RefusedFileOut
+ */
+export type RefusedFileOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Why
+     */
+    why: 'code' | 'pickle' | 'archive' | 'format' | 'copy' | 'unneeded';
+    remark: RemarkOut;
+};
+
+/**
+ * RemarkOut
+ *
+ * A sentence for a person.
+ */
+export type RemarkOut = {
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said: SaidOut | null;
 };
 
 /**
@@ -1987,6 +2257,50 @@ export type TextToImageIn = {
 };
 
 /**
+ * TokenIn
+ */
+export type TokenIn = {
+    /**
+     * Token
+     *
+     * An access token of Hugging Face; one that may only read is enough. It is never shown again.
+     */
+    token: string;
+};
+
+/**
+ * TokenOut
+ *
+ * What is known of the hub's token; never the token.
+ */
+export type TokenOut = {
+    /**
+     * Is Set
+     */
+    is_set: boolean;
+    /**
+     * Source
+     *
+     * A stored one comes before HUGGINGFACE_TOKEN.
+     */
+    source: 'stored' | 'environment' | null;
+    /**
+     * Name
+     *
+     * Whose it is, as the hub said when it was checked.
+     */
+    name: string | null;
+    /**
+     * Checked At
+     */
+    checked_at: string | null;
+    /**
+     * Why it could not be checked.
+     */
+    remark: RemarkOut | null;
+};
+
+/**
  * UnloadIn
  */
 export type UnloadIn = {
@@ -2135,6 +2449,314 @@ export type WorkerOut = {
      * Log Tail
      */
     log_tail: Array<string>;
+};
+
+/**
+ * PlanIn
+ */
+export type AtelierModelsHubSchemasPlanIn = {
+    /**
+     * Repo
+     *
+     * A repository on the hub, as `owner/name`.
+     */
+    repo: string;
+    /**
+     * Revision
+     *
+     * A branch, a tag, or a commit.
+     */
+    revision?: string;
+};
+
+/**
+ * PlanOut
+ *
+ * What a download would do. Nothing but a few small configs was fetched for it.
+ */
+export type AtelierModelsHubSchemasPlanOut = {
+    /**
+     * Repo
+     */
+    repo: string;
+    /**
+     * Revision
+     */
+    revision: string;
+    /**
+     * Commit
+     */
+    commit: string;
+    /**
+     * Page Url
+     */
+    page_url: string;
+    /**
+     * Key
+     *
+     * The model that this commit is here already.
+     */
+    key: string | null;
+    /**
+     * Suggested Key
+     */
+    suggested_key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Kind
+     */
+    kind: 'diffusers' | 'transformers' | 'peft' | 'single file' | 'pickled';
+    /**
+     * Task
+     */
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Type
+     */
+    type: 'base_model' | 'lora' | 'fine_tune';
+    /**
+     * Family
+     */
+    family: string | null;
+    /**
+     * Pipeline
+     *
+     * The pipeline's or the architecture's class.
+     */
+    pipeline: string | null;
+    /**
+     * Runnable
+     *
+     * Whether an engine of this Atelier can run it.
+     */
+    runnable: boolean;
+    /**
+     * License
+     */
+    license: string | null;
+    /**
+     * Gated
+     */
+    gated: boolean;
+    /**
+     * Can Access
+     *
+     * False for a gated repository whose terms were not accepted: see `page_url`.
+     */
+    can_access: boolean;
+    /**
+     * Private
+     */
+    private: boolean;
+    /**
+     * Downloads
+     */
+    downloads: number;
+    /**
+     * Likes
+     */
+    likes: number;
+    /**
+     * Updated At
+     */
+    updated_at: string | null;
+    /**
+     * Library
+     */
+    library: string | null;
+    /**
+     * Parameters
+     */
+    parameters: number | null;
+    /**
+     * Files
+     */
+    files: Array<PlannedFileOut>;
+    /**
+     * Refused
+     *
+     * What stays on the hub, and why.
+     */
+    refused: Array<RefusedFileOut>;
+    /**
+     * Total Bytes
+     */
+    total_bytes: number;
+    /**
+     * Present Bytes
+     */
+    present_bytes: number;
+    /**
+     * Fetch Bytes
+     *
+     * What is still to be fetched.
+     */
+    fetch_bytes: number;
+    /**
+     * Free Bytes
+     *
+     * On the disk of the model cache.
+     */
+    free_bytes: number;
+    /**
+     * Reserve Bytes
+     *
+     * What a download leaves free.
+     */
+    reserve_bytes: number;
+    /**
+     * Fits
+     */
+    fits: boolean;
+    /**
+     * Warnings
+     */
+    warnings: Array<RemarkOut>;
+};
+
+/**
+ * PlanIn
+ *
+ * A load or a generation that is only thought of. What is left out is as it would be with a real request.
+ */
+export type AtelierModelsPlanSchemasPlanIn = {
+    /**
+     * Model
+     *
+     * Key of a model.
+     */
+    model: string;
+    /**
+     * Task
+     *
+     * The model's own when left out.
+     */
+    task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Width
+     *
+     * Pixels.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * Pixels.
+     */
+    height?: number | null;
+    /**
+     * Num Outputs
+     *
+     * How many pictures.
+     */
+    num_outputs?: number;
+    /**
+     * Steps
+     */
+    steps?: number | null;
+    /**
+     * Context
+     *
+     * Tokens, of a language model.
+     */
+    context?: number | null;
+    /**
+     * Batch
+     *
+     * Pictures or requests at the same time.
+     */
+    batch?: number | null;
+    options?: LoadOptions | null;
+    /**
+     * Gpu Device Ids
+     */
+    gpu_device_ids?: Array<number> | null;
+};
+
+/**
+ * PlanOut
+ *
+ * Whether it would fit, and what it would take.
+ */
+export type AtelierModelsPlanSchemasPlanOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Fit
+     *
+     * `after`: once idle models have given way. `wait`: in line, for models at work, pinned ones or other programs. `never`: not even on an empty device.
+     */
+    fit: 'now' | 'after' | 'wait' | 'never';
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said?: SaidOut | null;
+    /**
+     * Loaded
+     *
+     * A worker holds the model already.
+     */
+    loaded: boolean;
+    /**
+     * Worker Id
+     */
+    worker_id: string | null;
+    /**
+     * Devices
+     *
+     * Where it would be: `cuda:0`.
+     */
+    devices: Array<string>;
+    /**
+     * Memory on each device at its peak.
+     */
+    bytes: BandOut;
+    /**
+     * Bytes Leased
+     *
+     * What it would lease on each device: the high end, if the device has that.
+     */
+    bytes_leased: number;
+    parts: PartsOut;
+    /**
+     * Measurements
+     *
+     * How many loads and runs the estimate has learned from.
+     */
+    measurements: number;
+    /**
+     * Null when it is loaded already, or when nothing is known.
+     */
+    load_seconds: BandOut | null;
+    /**
+     * Null as long as no run of it was measured.
+     */
+    run_seconds: BandOut | null;
+    /**
+     * Both together; null when one is not known.
+     */
+    seconds: BandOut | null;
+    /**
+     * Makes Room
+     *
+     * Who would give way or is waited for, and why.
+     */
+    makes_room: Array<GoesOut>;
+    /**
+     * Remedies
+     *
+     * What would make it smaller: the largest saving first.
+     */
+    remedies: Array<RemedyOut>;
 };
 
 /**
@@ -2988,6 +3610,296 @@ export type RetryJobResponses = {
 
 export type RetryJobResponse = RetryJobResponses[keyof RetryJobResponses];
 
+export type SearchHubData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Query
+         *
+         * Words of the name; empty for the most downloaded.
+         */
+        query?: string;
+        /**
+         * Task
+         *
+         * Only models that do this.
+         */
+        task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/hub/search';
+};
+
+export type SearchHubErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SearchHubError = SearchHubErrors[keyof SearchHubErrors];
+
+export type SearchHubResponses = {
+    /**
+     * Successful Response
+     */
+    200: HubSearchOut;
+};
+
+export type SearchHubResponse = SearchHubResponses[keyof SearchHubResponses];
+
+export type PlanDownloadData = {
+    body: AtelierModelsHubSchemasPlanIn;
+    path?: never;
+    query?: never;
+    url: '/api/hub/plan';
+};
+
+export type PlanDownloadErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type PlanDownloadError = PlanDownloadErrors[keyof PlanDownloadErrors];
+
+export type PlanDownloadResponses = {
+    /**
+     * Successful Response
+     */
+    200: AtelierModelsHubSchemasPlanOut;
+};
+
+export type PlanDownloadResponse = PlanDownloadResponses[keyof PlanDownloadResponses];
+
+export type GetCatalogueData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/models/catalogue';
+};
+
+export type GetCatalogueErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetCatalogueError = GetCatalogueErrors[keyof GetCatalogueErrors];
+
+export type GetCatalogueResponses = {
+    /**
+     * Successful Response
+     */
+    200: CatalogueOut;
+};
+
+export type GetCatalogueResponse = GetCatalogueResponses[keyof GetCatalogueResponses];
+
+export type DownloadModelData = {
+    body: DownloadIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same job, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/models/download';
+};
+
+export type DownloadModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DownloadModelError = DownloadModelErrors[keyof DownloadModelErrors];
+
+export type DownloadModelResponses = {
+    /**
+     * Successful Response
+     */
+    202: DownloadAcceptedOut;
+};
+
+export type DownloadModelResponse = DownloadModelResponses[keyof DownloadModelResponses];
+
+export type PauseDownloadData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}/download/pause';
+};
+
+export type PauseDownloadErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type PauseDownloadError = PauseDownloadErrors[keyof PauseDownloadErrors];
+
+export type PauseDownloadResponses = {
+    /**
+     * Successful Response
+     */
+    200: DownloadAcceptedOut;
+};
+
+export type PauseDownloadResponse = PauseDownloadResponses[keyof PauseDownloadResponses];
+
+export type ResumeDownloadData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}/download/resume';
+};
+
+export type ResumeDownloadErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ResumeDownloadError = ResumeDownloadErrors[keyof ResumeDownloadErrors];
+
+export type ResumeDownloadResponses = {
+    /**
+     * Successful Response
+     */
+    202: DownloadAcceptedOut;
+};
+
+export type ResumeDownloadResponse = ResumeDownloadResponses[keyof ResumeDownloadResponses];
+
+export type DownloadByKeyData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/admin/models/{key}/download';
+};
+
+export type DownloadByKeyErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DownloadByKeyError = DownloadByKeyErrors[keyof DownloadByKeyErrors];
+
+export type DownloadByKeyResponses = {
+    /**
+     * Successful Response
+     */
+    202: DownloadAcceptedOut;
+};
+
+export type DownloadByKeyResponse = DownloadByKeyResponses[keyof DownloadByKeyResponses];
+
+export type ForgetTokenData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/admin/huggingface/token';
+};
+
+export type ForgetTokenErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ForgetTokenError = ForgetTokenErrors[keyof ForgetTokenErrors];
+
+export type ForgetTokenResponses = {
+    /**
+     * Successful Response
+     */
+    200: TokenOut;
+};
+
+export type ForgetTokenResponse = ForgetTokenResponses[keyof ForgetTokenResponses];
+
+export type GetTokenData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/admin/huggingface/token';
+};
+
+export type GetTokenErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetTokenError = GetTokenErrors[keyof GetTokenErrors];
+
+export type GetTokenResponses = {
+    /**
+     * Successful Response
+     */
+    200: TokenOut;
+};
+
+export type GetTokenResponse = GetTokenResponses[keyof GetTokenResponses];
+
+export type SetTokenData = {
+    body: TokenIn;
+    path?: never;
+    query?: never;
+    url: '/api/admin/huggingface/token';
+};
+
+export type SetTokenErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SetTokenError = SetTokenErrors[keyof SetTokenErrors];
+
+export type SetTokenResponses = {
+    /**
+     * Successful Response
+     */
+    200: TokenOut;
+};
+
+export type SetTokenResponse = SetTokenResponses[keyof SetTokenResponses];
+
 export type ListModelsData = {
     body?: never;
     path?: never;
@@ -3153,6 +4065,36 @@ export type ChangeModelResponses = {
 
 export type ChangeModelResponse = ChangeModelResponses[keyof ChangeModelResponses];
 
+export type GetConsequencesData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}/consequences';
+};
+
+export type GetConsequencesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetConsequencesError = GetConsequencesErrors[keyof GetConsequencesErrors];
+
+export type GetConsequencesResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConsequencesOut;
+};
+
+export type GetConsequencesResponse = GetConsequencesResponses[keyof GetConsequencesResponses];
+
 export type ListSchedulersData = {
     body?: never;
     path?: never;
@@ -3275,7 +4217,7 @@ export type ParkModelResponses = {
 export type ParkModelResponse = ParkModelResponses[keyof ParkModelResponses];
 
 export type PlanData = {
-    body: PlanIn;
+    body: AtelierModelsPlanSchemasPlanIn;
     path?: never;
     query?: never;
     url: '/api/plan';
@@ -3294,7 +4236,7 @@ export type PlanResponses = {
     /**
      * Successful Response
      */
-    200: PlanOut;
+    200: AtelierModelsPlanSchemasPlanOut;
 };
 
 export type PlanResponse = PlanResponses[keyof PlanResponses];
