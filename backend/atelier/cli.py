@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("migrate", help="bring the database to the newest version")
     commands.add_parser("openapi", help="print the OpenAPI document")
     environment = commands.add_parser("worker-env", help="build an engine's environment now")
-    environment.add_argument("name", choices=["image"])
+    environment.add_argument("name", choices=["image", "hub"])
     options = parser.parse_args(arguments)
     try:
         match options.command:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 BACKEND = Path(__file__).resolve().parent.parent
 REPOSITORY = BACKEND.parent
@@ -71,17 +72,35 @@ class JobSettings:
 
 @dataclass(frozen=True)
 class RuntimeSettings:
-    """ATELIER_IDLE_SECONDS (an idle worker is stopped), ATELIER_MEMORY_BUDGET (bytes for workers on the CPU device),
+    """ATELIER_IDLE_SECONDS (an idle worker is stopped), ATELIER_MEMORY_BUDGET (bytes for workers on each device),
+    ATELIER_PARK_BUDGET (bytes of the machine's memory for the weights of parked models; half of it when not set),
     ATELIER_THREADS (torch threads of a worker, 0 = chosen by the engine), ATELIER_FAKE_ENGINE and ATELIER_FAILPOINTS
     (tests of the server), XDG_RUNTIME_DIR (sockets of workers; else the folder for temporary files)."""
 
     idle_seconds: float = 600.0
     memory_budget_bytes: int | None = None
+    park_budget_bytes: int | None = None
     threads: int = 0
     fake_engine: bool = False
     fake_step_seconds: float = 0.02
     sockets_root: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
     failpoints: str = ""
+
+
+@dataclass(frozen=True)
+class HubSettings:
+    """HF_ENDPOINT (the hub, or a mirror of it), HUGGINGFACE_TOKEN (used unless one was stored through the API),
+    HF_HUB_OFFLINE (1 = never ask the hub), HTTPS_PROXY, HTTP_PROXY, NO_PROXY, SSL_CERT_FILE, SSL_CERT_DIR (for the hub
+    only), ATELIER_DOWNLOAD_CONNECTIONS, ATELIER_DOWNLOAD_CHUNK (bytes of one range request, 32 MiB at most),
+    ATELIER_DOWNLOAD_PATIENCE (seconds without a byte until a download gives up)."""
+
+    endpoint: str = "https://huggingface.co"
+    token: str = field(default="", repr=False)
+    offline: bool = False
+    network: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    connections: int = 4
+    chunk_bytes: int = 32 * 1024**2
+    patience_seconds: float = 120.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +120,7 @@ class Settings:
     jobs: JobSettings = field(default_factory=JobSettings)
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    hub: HubSettings = field(default_factory=HubSettings)
 
     def checked(self) -> Settings:
         """These settings, or BadSetting where two of them contradict each other."""
@@ -147,6 +167,25 @@ def _model_cache(env: Mapping[str, str], default: Path) -> Path | None:
     return _path(env, "MODEL_CACHE_DIR", shared)
 
 
+def _hub(env: Mapping[str, str]) -> HubSettings:
+    default = HubSettings()
+    endpoint = (env.get("HF_ENDPOINT", "").strip() or default.endpoint).rstrip("/")
+    parts = urlsplit(endpoint)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+        raise BadSetting(f"HF_ENDPOINT={endpoint!r} must be an address such as https://huggingface.co.")
+    names = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
+    network = tuple((name, value) for name in names if (value := env.get(name) or env.get(name.lower(), "")))
+    return HubSettings(
+        endpoint=endpoint,
+        token=env.get("HUGGINGFACE_TOKEN", "").strip(),
+        offline=_switch(env, "HF_HUB_OFFLINE"),
+        network=network,
+        connections=_whole(env, "ATELIER_DOWNLOAD_CONNECTIONS", default.connections, 1, 16),
+        chunk_bytes=_whole(env, "ATELIER_DOWNLOAD_CHUNK", default.chunk_bytes, 4096, default.chunk_bytes),
+        patience_seconds=_seconds(env, "ATELIER_DOWNLOAD_PATIENCE", default.patience_seconds),
+    )
+
+
 def _switch(env: Mapping[str, str], name: str) -> bool:
     return env.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
 
@@ -175,9 +214,11 @@ def read_settings(
         model_cache_dir=_model_cache(env, default.model_cache_dir),
     )
     budget = _whole(env, "ATELIER_MEMORY_BUDGET", 0, 0, 2**50)
+    parked = _whole(env, "ATELIER_PARK_BUDGET", -1, -1, 2**50)
     runtime = RuntimeSettings(
         idle_seconds=_seconds(env, "ATELIER_IDLE_SECONDS", 600.0),
         memory_budget_bytes=budget or None,
+        park_budget_bytes=None if parked < 0 else parked,
         threads=_whole(env, "ATELIER_THREADS", 0, 0, 1024),
         fake_engine=_switch(env, "ATELIER_FAKE_ENGINE"),
         fake_step_seconds=_seconds(env, "ATELIER_FAKE_STEP_SECONDS", 0.02),
@@ -195,4 +236,5 @@ def read_settings(
     )
     if log.level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise BadSetting(f"LOG_LEVEL={log.level!r} must be DEBUG, INFO, WARNING or ERROR.")
-    return Settings(server, storage, AccessSettings(env.get("ATELIER_TOKEN", "").strip()), jobs, runtime, log).checked()
+    access = AccessSettings(env.get("ATELIER_TOKEN", "").strip())
+    return Settings(server, storage, access, jobs, runtime, log, _hub(env)).checked()

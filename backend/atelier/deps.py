@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from atelier.images.gallery import Gallery
     from atelier.images.service import ImageService
     from atelier.jobs.service import JobService
+    from atelier.models.catalogue import Catalogue
+    from atelier.models.downloads import Downloads
+    from atelier.models.hub import HubClient
+    from atelier.models.hub_token import HubTokens
+    from atelier.models.loading import ModelLoader
+    from atelier.models.planning import Planner
     from atelier.models.registry import ModelRegistry
     from atelier.system.service import SystemService
 
@@ -23,6 +29,12 @@ class Services:
     sign_in_limit: SignInLimit
     jobs: JobService
     models: ModelRegistry
+    hub: HubClient
+    downloads: Downloads
+    catalogue: Catalogue
+    hub_tokens: HubTokens
+    loader: ModelLoader
+    planner: Planner
     images: ImageService
     gallery: Gallery
     system: SystemService

@@ -4,6 +4,7 @@
     ├── BadRequest               400 / 422   the request is wrong; names the field   ModelNotRecognised
     ├── Unauthorized             401
     ├── Forbidden                403
+    ├── HubFailed                by code     what the hub refused, or why it cannot be reached
     ├── NotFound                 404         JobNotFound, ImageNotFound, ModelNotFound, …
     ├── Conflict                 409
     ├── TooManyJobs              429         carries retry_after
@@ -33,6 +34,31 @@ class AtelierError(Exception):
 class BadRequest(AtelierError):
     status = 422
     code = "validation_failed"
+
+
+class HubFailed(AtelierError):
+    """The hub, or the engine that speaks to it, refused or could not be reached. Codes: `engines.hub_errors`,
+    `engines.hub_files`, `engines.hub_parts`."""
+
+    STATUS = {
+        "hub_offline": 503,
+        "hub_unreachable": 503,
+        "hub_error": 503,
+        "connection_lost": 503,
+        "rate_limited": 503,
+        "repository_not_found": 404,
+        "revision_not_found": 404,
+        "file_missing": 404,
+        "gated_repository": 403,
+        "access_denied": 403,
+        "insufficient_storage": 507,
+        "internal_error": 500,
+    }
+
+    def __init__(self, message: str, *, code: str, hint: str = "", field: str | None = None) -> None:
+        super().__init__(message, hint=hint, field=field)
+        self.code = code
+        self.status = self.STATUS.get(code, 422)
 
 
 class ModelNotRecognised(BadRequest):

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from atelier.images.service import ImageService
 from atelier.jobs.attempt import Handler
+from atelier.models.downloads import Downloads
+from atelier.models.hub import ENVIRONMENT
 from atelier.shapes import WaitingOut
 from atelier.system.environment_jobs import EnvironmentJobs
 from atelier.tables import JobKind
 
 
-def handlers(images: ImageService, environments: EnvironmentJobs) -> dict[JobKind, Handler]:
+def handlers(images: ImageService, downloads: Downloads, environments: EnvironmentJobs) -> dict[JobKind, Handler]:
     def images_blocked() -> WaitingOut | None:
         return environments.blocked("image") if "image" in environments.names else None
 
     found = {
         JobKind.IMAGE_GENERATE: Handler("device", images.run, images_blocked, images.forget),
         JobKind.ENVIRONMENT_BUILD: Handler("setup", environments.run),
+        JobKind.MODEL_DOWNLOAD: Handler("download", downloads.run, lambda: environments.blocked(ENVIRONMENT)),
     }
     if missing := set(JobKind) - set(found):
         raise RuntimeError(f"job kinds without a handler: {sorted(missing)}")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import psutil
 import structlog
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
@@ -16,9 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from atelier import __version__, documentation, failpoints, garbage, openapi, problems
 from atelier.access import routes as access_routes
-from atelier.access.actor import Actor, Gate, check_declared
+from atelier.access.actor import LOCAL_USER_ID, Actor, Gate, check_declared
 from atelier.access.limit import SignInLimit
-from atelier.config import BACKEND, Settings
+from atelier.config import BACKEND, RuntimeSettings, Settings
 from atelier.db import Database
 from atelier.deps import Services
 from atelier.events import EventBus
@@ -36,13 +37,27 @@ from atelier.live.frames import SnapshotFrame
 from atelier.live.hub import LiveHub
 from atelier.live.socket import LiveSocket
 from atelier.migrate import migrate
+from atelier.models import admin_routes as model_admin_routes
+from atelier.models import hub_routes
 from atelier.models import routes as model_routes
+from atelier.models.catalogue import Catalogue
+from atelier.models.downloads import Downloads
+from atelier.models.hub import ENVIRONMENT as HUB
+from atelier.models.hub import HubClient
+from atelier.models.hub_token import HubTokens, TokenStore
+from atelier.models.learning import Learning
+from atelier.models.loading import ModelLoader
+from atelier.models.planning import Planner
 from atelier.models.registry import ModelRegistry
+from atelier.models.sizing import Sizing
+from atelier.models.states import ModelStates
 from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
+from atelier.runtime.spec import WorkerInfo
 from atelier.storage import Storage
 from atelier.system import routes as system_routes
+from atelier.system import worker_log
 from atelier.system.dependencies import DependencyInspector
 from atelier.system.environment_jobs import EnvironmentJobs
 from atelier.system.service import SystemService
@@ -57,8 +72,11 @@ ROUTERS = [
     access_routes.router,
     image_routes.router,
     job_routes.router,
+    hub_routes.router,
     model_routes.router,
+    model_admin_routes.router,
     system_routes.router,
+    worker_log.router,
     documentation.router,
 ]
 
@@ -116,30 +134,51 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         stack.callback(monitor.close)
         environments = Environments(settings.storage.environments_dir, BACKEND / "requirements")
         system: SystemService
+        states: ModelStates
+
+        def worker_changed(info: WorkerInfo) -> None:
+            states.hear(info)
+            system.worker_changed(info)
+
         pool = WorkerPool(
             environments,
             monitor.devices,
-            events=lambda info: system.worker_changed(info),
+            events=worker_changed,
             sockets_dir=_sockets_dir(stack, settings.runtime.sockets_root, storage.instance),
             logs_dir=storage.logs,
             instance=storage.instance,
             idle_seconds=settings.runtime.idle_seconds,
             monitor=monitor,
+            park_budget_bytes=_park_budget(settings.runtime),
         )
+        states = ModelStates(pool, monitor.devices)
+        learning = Learning(database)
+        sizing = Sizing(learning, monitor.devices, settings.runtime)
         queue = JobQueue(database, settings.jobs)
         needed = () if settings.runtime.fake_engine else ("image",)
-        environment_jobs = EnvironmentJobs(environments, queue, needed)
+        environment_jobs = EnvironmentJobs(environments, queue, needed, later=(HUB,))
         registry = ModelRegistry(
             database,
             queue,
             pool,
             bus,
+            sizing=sizing,
+            states=states,
+            cache=settings.storage.model_cache_dir,
+        )
+        loader = ModelLoader(registry, sizing, states, pool, bus)
+        tokens = TokenStore(storage.secrets, settings.hub.token)
+        hub_client = HubClient(
+            pool,
+            settings.hub,
             cache=settings.storage.model_cache_dir,
             on_cpu=monitor.devices[0].kind == "cpu",
+            token=tokens.token,
+            set_up=lambda name: environment_jobs.ask(LOCAL_USER_ID, name),
         )
         # The kinds need the image service, which needs the job service, which needs the runner: the map is filled last.
         kinds: dict = {}
-        slots = {"device": len(monitor.devices), "setup": 1}
+        slots = {"device": len(monitor.devices), "setup": 1, "download": 2}
 
         def start_attempt(job: Job) -> Attempt:
             return Attempt(job, bus, changed=lambda attempt: queue.changed(attempt.job))
@@ -147,9 +186,21 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         runner = JobRunner(database, queue, kinds, slots, settings.jobs, start_attempt)
         jobs = JobService(database, queue, runner, bus)
         stack.push_async_callback(jobs.close)
-        images = ImageService(database, storage, registry, queue, jobs, pool, bus, settings.runtime)
+        images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
-        kinds.update(handlers(images, environment_jobs))
+        catalogue = Catalogue()
+        downloads = Downloads(
+            database,
+            queue,
+            jobs,
+            registry,
+            hub_client,
+            catalogue,
+            pool,
+            bus,
+            cache=settings.storage.model_cache_dir,
+        )
+        kinds.update(handlers(images, downloads, environment_jobs))
         watch = DeviceWatch(monitor, pool, bus)
         inspector = DependencyInspector(environments, monitor, storage.instance)
         system = SystemService(
@@ -184,9 +235,25 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
                 host=system.host(),
             )
 
-        app.state.services = Services(gate, SignInLimit(), jobs, registry, images, gallery, system)
+        planner = Planner(registry, sizing, pool)
+        app.state.services = Services(
+            gate,
+            SignInLimit(),
+            jobs,
+            registry,
+            hub_client,
+            downloads,
+            catalogue,
+            HubTokens(tokens, hub_client),
+            loader,
+            planner,
+            images,
+            gallery,
+            system,
+        )
         app.state.live = LiveSocket(hub, gate, snapshot)
-        for part in (hub, pool, registry, runner, environment_jobs, gallery, watch, inspector):
+        stack.push_async_callback(loader.close)
+        for part in (hub, pool, learning, registry, downloads, runner, environment_jobs, gallery, watch, inspector):
             await part.start()
             if hasattr(part, "close"):
                 stack.push_async_callback(part.close)
@@ -194,6 +261,12 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         log.info("startup.config", data_dir=str(storage.root), version=__version__, open=gate.is_open)
         yield
         log.info("shutdown")
+
+
+def _park_budget(settings: RuntimeSettings) -> int:
+    """Host memory for the weights of parked models: half of the machine's, unless somebody says otherwise."""
+    given = settings.park_budget_bytes
+    return psutil.virtual_memory().total // 2 if given is None else given
 
 
 def _sockets_dir(stack: AsyncExitStack, root: Path, instance: str) -> Path:

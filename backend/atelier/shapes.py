@@ -100,10 +100,18 @@ class WaitingOut(BaseModel):
     reason: Literal["queue", "environment", "memory", "model"]
     message: str
     said: SaidOut | None = None
+    position: int | None = Field(None, description="Place in the line that it waits in, 1 = next.")
+    seconds: float | None = Field(None, description="Until it begins, from how long runs and loads took before.")
 
     @classmethod
-    def told(cls, reason: Literal["queue", "environment", "memory", "model"], message: str) -> WaitingOut:
-        return cls(reason=reason, message=message, said=SaidOut.of(message))
+    def told(
+        cls,
+        reason: Literal["queue", "environment", "memory", "model"],
+        message: str,
+        position: int | None = None,
+        seconds: float | None = None,
+    ) -> WaitingOut:
+        return cls(reason=reason, message=message, said=SaidOut.of(message), position=position, seconds=seconds)
 
 
 class JobOut(BaseModel):
@@ -174,10 +182,15 @@ class WorkerOut(BaseModel):
     engine: str
     model: str
     pid: int | None
-    state: Literal["starting", "loading", "ready", "busy", "stopping", "stopped", "failed"]
-    bytes_leased: int
+    state: Literal["starting", "loading", "ready", "busy", "parked", "stopping", "stopped", "failed"]
+    bytes_leased: int = Field(description="On each of its devices. A parked worker holds less: see `held_bytes`.")
+    held_bytes: int = Field(0, description="What it holds now on each of its devices.")
+    host_bytes: int = Field(0, description="Of a parked worker: what its weights take of the machine's memory.")
+    weights_bytes: int = 0
+    pinned: bool = False
     rss_bytes: int | None
-    device: str = Field(description="Kind and index of its device: `cpu:0`, `cuda:1`.")
+    device: str = Field(description="Kind and index of its device: `cpu:0`, `cuda:1`; the first of several.")
+    devices: list[str] = []
     started_at: datetime
     idle_since: datetime | None
     message: str | None

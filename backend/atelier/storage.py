@@ -7,6 +7,7 @@ DATA_DIR/
   images/<job>/         published pictures: <index>.<format> and <index>.thumb.webp
   staging/<job>/<n>/    what attempt n of a job is writing; emptied when the attempt ends
   logs/                 workers' output
+  secrets/              0700; the hub's token
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Storage:
         self.images = data_dir / "images"
         self.staging = data_dir / "staging"
         self.logs = data_dir / "logs"
+        self.secrets = data_dir / "secrets"
         self.database = data_dir / "atelier.db"
         self._lock = FileLock(data_dir / "lock")
         self.instance = ""

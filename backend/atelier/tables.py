@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, ForeignKey, Index, MetaData, String, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, String, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -38,6 +38,7 @@ class JobKind(StrEnum):
 
     IMAGE_GENERATE = "image.generate"
     ENVIRONMENT_BUILD = "environment.build"
+    MODEL_DOWNLOAD = "model.download"
 
 
 class UTCDateTime(TypeDecorator):
@@ -191,8 +192,10 @@ class ImageRow(Row):
 
 class ModelRow(Row):
     """Weights that we know about, and what they can do. `path` is relative to the repository for embedded models.
+    `bytes_needed` is what its files take; what a worker needs is estimated and learned (`models.sizing`).
     `dtype` and `parameters` are of the weights as they lie there; `base` is what a LoRA says it was made for; `repo`
-    and `commit` say where it comes from on the hub."""
+    and `commit` say where it comes from on the hub. `download_job` is the job that fetches it: null once its files are
+    there, and only then can it be used. A download that was `download_paused` waits for somebody to go on with it."""
 
     __tablename__ = "models"
     __table_args__ = (UniqueConstraint("owner_id", "key"),)
@@ -209,6 +212,8 @@ class ModelRow(Row):
     base: Mapped[str | None] = mapped_column(String(200))
     repo: Mapped[str | None] = mapped_column(String(200))
     commit: Mapped[str | None] = mapped_column(String(40))
+    download_job: Mapped[str | None] = mapped_column(String(32))
+    download_paused: Mapped[bool] = mapped_column(default=False)
     dtype: Mapped[str] = mapped_column(String(16), default="")
     parameters: Mapped[int] = mapped_column(default=0)
     source: Mapped[str] = mapped_column(String(16))
@@ -222,4 +227,25 @@ class ModelRow(Row):
     defaults: Mapped[dict[str, Any]]
     limits: Mapped[dict[str, Any]]
     tags: Mapped[list[Any]]
+    load_options: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime]
+
+
+class MemoryObservationRow(Row):
+    """What one load or run of a model took: `peak_bytes` of device memory and `seconds`. `moving_bytes` is what the
+    formulas said of its size, `amount` how much work it was; `bucket` says which sizes count as the same one."""
+
+    __tablename__ = "memory_observations"
+    __table_args__ = (Index("ix_memory_observations_model", "model_id", "device_kind", "options"),)
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
+    device_kind: Mapped[str] = mapped_column(String(8))
+    options: Mapped[str] = mapped_column(String(200))
+    event: Mapped[str] = mapped_column(String(8))
+    bucket: Mapped[int]
+    moving_bytes: Mapped[int] = mapped_column(BigInteger)
+    amount: Mapped[float]
+    peak_bytes: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float]
     created_at: Mapped[datetime]

@@ -27,7 +27,6 @@ import inspect
 import io
 import math
 import os
-import resource
 import sys
 import time
 from collections import OrderedDict, deque
@@ -45,9 +44,11 @@ from transformers import conversion_mapping
 
 from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
+from engines.lifeline import memory_bytes
+from engines.measured import give_back
 from engines.model_folder import check_model_folder, weight_files
 from engines.picture_files import FORMATS, write_picture
-from engines.protocol import Done, File, Preview, Progress, TextToImage
+from engines.protocol import Done, File, Parked, Preview, Progress, TextToImage
 from engines.schedulers import SCHEDULERS, choices_for, key_of_class
 
 TASKS = (TextToImage,)
@@ -59,6 +60,9 @@ FINAL_PREVIEW_SIDE = 256
 PROGRESS_SECONDS = 0.03
 MAX_SEED = 2**32 - 1
 MAX_STEPS = 1000
+CUDA_CONTEXT_BYTES = 512 * 1024**2
+"""What the driver and the libraries take of a GPU beside PyTorch's allocator: 0.4 to 0.6 GB on recent cards."""
+
 DENOISERS = ("unet", "transformer")
 """What pipelines call their denoiser."""
 
@@ -111,14 +115,9 @@ def load(model_path: Path, options: Options) -> DiffusersImage:
         )
     device = str(options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu"))
     torch.set_num_threads(int(options.get("threads") or max(1, len(os.sched_getaffinity(0)) // 2)))
+    source = Source(model_path, device, _dtype(device, str(options.get("dtype", ""))))
     try:
-        pipe = diffusers.DiffusionPipeline.from_pretrained(
-            str(model_path),
-            dtype=_dtype(device, str(options.get("dtype", ""))),
-            use_safetensors=True,
-            local_files_only=True,
-            variant=_variant(model_path),
-        ).to(device)
+        return DiffusersImage(source.pipeline(), source, options)
     except torch.OutOfMemoryError as error:
         raise LoadFailed(
             "out_of_memory",
@@ -126,7 +125,26 @@ def load(model_path: Path, options: Options) -> DiffusersImage:
             "Stop another worker or take a smaller model.",
             sentence="model_too_large",
         ) from error
-    return DiffusersImage(pipe, model_path, device, options)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a pipeline comes from and where it goes to."""
+
+    folder: Path
+    device: str
+    dtype: torch.dtype
+
+    def pipeline(self, **there: Any) -> Any:
+        """The pipeline with its weights on the device. Components that are `there` already are not read again."""
+        return diffusers.DiffusionPipeline.from_pretrained(
+            str(self.folder),
+            dtype=self.dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            variant=_variant(self.folder),
+            **there,
+        ).to(self.device)
 
 
 def _dtype(device: str, wanted: str) -> torch.dtype:
@@ -165,12 +183,13 @@ class Sampling:
 class DiffusersImage:
     """One loaded pipeline. `run` is called on one thread; encoders write files on others."""
 
-    def __init__(self, pipe: Any, folder: Path, device: str, options: Options) -> None:
+    def __init__(self, pipe: Any, source: Source, options: Options) -> None:
         pipe.set_progress_bar_config(disable=True)
-        self.device = device.partition(":")[0]
+        self.device = source.device.partition(":")[0]
+        self._source = source
         self._pipe = pipe
         self._batch = max(1, int(options.get("batch", 1)))
-        self._model_name = folder.name
+        self._model_name = source.folder.name
         self._multiple = _size_multiple(pipe)
         self._own_scheduler = pipe.scheduler
         self._kind: Literal["noise", "flow"] = "flow" if _is_flow(pipe.scheduler) else "noise"
@@ -178,8 +197,9 @@ class DiffusersImage:
         self._prompts: OrderedDict[tuple, dict[str, torch.Tensor]] = OrderedDict()
         self._previews = Previews(pipe)
         self.weights_bytes = _weights_bytes(pipe)
+        self.load_peak_bytes = self._peak_bytes()
         self._encoders = ThreadPoolExecutor(2, thread_name_prefix="encode")
-        self._model_hash = self._encoders.submit(_model_hash, folder, str(options.get("model_hash", "")))
+        self._model_hash = self._encoders.submit(_model_hash, source.folder, str(options.get("model_hash", "")))
 
     def run(self, task: TextToImage, run: Run) -> Done:
         """Make the task's pictures. Raises RunFailed naming the field, RunCancelled at the next step after a cancel."""
@@ -317,9 +337,47 @@ class DiffusersImage:
         return Sampling(key, choice.sampler, choice.schedule_type, getattr(diffusers, choice.cls), choice.kwargs)
 
     def _peak_bytes(self) -> int:
+        """Of the GPU's memory; 0 on the CPU, where the host looks itself. What the allocator keeps beyond what it gave
+        out is not counted: it is left from earlier runs, and taken back when memory is short."""
+        return CUDA_CONTEXT_BYTES + torch.cuda.max_memory_allocated() if self.device == "cuda" else 0
+
+    # parking
+
+    def park(self) -> Parked:
+        """Free the device; the process keeps the libraries, the tokenizers, the schedulers and the prompts it read.
+
+        On CUDA the weights move to the host's memory and come back over the bus. On the CPU the device *is* the host's
+        memory, so the weights are let go, and read again from their files, which the kernel's page cache holds as long
+        as nobody needs that memory more.
+        """
+        self._prompts.clear()
         if self.device == "cuda":
-            return torch.cuda.max_memory_allocated()
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            self._pipe.to("cpu")
+            give_back()
+            torch.cuda.empty_cache()
+            return Parked(rest_bytes=CUDA_CONTEXT_BYTES + torch.cuda.memory_reserved(), host_bytes=self.weights_bytes)
+        self._previews.watch(None)
+        for name in _weighty(self._pipe):
+            setattr(self._pipe, name, None)
+        give_back()
+        return Parked(rest_bytes=memory_bytes()[1], host_bytes=0)
+
+    def wake(self) -> None:
+        """Undo `park`. Raises RunFailed when the device is full; the weights are then where they were."""
+        try:
+            if self.device == "cuda":
+                self._pipe.to(self._source.device)
+            else:
+                self._pipe = self._source.pipeline(**_kept(self._pipe), scheduler=self._own_scheduler)
+                self._pipe.set_progress_bar_config(disable=True)
+            self._previews.watch(self._pipe)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            self.park()
+            raise RunFailed(
+                "out_of_memory", "the weights do not fit back into the device's memory", "Stop another worker."
+            ) from error
 
     # prompts
 
@@ -349,6 +407,16 @@ class DiffusersImage:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(key)
         return self._prompts[key]
+
+
+def _weighty(pipe: Any) -> list[str]:
+    """The names of the components that hold weights."""
+    return [name for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)]
+
+
+def _kept(pipe: Any) -> dict[str, Any]:
+    """The components that parking leaves, as arguments for a new pipeline."""
+    return {name: part for name, part in pipe.components.items() if part is not None and name != "scheduler"}
 
 
 def _size_multiple(pipe: Any) -> int:
@@ -495,8 +563,12 @@ class Previews:
     """Small JPEGs from latents by a linear map to RGB, fitted once to this model's own decoder."""
 
     def __init__(self, pipe: Any) -> None:
-        self._vae = getattr(pipe, "vae", None)
+        self.watch(pipe)
         self._fit: torch.Tensor | None = None
+
+    def watch(self, pipe: Any) -> None:
+        """Another pipeline with the same weights; None while there is none."""
+        self._vae = getattr(pipe, "vae", None)
 
     def jpegs(self, latents: torch.Tensor | None, shape: tuple[int, int]) -> list[str]:
         """One base64 JPEG per picture, no side above `PREVIEW_SIDE`; none for latents of another shape."""

@@ -7,7 +7,7 @@ An engine is one module of this package, named after its library and verb. It de
     load(model_path, options) -> Engine             the weights; raises LoadFailed
 
 and the engine object runs one task at a time on the process's main thread. Two engines exist: `engines.diffusers_image`
-and `engines.fake`.
+and `engines.fake`. An engine that can put its weights aside and bring them back has `park` and `wake` (`Parkable`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from engines.protocol import Cancelled, Done, Failed, Message, Progress
+from engines.protocol import Cancelled, Done, Failed, Message, Parked, Progress
 
 Options = Mapping[str, str | int | float | bool]
 """A model's load options. Every engine documents its own; unknown keys are ignored."""
@@ -75,6 +75,17 @@ class Engine(Protocol):
 
     def run(self, task: Message, run: Run) -> Done | Failed | Cancelled:
         """Run one task to its end. May raise RunFailed and RunCancelled; anything else becomes `internal_error`."""
+
+
+@runtime_checkable
+class Parkable(Protocol):
+    """An engine that can be parked. Both run on the main thread, between runs."""
+
+    def park(self) -> Parked:
+        """Put the weights aside; what stays is said in the answer."""
+
+    def wake(self) -> None:
+        """Bring the weights back. Raises RunFailed when there is no room for them; it is parked then."""
 
 
 def engine_module(name: str) -> ModuleType:

@@ -9,6 +9,7 @@ list of verbs, done in order. Words of a prompt that begin with `fake:` are verb
     step:SECONDS          one step of progress after that time (one step of the script's total)
     file                  a picture, listed in Done
     fail:CODE             end with Failed
+    fail_first:CODE       as fail, once in the life of this process
     crash:HOW             sigsegv | sigkill | abort | exit3: end the process
     hang                  never come back and ignore cancel; heartbeats go on
     silent                stop the process (SIGSTOP): heartbeats end, SIGTERM has no effect
@@ -18,7 +19,8 @@ list of verbs, done in order. Words of a prompt that begin with `fake:` are verb
     fork_grandchild       start a child that sleeps an hour; its pid goes to the message of a Progress
 
 Load options: `step_seconds` (0), `load_seconds` (0), `load_fails` (a code), `load_crashes` (as crash),
-`weights_bytes` (1024).
+`weights_bytes` (1024), `parks` (it can be parked), `wake_fails` (a code), `wake_seconds` (0), `peak_bytes` (what every
+run says it took; measured when 0), `device` ("cpu"; what it says it runs on).
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from pathlib import Path
 
 from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
-from engines.protocol import Done, FakeTask, File, Progress, TextToImage
+from engines.protocol import Done, FakeTask, File, Parked, Progress, TextToImage
 
 TASKS = (TextToImage, FakeTask)
 
@@ -50,19 +52,21 @@ def load(model_path: Path, options: Options) -> FakeEngine:
         _crash(str(how))
     if code := options.get("load_fails"):
         raise LoadFailed(str(code), "the fake engine was told to fail", "Tell it something else.")
-    return FakeEngine(float(options.get("step_seconds", 0)), int(options.get("weights_bytes", 1024)))
+    return ParkableFake(options) if options.get("parks") else FakeEngine(options)
 
 
 class FakeEngine:
-    device = "cpu"
-
-    def __init__(self, step_seconds: float, weights_bytes: int) -> None:
-        self._step_seconds = step_seconds
-        self.weights_bytes = weights_bytes
+    def __init__(self, options: Options) -> None:
+        self.device = str(options.get("device", "cpu"))
+        self._options = options
+        self._step_seconds = float(options.get("step_seconds", 0))
+        self.weights_bytes = int(options.get("weights_bytes", 1024))
 
     def run(self, task: TextToImage | FakeTask, run: Run) -> Done:
         failpoint("engine.before_run")
-        return self._draw(task, run) if isinstance(task, TextToImage) else Script(task, run).play()
+        done = self._draw(task, run) if isinstance(task, TextToImage) else Script(task, run).play()
+        done.peak_bytes = int(self._options.get("peak_bytes", 0))
+        return done
 
     def _draw(self, task: TextToImage, run: Run) -> Done:
         verbs = [word.removeprefix("fake:") for word in task.prompt.split() if word.startswith("fake:")]
@@ -80,8 +84,23 @@ class FakeEngine:
         return Done(files=files)
 
 
+class ParkableFake(FakeEngine):
+    """Says that it keeps a thousandth of its weights, and that the rest is in the host's memory."""
+
+    def park(self) -> Parked:
+        aside = self.weights_bytes if self.device != "cpu" else 0
+        return Parked(rest_bytes=self.weights_bytes // 1000, host_bytes=aside)
+
+    def wake(self) -> None:
+        time.sleep(float(self._options.get("wake_seconds", 0)))
+        if code := self._options.get("wake_fails"):
+            raise RunFailed(str(code), "the fake engine was told not to wake", "Tell it something else.")
+
+
 class Script:
     """One FakeTask being played."""
+
+    failed_before: set[str] = set()
 
     def __init__(self, task: FakeTask, run: Run) -> None:
         self._task = task
@@ -118,6 +137,11 @@ class Script:
 
     def _do_fail(self, code: str) -> None:
         raise RunFailed(code, "the script says so", "Change the script.")
+
+    def _do_fail_first(self, code: str) -> None:
+        if code not in self.failed_before:
+            self.failed_before.add(code)
+            self._do_fail(code)
 
     def _do_crash(self, how: str) -> None:
         _crash(how)

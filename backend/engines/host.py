@@ -42,18 +42,23 @@ from pathlib import Path
 import msgspec
 
 from engines import lifeline
-from engines.engine import Engine, LoadFailed, Options, RunCancelled, RunFailed, engine_module, engine_path
+from engines.engine import Engine, LoadFailed, Options, Parkable, RunCancelled, RunFailed, engine_module, engine_path
+from engines.measured import PeakMemory
 from engines.protocol import (
     HEARTBEAT_SECONDS,
     MAX_LINE_BYTES,
+    Awake,
     Cancelled,
     Done,
     Failed,
     Health,
     Heartbeat,
     Message,
+    Park,
+    Parked,
     Preview,
     Progress,
+    Wake,
     WorkerPhase,
     cancel_decoder,
     encode_line,
@@ -69,6 +74,10 @@ READ_TIMEOUT_SECONDS = 30.0
 
 MAX_CONNECTIONS = 32
 CLOSING_EVENTS = select.POLLRDHUP | select.POLLHUP | select.POLLERR
+
+
+Ending = Done | Failed | Cancelled | Parked | Awake
+"""The last update of a run."""
 
 
 class HungUp(Exception):
@@ -98,7 +107,7 @@ class TaskRun:
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
         self._progress: Progress | None = None
-        self._end: Done | Failed | Cancelled | None = None
+        self._end: Ending | None = None
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     @property
@@ -117,7 +126,7 @@ class TaskRun:
             self._progress = progress
             self._signal()
 
-    def end(self, update: Done | Failed | Cancelled) -> None:
+    def end(self, update: Ending) -> None:
         with self._lock:
             self._end = update
             self._signal()
@@ -146,7 +155,7 @@ class TaskRun:
             os.close(self._wake)
             self._wake = -1
 
-    def _take(self) -> tuple[Progress | None, Done | Failed | Cancelled | None]:
+    def _take(self) -> tuple[Progress | None, Ending | None]:
         with self._lock:
             try:
                 os.eventfd_read(self._wake)
@@ -180,7 +189,10 @@ class Worker:
         self._error_read = threading.Event()
         self._stopping = False
         self._executing = False  # written and read on the main thread only
+        self._is_parked = False
         self._memory = (0.0, (0, 0))
+        self._peak = PeakMemory()
+        self._load_peak = 0
 
     # main thread
 
@@ -214,6 +226,7 @@ class Worker:
 
     def _load(self) -> None:
         started = time.monotonic()
+        self._peak.reset()
         try:
             module = engine_module(self.engine_name)
             self._tasks = module.TASKS
@@ -233,8 +246,10 @@ class Worker:
                 sentence="load_failed_by",
                 reason=f"{type(error).__name__}: {_first_line(error)}",
             ) from error
+        peak = getattr(engine, "load_peak_bytes", 0) or self._peak.read()
         with self._changed:
             self._engine = engine
+            self._load_peak = peak
             self._load_seconds = time.monotonic() - started
             self._phase = WorkerPhase.READY
 
@@ -245,27 +260,30 @@ class Worker:
             return self._run
 
     def _execute(self, run: TaskRun) -> None:
+        was_parked = self._is_parked
         update = self._result(run)
+        self._is_parked = isinstance(update, Parked) or (was_parked and not isinstance(update, Awake))
         with self._changed:  # ready before the last line is out: whoever reads it may start the next run
             self._run = None
-            self._phase = WorkerPhase.READY
+            self._phase = WorkerPhase.PARKED if self._is_parked else WorkerPhase.READY
         run.end(update)
         if self._stopping:
             time.sleep(0.1)  # the terminal line is on its way
 
-    def _result(self, run: TaskRun) -> Done | Failed | Cancelled:
+    def _result(self, run: TaskRun) -> Ending:
         assert self._engine is not None
         started = time.monotonic()
+        self._peak.reset()
         try:
             if run.cancelled:
                 return Cancelled()
-            update = self._engine.run(run.task, run)
+            update = self._do(run)
         except RunCancelled:
             return Cancelled()
         except RunFailed as error:
-            return error.as_update()
+            update = error.as_update()
         except MemoryError:
-            return Failed(
+            update = Failed(
                 code="out_of_memory", message="the machine is out of memory", hint="Ask for smaller or fewer pictures."
             )
         except Exception as error:  # the loop edge: a run never ends the worker
@@ -276,9 +294,22 @@ class Worker:
                 hint="The worker's log has the details.",
                 params={"reason": f"{type(error).__name__}: {_first_line(error)}"},
             )
-        if isinstance(update, Done) and not update.seconds:
+        if isinstance(update, Done | Failed) and not update.peak_bytes:
+            update.peak_bytes = self._peak.read()
+        if isinstance(update, Done | Parked | Awake) and not update.seconds:
             update.seconds = round(time.monotonic() - started, 4)
         return update
+
+    def _do(self, run: TaskRun) -> Ending:
+        assert self._engine is not None
+        if not isinstance(run.task, Park | Wake):
+            return self._engine.run(run.task, run)
+        assert isinstance(self._engine, Parkable)
+        if isinstance(run.task, Park):
+            return self._engine.park()
+        if self._is_parked:
+            self._engine.wake()
+        return Awake()
 
     # connection threads
 
@@ -291,9 +322,11 @@ class Worker:
         with self._changed:
             if self._phase is WorkerPhase.BUSY:
                 raise Refused(409, "busy", "another run is under way; this worker runs one at a time")
-            if self._phase is not WorkerPhase.READY or self._stopping:
+            asleep = self._phase is WorkerPhase.PARKED and isinstance(task, Park | Wake)
+            if not (self._phase is WorkerPhase.READY or asleep) or self._stopping:
                 raise Refused(503, "not_ready", f"the worker is {'stopping' if self._stopping else self._phase.value}")
-            if not isinstance(task, self._tasks):
+            parks = isinstance(task, Park | Wake) and isinstance(self._engine, Parkable)
+            if not (isinstance(task, self._tasks) or parks):
                 raise Refused(400, "invalid_task", f"{self.engine_name} does not run {type(task).__name__}")
             self._run = TaskRun(task)
             self._phase = WorkerPhase.BUSY
@@ -325,6 +358,8 @@ class Worker:
                 weights_bytes=self._engine.weights_bytes if self._engine else 0,
                 rss=rss,
                 private_bytes=private,
+                load_peak_bytes=self._load_peak,
+                can_park=isinstance(self._engine, Parkable) if self._engine else False,
                 device=self._engine.device if self._engine else "cpu",
                 failure=self._failure,
             )

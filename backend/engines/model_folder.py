@@ -12,13 +12,11 @@ import os
 from pathlib import Path
 
 from engines.engine import LoadFailed
+from engines.remote_code import code_in
 from engines.safetensors_file import read_header
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
 PICKLE_SUFFIXES = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
-LIBRARIES = {"diffusers", "transformers", "stable_diffusion"}
-"""Where a component may come from; "stable_diffusion" is diffusers' own folder of the safety checker."""
-
 CONFIG_NAMES = {"config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json"}
 
 _PICKLE_HINT = "Convert the model to safetensors, or take one that is published so."
@@ -29,17 +27,11 @@ def check_model_folder(folder: Path) -> dict:
     if not folder.is_dir():
         raise LoadFailed("model_missing", "the model's folder does not exist", "Download or register the model again.")
     index = _read_json(folder / "model_index.json", "model_index.json")
-    _check_index(index)
+    _refuse_code("model_index.json", index)
     files = _walk(folder)
     for path in files:
-        if path.name in CONFIG_NAMES and "auto_map" in _read_json(path, _shown(path, folder)):
-            raise LoadFailed(
-                "unsafe_model",
-                f"{_shown(path, folder)} asks for code of its own (auto_map)",
-                "Such models are not run.",
-                sentence="unsafe_auto_map",
-                file=_shown(path, folder),
-            )
+        if path.name in CONFIG_NAMES:
+            _refuse_code(_shown(path, folder), _read_json(path, _shown(path, folder)))
     _check_weights(folder, files)
     return index
 
@@ -49,29 +41,9 @@ def weight_files(folder: Path, component: str) -> list[Path]:
     return sorted((folder / component).glob("*.safetensors"))
 
 
-def _check_index(index: dict) -> None:
-    if not isinstance(index.get("_class_name"), str):
-        raise LoadFailed(
-            "unsafe_model",
-            "model_index.json names no pipeline class of diffusers",
-            "Custom pipelines are not run.",
-            sentence="unsafe_pipeline",
-        )
-    for name, value in index.items():
-        if name.startswith("_") or not isinstance(value, list):
-            continue
-        if (
-            len(value) != 2
-            or not (value[0] is None or value[0] in LIBRARIES)
-            or not (value[1] is None or isinstance(value[1], str))
-        ):
-            raise LoadFailed(
-                "unsafe_model",
-                f"model_index.json takes {name!r} from outside diffusers and transformers",
-                "Such models are not run.",
-                sentence="unsafe_component",
-                name=name,
-            )
+def _refuse_code(name: str, content: dict) -> None:
+    if why := code_in(name, content):
+        raise LoadFailed("unsafe_model", why.text, "Such models are not run.", sentence=why.sentence, **why.params)
 
 
 def _walk(folder: Path) -> list[Path]:

@@ -4,7 +4,8 @@ Two wires use these structs, both carry one JSON object per line:
 
 * the *control* socket of a forkserver (`engines.forkserver`): `Spawn` in; `ForkserverReady`, `Spawned`, `Exited` out;
 * HTTP over a worker's Unix socket (`engines.host`): `GET /health` answers `Health`; `POST /run` takes one `Task` and
-  streams `Update` lines (`application/x-ndjson`) whose last one is terminal; `POST /cancel` takes a `Cancel`.
+  streams `Update` lines (`application/x-ndjson`) whose last one is terminal; `POST /cancel` takes a `Cancel`. Parking
+  and waking are tasks too: they may take seconds, and heartbeats tell that they go on.
 
 Structs are msgspec's: validated when decoded, unknown fields ignored, tagged by `type`. This module imports nothing
 but msgspec, so that it loads in every engine's environment and in the server. Messages hold data only, never code:
@@ -25,12 +26,14 @@ class WorkerPhase(StrEnum):
     """What a worker says of itself at `GET /health`.
 
     loading ──model loaded──> ready <──run──> busy
+       │                        └──Park──> parked ──Wake──> ready
        └──load failed──> failed (the process then ends)
     """
 
     LOADING = "loading"
     READY = "ready"
     BUSY = "busy"
+    PARKED = "parked"
     FAILED = "failed"
 
 
@@ -112,7 +115,81 @@ class FakeTask(Message):
     script: list[str] = []
 
 
-Task = TextToImage | FakeTask
+class Park(Message):
+    """Put the weights aside, keep the process: libraries, tokenizers and settings stay. Ends with `Parked`."""
+
+    task_id: str
+
+
+class Wake(Message):
+    """Bring the weights back. Ends with `Awake`; a run before that is refused."""
+
+    task_id: str
+
+
+class HubAccess(msgspec.Struct, kw_only=True):
+    """How the hub is reached: `endpoint` without a slash at its end, the token ("" = none), and the variables that name
+    proxies and certificates (`HTTPS_PROXY`, `SSL_CERT_FILE`, …). Never shown, not even by `repr`."""
+
+    endpoint: str
+    token: str = ""
+    network: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"HubAccess({self.endpoint!r})"
+
+
+class HubSearch(Message):
+    """Repositories that match. `tasks` are the hub's pipeline tags, asked one after another; `filters` its tags."""
+
+    task_id: str
+    access: HubAccess
+    query: str
+    tasks: list[str] = []
+    filters: list[str] = []
+    limit: int = 20
+
+
+class HubToken(Message):
+    """Whose token is it?"""
+
+    task_id: str
+    access: HubAccess
+
+
+class HubPlan(Message):
+    """What a download of `repo` at `revision` would fetch into the Hugging Face cache `cache`. `prefer_half`: of
+    weights that are offered twice, those of half precision."""
+
+    task_id: str
+    access: HubAccess
+    repo: str
+    revision: str
+    cache: str
+    prefer_half: bool = False
+
+
+class HubDownload(Message):
+    """Fetch what `HubPlan` chooses at `commit`, check every file's hash, and put it into `cache` under the name
+    `revision` as well. Sizes are bytes, times seconds. `patience`: how long it may go without a byte before it gives
+    up; `stall`: how long one connection may; `pause`: the first pause before something is tried again."""
+
+    task_id: str
+    access: HubAccess
+    repo: str
+    commit: str
+    revision: str
+    cache: str
+    prefer_half: bool = False
+    reserve_bytes: int = 0
+    chunk_bytes: int = 32 * 1024 * 1024
+    connections: int = 4
+    stall: float = 20.0
+    patience: float = 120.0
+    pause: float = 1.0
+
+
+Task = TextToImage | FakeTask | Park | Wake | HubSearch | HubToken | HubPlan | HubDownload
 
 
 class Cancel(Message):
@@ -126,7 +203,7 @@ class Failed(Message):
     """The run ended with an error of its own; the worker lives on. `code` is stable, `hint` says what to do next.
 
     For dashboards in other languages: `sentence` tells which of a code's sentences the message is (empty: its only
-    one), `params` are the values that stand in it.
+    one), `params` are the values that stand in it. `peak_bytes` as in `Done`.
     """
 
     code: str
@@ -134,6 +211,7 @@ class Failed(Message):
     hint: str = ""
     sentence: str = ""
     params: dict[str, str | int | float] = {}
+    peak_bytes: int = 0
 
     @property
     def sentence_code(self) -> str:
@@ -141,7 +219,8 @@ class Failed(Message):
 
 
 class Health(Message):
-    """`weights_bytes` and `rss` in bytes; `failure` explains the phase `failed`."""
+    """`weights_bytes` and `rss` in bytes; `load_peak_bytes` is the most that loading took (as `Done.peak_bytes`);
+    `failure` explains the phase `failed`."""
 
     phase: WorkerPhase
     pid: int
@@ -150,6 +229,8 @@ class Health(Message):
     weights_bytes: int = 0
     rss: int = 0
     private_bytes: int = 0
+    load_peak_bytes: int = 0
+    can_park: bool = False
     device: str = "cpu"
     failure: Failed | None = None
 
@@ -175,6 +256,26 @@ class Progress(Message):
     previews: list[Preview] = []
 
 
+class FileShare(msgspec.Struct, kw_only=True):
+    """How far one file of a download is. `state`: waiting, fetching, checking, done."""
+
+    path: str
+    bytes: int
+    done_bytes: int
+    state: str
+
+
+class Transfer(Progress, kw_only=True):
+    """Progress of a download: `step` and `total` count KiB. `quiet_seconds`: for how long the hub asked not to be."""
+
+    done_bytes: int
+    total_bytes: int
+    bytes_per_second: float
+    seconds_left: float | None
+    quiet_seconds: float | None = None
+    files: list[FileShare]
+
+
 class File(msgspec.Struct, kw_only=True):
     """One finished picture, closed and complete. Paths are relative to the task's `output_dir`."""
 
@@ -190,7 +291,12 @@ class File(msgspec.Struct, kw_only=True):
 
 
 class Done(Message):
-    files: list[File]
+    """`files` of a task that makes pictures; `answer` of one that finds something out. `peak_bytes`: the most that this
+    worker held on its device during the run, weights and libraries included. On the CPU that is memory of its own,
+    without the pages that it shares with its forkserver."""
+
+    files: list[File] = []
+    answer: dict = {}
     seconds: float = 0.0
     peak_bytes: int = 0
 
@@ -199,7 +305,21 @@ class Cancelled(Message):
     """The run ended because it was asked to."""
 
 
-Update = Heartbeat | Progress | Done | Failed | Cancelled
+class Parked(Message):
+    """The weights are aside: `rest_bytes` stay on the device, `host_bytes` are in the host's memory instead."""
+
+    rest_bytes: int
+    host_bytes: int
+    seconds: float = 0.0
+
+
+class Awake(Message):
+    """The weights are back."""
+
+    seconds: float = 0.0
+
+
+Update = Heartbeat | Progress | Transfer | Done | Failed | Cancelled | Parked | Awake
 
 _encoder = msgspec.json.Encoder()
 task_decoder = msgspec.json.Decoder(Task)

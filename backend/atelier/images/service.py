@@ -21,7 +21,7 @@ from atelier.access.actor import Actor, Role
 from atelier.clock import new_id, now
 from atelier.config import RuntimeSettings
 from atelier.db import Database, after_commit
-from atelier.errors import AtelierError, BadRequest, ModelNotFound
+from atelier.errors import AtelierError, BadRequest, ModelNotFound, NotEnoughMemory
 from atelier.events import EventBus, ImagesAdded
 from atelier.failpoints import failpoint
 from atelier.images import store
@@ -30,11 +30,16 @@ from atelier.jobs.attempt import Attempt, Publish
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import Stopped
 from atelier.jobs.service import JobService
+from atelier.models.estimate import Work
 from atelier.models.families import sampling
 from atelier.models.registry import ModelRegistry
 from atelier.models.schemas import ImageDefaults, ImageLimits
+from atelier.models.sizing import Need, Sizing
+from atelier.runtime import exits, processes
+from atelier.runtime.exits import WorkerLost
 from atelier.runtime.pool import WorkerPool
-from atelier.runtime.worker import Worker, WorkerSpec
+from atelier.runtime.waiting import Waiting, gigabytes
+from atelier.runtime.worker import Worker
 from atelier.said import Said
 from atelier.shapes import ImageOut, PreviewOut
 from atelier.storage import Storage, publish
@@ -51,6 +56,10 @@ class GenerationFailed(AtelierError):
         self.code = update.code
 
 
+class OutOfMemory(GenerationFailed):
+    """The run asked for more memory than there was."""
+
+
 class ImageService:
     """Turns a request into a job, and an attempt of that job into published pictures."""
 
@@ -59,13 +68,14 @@ class ImageService:
         database: Database,
         storage: Storage,
         registry: ModelRegistry,
+        sizing: Sizing,
         queue: JobQueue,
         jobs: JobService,
         pool: WorkerPool,
         bus: EventBus,
         settings: RuntimeSettings,
     ) -> None:
-        self._database, self._storage, self._registry = database, storage, registry
+        self._database, self._storage, self._registry, self._sizing = database, storage, registry, sizing
         self._queue, self._jobs, self._pool, self._bus, self._settings = queue, jobs, pool, bus, settings
 
     async def prepare(self) -> None:
@@ -129,7 +139,7 @@ class ImageService:
             model_key=model.key,
         )
         attempt.progress(0, task.steps * len(task.seeds))
-        done = await self._generate(attempt, self._spec(model), task)
+        done = await self._generate(attempt, model, task)
         await asyncio.to_thread(self._move, attempt.job.id, folder, done.files)
         rows = [_image_row(attempt, model, file, resolved) for file in done.files]
 
@@ -151,24 +161,10 @@ class ImageService:
         await asyncio.to_thread(self._storage.drop_staging, job_id)
         await asyncio.to_thread(self._storage.keep_only, [job_id], kept)
 
-    def _spec(self, model: ModelRow) -> WorkerSpec:
-        options: list[tuple[str, Any]] = []
-        if self._settings.threads:
-            options.append(("threads", self._settings.threads))
-        if self._settings.fake_engine:
-            options.append(("step_seconds", self._settings.fake_step_seconds))
-        return WorkerSpec(
-            engine="fake" if self._settings.fake_engine else model.engine,
-            model=model.key,
-            model_path=self._registry.path_of(model),
-            options=tuple(options),
-            bytes_needed=model.bytes_needed,
-        )
-
-    async def _generate(self, attempt: Attempt, spec: WorkerSpec, task: protocol.TextToImage) -> protocol.Done:
+    async def _generate(self, attempt: Attempt, model: ModelRow, task: protocol.TextToImage) -> protocol.Done:
         """Drive the worker; stop it when the attempt is asked to stop. Raises Stopped, GenerationFailed, WorkerDied."""
         holding: list[Worker] = []
-        work = asyncio.create_task(self._drive(attempt, spec, task, holding))
+        work = asyncio.create_task(self._drive(attempt, model, task, holding))
         stop = asyncio.create_task(attempt.stop.wait())
         try:
             await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -190,25 +186,61 @@ class ImageService:
                 await asyncio.gather(work, return_exceptions=True)
 
     async def _drive(
-        self, attempt: Attempt, spec: WorkerSpec, task: protocol.TextToImage, holding: list[Worker]
+        self, attempt: Attempt, model: ModelRow, task: protocol.TextToImage, holding: list[Worker]
     ) -> protocol.Done:
-        def tell(words: Said) -> None:
-            attempt.waits("memory" if words.code.startswith("waiting.memory") else "model", words)
+        """Once, and when memory ran out once more with a higher estimate, for which more has to make room."""
+        need = await self._need(model, task)
+        try:
+            return await self._once(attempt, need, task, holding)
+        except OutOfMemory:
+            holding.clear()
+            log.warning("images.out_of_memory", job=attempt.job.id, bytes=need.spec.bytes_needed)
+            attempt.waits("memory", Said("starts again with more memory: the estimate was too low", "waiting.again"))
+            again = await self._need(model, task)
+            try:
+                return await self._once(attempt, again, task, holding)
+            except (OutOfMemory, NotEnoughMemory):
+                raise _too_large(again, task) from None
 
-        async with self._pool.lease(spec, priority=attempt.job.priority, waiting=tell) as worker:
+    async def _need(self, model: ModelRow, task: protocol.TextToImage) -> Need:
+        work = Work(task.width, task.height, len(task.seeds), guided=task.guidance_scale > 1)
+        return await asyncio.to_thread(self._sizing.need, model, work, steps=task.steps, outputs=len(task.seeds))
+
+    async def _once(
+        self, attempt: Attempt, need: Need, task: protocol.TextToImage, holding: list[Worker]
+    ) -> protocol.Done:
+        """One run on one worker; what it took is remembered. Raises OutOfMemory besides what `_generate` raises."""
+
+        def tell(what: Waiting) -> None:
+            attempt.waits(what.reason, what.words, what.position, what.seconds)
+
+        async with self._pool.lease(
+            need.spec, priority=attempt.job.priority, waiting=tell, run_seconds=need.run_expected
+        ) as worker:
             holding.append(worker)
-            async for update in worker.run(task):
-                match update:
-                    case protocol.Progress():
-                        attempt.progress(
-                            update.step, update.total, update.message, [_preview(p) for p in update.previews]
-                        )
-                    case protocol.Done():
-                        return update
-                    case protocol.Failed():
-                        raise GenerationFailed(update)
-                    case protocol.Cancelled():
-                        raise Stopped
+            self._sizing.note_load(need, worker)
+            kills_before = processes.oom_kills()
+            try:
+                async for update in worker.run(task):
+                    match update:
+                        case protocol.Progress():
+                            previews = [_preview(p) for p in update.previews]
+                            attempt.progress(update.step, update.total, update.message, previews)
+                        case protocol.Done():
+                            self._sizing.note_run(need, worker, update)
+                            return update
+                        case protocol.Failed(code="out_of_memory"):
+                            self._sizing.note_out_of_memory(need, worker)
+                            raise OutOfMemory(update)
+                        case protocol.Failed():
+                            raise GenerationFailed(update)
+                        case protocol.Cancelled():
+                            raise Stopped
+            except WorkerLost as lost:
+                by_kernel = lost.cause.code == "killed" and processes.oom_kills() > kills_before
+                if by_kernel or lost.cause.code in exits.OUT_OF_MEMORY:
+                    self._sizing.note_out_of_memory(need, worker)  # the job's next attempt asks for more
+                raise
         raise GenerationFailed(
             protocol.Failed(code="no_result", message="The engine ended without a result.", hint="Try again.")
         )
@@ -235,6 +267,23 @@ class ImageService:
             after_each=lambda: failpoint("images.mid_rename"),
         )
         failpoint("images.after_rename")
+
+
+def _too_large(need: Need, task: protocol.TextToImage) -> OutOfMemory:
+    """What is said after the second time, with what would help."""
+    had = gigabytes(need.spec.bytes_needed)
+    words = Said(
+        f"{task.width} × {task.height} pixels do not fit into memory: {had} were kept for them the second time, and it "
+        "was not enough.",
+        "memory.ran_out_twice",
+        width=task.width,
+        height=task.height,
+        bytes=need.spec.bytes_needed,
+    )
+    hint = "Ask for smaller or fewer pictures; POST /api/plan says what would help, and how much."
+    error = OutOfMemory(protocol.Failed(code="out_of_memory", message=words, hint=hint))
+    error.message = words
+    return error
 
 
 def _preview(preview: protocol.Preview) -> PreviewOut:

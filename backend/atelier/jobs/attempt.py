@@ -58,14 +58,20 @@ class Attempt:
     _sent: float = 0.0
     _later: asyncio.TimerHandle | None = None
     _over: bool = False
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self._started
 
     @property
     def fence(self) -> Fence:
         return Fence(self.job.id, self.job.attempt)
 
-    def waits(self, reason: Any, message: str) -> None:
-        """Say why nothing moves; shown until the next progress."""
-        waiting = WaitingOut.told(reason, message)
+    def waits(self, reason: Any, message: str, position: int | None = None, seconds: float | None = None) -> None:
+        """Say why nothing moves, at which place in the line and for how long; shown until the next progress."""
+        waiting = WaitingOut.told(reason, message, position, seconds)
         if waiting != self.waiting:
             self.waiting = waiting
             self.changed(self)

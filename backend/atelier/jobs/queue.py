@@ -56,6 +56,19 @@ class JobQueue:
         comes back with another request."""
         return await self._submit(job)
 
+    async def accepted(self, owner_id: str, key: str | None, kind: JobKind, posted: dict[str, Any]) -> Job | None:
+        """What was accepted before under this idempotency key. Raises Conflict when it was another request."""
+        if key is None:
+            return None
+        async with self._database.read() as session:
+            row = (await store.find_by_key(session, owner_id, [key])).get(key)
+        if row is None:
+            return None
+        same = _same_or_conflict(row, NewJob(kind, owner_id, "", posted))
+        if isinstance(same, Exception):
+            raise same
+        return same
+
     async def active(self, kind: JobKind) -> list[Job]:
         """The jobs of a kind that wait or run, oldest first."""
         async with self._database.read() as session:

@@ -25,6 +25,7 @@ from atelier.failpoints import failpoint
 from atelier.jobs import direct, store
 from atelier.jobs.attempt import Attempt, Handler, Publish, nothing_to_publish
 from atelier.jobs.batch import Batch
+from atelier.jobs.pace import LAST, Pace
 from atelier.jobs.queue import JobQueue
 from atelier.jobs.store import Fence
 from atelier.said import Said
@@ -67,6 +68,7 @@ class JobRunner:
         self._handlers: Mapping[str, Handler] = handlers
         self._slots, self._settings, self._make_attempt = slots, settings, make_attempt
         self.live: dict[str, Attempt] = {}
+        self.pace = Pace()
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
@@ -78,6 +80,10 @@ class JobRunner:
 
     async def start(self) -> None:
         await self._recover()
+        async with self._database.read() as session:
+            for kind in self._handlers:
+                for seconds in await store.recent_seconds(session, kind, LAST):
+                    self.pace.note(kind, seconds)
         self._loops = [
             asyncio.create_task(self._claim_forever(), name="jobs.claim"),
             asyncio.create_task(self._beat_forever(), name="jobs.heartbeat"),
@@ -113,6 +119,18 @@ class JobRunner:
     def blocked(self, kind: JobKind) -> WaitingOut | None:
         """Why jobs of this kind cannot begin at present."""
         return self._handlers[kind].blocked()
+
+    def seconds_until(self, kind: JobKind, ahead: int) -> float | None:
+        """How long a waiting job will wait, with `ahead` others before it; None when nothing is known."""
+        lane = self._handlers[kind].lane
+        running = [attempt for attempt in self.live.values() if self._handlers[attempt.job.kind].lane == lane]
+        return self.pace.until(kind, ahead, self._slots[lane], (self._left(attempt) for attempt in running))
+
+    def _left(self, attempt: Attempt) -> float | None:
+        if attempt.eta_seconds is not None:
+            return attempt.eta_seconds
+        usual = self.pace.mean(attempt.job.kind)
+        return None if usual is None else max(0.0, usual - attempt.seconds)
 
     # ── claiming ──
 
@@ -206,7 +224,9 @@ class JobRunner:
             held = await self._complete(attempt)
         else:
             held = await self._end(attempt, handler, JobStatus.COMPLETED, {"message": None}, publish)
-        if not held:
+        if held:
+            self.pace.note(attempt.job.kind, attempt.seconds)
+        else:
             log.warning("jobs.stale_attempt", job=attempt.job.id, attempt=attempt.job.attempt)
 
     async def _after_crash(self, attempt: Attempt, handler: Handler, error: AtelierError) -> None:

@@ -129,10 +129,11 @@ class JobService:
         blocked = self._runner.blocked(JobKind(row.kind))
         if blocked:
             return blocked
-        if position is None or position <= 1:
-            return WaitingOut.told("queue", Said("Next in line.", "waiting.next"))
-        before = position - 1
-        return WaitingOut.told("queue", Said(f"{before} before it in the line.", "waiting.before", count=before))
+        ahead = max(0, (position or 1) - 1)
+        words = Said(f"{ahead} before it in the line.", "waiting.before", count=ahead)
+        if not ahead:
+            words = Said("Next in line.", "waiting.next")
+        return WaitingOut.told("queue", words, ahead + 1, self._runner.seconds_until(JobKind(row.kind), ahead))
 
     def _changed(self, row: Job) -> None:
         images = self._images.pop(row.id, []) if row.status == JobStatus.COMPLETED else []

@@ -42,6 +42,13 @@ async def find_by_key(session: AsyncSession, owner_id: str, keys: Collection[str
     return {job.idempotency_key: job for job in await _all(session, query) if job.idempotency_key}
 
 
+async def by_ids(session: AsyncSession, job_ids: Collection[str]) -> dict[str, Job]:
+    """These jobs, those taken off the list too. For rows that name their job."""
+    if not job_ids:
+        return {}
+    return {job.id: job for job in await _all(session, select(*_COLUMNS).where(JobRow.id.in_(job_ids)))}
+
+
 async def change(session: AsyncSession, job: Job, **values: Any) -> None:
     """Write columns of a row, and of its record."""
     await session.execute(update(JobRow.__table__).where(JobRow.seq == job.seq).values(values))
@@ -112,6 +119,15 @@ async def waiting_rows(session: AsyncSession, limit: int) -> list[Job]:
     """The first of the line."""
     query = select(*_COLUMNS).where(JobRow.status == JobStatus.QUEUED.value)
     return await _all(session, query.order_by(JobRow.priority.desc(), JobRow.seq).limit(limit))
+
+
+async def recent_seconds(session: AsyncSession, kind: str, limit: int) -> list[float]:
+    """How long the last completed jobs of a kind ran, oldest first."""
+    query = select(JobRow.started_at, JobRow.finished_at).where(
+        JobRow.kind == kind, JobRow.status == JobStatus.COMPLETED.value, JobRow.started_at.is_not(None)
+    )
+    rows = (await session.execute(query.order_by(JobRow.seq.desc()).limit(limit))).all()
+    return [(end - start).total_seconds() for start, end in reversed(rows) if end is not None]
 
 
 async def count_waiting(session: AsyncSession) -> int:

@@ -3,12 +3,15 @@
     <cache>/models--<owner>--<name>/refs/<branch>             a commit
                                    /snapshots/<commit>/…      links into ../../blobs
 
-(https://huggingface.co/docs/huggingface_hub/guides/manage-cache). Only read here.
+(https://huggingface.co/docs/huggingface_hub/guides/manage-cache). `engines.hub_cache` writes it; here it is read, and
+what was downloaded is let go again.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,3 +53,66 @@ def _commit_of(reference: Path) -> str:
         return reference.read_text().strip()[:40]
     except OSError:
         return ""
+
+
+# ── letting go ────────────────────────────────────────────────────────────────
+
+PARTS = (".atelier-part", ".atelier-journal")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What goes with a snapshot: its folder, the blobs that no other snapshot needs, and what was left half-fetched."""
+
+    snapshot: Path
+    repository: Path
+    files: tuple[Path, ...]
+
+    @property
+    def bytes_freed(self) -> int:
+        return sum(_size(path) for path in self.files)
+
+
+def removal(cache: Path, snapshot: Path) -> Removal | None:
+    """What deleting this snapshot removes; None for a folder that does not lie in `cache` as a snapshot. Blocking.
+
+    Blobs without any link go only when they were fetched for this snapshot, that is while it is not there yet: a
+    complete snapshot names its own, and another program may be about to link the others."""
+    repository = snapshot.parent.parent
+    if snapshot_at(snapshot) is None or repository.parent.resolve() != cache.resolve():
+        return None
+    others = {path for path in repository.glob("snapshots/*") if path.name != snapshot.name}
+    needed = {name for other in others for name in _blobs_of(other)}
+    own = _blobs_of(snapshot)
+    blobs = [path for path in repository.glob("blobs/*") if path.is_file()]
+    half = [path for path in blobs if path.name.endswith(PARTS)]
+    if not snapshot.is_dir():
+        own = {path.name for path in blobs if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", path.name)}
+    files = [*half, *(path for path in blobs if path.name in own - needed)]
+    return Removal(snapshot, repository, tuple(files))
+
+
+def remove(what: Removal) -> int:
+    """Do it; the bytes freed. Blocking."""
+    freed = what.bytes_freed
+    shutil.rmtree(what.snapshot, ignore_errors=True)
+    for path in what.files:
+        path.unlink(missing_ok=True)
+    for reference in [path for path in what.repository.glob("refs/**/*") if path.is_file()]:
+        if _commit_of(reference) == what.snapshot.name:
+            reference.unlink(missing_ok=True)
+    if what.repository.is_dir() and not any(path.is_file() or path.is_symlink() for path in what.repository.rglob("*")):
+        shutil.rmtree(what.repository, ignore_errors=True)
+    return freed
+
+
+def _blobs_of(snapshot: Path) -> set[str]:
+    return {Path(os.readlink(path)).name for path in snapshot.rglob("*") if path.is_symlink()}
+
+
+def _size(path: Path) -> int:
+    """What it takes on the disk: a half-fetched file is as long as the whole, but not all of it is there."""
+    try:
+        return path.stat().st_blocks * 512 if path.name.endswith(PARTS) else path.stat().st_size
+    except OSError:
+        return 0

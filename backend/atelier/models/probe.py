@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engines.remote_code import code_in
 from engines.safetensors_file import Header, read_header
 
 from atelier.errors import ModelNotRecognised
@@ -118,12 +119,44 @@ def _probe_diffusers(folder: Path) -> Probe:
             field="path",
             hint=f"It runs {', '.join(PIPELINES)}.",
         )
-    task, family = PIPELINES[pipeline]
-    if family == "sd15":
-        width = _read_json(folder / "unet" / "config.json").get("cross_attention_dim")
-        family = CROSS_ATTENTION.get(width, family) if isinstance(width, int) else family
+    _refuse_code("model_index.json", index)
+    unet = _read_json(folder / "unet" / "config.json") if PIPELINES[pipeline][1] == "sd15" else {}
+    task, family = pipeline_kind(pipeline, unet) or PIPELINES[pipeline]
     weights = _weights(path for path in sorted(folder.glob("*/*.safetensors")) if _is_chosen(path))
     return Probe(task, "base_model", family, ENGINE_OF_TASK.get(task), *weights, pipeline=pipeline)
+
+
+def pipeline_kind(pipeline: object, unet: dict[str, Any]) -> tuple[str, str] | None:
+    """Task and family of a diffusers pipeline by its class and its denoiser's config; None for an unknown class."""
+    if not isinstance(pipeline, str) or pipeline not in PIPELINES:
+        return None
+    task, family = PIPELINES[pipeline]
+    width = unet.get("cross_attention_dim") if family == "sd15" else None
+    return task, CROSS_ATTENTION.get(width, family) if isinstance(width, int) else family
+
+
+def architecture_kind(config: dict[str, Any], embeds: bool) -> tuple[str | None, str, str, bool]:
+    """Task (None for an unknown one), family, architecture, and whether it sees, by a transformers config."""
+    names = config.get("architectures") or []
+    architecture = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+    family, sees = str(config.get("model_type") or "").lower()[:32], "vision_config" in config
+    task = None
+    if embeds:
+        task = "embed"
+    elif architecture.startswith(("Canary", "Parakeet", "Whisper")) or "SpeechSeq2Seq" in architecture:
+        task = "transcribe"
+    elif architecture.endswith("ForCausalLM") or (architecture.endswith("ForConditionalGeneration") and sees):
+        task = "chat"
+    return task, family, architecture, sees
+
+
+def _refuse_code(name: str, content: dict[str, Any]) -> None:
+    if why := code_in(name, content):
+        raise ModelNotRecognised(
+            Said(f"{why.text}. Atelier runs no code that comes with a model.", f"engine.{why.sentence}", **why.params),
+            field="path",
+            hint="Take a copy of the model that the libraries run by themselves.",
+        )
 
 
 def _is_chosen(path: Path) -> bool:
@@ -135,18 +168,13 @@ def _is_chosen(path: Path) -> bool:
 
 def _probe_transformers(folder: Path) -> Probe:
     config = _read_json(folder / "config.json")
-    names = config.get("architectures") or []
-    architecture = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
-    family = str(config.get("model_type") or "").lower()
+    for name in ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
+        if (folder / name).is_file():
+            _refuse_code(name, _read_json(folder / name))
+    embeds = (folder / "modules.json").is_file() or (folder / "sentence_bert_config.json").is_file()
+    task, family, architecture, sees = architecture_kind(config, embeds)
     weights = _weights(sorted(folder.glob("*.safetensors")))
-    sees = "vision_config" in config
-    if (folder / "modules.json").is_file() or (folder / "sentence_bert_config.json").is_file():
-        task = "embed"
-    elif architecture.startswith(("Canary", "Parakeet", "Whisper")) or "SpeechSeq2Seq" in architecture:
-        task = "transcribe"
-    elif architecture.endswith("ForCausalLM") or (architecture.endswith("ForConditionalGeneration") and sees):
-        task = "chat"
-    else:
+    if task is None:
         name = architecture[:80] or "that config.json leaves out"
         raise ModelNotRecognised(
             Said(f"Atelier does not run the architecture {name!r}.", "probe.architecture_unknown", architecture=name),

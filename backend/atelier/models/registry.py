@@ -7,8 +7,11 @@ An imported one stays where it lies; `probe` says what it is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +22,39 @@ from atelier.access.actor import LOCAL_USER_ID, Actor
 from atelier.clock import new_id, now
 from atelier.config import BACKEND
 from atelier.db import Database, after_commit
-from atelier.errors import BadRequest, Conflict, ModelNotFound, ModelNotRecognised
+from atelier.errors import BadRequest, Conflict, JobNotFound, ModelNotFound, ModelNotRecognised
 from atelier.events import EventBus, ModelsChanged
 from atelier.jobs.queue import JobQueue
+from atelier.jobs.store import by_ids as jobs_by_ids
 from atelier.models import store
-from atelier.models.cache import Snapshot, snapshot_at, snapshots
+from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapshots
+from atelier.models.cache import remove as remove_files
 from atelier.models.families import image_defaults, image_limits, sampling
+from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut, RemarkOut
 from atelier.models.probe import Probe, probe
 from atelier.models.schemas import (
+    DownloadOut,
     FoundModelList,
     FoundModelOut,
     ImageDefaults,
     ImageLimits,
+    LoadOptions,
     ModelImportIn,
     ModelOut,
     ModelPatchIn,
 )
+from atelier.models.sizing import Sizing, path_of, ttl_of
+from atelier.models.states import IDLE, ModelStates, Standing, on_its_way
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
 from atelier.said import Said
 from atelier.shapes import SaidOut
-from atelier.tables import JobKind, JobStatus, ModelRow
+from atelier.tables import Job, JobKind, JobStatus, ModelRow
 
 log = structlog.get_logger("atelier.models")
 
 EMBEDDED = BACKEND / "embedded" / "models"
-MIB = 1024**2
-# A worker without a model: Python, torch and diffusers, measured as the resident size of a forked worker.
-WORKER_BYTES = 400 * MIB
+CANCEL_SECONDS = 10.0
 
 
 class ModelRegistry:
@@ -59,19 +67,22 @@ class ModelRegistry:
         pool: WorkerPool,
         bus: EventBus,
         *,
+        sizing: Sizing,
+        states: ModelStates,
         cache: Path,
-        on_cpu: bool,
         embedded: Path = EMBEDDED,
     ) -> None:
         self._database, self._queue, self._pool, self._bus = database, queue, pool, bus
-        self._cache, self._on_cpu, self._embedded = cache, on_cpu, embedded
+        self._sizing, self._states = sizing, states
+        self._cache, self._embedded = cache, embedded
+        self.download_of: Callable[[ModelRow, Job | None], DownloadOut | None] = lambda _row, _job: None
 
     async def start(self) -> None:
         cards = await asyncio.to_thread(_read_cards, self._embedded)
         async with self._database.write() as session:
             known = await store.embedded(session)
             for card in cards:
-                values = self._columns_of(card["probe"]) | _said(card)
+                values = columns_of(card["probe"]) | _said(card)
                 row = known.get(card["key"])
                 if row is None:
                     session.add(ModelRow(id=new_id("model"), owner_id=LOCAL_USER_ID, created_at=now(), **values))
@@ -85,13 +96,35 @@ class ModelRegistry:
     async def list(self, actor: Actor) -> list[ModelOut]:
         async with self._database.read() as session:
             rows = await store.visible(session, actor)
-        return await asyncio.to_thread(lambda: [self.present(actor, row) for row in rows])
+            jobs = await _download_jobs(session, rows)
+        return await asyncio.to_thread(self._present_all, actor, rows, jobs)
+
+    async def rows(self, actor: Actor) -> list[ModelRow]:
+        async with self._database.read() as session:
+            return await store.visible(session, actor)
 
     async def get(self, actor: Actor, key: str) -> ModelOut:
         """One model. Raises ModelNotFound, also for somebody else's."""
         async with self._database.read() as session:
             row = await self._find(session, actor, key)
-        return self.present(actor, row)
+            jobs = await _download_jobs(session, [row])
+        return (await asyncio.to_thread(self._present_all, actor, [row], jobs))[0]
+
+    async def find(self, actor: Actor, key: str) -> ModelRow:
+        """The row. Raises ModelNotFound, also for somebody else's."""
+        async with self._database.read() as session:
+            return await self._find(session, actor, key)
+
+    async def runnable(self, actor: Actor, key: str) -> ModelRow:
+        """A model that can be loaded. Raises ModelNotFound, Conflict when no engine runs it or its files are gone."""
+        row = await self.find(actor, key)
+        if not _is_runnable(row):
+            words = Said(f"No engine of this Atelier can run {key}.", "model.not_runnable", model=key)
+            raise Conflict(words, hint="A LoRA is used with its base model.")
+        if not await asyncio.to_thread(_lies_there, path_of(row)):
+            words = Said(f"The files of {key} are missing.", "model.files_gone", model=key)
+            raise Conflict(words, hint="Restore its folder, or download it again.")
+        return row
 
     async def require(self, actor: Actor, key: str, task: str) -> ModelRow:
         """The model `key`, to be run. Raises ModelNotFound for an unknown one, somebody else's, one of another task,
@@ -110,18 +143,36 @@ class ModelRegistry:
 
     def path_of(self, row: ModelRow) -> Path:
         """Where the model's files lie; embedded ones are named relative to the backend folder."""
-        return (BACKEND / row.path).resolve()
+        return path_of(row)
 
     def present(self, actor: Actor, row: ModelRow) -> ModelOut:
         """Looks at the disk."""
+        return self._present_all(actor, [row])[0]
+
+    def _present_all(
+        self, actor: Actor, rows: Sequence[ModelRow], jobs: Mapping[str, Job] | None = None
+    ) -> list[ModelOut]:
+        """`jobs`: those that download these models, by the models' ids."""
+        standings = self._states.all()
+        return [self._present(actor, row, standings.get(row.key, IDLE), (jobs or {}).get(row.id)) for row in rows]
+
+    def _present(self, actor: Actor, row: ModelRow, standing: Standing, job: Job | None) -> ModelOut:
+        download = self.download_of(row, job)
+        if download is not None:
+            standing = on_its_way(download)
         return ModelOut(
             **{name: getattr(row, name) for name in _SHOWN},
+            **vars(standing),
+            state_said=SaidOut.of(standing.state_reason),
+            bytes_needed=self._sizing.need(row).spec.bytes_needed if _is_runnable(row) else row.bytes_needed,
+            load_options=LoadOptions(**(row.load_options or {})),
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
             sampling=sampling(row.family),
-            available=_lies_there(self.path_of(row)),
+            available=row.download_job is None and _lies_there(self.path_of(row)),
             runnable=_is_runnable(row),
             removable=row.source != "embedded" and actor.owns(row.owner_id),
+            download=download,
         )
 
     async def found(self) -> FoundModelList:
@@ -170,7 +221,7 @@ class ModelRegistry:
                 pinned=False,
                 repo=origin.repo if origin else None,
                 commit=origin.commit if origin else None,
-                **self._columns_of(found),
+                **columns_of(found),
             )
             session.add(row)
             after_commit(session, self._announce)
@@ -187,46 +238,71 @@ class ModelRegistry:
         async with self._database.write() as session:
             row = await self._find(session, actor, key)
             self._own(actor, row)
-            if row.source == "embedded" and set(given) - {"pinned"}:
+            if row.source == "embedded" and (fixed := set(given) - {"pinned", "load_options"}):
                 raise Conflict(
                     Said(
-                        "A model that ships with Atelier can be pinned; its words and settings are fixed.",
+                        "A model that ships with Atelier can be pinned and loaded differently; its words and settings "
+                        "are fixed.",
                         "model.fixed",
                     ),
-                    field=next(iter(set(given) - {"pinned"})),
+                    field=next(iter(fixed)),
                     hint="Settings of a single picture are given with the request.",
                 )
             if "defaults" in given and not row.defaults:
                 words = Said(f"A {row.task} model has no picture settings.", "model.no_defaults", model=key)
                 raise BadRequest(words, field="defaults", hint="Leave it out.")
+            if wanted.load_options is not None:
+                given["load_options"] = wanted.load_options.model_dump(exclude_unset=True)
             for name, value in given.items():
                 setattr(row, name, value)
             after_commit(session, self._announce)
+        ttl = ttl_of(self._sizing.options_of(row))
+        self._pool.set_policy(row.key, pinned=row.pinned, ttl_seconds=ttl)
         return await asyncio.to_thread(self.present, actor, row)
 
     async def remove(self, actor: Actor, key: str) -> ModelOut:
-        """Forget a model; its files stay, since they were not ours. Raises ModelNotFound, Conflict for one that ships
-        or is at work."""
+        """Delete a model: its row, and its files when Atelier downloaded them. A download under way is cancelled.
+        Raises ModelNotFound, Conflict for one that ships or is at work."""
         async with self._database.write() as session:
             row = await self._find(session, actor, key)
             self._own(actor, row)
-            if row.source == "embedded":
-                raise Conflict(
-                    Said(f"The model {key!r} ships with Atelier and stays.", "model.stays", model=key),
-                    hint="It takes no memory while it is not used.",
-                )
-            if await self._is_at_work(key):
-                raise Conflict(
-                    Said(f"The model {key!r} is at work right now.", "model.at_work", model=key),
-                    hint="Wait for it, or cancel its jobs first.",
-                )
+            if reason := await self._why_kept(row):
+                raise Conflict(reason, hint=_KEPT_HINTS[reason.code])
             await session.delete(row)
             after_commit(session, self._announce)
-        for worker_id, (spec, _) in self._pool.running_briefly().items():
-            if spec.model == key:
-                await self._pool.stop_worker(worker_id)
-        log.info("models.removed", model=key)
-        return self.present(actor, row)
+        if row.download_job:
+            await self._end_download(actor, row.download_job)
+        for worker_id in self._workers_of(key):
+            await self._pool.stop_worker(worker_id)
+        freed = 0
+        if files := await asyncio.to_thread(self._removal, row):
+            freed = await asyncio.to_thread(remove_files, files)
+        self._states.forget(key)
+        log.info("models.removed", model=key, bytes_freed=freed)
+        return await asyncio.to_thread(self.present, actor, row)
+
+    async def consequences(self, actor: Actor, key: str) -> ConsequencesOut:
+        """What goes with a model, before it goes. Raises ModelNotFound."""
+        async with self._database.read() as session:
+            row = await self._find(session, actor, key)
+            rows = await store.visible(session, actor)
+        names = {row.key, row.repo or row.key, Path(row.path).name}
+        jobs = [job for job in await self._queue.active(JobKind.IMAGE_GENERATE) if _model_of(job) == key]
+        jobs += [job for job in await self._queue.active(JobKind.MODEL_DOWNLOAD) if job.id == row.download_job]
+        reason = await self._why_kept(row)
+        if reason is None and not actor.owns(row.owner_id):
+            reason = Said(f"There is no model {row.key!r} of yours.", "model.not_yours", model=row.key)
+        files = await asyncio.to_thread(self._removal, row)
+        return ConsequencesOut(
+            key=key,
+            removable=reason is None,
+            reason=RemarkOut.of(reason) if reason else None,
+            files="deleted" if files else "kept",
+            bytes_freed=await asyncio.to_thread(lambda: files.bytes_freed) if files else 0,
+            loras=[other.key for other in rows if other.type == "lora" and other.base in names and other.key != key],
+            jobs=[DependentJobOut(id=job.id, title=job.title, status=job.status) for job in jobs],
+            workers=self._workers_of(key),
+        )
 
     # ── inside ──
 
@@ -236,10 +312,36 @@ class ModelRegistry:
                 return row
         raise ModelNotFound(f"There is no model {key[:80]!r}.", hint="GET /api/models/ lists what there is.")
 
+    async def _why_kept(self, row: ModelRow) -> Said | None:
+        if row.source == "embedded":
+            return Said(f"The model {row.key!r} ships with Atelier and stays.", "model.stays", model=row.key)
+        if row.download_job is None and await self._is_at_work(row.key):
+            return Said(f"The model {row.key!r} is at work right now.", "model.at_work", model=row.key)
+        return None
+
+    async def _end_download(self, actor: Actor, job_id: str) -> None:
+        """Cancel it, and wait until nothing writes any more."""
+        with contextlib.suppress(JobNotFound):  # it may have been taken off the list
+            await self._queue.cancel(actor, job_id)
+        deadline = time.monotonic() + CANCEL_SECONDS
+        while time.monotonic() < deadline:
+            if not any(job.id == job_id for job in await self._queue.active(JobKind.MODEL_DOWNLOAD)):
+                return
+            await asyncio.sleep(0.05)
+
+    def _removal(self, row: ModelRow) -> Removal | None:
+        """The files that go with a model: those that Atelier put into the cache itself."""
+        path = Path(row.path)
+        snapshot = path if snapshot_at(path) else path.parent  # a model of one file is named by that file
+        return removal(self._cache, snapshot) if row.source == "hub" else None
+
+    def _workers_of(self, key: str) -> list[str]:
+        return [id_ for id_, (spec, _) in self._pool.running_briefly().items() if spec.model == key]
+
     async def _is_at_work(self, key: str) -> bool:
         """Whether a job runs with this model, or a worker is about to for somebody."""
         jobs = await self._queue.active(JobKind.IMAGE_GENERATE)
-        running = (job.request.get("resolved", {}).get("model") for job in jobs if job.status == JobStatus.RUNNING)
+        running = (_model_of(job) for job in jobs if job.status == JobStatus.RUNNING)
         busy = (spec.model for spec, use in self._pool.running_briefly().values() if use in {Use.STARTING, Use.BUSY})
         return key in {*running, *busy}
 
@@ -251,34 +353,50 @@ class ModelRegistry:
     def _announce(self) -> None:
         self._bus.publish(ModelsChanged(), key="models")
 
-    def _columns_of(self, found: Probe) -> dict[str, Any]:
-        """A probe as columns. Weights of half precision become float32 on a CPU: twice the size."""
-        widened = 2 if self._on_cpu and found.dtype in {"F16", "BF16"} else 1
-        makes_pictures = found.task == "image" and found.type == "base_model"
-        return {
-            "task": found.task,
-            "type": found.type,
-            "family": found.family,
-            "engine": found.engine or "",
-            "pipeline": found.pipeline,
-            "base": found.base,
-            "dtype": found.dtype,
-            "parameters": found.parameters,
-            "size_bytes": found.size_bytes,
-            "bytes_needed": WORKER_BYTES + int(1.4 * widened * found.size_bytes),
-            "defaults": image_defaults(found.family).model_dump() if makes_pictures else {},
-            "limits": image_limits(found.family).model_dump() if makes_pictures else {},
-        }
+
+def columns_of(found: Probe) -> dict[str, Any]:
+    """A probe as columns."""
+    makes_pictures = found.task == "image" and found.type == "base_model"
+    return {
+        "task": found.task,
+        "type": found.type,
+        "family": found.family,
+        "engine": found.engine or "",
+        "pipeline": found.pipeline,
+        "base": found.base,
+        "dtype": found.dtype,
+        "parameters": found.parameters,
+        "size_bytes": found.size_bytes,
+        "bytes_needed": found.size_bytes,
+        "defaults": image_defaults(found.family).model_dump() if makes_pictures else {},
+        "limits": image_limits(found.family).model_dump() if makes_pictures else {},
+    }
 
 
+async def _download_jobs(session: AsyncSession, rows: Sequence[ModelRow]) -> dict[str, Job]:
+    """The jobs that download these models, by the models' ids."""
+    ids = {row.id: row.download_job for row in rows if row.download_job}
+    jobs = await jobs_by_ids(session, list(ids.values()))
+    return {row_id: jobs[job_id] for row_id, job_id in ids.items() if job_id in jobs}
+
+
+def _model_of(job: Job) -> str | None:
+    return job.request.get("resolved", {}).get("model")
+
+
+_KEPT_HINTS = {
+    "model.stays": "It takes no memory while it is not used.",
+    "model.at_work": "Wait for it, or cancel its jobs first.",
+}
 _SHOWN = (
-    *("key", "name", "task", "type", "family", "source", "description", "license", "size_bytes", "bytes_needed"),
+    *("key", "name", "task", "type", "family", "source", "description", "license", "size_bytes"),
     *("dtype", "parameters", "base", "repo", "commit", "tags", "pinned"),
 )
 
 
 def _is_runnable(row: ModelRow) -> bool:
-    return bool(row.engine) and row.type != "lora" and row.pipeline != "single_file"
+    is_here = row.download_job is None
+    return is_here and bool(row.engine) and row.type != "lora" and row.pipeline != "single_file"
 
 
 def _lies_there(path: Path) -> bool:
@@ -323,8 +441,7 @@ def _read_cards(folder: Path) -> list[dict[str, Any]]:
 
 
 def _said(card: dict[str, Any]) -> dict[str, Any]:
-    """What a card says itself, which counts more than what its files show. Making pictures needs room as well: that is
-    in the memory, four times the files, since these become float32 on a CPU."""
+    """What a card says itself, which counts more than what its files show."""
     return {
         "key": card["key"],
         "name": card["name"],
@@ -333,7 +450,6 @@ def _said(card: dict[str, Any]) -> dict[str, Any]:
         "path": card["path"],
         "description": card["description"],
         "license": card["license"],
-        "bytes_needed": WORKER_BYTES + 4 * card["probe"].size_bytes,
         "shared": True,
         "defaults": ImageDefaults(**card["defaults"]).model_dump(),
         "limits": ImageLimits(**card["limits"]).model_dump(),

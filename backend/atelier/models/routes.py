@@ -7,6 +7,7 @@ from fastapi import APIRouter, status
 
 from atelier.access.actor import Admin, User
 from atelier.deps import ServicesDep
+from atelier.models.hub_schemas import ConsequencesOut
 from atelier.models.schemas import (
     FoundModelList,
     ModelImportIn,
@@ -47,7 +48,12 @@ async def change_model(key: str, wanted: ModelPatchIn, actor: User, services: Se
     return await services.models.change(actor, key, wanted)
 
 
-@router.delete("/models/{key}", summary="Forget a model; files that were imported stay where they are")
+@router.get("/models/{key}/consequences", summary="What goes when a model is deleted")
+async def get_consequences(key: str, actor: User, services: ServicesDep) -> ConsequencesOut:
+    return await services.models.consequences(actor, key)
+
+
+@router.delete("/models/{key}", summary="Delete a model: with its files when they were downloaded, else only its entry")
 async def remove_model(key: str, actor: User, services: ServicesDep) -> ModelOut:
     return await services.models.remove(actor, key)
 

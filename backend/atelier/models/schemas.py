@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
-from atelier.shapes import SaidOut
+from atelier.shapes import ErrorOut, SaidOut
 
 KEY = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=40, strip_whitespace=True)]
@@ -30,7 +31,56 @@ class ImageLimits(BaseModel):
     multiple: int
 
 
+class LoadOptions(BaseModel):
+    """How a model is loaded. What is left out is chosen by the engine and by the server's settings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dtype: Literal["float32", "float16", "bfloat16"] | None = Field(
+        None, description="Type of the weights in memory. Left out: float32 on the CPU, bfloat16 on a GPU."
+    )
+    batch: int | None = Field(None, ge=1, le=8, description="Most pictures of one request made at once; else 1.")
+    ttl_seconds: float | None = Field(
+        None,
+        ge=0,
+        le=10**7,
+        description="Unloaded after so long without use. 0 or null: never. Left out: as the server is set.",
+    )
+    gpu_device_ids: Annotated[list[Annotated[int, Field(ge=0, le=1023)]], Field(min_length=1, max_length=64)] | None = (
+        Field(None, description="Devices that it may use. An engine that can spread a model uses all of them at once.")
+    )
+
+    @field_validator("gpu_device_ids")
+    @classmethod
+    def _each_once(cls, ids: list[int] | None) -> list[int] | None:
+        if ids is not None and len(set(ids)) < len(ids):
+            raise PydanticCustomError("device_twice", "A device is named twice. Name each once.")
+        return ids
+
+
+ModelState = Literal["idle", "downloading", "loading", "ready", "parked", "error"]
 Task = Literal["image", "video", "chat", "transcribe", "diarize", "embed"]
+
+
+class DownloadFileOut(BaseModel):
+    path: str
+    bytes: int
+    done_bytes: int
+    state: Literal["waiting", "fetching", "checking", "done"]
+
+
+class DownloadOut(BaseModel):
+    """How far a model's download is. `failed` and `cancelled` ones, like paused ones, can be gone on with."""
+
+    state: Literal["waiting", "downloading", "paused", "cancelled", "failed"]
+    job_id: str
+    done_bytes: int
+    total_bytes: int
+    bytes_per_second: float | None = Field(description="Over the last seconds; null unless bytes come in.")
+    seconds_left: float | None
+    paused: bool
+    files: list[DownloadFileOut] = Field(description="While it runs; the first 200.")
+    error: ErrorOut | None
 
 
 class ModelOut(BaseModel):
@@ -59,6 +109,18 @@ class ModelOut(BaseModel):
     available: bool = Field(description="False when its files are missing.")
     runnable: bool = Field(description="False for a model that no engine of this Atelier can run yet.")
     removable: bool = Field(description="False for the models that ship with Atelier, and for somebody else's.")
+    load_options: LoadOptions = Field(description="What it is loaded with when a request does not say otherwise.")
+    state: ModelState = Field(
+        description="`idle`: not in memory. `loading`: waits for memory, starts or wakes. `ready`: loaded, perhaps at "
+        "work. `parked`: its process is there, its weights are aside. `error`: its last worker failed."
+    )
+    state_reason: str | None = Field(description="In words: what it waits for, or why it failed.")
+    state_said: SaidOut | None = Field(None, description="Which sentence `state_reason` is.")
+    worker_id: str | None
+    device: str | None = Field(description="Where it is: `cuda:0`, or several with commas.")
+    loaded_bytes: int = Field(description="Memory that its worker has leased, on all its devices together.")
+    log_tail: list[str] = Field(description="The last lines of its worker; after a failure, of the one that failed.")
+    download: DownloadOut | None = Field(description="Of a model whose files are not all here yet; else null.")
 
 
 class ModelImportIn(BaseModel):
@@ -113,6 +175,24 @@ class ModelPatchIn(BaseModel):
     tags: list[Tag] | None = Field(None, max_length=20)
     pinned: bool | None = None
     defaults: ImageDefaults | None = None
+    load_options: LoadOptions | None = Field(
+        None, description="Replaces all of them. A model that is loaded keeps its own until it is loaded again."
+    )
+
+
+class LoadIn(BaseModel):
+    """Load a model now. What is left out stays as the model's own options say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    gpu_device_ids: list[Annotated[int, Field(ge=0, le=1023)]] | None = Field(None, min_length=1, max_length=64)
+    options: LoadOptions | None = Field(None, description="In force until the model is unloaded.")
+
+
+class UnloadIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    force: bool = Field(False, description="Also while it is at work: its job is started again on another worker.")
 
 
 class ModelList(BaseModel):

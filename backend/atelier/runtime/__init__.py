@@ -1,8 +1,14 @@
 """Owns processes and devices; knows no routes and no tables.
 
 pool.py         lease(spec), running(), stop_worker(): the deeds
-placement.py    who gets which memory, in which order: pure decisions
-worker.py       one process: start, load, ready, busy, stop; single writer of its state
+line.py         who waits, and what they are told
+ledger.py       which worker holds how much of which device
+decisions.py    what is done for everybody who waits: pure
+placement.py    who gets which memory: a pure plan for one request
+parking.py      putting weights aside, bringing them back
+waiting.py      what someone waits for: words, place in the line, forecast
+spec.py         which worker is wanted, and how pages see it
+worker.py       one process: start, load, ready, busy, parked, stop; single writer of its state
 forkserver.py   one per environment: holds the imported libraries, forks workers
 client.py       the conversation with one worker over its Unix socket
 environments.py builds the environments that engines run in

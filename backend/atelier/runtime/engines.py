@@ -15,6 +15,7 @@ SERVER_ENVIRONMENT = "server"
 class EngineName(StrEnum):
     DIFFUSERS_IMAGE = "diffusers_image"
     FAKE = "fake"
+    HUB_DOWNLOAD = "hub_download"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,10 @@ class EngineEntry:
     """`start_deadline_s`: from spawn to ready, loading included. `silence_deadline_s`: between two lines of a run.
     `step_deadline_s`: between two steps of a run, for an engine that hangs in a library while its heartbeats go on.
 
-    `forkable` engines are imported once in the forkserver; others are imported anew in each worker.
+    `forkable` engines are imported once in the forkserver; others are imported anew in each worker. An engine that
+    `spreads` runs one model over several devices at once, with the same number of bytes on each.
+
+    An engine that is not `on_device` takes no device memory: its workers never wait for any, nor anybody for theirs.
     """
 
     environment: str
@@ -32,6 +36,8 @@ class EngineEntry:
     silence_deadline_s: float = 15.0
     step_deadline_s: float = 900.0
     forkable: bool = True
+    spreads: bool = False
+    on_device: bool = True
 
 
 ENGINES: dict[EngineName, EngineEntry] = {
@@ -47,6 +53,21 @@ ENGINES: dict[EngineName, EngineEntry] = {
         tasks=frozenset({"text-to-image", "fake"}),
         start_deadline_s=60.0,
     ),
+    # Rarely used and quickly imported: a forkserver would keep its libraries in memory for good.
+    EngineName.HUB_DOWNLOAD: EngineEntry(
+        environment="hub",
+        module="engines.hub_download",
+        tasks=frozenset({"hub-search", "hub-token", "hub-plan", "hub-download"}),
+        start_deadline_s=60.0,
+        forkable=False,
+        on_device=False,
+    ),
 }
+
+
+def on_device(engine: str) -> bool:
+    """Whether an engine's workers take part in the placement. One that does not exist does: it is refused there."""
+    return engine not in set(EngineName) or ENGINES[EngineName(engine)].on_device
+
 
 assert set(ENGINES) == set(EngineName), "every engine needs an entry"

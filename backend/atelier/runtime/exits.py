@@ -119,11 +119,15 @@ SIGNALS: dict[int, tuple[str, str, str]] = {
     signals.SIGHUP: ("terminated", "The worker was asked to end from outside.", "Start the job again."),
 }
 
+OUT_OF_MEMORY = frozenset({"gpu_out_of_memory", "out_of_memory"})
+"""Causes that say that memory ran out. `killed` says so only when the kernel counted it: `processes.oom_kills`."""
+
 WHILE = {
     "starting": "while it started",
     "loading": "while it loaded the model",
     "busy": "during a run",
     "ready": "while it was idle",
+    "parked": "while it was parked",
 }
 
 
@@ -178,6 +182,15 @@ def start_too_slow(seconds: float, phase: str) -> ExitCause:
 def cancel_ignored(seconds: float) -> ExitCause:
     words = f"The worker ignored a cancel for {seconds:g} seconds and was ended."
     return replace(_cause("cancel_ignored", words, seconds=seconds), crash=False)
+
+
+def not_woken(why: str) -> ExitCause:
+    words = f"The parked worker could not be woken: {why}."
+    return replace(_cause("not_woken", words, "It is started anew.", why=why), crash=False)
+
+
+def not_parked() -> ExitCause:
+    return replace(_cause("not_parked", "The worker could not be parked and was ended.", LOG), crash=False)
 
 
 def stopped() -> ExitCause:

@@ -38,6 +38,26 @@ def read(path: Path, lines: int = LINES) -> tuple[str, ...]:
     return tuple(found[-lines:])
 
 
+def follow(path: Path, after: int, most: int) -> tuple[list[str], int, bool]:
+    """The whole lines after byte `after`, of the last `most` bytes; where they end; whether some were left out.
+
+    A file that was cut back is shorter than `after`: it is read from its beginning then.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            was_cut = after > size
+            begin = max(0 if was_cut else after, size - most)
+            file.seek(begin)
+            read = file.read(most)
+    except OSError:
+        return [], 0, False
+    skipped = was_cut or begin > after
+    first = read.find(b"\n") + 1 if skipped and begin else 0  # a line whose beginning is not here is left out
+    stop = read.rfind(b"\n") + 1
+    return _clean(read[first:stop].lstrip(b"\0").decode(errors="replace")), begin + stop, skipped
+
+
 def cut(path: Path, max_bytes: int = MAX_BYTES) -> bool:
     """Cut the file back when it is too large. The writer keeps it open, so it is emptied, not replaced."""
     try:
@@ -72,6 +92,10 @@ def _lines(path: Path) -> list[str]:
         text = _end(path, READ_BYTES).lstrip(b"\0").decode(errors="replace")
     except OSError:
         return []
+    return _clean(text)
+
+
+def _clean(text: str) -> list[str]:
     rows = (row.rpartition("\r")[2] if not row.endswith("\r") else row[:-1] for row in text.split("\n"))
     clean = ("".join(c for c in row if c.isprintable() or c == "\t") for row in rows)
     return list(_short(row for row in clean if row.strip()))

@@ -1,27 +1,27 @@
-"""Who gets which memory, in which order. Pure: no clock, no process, no log; `pool.py` does the deeds.
+"""Who gets which memory. Pure: no clock, no process, no log.
+
+`decisions.py` asks for a whole line of requests, `pool.py` does the deeds.
 
 `plan` answers for one request, in this order:
 
-1. Impossible: no device is large enough even when empty.
-2. Place: a device has room. The one with the fewest workers, then the tightest fit.
+1. Impossible: not enough devices are large enough, even when empty.
+2. Place: there is room. The devices with the fewest workers, then the tightest fit.
 3. Wait: enough is already on its way out.
-4. Evict: idle workers that nobody pinned; the fewest, then the least valuable (priority, then reload over idle time).
-5. Park: as 4, with busy workers of lower priority that can step aside.
+4. Evict: idle and parked workers that nobody pinned; the least valuable set (priority, then reload over idle time).
+   Each is parked where its engine can and the host has room for it, else stopped.
+5. Yield: as 4, with busy workers of lower priority that can step aside.
 6. Wait: for the fewest busy workers; for none when other programs hold the memory.
 
-`decide` answers for the whole queue. A waiting request keeps what it waits for: later requests see its bytes as taken.
-A request that was overtaken `PATIENCE` times goes first, and the workers whose memory it needs are given to nobody
-else: that, and the end of every run, is why every wait ends.
+A worker over several devices holds the same number of bytes on each of them (tensor parallel).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 
-PATIENCE = 8
 EXACT = 12
 """Up to so many candidates every set is tried; beyond, a greedy choice is good enough."""
 
@@ -30,38 +30,62 @@ class Use(StrEnum):
     """What a worker is doing, as far as its memory is concerned.
 
     starting ──> idle <──> busy
-        └─────────┴─────────┴──> leaving (its bytes count until they are seen to be free)
+       ^          └──> parking ──> parked (holds `rest_bytes`)
+       └──────────────wake───────────┘
+    leaving, from any of them: its bytes count until they are seen to be free
     """
 
     STARTING = "starting"
     IDLE = "idle"
     BUSY = "busy"
+    PARKING = "parking"
+    PARKED = "parked"
     LEAVING = "leaving"
 
 
 @dataclass(frozen=True)
 class Running:
-    """A worker. `idle_seconds` and `reload_seconds` say how little it would be missed."""
+    """A worker. Bytes are on each of its devices; `host_bytes` is what parking it takes of the host's memory, `on_host`
+    what it has of that now.
+
+    `idle_seconds` and `reload_seconds` say how little it would be missed.
+    """
 
     id: str
     key: str
-    device: int
+    devices: tuple[int, ...]
     bytes: int
     use: Use
+    rest_bytes: int = 0
+    host_bytes: int = 0
+    on_host: int = 0
     idle_seconds: float = 0.0
     reload_seconds: float = 1.0
     priority: int = 0
     pinned: bool = False
-    parkable: bool = False
+    can_park: bool = False
+    can_yield: bool = False
+
+    @property
+    def held(self) -> int:
+        """What it holds on each device now."""
+        return self.rest_bytes if self.use is Use.PARKED else self.bytes
+
+    @property
+    def missed(self) -> float:
+        """How much it would be missed: what it costs to have it back, over how long nobody has wanted it."""
+        return self.reload_seconds / (1.0 + self.idle_seconds)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A worker that is not running. `key` names engine, model and options."""
+    """Memory for a worker: `bytes` on each of `count` devices, out of `among` (empty: any)."""
 
     key: str
     bytes: int
     priority: int = 0
+    count: int = 1
+    among: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,20 +100,23 @@ class Room:
 
 @dataclass(frozen=True)
 class Place:
-    device: int
+    devices: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Evict:
-    device: int
-    workers: tuple[str, ...]
+    """Stop `workers`, park `park`."""
+
+    devices: tuple[int, ...]
+    workers: tuple[str, ...] = ()
+    park: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Park:
-    """Ask `workers` to step aside and stop `idle` ones."""
+class Yield:
+    """Ask busy `workers` to step aside; stop `idle` ones."""
 
-    device: int
+    devices: tuple[int, ...]
     workers: tuple[str, ...]
     idle: tuple[str, ...] = ()
 
@@ -98,213 +125,189 @@ class Park:
 class Wait:
     """Until `workers` are idle or gone. None named: other programs hold the memory."""
 
-    device: int
+    devices: tuple[int, ...]
     workers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Impossible:
+    """`largest_bytes`: what so many devices may give at most; `devices`: how many may be used at all."""
+
     largest_bytes: int
+    devices: int = 1
 
 
-Plan = Place | Evict | Park | Wait | Impossible
+Plan = Place | Evict | Yield | Wait | Impossible
 
 
-def plan(running: Sequence[Running], wanted: Wanted, devices: Sequence[Room]) -> Plan:
-    """What to do so that `wanted` can start. Never names a pinned worker for eviction, nor a busy one."""
-    fitting = [device for device in devices if device.budget_bytes >= wanted.bytes]
-    if not fitting:
-        return Impossible(max((device.budget_bytes for device in devices), default=0))
-    room = {device.index: _room(device, running) for device in fitting}
-    on = {device.index: [w for w in running if w.device == device.index] for device in fitting}
+def plan(running: Sequence[Running], wanted: Wanted, devices: Sequence[Room], *, host_bytes: int = 0) -> Plan:
+    """What to do so that `wanted` can start. Never names a pinned worker for eviction, nor a busy one.
 
-    open_ = [index for index in room if room[index] >= wanted.bytes]
+    `host_bytes` is the room that the host has left for parked weights.
+    """
+    allowed = [device for device in devices if not wanted.among or device.index in wanted.among]
+    fitting = sorted(device.index for device in allowed if device.budget_bytes >= wanted.bytes)
+    if len(fitting) < wanted.count:
+        budgets = sorted((device.budget_bytes for device in allowed), reverse=True)
+        return Impossible(budgets[wanted.count - 1] if len(budgets) >= wanted.count else 0, len(allowed))
+    room = {device.index: _room(device, running) for device in allowed if device.index in fitting}
+    on = {index: [w for w in running if index in w.devices] for index in room}
+    choices = list(combinations(fitting, wanted.count))
+
+    open_ = [these for these in choices if all(room[index] >= wanted.bytes for index in these)]
     if open_:
-        return Place(min(open_, key=lambda index: (len(on[index]), room[index], index)))
-    for index in room:
-        leaving = [w for w in on[index] if w.use is Use.LEAVING]
-        room[index] += sum(w.bytes for w in leaving)
-        if room[index] >= wanted.bytes:
-            return Wait(index, tuple(w.id for w in leaving))
+        return Place(min(open_, key=lambda these: (sum(len(on[i]) for i in these), sum(room[i] for i in these), these)))
+    soon = {index: room[index] + sum(_on_its_way_out(w) for w in on[index]) for index in room}
+    for these in choices:
+        if all(soon[index] >= wanted.bytes for index in these):
+            return Wait(these, _ids(w for w in _over(these, on) if _on_its_way_out(w)))
 
-    def best(allowed: dict[int, list[Running]]) -> tuple[int, tuple[Running, ...]] | None:
-        choices = []
-        for index, candidates in allowed.items():
-            chosen = _cheapest(candidates, wanted.bytes - room[index])
-            if chosen is not None:
-                choices.append((index, chosen))
-        return min(choices, key=lambda choice: (*_cost(choice[1]), choice[0])) if choices else None
+    needs = {these: {index: wanted.bytes - soon[index] for index in these} for these in choices}
+    idle = {these: [w for w in _over(these, on) if _can_go(w)] for these in choices}
+    if found := _best(idle, needs):
+        return _evict(*found, needs[found[0]], running, host_bytes)
+    yielding = {these: idle[these] + [w for w in _over(these, on) if _yields(w, wanted)] for these in choices}
+    if found := _best(yielding, needs):
+        these, chosen = found
+        return Yield(these, _ids(w for w in chosen if w.use is Use.BUSY), _ids(w for w in chosen if _can_go(w)))
+    for pinned in (False, True):
+        if found := _best({these: _present(these, on, pinned=pinned) for these in choices}, needs):
+            these, chosen = found
+            return Wait(these, _ids(w for w in chosen if not _can_go(w)))
+    return Wait(max(choices, key=lambda these: (sum(room[index] for index in these), [-index for index in these])))
 
-    idle = {i: [w for w in on[i] if w.use is Use.IDLE and not w.pinned] for i in room}
-    if found := best(idle):
-        return Evict(found[0], tuple(w.id for w in found[1]))
-    yielding = {i: idle[i] + [w for w in on[i] if _can_park(w, wanted)] for i in room}
-    if found := best(yielding):
-        index, chosen = found
-        busy = tuple(w.id for w in chosen if w.use is Use.BUSY)
-        return Park(index, busy, tuple(w.id for w in chosen if w.use is Use.IDLE))
-    for allowed in (_present(on, pinned=False), _present(on, pinned=True)):
-        if found := best(allowed):
-            index, chosen = found
-            return Wait(index, tuple(w.id for w in chosen if w.use is not Use.IDLE or w.pinned))
-    return Wait(max(room, key=lambda index: (room[index], -index)))
+
+# ── room ──────────────────────────────────────────────────────────────────────
 
 
 def _room(device: Room, running: Iterable[Running]) -> int:
     """Bytes for one more worker: what the ledger allows and, where the device says, what is really free."""
-    here = [w for w in running if w.device == device.index]
-    room = device.budget_bytes - sum(w.bytes for w in here) - device.reserved_bytes
+    here = [w for w in running if device.index in w.devices]
+    room = device.budget_bytes - sum(w.held for w in here) - device.reserved_bytes
     if device.free_bytes is None:
         return room
     not_yet_used = sum(w.bytes for w in here if w.use is Use.STARTING)
     return min(room, device.free_bytes - not_yet_used - device.reserved_bytes)
 
 
-def _can_park(worker: Running, wanted: Wanted) -> bool:
-    return worker.use is Use.BUSY and worker.parkable and not worker.pinned and worker.priority < wanted.priority
+def _on_its_way_out(worker: Running) -> int:
+    """Bytes that will be free on each of its devices without anybody's doing."""
+    match worker.use:
+        case Use.LEAVING:
+            return worker.held
+        case Use.PARKING:
+            return worker.bytes - worker.rest_bytes
+    return 0
 
 
-def _present(on: dict[int, list[Running]], *, pinned: bool) -> dict[int, list[Running]]:
-    return {i: [w for w in here if w.use is not Use.LEAVING and (pinned or not w.pinned)] for i, here in on.items()}
+def _over(these: Sequence[int], on: Mapping[int, Sequence[Running]]) -> list[Running]:
+    """The workers on any of these devices, each once."""
+    return list({w.id: w for index in these for w in on[index]}.values())
 
 
-def _cost(workers: Sequence[Running]) -> tuple[int, int, int, float]:
-    """Smaller is better: busy ones, how many, the highest priority among them, how much they will be missed."""
-    busy = sum(w.use is not Use.IDLE for w in workers)
-    missed = sum(w.reload_seconds / (1.0 + w.idle_seconds) for w in workers)
-    return busy, len(workers), max((w.priority for w in workers), default=0), missed
+def _can_go(worker: Running) -> bool:
+    return worker.use in (Use.IDLE, Use.PARKED) and not worker.pinned
 
 
-def _cheapest(candidates: Sequence[Running], needed: int) -> tuple[Running, ...] | None:
-    """The least costly set of candidates that holds `needed` bytes together, or None."""
-    if sum(w.bytes for w in candidates) < needed:
+def _yields(worker: Running, wanted: Wanted) -> bool:
+    return worker.use is Use.BUSY and worker.can_yield and not worker.pinned and worker.priority < wanted.priority
+
+
+def _present(these: Sequence[int], on: Mapping[int, Sequence[Running]], *, pinned: bool) -> list[Running]:
+    return [w for w in _over(these, on) if w.use not in (Use.LEAVING, Use.PARKING) and (pinned or not w.pinned)]
+
+
+def _ids(workers: Iterable[Running]) -> tuple[str, ...]:
+    return tuple(w.id for w in workers)
+
+
+# ── who goes ──────────────────────────────────────────────────────────────────
+
+Needs = Mapping[int, int]
+"""Bytes that are missing, by device."""
+
+
+def _evict(
+    these: tuple[int, ...], chosen: Sequence[Running], needs: Needs, running: Sequence[Running], host_bytes: int
+) -> Evict | Wait:
+    """Of those who have to go, park as many as can be, the most missed first; stop the others.
+
+    Where the host has no room for the only one, parked workers that are missed less make room there first.
+    """
+    coming = [w for w in running if w.use is Use.LEAVING and w.on_host]
+    going = {w.id: w.held for w in chosen}
+    park: list[Running] = []
+    for worker in sorted(chosen, key=lambda w: -w.missed):
+        if not (worker.can_park and worker.use is Use.IDLE):
+            continue
+        smaller = {**going, worker.id: worker.bytes - worker.rest_bytes}
+        if not all(sum(smaller[w.id] for w in chosen if index in w.devices) >= needs[index] for index in needs):
+            continue
+        if worker.host_bytes <= host_bytes:
+            host_bytes -= worker.host_bytes
+            going = smaller
+            park.append(worker)
+        elif len(chosen) == 1 and host_bytes + sum(w.on_host for w in coming) >= worker.host_bytes:
+            return Wait(these, _ids(coming))
+        elif len(chosen) == 1 and (less := _less_missed(worker, running, host_bytes)):
+            return Evict(these, less)
+    return Evict(these, _ids(w for w in chosen if w not in park), _ids(park))
+
+
+def _less_missed(worker: Running, running: Sequence[Running], host_bytes: int) -> tuple[str, ...]:
+    """Parked workers, less missed than this one, whose end would make room on the host for it."""
+    parked = [w for w in running if w.use is Use.PARKED and w.host_bytes and not w.pinned and w.missed < worker.missed]
+    return _ids(_greedy(parked, {-1: worker.host_bytes - host_bytes}, lambda w, _: w.host_bytes))
+
+
+def _best(
+    candidates: Mapping[tuple[int, ...], Sequence[Running]], needs: Mapping[tuple[int, ...], Needs]
+) -> tuple[tuple[int, ...], tuple[Running, ...]] | None:
+    """The devices and the workers on them whose going costs least."""
+    found = [(these, chosen) for these, some in candidates.items() if (chosen := _cheapest(some, needs[these]))]
+    return min(found, key=lambda choice: (*_cost(choice[1]), choice[0])) if found else None
+
+
+def _cost(workers: Sequence[Running]) -> tuple[int, int, float, int]:
+    """Smaller is better: how many are busy, the highest priority, how much they will be missed, how many."""
+    busy = sum(w.use not in (Use.IDLE, Use.PARKED) for w in workers)
+    return busy, max((w.priority for w in workers), default=0), sum(w.missed for w in workers), len(workers)
+
+
+def _enough(workers: Sequence[Running], needs: Needs) -> bool:
+    return all(sum(w.held for w in workers if index in w.devices) >= needed for index, needed in needs.items())
+
+
+def _cheapest(candidates: Sequence[Running], needs: Needs) -> tuple[Running, ...] | None:
+    """The least costly set of candidates that holds what is needed on every device, or None."""
+    if not _enough(candidates, needs):
         return None
     if len(candidates) > EXACT:
-        return _greedy(candidates, needed)
+        return _greedy(candidates, needs, lambda w, index: w.held if index in w.devices else 0)
     sets = (
         chosen
         for size in range(1, len(candidates) + 1)
         for chosen in combinations(candidates, size)
-        if sum(w.bytes for w in chosen) >= needed
+        if _enough(chosen, needs)
     )
     return min(sets, key=_cost, default=None)
 
 
-def _greedy(candidates: Sequence[Running], needed: int) -> tuple[Running, ...]:
+def _greedy(candidates: Sequence[Running], needs: Needs, gives: Callable[[Running, int], int]) -> tuple[Running, ...]:
+    """The cheapest first until it is enough, then without those that were not needed; empty when it never is."""
+
+    def enough(workers: Sequence[Running]) -> bool:
+        return all(sum(gives(w, index) for w in workers) >= needed for index, needed in needs.items())
+
     chosen: list[Running] = []
     for worker in sorted(candidates, key=lambda w: _cost((w,))):
-        chosen.append(worker)
-        if sum(w.bytes for w in chosen) >= needed:
+        if enough(chosen):
             break
+        chosen.append(worker)
+    if not enough(chosen):
+        return ()
     for worker in list(chosen):
-        if sum(w.bytes for w in chosen) - worker.bytes >= needed:
-            chosen.remove(worker)
+        without = [w for w in chosen if w is not worker]
+        if enough(without):
+            chosen = without
     return tuple(chosen)
-
-
-# ── the whole queue ───────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Request:
-    """Someone who waits for a worker. `seq` is the order of arrival, `overtaken` how often a later one was served."""
-
-    id: str
-    key: str
-    bytes: int
-    seq: int
-    priority: int = 0
-    overtaken: int = 0
-
-    @property
-    def first(self) -> bool:
-        return self.overtaken >= PATIENCE
-
-
-@dataclass(frozen=True)
-class Grant:
-    request: str
-    worker: str
-
-
-@dataclass(frozen=True)
-class Start:
-    request: str
-    device: int
-
-
-@dataclass(frozen=True)
-class Stop:
-    worker: str
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Ask a busy worker to step aside."""
-
-    worker: str
-
-
-@dataclass(frozen=True)
-class Hold:
-    """`turn`: the worker that runs the model and is starting or busy. Else `plan` says which memory it waits for."""
-
-    request: str
-    turn: str | None = None
-    plan: Plan | None = None
-
-
-@dataclass(frozen=True)
-class Refuse:
-    request: str
-    largest_bytes: int
-
-
-Decision = Grant | Start | Stop | Ask | Hold | Refuse
-
-
-def decide(running: Sequence[Running], requests: Sequence[Request], devices: Sequence[Room]) -> list[Decision]:
-    """One decision per request (and one per worker to stop), to be carried out all of them, in this order."""
-    workers = {w.id: w for w in running}
-    rooms = {d.index: d for d in devices}
-    spoken_for: set[str] = set()
-    decisions: list[Decision] = []
-    for request in sorted(requests, key=lambda r: (not r.first, 0 if r.first else -r.priority, r.seq)):
-        mine = next((w for w in workers.values() if w.key == request.key and w.use is not Use.LEAVING), None)
-        if mine is not None:
-            if mine.use is Use.IDLE and mine.id not in spoken_for:
-                workers[mine.id] = replace(mine, use=Use.BUSY)
-                decisions.append(Grant(request.id, mine.id))
-            else:
-                decisions.append(Hold(request.id, turn=mine.id))
-            continue
-        wanted = Wanted(request.key, request.bytes, request.priority)
-        step = plan(_offered(workers, spoken_for), wanted, list(rooms.values()))
-        match step:
-            case Impossible(largest):
-                decisions.append(Refuse(request.id, largest))
-                continue
-            case Place(device):
-                name = f"new:{request.id}"
-                workers[name] = Running(name, request.key, device, request.bytes, Use.STARTING)
-                decisions.append(Start(request.id, device))
-                continue
-            case Evict(_, leaving) | Park(_, _, leaving):
-                for worker in leaving:
-                    workers[worker] = replace(workers[worker], use=Use.LEAVING)
-                    decisions.append(Stop(worker))
-        if isinstance(step, Park):
-            decisions.extend(Ask(worker) for worker in step.workers)
-        decisions.append(Hold(request.id, plan=step))
-        room = rooms[step.device]
-        rooms[step.device] = replace(room, reserved_bytes=room.reserved_bytes + request.bytes)
-        if request.first:
-            spoken_for |= {w.id for w in workers.values() if w.device == step.device and not w.pinned}
-    return decisions
-
-
-def _offered(workers: dict[str, Running], spoken_for: set[str]) -> list[Running]:
-    """Workers kept for an impatient request are not idle for anybody else."""
-    return [
-        replace(w, use=Use.BUSY) if w.id in spoken_for and w.use is Use.IDLE else w for w in workers.values()
-    ]  # fmt: skip

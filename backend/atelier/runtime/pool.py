@@ -3,8 +3,8 @@
     async with pool.lease(spec, waiting=tell) as worker:
         async for update in worker.run(task): ...
 
-`placement.decide` decides; `_pump` carries out, after everything that happens: a lease asked for, given up or returned,
-a worker ready or gone, a tick of the clock. Between two awaits nothing changes, so the ledger needs no lock.
+`decisions.decide` decides; `_pump` carries out, after everything that happens: a lease asked for, given up or returned,
+a worker ready, parked or gone, a tick of the clock. Between two awaits nothing changes, so the ledger needs no lock.
 
 What holds always: the bytes of all workers on a device, the ones still ending included, never exceed its budget; a
 worker has at most one holder; a worker whose run was left open is used again only after it said that it is ready.
@@ -20,63 +20,29 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
-from atelier.errors import AtelierError, NotEnoughMemory, Unavailable, WorkerNotFound
-from atelier.runtime import exits, logtail, placement, processes, reaper
-from atelier.runtime.engines import ENGINES, EngineName
+from atelier.errors import AtelierError, Unavailable, WorkerNotFound
+from atelier.runtime import decisions, exits, logtail, processes, reaper
+from atelier.runtime.engines import ENGINES, EngineName, on_device
 from atelier.runtime.environments import Environments
 from atelier.runtime.forkserver import Forkservers
 from atelier.runtime.gpu import Device, GPUMonitor
-from atelier.runtime.waiting import gigabytes, starts, words
-from atelier.runtime.worker import Deadlines, Worker, WorkerInfo, WorkerSpec
+from atelier.runtime.ledger import Ledger, Slot
+from atelier.runtime.line import Asker, Line, never_fits
+from atelier.runtime.parking import bring_back, check_parkable, put_aside
+from atelier.runtime.placement import Use
+from atelier.runtime.spec import WorkerInfo, WorkerSpec
+from atelier.runtime.waiting import Waiting, its_turn, starts, wakes
+from atelier.runtime.worker import Deadlines, Worker
 from atelier.said import Said
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
 SETTLE_SECONDS = 3.0
-MEMORY_RETURN_SECONDS = 5.0
 SOCKET_PATH_MAX = 107
-
-
-@dataclass(eq=False)
-class _Slot:
-    """A worker and what the ledger knows of it. Its bytes count until the slot is removed."""
-
-    worker: Worker
-    held: bool = False
-    settling: bool = False
-    idle_at: float = 0.0
-    priority: int = 0
-
-    @property
-    def use(self) -> placement.Use:
-        if self.worker.is_ending:
-            return placement.Use.LEAVING
-        if self.held or self.settling:
-            return placement.Use.BUSY
-        return placement.Use.IDLE if self.worker.state in ("ready", "busy") else placement.Use.STARTING
-
-
-@dataclass(eq=False)
-class _Asker:
-    """One call of `lease` that waits."""
-
-    id: str
-    spec: WorkerSpec
-    seq: int
-    priority: int
-    granted: asyncio.Future[_Slot]
-    waiting: Callable[[Said], None] | None
-    overtaken: int = 0
-    told: str = field(default="")
-
-    def tell(self, text: Said) -> None:
-        if self.waiting is not None and text != self.told:
-            self.told = text
-            self.waiting(text)
 
 
 class WorkerPool:
@@ -94,26 +60,27 @@ class WorkerPool:
         idle_seconds: float,
         clock: Callable[[], float] = time.monotonic,
         monitor: GPUMonitor | None = None,
+        park_budget_bytes: int = 0,
         silence_seconds: float | None = None,
         step_seconds: float | None = None,
         start_seconds: float | None = None,
     ) -> None:
-        """`silence_seconds`, `step_seconds` and `start_seconds` replace the engines' own deadlines, for tests."""
+        """`park_budget_bytes`: host memory for the weights of parked workers. `silence_seconds`, `step_seconds` and
+        `start_seconds` replace the engines' own deadlines, for tests."""
         if len(os.fsencode(sockets_dir)) + len("/w-0123456789abcdef.sock") > SOCKET_PATH_MAX:
             raise ValueError(f"the path of the sockets folder is too long for Unix sockets: {sockets_dir}")
-        self._devices = {device.index: device for device in devices}
+        self.ledger = Ledger(devices, monitor, clock, park_budget_bytes)
         self._events = events
         self._sockets = sockets_dir
         self._logs = logs_dir
         self._instance = instance
         self._idle_seconds = idle_seconds
         self._clock = clock
-        self._monitor = monitor
         self._silence = silence_seconds
         self._step = step_seconds
         self._start_deadline = start_seconds
-        self._slots: dict[str, _Slot] = {}
-        self._askers: dict[str, _Asker] = {}
+        self._line = Line(self.ledger, clock)
+        self._askers = self._line.askers
         self._forkservers = Forkservers(environments, logs_dir=logs_dir, instance=instance)
         self._seq = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,7 +113,7 @@ class WorkerPool:
         if self._ticking is not None:
             self._ticking.cancel()
             await asyncio.gather(self._ticking, return_exceptions=True)
-        await asyncio.gather(*(slot.worker.stop() for slot in list(self._slots.values())))
+        await asyncio.gather(*(slot.worker.stop() for slot in self.ledger))
         await asyncio.gather(*list(self._tasks), return_exceptions=True)
         await self._forkservers.close()
         if self._guard is not None:
@@ -160,31 +127,57 @@ class WorkerPool:
 
     def running(self) -> list[WorkerInfo]:
         """Every worker that exists now."""
-        return [slot.worker.info for slot in self._slots.values()]
+        return [self._info(slot.worker) for slot in self.ledger]
 
     def leased_bytes(self, device: int) -> int:
         """Bytes spoken for on a device: the sum over its workers."""
-        return sum(slot.worker.spec.bytes_needed for slot in self._slots.values() if slot.worker.device == device)
+        return self.ledger.leased(device)
+
+    def running_briefly(self) -> dict[str, tuple[WorkerSpec, Use]]:
+        """Model and use of each worker, without looking at processes or logs."""
+        return self.ledger.briefly()
+
+    def set_policy(self, model: str, *, pinned: bool, ttl_seconds: float | None) -> None:
+        """What a model's row says of its workers, for those that run already."""
+        for slot in self.ledger:
+            if slot.worker.spec.model == model:
+                slot.pinned, slot.ttl_seconds = pinned, ttl_seconds
+        self._pump()
 
     async def stop_worker(self, worker_id: str) -> None:
         """End a worker now, also a busy one: its run fails with the cause `stopped`. Those who wait get another."""
-        slot = self._slots.get(worker_id)
-        if slot is None:
-            raise WorkerNotFound(f"There is no worker {worker_id!r}.")
+        slot = self._slot(worker_id)
         slot.worker.begin_stop()
         self._pump()
         await slot.worker.gone()
 
+    async def park_worker(self, worker_id: str) -> None:
+        """Put an idle worker's weights aside now. Raises WorkerNotFound, Conflict when it cannot be parked."""
+        slot = self._slot(worker_id)
+        if slot.use is not Use.PARKED:
+            check_parkable(slot, self.ledger)
+            await put_aside(slot, self.ledger, self._pump)
+
+    def log_path(self, worker_id: str) -> Path:
+        """The file that a worker writes to. Raises WorkerNotFound."""
+        return self._slot(worker_id).worker.log_path
+
     @contextlib.asynccontextmanager
     async def lease(
-        self, spec: WorkerSpec, *, priority: int = 0, waiting: Callable[[Said], None] | None = None
+        self,
+        spec: WorkerSpec,
+        *,
+        priority: int = 0,
+        waiting: Callable[[Waiting], None] | None = None,
+        run_seconds: float | None = None,
     ) -> AsyncIterator[Worker]:
         """The use of a worker for `spec`, alone, until the block ends.
 
-        `waiting` hears in words what it waits for, each time that changes. Raises NotEnoughMemory when no device could
-        ever hold it, EnvironmentNotReady, WorkerStartFailed; a cancelled wait leaves nothing behind.
+        `waiting` hears what it waits for, each time that changes; `run_seconds` is how long it will be held, for the
+        forecasts of those behind it. Raises NotEnoughMemory when no device could ever hold it, EnvironmentNotReady,
+        WorkerStartFailed; a cancelled wait leaves nothing behind.
         """
-        slot = await self._granted(spec, priority, waiting)
+        slot = await self._granted(spec, priority, waiting, run_seconds)
         try:
             yield slot.worker
         finally:
@@ -192,9 +185,11 @@ class WorkerPool:
 
     # ── waiting and giving back ───────────────────────────────────────────────
 
-    async def _granted(self, spec: WorkerSpec, priority: int, waiting: Callable[[Said], None] | None) -> _Slot:
+    async def _granted(
+        self, spec: WorkerSpec, priority: int, waiting: Callable[[Waiting], None] | None, run_seconds: float | None
+    ) -> Slot:
         while True:
-            slot = await self._wait_for_slot(spec, priority, waiting)
+            slot = await self._wait_for_slot(spec, priority, waiting, run_seconds)
             if self._clock() - slot.idle_at < 1.0:
                 return slot
             try:
@@ -207,11 +202,14 @@ class WorkerPool:
             slot.worker.begin_stop(exits.silent(slot.worker.deadlines.health), term_seconds=0.2)
             self._give_back(slot)
 
-    async def _wait_for_slot(self, spec: WorkerSpec, priority: int, waiting: Callable[[Said], None] | None) -> _Slot:
+    async def _wait_for_slot(
+        self, spec: WorkerSpec, priority: int, waiting: Callable[[Waiting], None] | None, run_seconds: float | None
+    ) -> Slot:
         if self._closed:
             raise _stopping()
         number = next(self._seq)
-        asker = _Asker(f"a{number}", spec, number, priority, asyncio.get_running_loop().create_future(), waiting)
+        future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+        asker = Asker(f"a{number}", spec, number, priority, future, waiting, run_seconds)
         self._askers[asker.id] = asker
         self._pump()
         try:
@@ -224,7 +222,7 @@ class WorkerPool:
             self._askers.pop(asker.id, None)
             self._pump()
 
-    def _give_back(self, slot: _Slot) -> None:
+    def _give_back(self, slot: Slot) -> None:
         slot.held = False
         slot.idle_at = self._clock()
         if slot.worker.has_open_run and not slot.worker.is_ending:
@@ -234,7 +232,7 @@ class WorkerPool:
             slot.worker.release()
         self._pump()
 
-    async def _settle(self, slot: _Slot) -> None:
+    async def _settle(self, slot: Slot) -> None:
         """A run was left open: the worker is free when it has stopped running, or gone."""
         if not await slot.worker.settle(SETTLE_SECONDS):
             slot.worker.begin_stop(exits.cancel_ignored(SETTLE_SECONDS), term_seconds=1.0)
@@ -243,7 +241,7 @@ class WorkerPool:
         slot.worker.release()
         self._pump()
 
-    def _refuse(self, asker: _Asker, error: AtelierError) -> None:
+    def _refuse(self, asker: Asker, error: AtelierError) -> None:
         self._askers.pop(asker.id, None)
         if not asker.granted.done():
             asker.granted.set_exception(error)
@@ -251,49 +249,79 @@ class WorkerPool:
     # ── decisions carried out ─────────────────────────────────────────────────
 
     def _pump(self) -> None:
-        """Ask `placement.decide` about everybody who waits, and do as it says. Never awaits."""
+        """Ask `decide` about everybody who waits, and do as it says. Never awaits."""
         if self._closed or not self._askers:
             return
-        waiting = [asker for asker in self._askers.values() if not asker.granted.done()]
-        requests = [
-            placement.Request(a.id, a.spec.key, a.spec.bytes_needed, a.seq, a.priority, a.overtaken) for a in waiting
-        ]
-        for decision in placement.decide(self._as_running(), requests, self._rooms()):
-            match decision:
-                case placement.Grant(request, worker):
-                    self._grant(self._askers[request], self._slots[worker])
-                case placement.Start(request, device):
-                    self._start(self._askers[request], device)
-                case placement.Stop(worker):
-                    self._slots[worker].worker.begin_stop()
-                case placement.Hold(request):
-                    self._askers[request].tell(words(decision, self._askers[request].spec, self.running_briefly()))
-                case placement.Refuse(request, largest):
-                    spec = self._askers[request].spec
-                    self._refuse(self._askers[request], _never_fits(spec, largest))
+        self._serve_without_device()
+        made = decisions.decide(
+            self.ledger.running(), self._line.requests(), self.ledger.rooms(), host_bytes=self.ledger.host_room()
+        )
+        self._line.tell(made)
+        for decision in made:
+            self._carry_out(decision)
 
-    def _grant(self, asker: _Asker, slot: _Slot) -> None:
-        self._note_overtaking(asker)
+    def _carry_out(self, decision: decisions.Decision) -> None:
+        match decision:
+            case decisions.Grant(request, worker):
+                self._grant(self._askers[request], self.ledger.slots[worker])
+            case decisions.Start(request, devices):
+                self._start(self._askers[request], devices)
+            case decisions.Wake(request, worker):
+                self._wake(self._askers[request], self.ledger.slots[worker])
+            case decisions.Park(worker):
+                slot = self.ledger.slots[worker]
+                slot.parking = True
+                self._spawn(put_aside(slot, self.ledger, self._pump))
+            case decisions.Stop(worker):
+                self.ledger.slots[worker].worker.begin_stop()
+            case decisions.Refuse(request, impossible):
+                spec = self._askers[request].spec
+                self._refuse(self._askers[request], never_fits(spec, impossible))
+
+    def _serve_without_device(self) -> None:
+        """Those who want an engine that takes no device memory: the worker that is there, or a new one, at once."""
+        for asker in [a for a in self._askers.values() if not a.granted.done() and not on_device(a.spec.engine)]:
+            same = [slot for slot in self.ledger if slot.worker.spec.key == asker.spec.key]
+            living = [slot for slot in same if slot.use is not Use.LEAVING]
+            if not living:
+                self._start(asker, (next(iter(self.ledger.devices)),))
+            elif living[0].use is Use.IDLE:
+                self._grant(asker, living[0])
+            elif living[0].use is Use.BUSY:
+                asker.tell(Waiting("model", its_turn(asker.spec.model)))
+
+    def _grant(self, asker: Asker, slot: Slot) -> None:
+        self._line.serves(asker)
         self._askers.pop(asker.id, None)
         slot.held = True
         slot.priority = asker.priority
+        slot.busy_since, slot.run_seconds = self._clock(), asker.run_seconds
+        slot.pinned, slot.ttl_seconds = asker.spec.pinned, asker.spec.ttl_seconds
+        slot.worker.leased = max(slot.worker.leased, asker.spec.bytes_needed)
         slot.worker.hold()
         asker.granted.set_result(slot)
 
-    def _start(self, asker: _Asker, index: int) -> None:
+    def _wake(self, asker: Asker, slot: Slot) -> None:
+        self._line.serves(asker)
+        slot.worker.leased = max(slot.resting, asker.spec.bytes_needed)
+        slot.parked, slot.waking, slot.busy_since = False, True, self._clock()
+        asker.tell(wakes(asker.spec.model))
+        self._spawn(bring_back(slot, self._clock, self._pump))
+
+    def _start(self, asker: Asker, devices: tuple[int, ...]) -> None:
         try:
             entry = ENGINES[EngineName(asker.spec.engine)]
             forkserver = self._forkservers.of(entry)
         except AtelierError as error:
             self._refuse(asker, error)
             return
-        self._note_overtaking(asker)
+        self._line.serves(asker)
         worker_id = f"w-{secrets.token_hex(5)}"
         worker = Worker(
             worker_id,
             asker.spec,
             entry,
-            device=index,
+            devices=devices,
             socket_path=self._sockets / f"{worker_id}.sock",
             log_path=self._logs / f"{worker_id}.log",
             deadlines=Deadlines(
@@ -303,26 +331,23 @@ class WorkerPool:
             ),
             changed=self._changed,
         )
-        slot = _Slot(worker, idle_at=self._clock(), priority=asker.priority)
-        self._slots[worker_id] = slot
-        asker.tell(starts(asker.spec.model))
-        device = self._devices[index]
-        visible = (device.cuda_id or str(index)) if device.kind == "cuda" else ""
+        moment, spec = self._clock(), asker.spec
+        slot = Slot(worker, spec.pinned, spec.ttl_seconds, idle_at=moment, busy_since=moment, priority=asker.priority)
+        self.ledger.slots[worker_id] = slot
+        asker.tell(starts(spec, self._line.loads_in(spec)))
+        gpus = [device for index in devices if (device := self.ledger.devices[index]).kind == "cuda"]
+        visible = ",".join(gpu.cuda_id or str(gpu.index) for gpu in gpus if entry.on_device)
         worker.launch(forkserver, {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": visible})
         self._spawn(self._follow(slot))
 
-    def _note_overtaking(self, served: _Asker) -> None:
-        for asker in self._askers.values():
-            if asker.seq < served.seq:
-                asker.overtaken += 1
-
-    async def _follow(self, slot: _Slot) -> None:
+    async def _follow(self, slot: Slot) -> None:
         """From the start of a worker until its memory is free again."""
         worker = slot.worker
-        free_before = self._free().get(worker.device)
+        free_before = self.ledger.free()
         try:
             await worker.ready()
             slot.idle_at = self._clock()
+            self._line.loaded(worker.spec, worker.load_seconds)
             self._pump()
         except AtelierError as error:
             asked_to = worker.cause is not None and worker.cause.code == "stopped"
@@ -332,66 +357,36 @@ class WorkerPool:
         await worker.gone()
         if worker.cause is not None and worker.cause.crash:
             await self._end_strays()
-        await self._memory_back(worker, free_before)
-        del self._slots[worker.id]
+        await self.ledger.memory_back(slot, free_before)
+        del self.ledger.slots[worker.id]
         logtail.remove(worker.log_path)
         self._pump()
 
-    async def _memory_back(self, worker: Worker, free_before: int | None) -> None:
-        """Drivers report freed memory late: wait until what a GPU worker held is seen to be free again, or for five
-        seconds. After those, `decide` still looks at what the device reports as free."""
-        if free_before is None or self._devices[worker.device].kind == "cpu":
-            return
-        deadline = self._clock() + MEMORY_RETURN_SECONDS
-        others = self.leased_bytes(worker.device) - worker.spec.bytes_needed
-        expected = min(free_before, self._devices[worker.device].total_bytes - others)
-        while self._free().get(worker.device, 0) < 0.95 * expected and self._clock() < deadline:
-            await asyncio.sleep(0.1)
-
     async def _end_strays(self) -> None:
         """Kill processes of ours that belong to no living worker: children of a crashed one that left its session."""
-        mark = reaper.server_mark()
-        candidates = await asyncio.to_thread(reaper.with_ancestors, mark)
-        known = {slot.worker.process.pid for slot in self._slots.values() if slot.worker.process is not None}
+        candidates = await asyncio.to_thread(reaper.with_ancestors, reaper.server_mark())
+        known = {slot.worker.process.pid for slot in self.ledger if slot.worker.process is not None}
         known |= self._forkservers.pids()
         strays = [process for process, line in candidates if not known & ({process.session} | line)]
         if strays:
             log.warning("ended strays of a crashed worker: %s", [process.pid for process in strays])
             processes.kill(strays)
 
-    # ── what the world looks like ─────────────────────────────────────────────
+    def _slot(self, worker_id: str) -> Slot:
+        slot = self.ledger.slots.get(worker_id)
+        if slot is None:
+            raise WorkerNotFound(f"There is no worker {worker_id[:40]!r}.", hint="It may have ended already.")
+        return slot
 
-    def running_briefly(self) -> dict[str, tuple[WorkerSpec, placement.Use]]:
-        """Model and use of each worker, without looking at processes or logs."""
-        return {id_: (slot.worker.spec, slot.use) for id_, slot in self._slots.items()}
-
-    def _as_running(self) -> list[placement.Running]:
-        moment = self._clock()
-        return [
-            placement.Running(
-                id_,
-                slot.worker.spec.key,
-                slot.worker.device,
-                slot.worker.spec.bytes_needed,
-                slot.use,
-                idle_seconds=max(0.0, moment - slot.idle_at),
-                reload_seconds=slot.worker.load_seconds,
-                priority=slot.priority,
-            )
-            for id_, slot in self._slots.items()
-        ]
-
-    def _rooms(self) -> list[placement.Room]:
-        free = self._free()
-        return [placement.Room(d.index, d.budget_bytes, free.get(d.index)) for d in self._devices.values()]
-
-    def _free(self) -> dict[int, int]:
-        """What each device itself says is free; empty without a monitor."""
-        return {} if self._monitor is None else self._monitor.free_bytes()
+    def _info(self, worker: Worker) -> WorkerInfo:
+        slot = self.ledger.slots.get(worker.id)
+        if slot is None:
+            return worker.info
+        return replace(worker.info, held_bytes=slot.bytes, pinned=slot.pinned)
 
     def _changed(self, worker: Worker) -> None:
         try:
-            self._events(worker.info)
+            self._events(self._info(worker))
         except Exception:  # whoever listens must not end the worker that spoke
             log.exception("telling about worker %s", worker.id)
 
@@ -402,7 +397,7 @@ class WorkerPool:
             await asyncio.sleep(TICK_SECONDS)
             try:
                 self._reap_idle()
-                for slot in self._slots.values():
+                for slot in self.ledger:
                     logtail.cut(slot.worker.log_path)
                 await self._forkservers.look_after()
                 self._look_after_guard()
@@ -411,9 +406,13 @@ class WorkerPool:
                 log.exception("worker pool")
 
     def _reap_idle(self) -> None:
+        """Stop what nobody has wanted for as long as its model allows."""
         moment = self._clock()
-        for slot in self._slots.values():
-            if slot.use is placement.Use.IDLE and moment - slot.idle_at > self._idle_seconds:
+        for slot in self.ledger:
+            seconds = self._idle_seconds if slot.ttl_seconds is None else slot.ttl_seconds
+            if slot.use not in (Use.IDLE, Use.PARKED) or slot.pinned or not seconds:
+                continue
+            if moment - slot.idle_at > seconds:
                 slot.worker.begin_stop()
 
     def _look_after_guard(self) -> None:
@@ -430,16 +429,3 @@ class WorkerPool:
 
 def _stopping() -> Unavailable:
     return Unavailable(Said("The server is stopping.", "server_stopping"), hint="Try again after its restart.")
-
-
-def _never_fits(spec: WorkerSpec, largest: int) -> NotEnoughMemory:
-    return NotEnoughMemory(
-        Said(
-            f"{spec.model} needs {gigabytes(spec.bytes_needed)}, but the largest device may give {gigabytes(largest)}.",
-            "memory.never_fits",
-            model=spec.model,
-            needed=spec.bytes_needed,
-            largest=largest,
-        ),
-        hint="Choose a smaller model or raise the memory budget.",
-    )

@@ -104,6 +104,15 @@ def kill(processes: Iterable[Process], number: int = signal.SIGKILL) -> None:
                 pass
 
 
+def oom_kills() -> int:
+    """How many processes the kernel has ended for want of memory since it started; 0 where it does not tell."""
+    try:
+        lines = (PROC / "vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
 def rss(pid: int) -> int | None:
     """Resident bytes, or None when the process is gone."""
     try:

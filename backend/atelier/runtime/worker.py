@@ -2,10 +2,11 @@
 
 One task, `Worker._live`, writes the worker's state; everybody else asks and awaits:
 
-    call            starting/loading        ready                  busy                    stopping and after
+    call            starting/loading        ready, parked          busy                    stopping and after
     ready()         waits                   returns                returns                 raises WorkerStartFailed
     hold()          -                       becomes busy           -                       -
     release()       -                       -                      becomes ready           -
+    park(), wake()  -                       changes sides          -                       raises WorkerDied
     run(task)       -                       -                      yields updates          raises WorkerDied
     cancel(id)      -                       nothing                ends it or the worker   nothing
     stop(cause)     ends it                 ends it                ends it                 waits with the others
@@ -18,9 +19,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,10 @@ from atelier.runtime.ending import end_process
 from atelier.runtime.engines import EngineEntry
 from atelier.runtime.exits import ExitCause, WorkerLost
 from atelier.runtime.forkserver import Forkserver
+from atelier.runtime.spec import WorkerInfo, WorkerSpec, WorkerState
 from atelier.said import Said
+
+__all__ = ["Deadlines", "Worker", "WorkerInfo", "WorkerSpec", "WorkerState"]
 
 log = logging.getLogger(__name__)
 
@@ -44,63 +46,6 @@ LOAD_FAILED_STATUS = 65
 
 class _Stuck(Exception):
     """A run sends heartbeats and makes no step."""
-
-
-class WorkerState(StrEnum):
-    """What a worker is. Written by `Worker._live` only; passing states have deadlines.
-
-    starting ──pid──> loading ──health: ready──> ready <──hold/release──> busy
-       │                 │                         │                       │
-       ├── deadline, exit, load failed ────────────┴── exit, silence, nonsense, cancel ignored ──> failed
-       └── stop() from any of them ──> stopping ──process tree gone──> stopped
-
-    starting and loading share the engine's start deadline; stopping ends within SIGTERM's grace and ten seconds.
-    """
-
-    STARTING = "starting"
-    LOADING = "loading"
-    READY = "ready"
-    BUSY = "busy"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-    @property
-    def is_over(self) -> bool:
-        return self in (WorkerState.STOPPED, WorkerState.FAILED)
-
-
-@dataclass(frozen=True)
-class WorkerSpec:
-    """Which worker is wanted. Two specs that are equal but for `bytes_needed` share one worker."""
-
-    engine: str
-    model: str
-    model_path: Path
-    options: tuple[tuple[str, str | int | float | bool], ...] = ()
-    bytes_needed: int = 0
-
-    @property
-    def key(self) -> str:
-        return repr((self.engine, self.model, str(self.model_path), self.options))
-
-
-@dataclass(frozen=True)
-class WorkerInfo:
-    """A worker as pages show it."""
-
-    id: str
-    engine: str
-    model: str
-    state: WorkerState
-    pid: int | None
-    bytes_leased: int
-    rss_bytes: int | None
-    device: int
-    started_at: datetime
-    idle_since: datetime | None = None
-    message: str | None = None
-    log_tail: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -123,7 +68,7 @@ class Worker:
         spec: WorkerSpec,
         entry: EngineEntry,
         *,
-        device: int,
+        devices: tuple[int, ...],
         socket_path: Path,
         log_path: Path,
         deadlines: Deadlines,
@@ -132,7 +77,10 @@ class Worker:
         self.id = worker_id
         self.spec = spec
         self.entry = entry
-        self.device = device
+        self.devices = devices
+        self.leased = spec.bytes_needed
+        self.host_bytes = 0
+        self.loaded: protocol.Health | None = None
         self.deadlines = deadlines
         self.log_path = log_path
         self.load_seconds = 0.0
@@ -142,13 +90,15 @@ class Worker:
         self._changed = changed
         self._client = WorkerClient(socket_path, silence_seconds=deadlines.silence)
         self._info = WorkerInfo(
-            worker_id, spec.engine, spec.model, WorkerState.STARTING, None, spec.bytes_needed, None, device, now()
+            worker_id, spec.engine, spec.model, WorkerState.STARTING, None, spec.bytes_needed, None, devices, now()
         )
         self._process: processes.Process | None = None
         self._exit: protocol.Exited | None = None
         self._stop_cause: ExitCause | None = None
         self._term_seconds = deadlines.term
         self._held = False
+        self._parked = False
+        self._waking = False
         self._nudge = asyncio.Event()
         self._ending = asyncio.Event()
         self._gone = asyncio.Event()
@@ -176,7 +126,18 @@ class Worker:
         """A fresh snapshot: resident bytes and last lines are looked up now."""
         alive = self._process is not None and not self._gone.is_set()
         resident = processes.rss(self._process.pid) if alive and self._process else None
-        return replace(self._info, rss_bytes=resident, log_tail=logtail.read(self.log_path))
+        return replace(
+            self._info,
+            rss_bytes=resident,
+            bytes_leased=self.leased,
+            weights_bytes=self.loaded.weights_bytes if self.loaded else 0,
+            host_bytes=self.host_bytes,
+            log_tail=logtail.read(self.log_path),
+        )
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._ready.done() and self._ready.exception() is None
 
     @property
     def process(self) -> processes.Process | None:
@@ -201,6 +162,25 @@ class Worker:
     def release(self) -> None:
         self._held = False
         self._nudge.set()
+
+    async def park(self) -> protocol.Parked | None:
+        """Put the weights aside. None when the engine could not. Raises WorkerDied."""
+        answer = await self._order(protocol.Park(task_id=f"{self.id}-park"))
+        self._parked = isinstance(answer, protocol.Parked)
+        self._nudge.set()
+        return answer if isinstance(answer, protocol.Parked) else None
+
+    async def wake(self) -> protocol.Failed | None:
+        """Bring the weights back; what went wrong, or None. Raises WorkerDied."""
+        self._waking = True
+        self._nudge.set()
+        try:
+            answer = await self._order(protocol.Wake(task_id=f"{self.id}-wake"))
+            self._parked = not isinstance(answer, protocol.Awake)
+        finally:
+            self._waking = False
+            self._nudge.set()
+        return answer if isinstance(answer, protocol.Failed) else None
 
     async def stop(self, cause: ExitCause | None = None, *, term_seconds: float | None = None) -> None:
         """End it, and wait until it is gone. With a cause it ends as `failed`. The first reason given counts."""
@@ -282,6 +262,12 @@ class Worker:
             await self._client.cancel(task_id, grace)
         if not await self._run_ends(grace) and self._task_id == task_id:
             await self.stop(exits.cancel_ignored(grace), term_seconds=2.0)
+
+    async def _order(self, task: protocol.Park | protocol.Wake) -> protocol.Update | None:
+        last = None
+        async for update in self.run(task):
+            last = update
+        return last
 
     # ── inside ────────────────────────────────────────────────────────────────
 
@@ -379,6 +365,7 @@ class Worker:
             if health is not None and health.phase is protocol.WorkerPhase.FAILED:
                 raise _not_loaded(health.failure)
             if health is not None and health.phase is protocol.WorkerPhase.READY:
+                self.loaded = health
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.25)
@@ -389,7 +376,8 @@ class Worker:
         self._ready.set_result(None)
         while not self._ending.is_set():
             if self._use is not self.state:
-                self._become(self._use, idle_since=None if self._held else now())
+                since = self._info.idle_since if self._parked else now()
+                self._become(self._use, idle_since=None if self._held or self._waking else since)
             self._nudge.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
@@ -402,6 +390,10 @@ class Worker:
 
     @property
     def _use(self) -> WorkerState:
+        if self._waking:
+            return WorkerState.LOADING
+        if self._parked:
+            return WorkerState.PARKED
         return WorkerState.BUSY if self._held else WorkerState.READY
 
     def _on_exit(self, message: protocol.Exited) -> None:
@@ -414,7 +406,7 @@ class Worker:
         """Whatever the reason: no process, no socket, no open connection; then say so."""
         self._ending.set()
         # Held or given back a moment ago counts, though `_serve` has not come to say so.
-        phase = self._use if self.state in (WorkerState.READY, WorkerState.BUSY) else self.state
+        phase = self._use if self.is_loaded else self.state
         cause = self._stop_cause or self._classified(phase)
         self._last_words = self._log_tail()  # before the cause: who waits for that reads both, and the log goes soon
         self.cause = cause

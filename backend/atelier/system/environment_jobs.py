@@ -20,16 +20,20 @@ THOUSAND = 1000
 
 
 class EnvironmentJobs:
-    """`names` are the environments that this server needs; `changed` hears of every state."""
+    """`names` are the environments that this server needs from the start, `later` those that it sets up once somebody
+    needs them; `changed` hears of every state."""
 
-    def __init__(self, environments: Environments, queue: JobQueue, names: tuple[str, ...]) -> None:
-        self._environments, self._queue, self.names = environments, queue, names
+    def __init__(
+        self, environments: Environments, queue: JobQueue, names: tuple[str, ...], later: tuple[str, ...] = ()
+    ) -> None:
+        self._environments, self._queue, self.names = environments, queue, (*names, *later)
+        self._at_once = names
         self._job_ids: dict[str, str] = {}
         self.changed: Callable[[EnvironmentOut], None] = lambda _environment: None
 
     async def start(self) -> None:
         """Ask for what is missing."""
-        for name in self.names:
+        for name in self._at_once:
             if self._environments.python(name) is None:
                 await self.ask(LOCAL_USER_ID, name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -123,6 +124,10 @@ class SystemService:
         await self._pool.stop_worker(worker_id)
         return self._worker(info).model_copy(update={"state": "stopped"})
 
+    def worker_log(self, worker_id: str) -> Path:
+        """The file that a worker prints to. Raises WorkerNotFound."""
+        return self._pool.log_path(worker_id)
+
     def worker_changed(self, info: WorkerInfo) -> None:
         self._watch.nudge()
         self._bus.publish(WorkerChanged(worker=self._worker(info)), key=f"worker:{info.id}")
@@ -162,8 +167,13 @@ class SystemService:
             pid=info.pid,
             state=info.state,
             bytes_leased=info.bytes_leased,
+            held_bytes=info.held_bytes,
+            host_bytes=info.host_bytes,
+            weights_bytes=info.weights_bytes,
+            pinned=info.pinned,
             rss_bytes=info.rss_bytes,
             device=self._watch.name_of(info.device),
+            devices=[self._watch.name_of(index) for index in info.devices],
             started_at=info.started_at,
             idle_since=info.idle_since,
             message=info.message,

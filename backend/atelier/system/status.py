@@ -66,6 +66,8 @@ def model_status(model: ModelOut, workers: Iterable[WorkerOut]) -> ModelStatusOu
     states = {worker.state for worker in workers if worker.model == model.key}
     found = {_LOADED[state] for state in states & _LOADED.keys()}
     state = "ready" if "ready" in found else "loading" if found else "idle" if model.available else "error"
+    if model.download is not None:
+        state = "error" if model.download.state == "failed" else "downloading"
     return ModelStatusOut(**({"state": state, "download": None} | model.model_dump()))
 
 

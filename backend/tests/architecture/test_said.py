@@ -35,8 +35,11 @@ MANY = {
     "validation_failed", "conflict", "unavailable", "model_not_recognised", "environment_build_failed",
     "worker_start_failed", "worker_died", "not_enough_memory",
 }  # fmt: skip
-ENGINES = ("diffusers_image", "engine", "host", "model_folder", "picture_files", "schedulers")
+ENGINES = ("diffusers_image", "engine", "host", "hub_api", "hub_door", "hub_download", "hub_errors", "hub_fetch",
+           "hub_files", "hub_parts", "model_folder", "picture_files", "remote_code", "schedulers")  # fmt: skip
 ENGINE_ERRORS = {"LoadFailed", "RunFailed", "EngineError"}
+# Raised with their sentence first, and always with a hint: what may go right later, and what no honest hub offers.
+HUB_ERRORS = {"Trouble", "Refused"}
 # `code` and `sentence` say which, `hint` has its own place, the others are no values of the sentence.
 NO_VALUES = {"code", "sentence", "hint", "field", "log_tail", "crash", "retry_after", "message"}
 
@@ -102,6 +105,7 @@ FILLED = {
     "worker.*": [],  # `exits`, below
     "build.*": [f"build.{code}" for _, code, _, _ in building.REASONS],
     "environment.*": [f"environment.{state}" for state in ("failed", "building", "soon", "missing")],
+    "engine.*": [],  # `remote_code`, below
     "request.*_unfit": ["request.width_unfit", "request.height_unfit"],
 }
 
@@ -147,7 +151,7 @@ def causes_of_exits() -> Iterator[Sentence]:
         *(exits.classify(code, None, (), "loading") for code in (0, 3, None)),
         *(make(1.0) for make in (exits.silent, exits.stuck, exits.cancel_ignored)),
         exits.nonsense("x"), exits.start_too_slow(1.0, "loading"), exits.stopped(), exits.forkserver_lost(),
-        exits.mistake(),
+        exits.mistake(), exits.not_woken("x"), exits.not_parked(),
     ]  # fmt: skip
     for cause in causes:
         values = getattr(cause.message, "params", None)
@@ -164,6 +168,12 @@ def said_by_engines() -> Iterator[Sentence]:
                 code = text_of(given.get("sentence")) or text_of(call.args[0])
                 assert code, f"{place}: an engine's error without a code that can be read, or a sentence"
                 yield Sentence(place, f"engine.{code}", values_of(call), len(call.args) > 2)
+            elif kind in HUB_ERRORS and (code := text_of(first(call))) and code != "stopped":
+                yield Sentence(place, f"engine.{code}", values_of(call), True)
+            elif kind == "Asked":
+                params = call.args[2] if len(call.args) > 2 else ast.Dict(keys=[], values=[])
+                values = {text_of(key) or "" for key in params.keys if key} if isinstance(params, ast.Dict) else set()
+                yield Sentence(place, f"engine.{text_of(call.args[1])}", values, True)
             elif kind == "Failed" and (code := text_of(given.get("sentence")) or text_of(given.get("code"))):
                 params = given.get("params")
                 values = {text_of(key) or "" for key in params.keys if key} if isinstance(params, ast.Dict) else set()
@@ -175,7 +185,7 @@ def own_words() -> Iterator[Sentence]:
     yield from (Sentence("errors", code, set()) for code in {*error_classes().values()} - MANY)
     yield from (Sentence("problems", code, {"status"}) for code in {*_CODES.values(), "http_error"})
     yield from (Sentence("front", code, set(), True) for code in front_codes())
-    yield from (Sentence("waiting", f"doing.{word}", set()) for word in waiting.DOING.values())
+    yield from (Sentence("waiting", f"doing.{word}", set()) for word in [*waiting.DOING.values(), waiting.PINNED])
     yield from (Sentence("exits", f"phase.{phase}", set()) for phase in exits.WHILE)
     yield from (Sentence("tables", f"title.{kind}", None) for kind in JobKind if kind is not JobKind.IMAGE_GENERATE)
     names = Environments(Path("/nonexistent"), BACKEND / "requirements").names()

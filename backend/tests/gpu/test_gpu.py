@@ -136,3 +136,20 @@ class TestMonitor:
         assert monitor.driver is not None and monitor.driver.cuda >= (11, 0) and device.capability >= (5, 0)
         assert monitor.free_bytes()[0] > 0 and len(monitor.history) == 1
         monitor.close()
+
+
+class TestParking:
+    def test_gives_the_memory_back_and_draws_the_same_again(self, tmp_path: Path) -> None:
+        engine = load(CREATURES, {"dtype": "float32"})
+        before = pixels(tmp_path, engine.run(task(tmp_path), Recorder()))
+        held = torch.cuda.memory_reserved()
+        parked = engine.park()
+        assert torch.cuda.memory_reserved() < held - engine.weights_bytes // 2
+        assert parked.host_bytes == engine.weights_bytes
+        engine.wake()
+        assert np.array_equal(pixels(tmp_path, engine.run(task(tmp_path), Recorder())), before)
+
+    def test_the_peak_is_what_the_run_took(self, on_gpu: DiffusersImage, tmp_path: Path) -> None:
+        small = on_gpu.run(task(tmp_path, seeds=[1]), Recorder())
+        large = on_gpu.run(task(tmp_path, seeds=[1], width=384, height=384), Recorder())
+        assert on_gpu.weights_bytes < small.peak_bytes < large.peak_bytes

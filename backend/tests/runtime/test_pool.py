@@ -47,7 +47,7 @@ class TestLease:
 
         async def use() -> str:
             nonlocal inside, most
-            async with studio.pool.lease(studio.spec(), waiting=words.append) as worker:
+            async with studio.pool.lease(studio.spec(), waiting=lambda what: words.append(what.words)) as worker:
                 inside += 1
                 most = max(most, inside)
                 await studio.play(worker, "step:0.02")
@@ -81,9 +81,14 @@ class TestLease:
     async def test_a_run_that_fails_leaves_the_worker_alive(self, studio: Studio) -> None:
         async with studio.pool.lease(studio.spec()) as worker:
             updates = await studio.play(worker, "fail:too_hard")
-            assert updates[-1] == protocol.Failed(
-                code="too_hard", message="the script says so", hint="Change the script."
+            failed = updates[-1]
+            assert isinstance(failed, protocol.Failed)
+            assert (failed.code, failed.message, failed.hint) == (
+                "too_hard",
+                "the script says so",
+                "Change the script.",
             )
+            assert failed.peak_bytes > 0
             assert isinstance((await studio.play(worker, "file"))[-1], protocol.Done)
 
     async def test_a_task_of_another_engine_is_refused_not_fatal(self, studio: Studio) -> None:
@@ -116,7 +121,7 @@ class TestMemory:
         async with studio.pool.lease(studio.spec("old", GB * 6 // 10)) as old:
             pid = old.info.pid
         words: list[str] = []
-        async with studio.pool.lease(studio.spec("new", GB * 6 // 10), waiting=words.append):
+        async with studio.pool.lease(studio.spec("new", GB * 6 // 10), waiting=lambda what: words.append(what.words)):
             assert not os.path.exists(f"/proc/{pid}")
         assert words[0] == "waits for memory: old holds 0.6 GB, stopping"
         assert studio.most_leased <= GB
@@ -125,7 +130,9 @@ class TestMemory:
         words: list[str] = []
 
         async def other() -> None:
-            async with studio.pool.lease(studio.spec("new", GB * 6 // 10), waiting=words.append):
+            async with studio.pool.lease(
+                studio.spec("new", GB * 6 // 10), waiting=lambda what: words.append(what.words)
+            ):
                 pass
 
         async with studio.pool.lease(studio.spec("creatures", GB * 6 // 10)) as worker:
@@ -148,7 +155,7 @@ class TestMemory:
         words: list[str] = []
 
         async def use() -> None:
-            async with studio.pool.lease(studio.spec(size=GB // 2), waiting=words.append):
+            async with studio.pool.lease(studio.spec(size=GB // 2), waiting=lambda what: words.append(what.words)):
                 pass
 
         waiting = asyncio.create_task(use())

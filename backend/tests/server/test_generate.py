@@ -242,7 +242,7 @@ class TestSystem:
         assert 0 < device["leased_bytes"] <= device["budget_bytes"] <= device["total_bytes"]
         assert overview["workers"][0]["state"] in {"ready", "busy"}
         assert overview["workers"][0]["device"] == f"{device['kind']}:{device['index']}"
-        assert overview["environments"] == []
+        assert [one["name"] for one in overview["environments"]] == ["hub"]
 
     def test_stopping_a_worker_frees_its_memory(self, server: Server) -> None:
         server.wait_for(server.generate())

@@ -166,155 +166,6 @@ export const retryJob = <ThrowOnError extends boolean = true>(options: Options<R
 });
 
 /**
- * List the models that can be used
- */
-export const listModels = <ThrowOnError extends boolean = true>(options?: Options<ListModelsData, ThrowOnError>): RequestResult<ListModelsResponses, ListModelsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListModelsResponses, ListModelsErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/models/',
-    ...options
-});
-
-/**
- * Enter a model that lies on the server's disk
- */
-export const importModel = <ThrowOnError extends boolean = true>(options: Options<ImportModelData, ThrowOnError>): RequestResult<ImportModelResponses, ImportModelErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ImportModelResponses, ImportModelErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/models/import',
-    ...options,
-    headers: {
-        'Content-Type': 'application/json',
-        ...options.headers
-    }
-});
-
-/**
- * List the models in the Hugging Face cache of the server
- */
-export const foundModels = <ThrowOnError extends boolean = true>(options?: Options<FoundModelsData, ThrowOnError>): RequestResult<FoundModelsResponses, FoundModelsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<FoundModelsResponses, FoundModelsErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/models/found',
-    ...options
-});
-
-/**
- * Forget a model; files that were imported stay where they are
- */
-export const removeModel = <ThrowOnError extends boolean = true>(options: Options<RemoveModelData, ThrowOnError>): RequestResult<RemoveModelResponses, RemoveModelErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<RemoveModelResponses, RemoveModelErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/models/{key}',
-    ...options
-});
-
-/**
- * Show a model
- */
-export const getModel = <ThrowOnError extends boolean = true>(options: Options<GetModelData, ThrowOnError>): RequestResult<GetModelResponses, GetModelErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetModelResponses, GetModelErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/models/{key}',
-    ...options
-});
-
-/**
- * Change a model's words, settings, or whether it is pinned
- */
-export const changeModel = <ThrowOnError extends boolean = true>(options: Options<ChangeModelData, ThrowOnError>): RequestResult<ChangeModelResponses, ChangeModelErrors, ThrowOnError, 'data'> => (options.client ?? client).patch<ChangeModelResponses, ChangeModelErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/models/{key}',
-    ...options,
-    headers: {
-        'Content-Type': 'application/json',
-        ...options.headers
-    }
-});
-
-/**
- * List the schedulers that an image model can be run with
- */
-export const listSchedulers = <ThrowOnError extends boolean = true>(options?: Options<ListSchedulersData, ThrowOnError>): RequestResult<ListSchedulersResponses, ListSchedulersErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListSchedulersResponses, ListSchedulersErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/schedulers',
-    ...options
-});
-
-/**
- * Is everything all right?
- *
- * Open to all. Looks at the database, the queue's last turn, the disk and the event loop, not at open ports.
- */
-export const health = <ThrowOnError extends boolean = true>(options?: Options<HealthData, ThrowOnError>): RequestResult<HealthResponses, HealthErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<HealthResponses, HealthErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/health',
-    ...options
-});
-
-/**
- * Devices, workers and environments
- */
-export const system = <ThrowOnError extends boolean = true>(options?: Options<SystemData, ThrowOnError>): RequestResult<SystemResponses, SystemErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SystemResponses, SystemErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/system',
-    ...options
-});
-
-/**
- * Device figures of the last quarter of an hour
- */
-export const deviceHistory = <ThrowOnError extends boolean = true>(options?: Options<DeviceHistoryData, ThrowOnError>): RequestResult<DeviceHistoryResponses, DeviceHistoryErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<DeviceHistoryResponses, DeviceHistoryErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/system/history',
-    ...options
-});
-
-/**
- * Libraries of the environments, and whether CUDA and driver fit
- */
-export const listDependencies = <ThrowOnError extends boolean = true>(options?: Options<ListDependenciesData, ThrowOnError>): RequestResult<ListDependenciesResponses, ListDependenciesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListDependenciesResponses, ListDependenciesErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/system/dependencies',
-    ...options
-});
-
-/**
- * Every address that programs can call
- */
-export const listEndpoints = <ThrowOnError extends boolean = true>(options?: Options<ListEndpointsData, ThrowOnError>): RequestResult<ListEndpointsResponses, ListEndpointsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListEndpointsResponses, ListEndpointsErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/system/endpoints',
-    ...options
-});
-
-/**
- * GPUs, dependencies and models in one answer
- *
- * As the gateway gave it: `.gpu.devices[]`, `.dependencies[]`, `.models[]`, `.cpu`, `.ram`.
- */
-export const adminStatus = <ThrowOnError extends boolean = true>(options?: Options<AdminStatusData, ThrowOnError>): RequestResult<AdminStatusResponses, AdminStatusErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<AdminStatusResponses, AdminStatusErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/admin/status',
-    ...options
-});
-
-/**
- * Build an engine's environment, or try again
- */
-export const buildEnvironment = <ThrowOnError extends boolean = true>(options: Options<BuildEnvironmentData, ThrowOnError>): RequestResult<BuildEnvironmentResponses, BuildEnvironmentErrors, ThrowOnError, 'data'> => (options.client ?? client).post<BuildEnvironmentResponses, BuildEnvironmentErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/system/environments/{name}/build',
-    ...options
-});
-
-/**
- * Stop a worker and free its memory
- *
- * A job that runs on it is started again on another.
- */
-export const stopWorker = <ThrowOnError extends boolean = true>(options: Options<StopWorkerData, ThrowOnError>): RequestResult<StopWorkerResponses, StopWorkerErrors, ThrowOnError, 'data'> => (options.client ?? client).post<StopWorkerResponses, StopWorkerErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/system/workers/{worker_id}/stop',
-    ...options
-});
-
-/**
  * Search the hub for models
  */
 export const searchHub = <ThrowOnError extends boolean = true>(options?: Options<SearchHubData, ThrowOnError>): RequestResult<SearchHubResponses, SearchHubErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SearchHubResponses, SearchHubErrors, ThrowOnError, 'data'>({
@@ -422,11 +273,82 @@ export const setToken = <ThrowOnError extends boolean = true>(options: Options<S
 });
 
 /**
+ * List the models that can be used
+ */
+export const listModels = <ThrowOnError extends boolean = true>(options?: Options<ListModelsData, ThrowOnError>): RequestResult<ListModelsResponses, ListModelsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListModelsResponses, ListModelsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/models/',
+    ...options
+});
+
+/**
+ * Enter a model that lies on the server's disk
+ */
+export const importModel = <ThrowOnError extends boolean = true>(options: Options<ImportModelData, ThrowOnError>): RequestResult<ImportModelResponses, ImportModelErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ImportModelResponses, ImportModelErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/models/import',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * List the models in the Hugging Face cache of the server
+ */
+export const foundModels = <ThrowOnError extends boolean = true>(options?: Options<FoundModelsData, ThrowOnError>): RequestResult<FoundModelsResponses, FoundModelsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<FoundModelsResponses, FoundModelsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/models/found',
+    ...options
+});
+
+/**
+ * Delete a model: with its files when they were downloaded, else only its entry
+ */
+export const removeModel = <ThrowOnError extends boolean = true>(options: Options<RemoveModelData, ThrowOnError>): RequestResult<RemoveModelResponses, RemoveModelErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<RemoveModelResponses, RemoveModelErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/models/{key}',
+    ...options
+});
+
+/**
+ * Show a model
+ */
+export const getModel = <ThrowOnError extends boolean = true>(options: Options<GetModelData, ThrowOnError>): RequestResult<GetModelResponses, GetModelErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetModelResponses, GetModelErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/models/{key}',
+    ...options
+});
+
+/**
+ * Change a model's words, settings, or whether it is pinned
+ */
+export const changeModel = <ThrowOnError extends boolean = true>(options: Options<ChangeModelData, ThrowOnError>): RequestResult<ChangeModelResponses, ChangeModelErrors, ThrowOnError, 'data'> => (options.client ?? client).patch<ChangeModelResponses, ChangeModelErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/models/{key}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * What goes when a model is deleted
  */
 export const getConsequences = <ThrowOnError extends boolean = true>(options: Options<GetConsequencesData, ThrowOnError>): RequestResult<GetConsequencesResponses, GetConsequencesErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetConsequencesResponses, GetConsequencesErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/models/{key}/consequences',
+    ...options
+});
+
+/**
+ * List the schedulers that an image model can be run with
+ */
+export const listSchedulers = <ThrowOnError extends boolean = true>(options?: Options<ListSchedulersData, ThrowOnError>): RequestResult<ListSchedulersResponses, ListSchedulersErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListSchedulersResponses, ListSchedulersErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/schedulers',
     ...options
 });
 
@@ -482,6 +404,84 @@ export const plan = <ThrowOnError extends boolean = true>(options: Options<PlanD
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * Is everything all right?
+ *
+ * Open to all. Looks at the database, the queue's last turn, the disk and the event loop, not at open ports.
+ */
+export const health = <ThrowOnError extends boolean = true>(options?: Options<HealthData, ThrowOnError>): RequestResult<HealthResponses, HealthErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<HealthResponses, HealthErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/health',
+    ...options
+});
+
+/**
+ * Devices, workers and environments
+ */
+export const system = <ThrowOnError extends boolean = true>(options?: Options<SystemData, ThrowOnError>): RequestResult<SystemResponses, SystemErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SystemResponses, SystemErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/system',
+    ...options
+});
+
+/**
+ * Device figures of the last quarter of an hour
+ */
+export const deviceHistory = <ThrowOnError extends boolean = true>(options?: Options<DeviceHistoryData, ThrowOnError>): RequestResult<DeviceHistoryResponses, DeviceHistoryErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<DeviceHistoryResponses, DeviceHistoryErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/system/history',
+    ...options
+});
+
+/**
+ * Libraries of the environments, and whether CUDA and driver fit
+ */
+export const listDependencies = <ThrowOnError extends boolean = true>(options?: Options<ListDependenciesData, ThrowOnError>): RequestResult<ListDependenciesResponses, ListDependenciesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListDependenciesResponses, ListDependenciesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/system/dependencies',
+    ...options
+});
+
+/**
+ * Every address that programs can call
+ */
+export const listEndpoints = <ThrowOnError extends boolean = true>(options?: Options<ListEndpointsData, ThrowOnError>): RequestResult<ListEndpointsResponses, ListEndpointsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListEndpointsResponses, ListEndpointsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/system/endpoints',
+    ...options
+});
+
+/**
+ * GPUs, dependencies and models in one answer
+ *
+ * As the gateway gave it: `.gpu.devices[]`, `.dependencies[]`, `.models[]`, `.cpu`, `.ram`.
+ */
+export const adminStatus = <ThrowOnError extends boolean = true>(options?: Options<AdminStatusData, ThrowOnError>): RequestResult<AdminStatusResponses, AdminStatusErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<AdminStatusResponses, AdminStatusErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/admin/status',
+    ...options
+});
+
+/**
+ * Build an engine's environment, or try again
+ */
+export const buildEnvironment = <ThrowOnError extends boolean = true>(options: Options<BuildEnvironmentData, ThrowOnError>): RequestResult<BuildEnvironmentResponses, BuildEnvironmentErrors, ThrowOnError, 'data'> => (options.client ?? client).post<BuildEnvironmentResponses, BuildEnvironmentErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/system/environments/{name}/build',
+    ...options
+});
+
+/**
+ * Stop a worker and free its memory
+ *
+ * A job that runs on it is started again on another.
+ */
+export const stopWorker = <ThrowOnError extends boolean = true>(options: Options<StopWorkerData, ThrowOnError>): RequestResult<StopWorkerResponses, StopWorkerErrors, ThrowOnError, 'data'> => (options.client ?? client).post<StopWorkerResponses, StopWorkerErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/system/workers/{worker_id}/stop',
+    ...options
 });
 
 /**

@@ -22,6 +22,106 @@ export type AcceptedOut = {
 };
 
 /**
+ * BandOut
+ *
+ * What to expect, and between what.
+ */
+export type BandOut = {
+    /**
+     * Low
+     */
+    low: number;
+    /**
+     * Expected
+     */
+    expected: number;
+    /**
+     * High
+     */
+    high: number;
+};
+
+/**
+ * CatalogueItemOut
+ *
+ * A model that is known to work well, ready to be downloaded by its key.
+ */
+export type CatalogueItemOut = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Repo
+     */
+    repo: string;
+    /**
+     * Revision
+     */
+    revision: string;
+    /**
+     * Task
+     */
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed';
+    /**
+     * Engine
+     *
+     * The engine that runs it; null until there is one.
+     */
+    engine: string | null;
+    /**
+     * Family
+     */
+    family: string;
+    /**
+     * License
+     */
+    license: string;
+    /**
+     * Gated
+     */
+    gated: boolean;
+    /**
+     * Size Bytes
+     *
+     * Approximate size of the download.
+     */
+    size_bytes: number;
+    /**
+     * Bytes Needed
+     *
+     * Approximate memory of a device that it takes.
+     */
+    bytes_needed: number;
+    /**
+     * Description
+     */
+    description: string;
+    /**
+     * Page Url
+     */
+    page_url: string;
+    /**
+     * State
+     */
+    state: 'absent' | 'downloading' | 'present';
+};
+
+/**
+ * CatalogueOut
+ */
+export type CatalogueOut = {
+    /**
+     * Items
+     */
+    items: Array<CatalogueItemOut>;
+};
+
+/**
  * CheckOut
  */
 export type CheckOut = {
@@ -34,6 +134,54 @@ export type CheckOut = {
      */
     message: string;
     said?: SaidOut | null;
+};
+
+/**
+ * ConsequencesOut
+ *
+ * What goes when a model is deleted.
+ */
+export type ConsequencesOut = {
+    /**
+     * Key
+     */
+    key: string;
+    /**
+     * Removable
+     */
+    removable: boolean;
+    /**
+     * Why it cannot be deleted now.
+     */
+    reason: RemarkOut | null;
+    /**
+     * Files
+     *
+     * `kept` for files that were there before Atelier.
+     */
+    files: 'deleted' | 'kept';
+    /**
+     * Bytes Freed
+     */
+    bytes_freed: number;
+    /**
+     * Loras
+     *
+     * Keys of the LoRAs that were made for it; they stay, without their base.
+     */
+    loras: Array<string>;
+    /**
+     * Jobs
+     *
+     * Jobs that wait for it or run with it.
+     */
+    jobs: Array<DependentJobOut>;
+    /**
+     * Workers
+     *
+     * Ids of the workers that hold it; they are stopped.
+     */
+    workers: Array<string>;
 };
 
 /**
@@ -126,6 +274,24 @@ export type DependencyOut = {
      */
     cuda: string | null;
     details: DependencyDetailsOut;
+};
+
+/**
+ * DependentJobOut
+ */
+export type DependentJobOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Status
+     */
+    status: string;
 };
 
 /**
@@ -298,6 +464,117 @@ export type DeviceProcessOut = {
      * Model
      */
     model: string | null;
+};
+
+/**
+ * DownloadAcceptedOut
+ *
+ * The download is safe in the queue; the model can be used when the job has completed.
+ */
+export type DownloadAcceptedOut = {
+    /**
+     * Key
+     */
+    key: string;
+    job: JobOut;
+    download: DownloadOut | null;
+};
+
+/**
+ * DownloadFileOut
+ */
+export type DownloadFileOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Bytes
+     */
+    bytes: number;
+    /**
+     * Done Bytes
+     */
+    done_bytes: number;
+    /**
+     * State
+     */
+    state: 'waiting' | 'fetching' | 'checking' | 'done';
+};
+
+/**
+ * DownloadIn
+ *
+ * A model to fetch from the hub.
+ */
+export type DownloadIn = {
+    /**
+     * Repo
+     *
+     * A repository on the hub, as `owner/name`.
+     */
+    repo: string;
+    /**
+     * Revision
+     *
+     * A branch, a tag, or a commit.
+     */
+    revision?: string;
+    /**
+     * Key
+     *
+     * How requests name it. From the repository when left out.
+     */
+    key?: string | null;
+    /**
+     * Name
+     */
+    name?: string | null;
+};
+
+/**
+ * DownloadOut
+ *
+ * How far a model's download is. `failed` and `cancelled` ones, like paused ones, can be gone on with.
+ */
+export type DownloadOut = {
+    /**
+     * State
+     */
+    state: 'waiting' | 'downloading' | 'paused' | 'cancelled' | 'failed';
+    /**
+     * Job Id
+     */
+    job_id: string;
+    /**
+     * Done Bytes
+     */
+    done_bytes: number;
+    /**
+     * Total Bytes
+     */
+    total_bytes: number;
+    /**
+     * Bytes Per Second
+     *
+     * Over the last seconds; null unless bytes come in.
+     */
+    bytes_per_second: number | null;
+    /**
+     * Seconds Left
+     */
+    seconds_left: number | null;
+    /**
+     * Paused
+     */
+    paused: boolean;
+    /**
+     * Files
+     *
+     * While it runs; the first 200.
+     */
+    files: Array<DownloadFileOut>;
+    error: ErrorOut | null;
 };
 
 /**
@@ -568,6 +845,39 @@ export type GenerationOut = {
 };
 
 /**
+ * GoesOut
+ *
+ * A worker that is in the way.
+ */
+export type GoesOut = {
+    /**
+     * Worker Id
+     */
+    worker_id: string;
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Deed
+     *
+     * `stop` and `park`: it is idle and would give way. `yield`: it would step aside at its next step. `wait`: it is not disturbed.
+     */
+    deed: 'stop' | 'park' | 'yield' | 'wait';
+    /**
+     * Frees Bytes
+     *
+     * On each of its devices.
+     */
+    frees_bytes: number;
+    /**
+     * Reason
+     */
+    reason: string;
+    said?: SaidOut | null;
+};
+
+/**
  * GpuDeviceOut
  *
  * A GPU in the gateway's words. Bytes, percent, °C, W; null where it does not say.
@@ -719,6 +1029,262 @@ export type HostOut = {
      * Memory Total Bytes
      */
     memory_total_bytes: number;
+};
+
+/**
+ * HubModelOut
+ *
+ * A repository that a search found. What it is, is guessed from its tags; a plan looks closer.
+ */
+export type HubModelOut = {
+    /**
+     * Repo
+     */
+    repo: string;
+    /**
+     * Page Url
+     *
+     * Its page on the hub.
+     */
+    page_url: string;
+    /**
+     * Task
+     *
+     * What it seems to do; null when Atelier has no use for it.
+     */
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Family
+     */
+    family: string | null;
+    /**
+     * Downloads
+     *
+     * In the last 30 days.
+     */
+    downloads: number;
+    /**
+     * Likes
+     */
+    likes: number;
+    /**
+     * Gated
+     *
+     * True when its terms have to be accepted on its page first.
+     */
+    gated: boolean;
+    /**
+     * Private
+     */
+    private: boolean;
+    /**
+     * License
+     */
+    license: string | null;
+    /**
+     * Updated At
+     */
+    updated_at: string | null;
+    /**
+     * Library
+     */
+    library: string | null;
+    /**
+     * Parameters
+     */
+    parameters: number | null;
+    /**
+     * Tags
+     */
+    tags: Array<string>;
+    /**
+     * Key
+     *
+     * The model that it is here already.
+     */
+    key: string | null;
+};
+
+/**
+ * HubPlanIn
+ */
+export type HubPlanIn = {
+    /**
+     * Repo
+     *
+     * A repository on the hub, as `owner/name`.
+     */
+    repo: string;
+    /**
+     * Revision
+     *
+     * A branch, a tag, or a commit.
+     */
+    revision?: string;
+};
+
+/**
+ * HubPlanOut
+ *
+ * What a download would do. Nothing but a few small configs was fetched for it.
+ */
+export type HubPlanOut = {
+    /**
+     * Repo
+     */
+    repo: string;
+    /**
+     * Revision
+     */
+    revision: string;
+    /**
+     * Commit
+     */
+    commit: string;
+    /**
+     * Page Url
+     */
+    page_url: string;
+    /**
+     * Key
+     *
+     * The model that this commit is here already.
+     */
+    key: string | null;
+    /**
+     * Suggested Key
+     */
+    suggested_key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Kind
+     */
+    kind: 'diffusers' | 'transformers' | 'peft' | 'single file' | 'pickled';
+    /**
+     * Task
+     */
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Type
+     */
+    type: 'base_model' | 'lora' | 'fine_tune';
+    /**
+     * Family
+     */
+    family: string | null;
+    /**
+     * Pipeline
+     *
+     * The pipeline's or the architecture's class.
+     */
+    pipeline: string | null;
+    /**
+     * Runnable
+     *
+     * Whether an engine of this Atelier can run it.
+     */
+    runnable: boolean;
+    /**
+     * License
+     */
+    license: string | null;
+    /**
+     * Gated
+     */
+    gated: boolean;
+    /**
+     * Can Access
+     *
+     * False for a gated repository whose terms were not accepted: see `page_url`.
+     */
+    can_access: boolean;
+    /**
+     * Private
+     */
+    private: boolean;
+    /**
+     * Downloads
+     */
+    downloads: number;
+    /**
+     * Likes
+     */
+    likes: number;
+    /**
+     * Updated At
+     */
+    updated_at: string | null;
+    /**
+     * Library
+     */
+    library: string | null;
+    /**
+     * Parameters
+     */
+    parameters: number | null;
+    /**
+     * Files
+     */
+    files: Array<PlannedFileOut>;
+    /**
+     * Refused
+     *
+     * What stays on the hub, and why.
+     */
+    refused: Array<RefusedFileOut>;
+    /**
+     * Total Bytes
+     */
+    total_bytes: number;
+    /**
+     * Present Bytes
+     */
+    present_bytes: number;
+    /**
+     * Fetch Bytes
+     *
+     * What is still to be fetched.
+     */
+    fetch_bytes: number;
+    /**
+     * Free Bytes
+     *
+     * On the disk of the model cache.
+     */
+    free_bytes: number;
+    /**
+     * Reserve Bytes
+     *
+     * What a download leaves free.
+     */
+    reserve_bytes: number;
+    /**
+     * Fits
+     */
+    fits: boolean;
+    /**
+     * Warnings
+     */
+    warnings: Array<RemarkOut>;
+};
+
+/**
+ * HubSearchOut
+ */
+export type HubSearchOut = {
+    /**
+     * Endpoint
+     *
+     * The hub that was asked: Hugging Face, or the configured mirror.
+     */
+    endpoint: string;
+    /**
+     * Items
+     */
+    items: Array<HubModelOut>;
 };
 
 /**
@@ -1000,6 +1566,54 @@ export type JobPage = {
 export type JobStatus = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
 
 /**
+ * LoadIn
+ *
+ * Load a model now. What is left out stays as the model's own options say.
+ */
+export type LoadIn = {
+    /**
+     * Gpu Device Ids
+     */
+    gpu_device_ids?: Array<number> | null;
+    /**
+     * In force until the model is unloaded.
+     */
+    options?: LoadOptions | null;
+};
+
+/**
+ * LoadOptions
+ *
+ * How a model is loaded. What is left out is chosen by the engine and by the server's settings.
+ */
+export type LoadOptions = {
+    /**
+     * Dtype
+     *
+     * Type of the weights in memory. Left out: float32 on the CPU, bfloat16 on a GPU.
+     */
+    dtype?: 'float32' | 'float16' | 'bfloat16' | null;
+    /**
+     * Batch
+     *
+     * Most pictures of one request made at once; else 1.
+     */
+    batch?: number | null;
+    /**
+     * Ttl Seconds
+     *
+     * Unloaded after so long without use. 0 or null: never. Left out: as the server is set.
+     */
+    ttl_seconds?: number | null;
+    /**
+     * Gpu Device Ids
+     *
+     * Devices that it may use. An engine that can spread a model uses all of them at once.
+     */
+    gpu_device_ids?: Array<number> | null;
+};
+
+/**
  * MeOut
  */
 export type MeOut = {
@@ -1188,10 +1802,6 @@ export type ModelOut = {
      */
     removable: boolean;
     /**
-     * Of a model whose files are not all here yet; else null.
-     */
-    download: DownloadOut | null;
-    /**
      * What it is loaded with when a request does not say otherwise.
      */
     load_options: LoadOptions;
@@ -1233,6 +1843,10 @@ export type ModelOut = {
      * The last lines of its worker; after a failure, of the one that failed.
      */
     log_tail: Array<string>;
+    /**
+     * Of a model whose files are not all here yet; else null.
+     */
+    download: DownloadOut | null;
 };
 
 /**
@@ -1387,23 +2001,15 @@ export type ModelStatusOut = {
      */
     removable: boolean;
     /**
+     * What it is loaded with when a request does not say otherwise.
+     */
+    load_options: LoadOptions;
+    /**
      * State
      *
      * `idle`, `downloading`, `loading`, `ready`, `parked` or `error`.
      */
     state: string;
-    /**
-     * Download
-     *
-     * How far its download is; null when there is none.
-     */
-    download: {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * What it is loaded with when a request does not say otherwise.
-     */
-    load_options: LoadOptions;
     /**
      * State Reason
      *
@@ -1436,6 +2042,212 @@ export type ModelStatusOut = {
      * The last lines of its worker; after a failure, of the one that failed.
      */
     log_tail: Array<string>;
+    /**
+     * Download
+     *
+     * How far its download is; null when there is none.
+     */
+    download: {
+        [key: string]: unknown;
+    } | null;
+};
+
+/**
+ * PartsOut
+ *
+ * What the formulas say before measurements correct them. Bytes on each device.
+ */
+export type PartsOut = {
+    /**
+     * Framework
+     *
+     * Of a worker without a model.
+     */
+    framework: number;
+    /**
+     * Weights
+     */
+    weights: number;
+    /**
+     * Activations
+     *
+     * What a run needs besides, at its peak.
+     */
+    activations: number;
+    /**
+     * Cache
+     *
+     * Keys and values of a language model's context.
+     */
+    cache: number;
+};
+
+/**
+ * PlanIn
+ *
+ * A load or a generation that is only thought of. What is left out is as it would be with a real request.
+ */
+export type PlanIn = {
+    /**
+     * Model
+     *
+     * Key of a model.
+     */
+    model: string;
+    /**
+     * Task
+     *
+     * The model's own when left out.
+     */
+    task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Width
+     *
+     * Pixels.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * Pixels.
+     */
+    height?: number | null;
+    /**
+     * Num Outputs
+     *
+     * How many pictures.
+     */
+    num_outputs?: number;
+    /**
+     * Steps
+     */
+    steps?: number | null;
+    /**
+     * Context
+     *
+     * Tokens, of a language model.
+     */
+    context?: number | null;
+    /**
+     * Batch
+     *
+     * Pictures or requests at the same time.
+     */
+    batch?: number | null;
+    options?: LoadOptions | null;
+    /**
+     * Gpu Device Ids
+     */
+    gpu_device_ids?: Array<number> | null;
+};
+
+/**
+ * PlanOut
+ *
+ * Whether it would fit, and what it would take.
+ */
+export type PlanOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Fit
+     *
+     * `after`: once idle models have given way. `wait`: in line, for models at work, pinned ones or other programs. `never`: not even on an empty device.
+     */
+    fit: 'now' | 'after' | 'wait' | 'never';
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said?: SaidOut | null;
+    /**
+     * Loaded
+     *
+     * A worker holds the model already.
+     */
+    loaded: boolean;
+    /**
+     * Worker Id
+     */
+    worker_id: string | null;
+    /**
+     * Devices
+     *
+     * Where it would be: `cuda:0`.
+     */
+    devices: Array<string>;
+    /**
+     * Memory on each device at its peak.
+     */
+    bytes: BandOut;
+    /**
+     * Bytes Leased
+     *
+     * What it would lease on each device: the high end, if the device has that.
+     */
+    bytes_leased: number;
+    parts: PartsOut;
+    /**
+     * Measurements
+     *
+     * How many loads and runs the estimate has learned from.
+     */
+    measurements: number;
+    /**
+     * Null when it is loaded already, or when nothing is known.
+     */
+    load_seconds: BandOut | null;
+    /**
+     * Null as long as no run of it was measured.
+     */
+    run_seconds: BandOut | null;
+    /**
+     * Both together; null when one is not known.
+     */
+    seconds: BandOut | null;
+    /**
+     * Makes Room
+     *
+     * Who would give way or is waited for, and why.
+     */
+    makes_room: Array<GoesOut>;
+    /**
+     * Remedies
+     *
+     * What would make it smaller: the largest saving first.
+     */
+    remedies: Array<RemedyOut>;
+};
+
+/**
+ * PlannedFileOut
+ */
+export type PlannedFileOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Sha256
+     *
+     * Of files that the hub stores as large ones; others are checked by git's hash.
+     */
+    sha256: string | null;
+    /**
+     * Present Bytes
+     *
+     * Bytes of it that lie in the model cache already.
+     */
+    present_bytes: number;
 };
 
 /**
@@ -1500,6 +2312,76 @@ export type RamOut = {
      * Total
      */
     total: number;
+};
+
+/**
+ * RefusedFileOut
+ */
+export type RefusedFileOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Why
+     */
+    why: 'code' | 'pickle' | 'archive' | 'format' | 'copy' | 'unneeded';
+    remark: RemarkOut;
+};
+
+/**
+ * RemarkOut
+ *
+ * A sentence for a person.
+ */
+export type RemarkOut = {
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said: SaidOut | null;
+};
+
+/**
+ * RemedyOut
+ *
+ * Something that would make it smaller, or fit.
+ */
+export type RemedyOut = {
+    /**
+     * Id
+     */
+    id: 'half_precision' | 'fp8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
+    /**
+     * Message
+     */
+    message: string;
+    said?: SaidOut | null;
+    /**
+     * Change
+     *
+     * What to send instead, as fields of this request.
+     */
+    change: {
+        [key: string]: unknown;
+    };
+    /**
+     * Saves Bytes
+     */
+    saves_bytes: number;
+    /**
+     * Available
+     *
+     * False where no engine of this Atelier can do it yet.
+     */
+    available?: boolean;
 };
 
 /**
@@ -1683,6 +2565,62 @@ export type TextToImageIn = {
 };
 
 /**
+ * TokenIn
+ */
+export type TokenIn = {
+    /**
+     * Token
+     *
+     * An access token of Hugging Face; one that may only read is enough. It is never shown again.
+     */
+    token: string;
+};
+
+/**
+ * TokenOut
+ *
+ * What is known of the hub's token; never the token.
+ */
+export type TokenOut = {
+    /**
+     * Is Set
+     */
+    is_set: boolean;
+    /**
+     * Source
+     *
+     * A stored one comes before HUGGINGFACE_TOKEN.
+     */
+    source: 'stored' | 'environment' | null;
+    /**
+     * Name
+     *
+     * Whose it is, as the hub said when it was checked.
+     */
+    name: string | null;
+    /**
+     * Checked At
+     */
+    checked_at: string | null;
+    /**
+     * Why it could not be checked.
+     */
+    remark: RemarkOut | null;
+};
+
+/**
+ * UnloadIn
+ */
+export type UnloadIn = {
+    /**
+     * Force
+     *
+     * Also while it is at work: its job is started again on another worker.
+     */
+    force?: boolean;
+};
+
+/**
  * WaitingOut
  *
  * Why a job has not begun or does not move.
@@ -1709,6 +2647,28 @@ export type WaitingOut = {
      * Until it begins, from how long runs and loads took before.
      */
     seconds?: number | null;
+};
+
+/**
+ * WorkerLogOut
+ */
+export type WorkerLogOut = {
+    /**
+     * Lines
+     */
+    lines: Array<string>;
+    /**
+     * Next
+     *
+     * Send it as `after` for what is printed from now on.
+     */
+    next: number;
+    /**
+     * Skipped
+     *
+     * Lines before these are not shown: too many at once, or the log was cut back.
+     */
+    skipped: boolean;
 };
 
 /**
@@ -1744,36 +2704,6 @@ export type WorkerOut = {
      */
     bytes_leased: number;
     /**
-     * Rss Bytes
-     */
-    rss_bytes: number | null;
-    /**
-     * Device
-     *
-     * Kind and index of its device: `cpu:0`, `cuda:1`; the first of several.
-     */
-    device: string;
-    /**
-     * Started At
-     */
-    started_at: string;
-    /**
-     * Idle Since
-     */
-    idle_since: string | null;
-    /**
-     * Message
-     */
-    message: string | null;
-    /**
-     * Which sentence `message` is.
-     */
-    said?: SaidOut | null;
-    /**
-     * Log Tail
-     */
-    log_tail: Array<string>;
-    /**
      * Held Bytes
      *
      * What it holds now on each of its devices.
@@ -1794,9 +2724,39 @@ export type WorkerOut = {
      */
     pinned?: boolean;
     /**
+     * Rss Bytes
+     */
+    rss_bytes: number | null;
+    /**
+     * Device
+     *
+     * Kind and index of its device: `cpu:0`, `cuda:1`; the first of several.
+     */
+    device: string;
+    /**
      * Devices
      */
     devices?: Array<string>;
+    /**
+     * Started At
+     */
+    started_at: string;
+    /**
+     * Idle Since
+     */
+    idle_since: string | null;
+    /**
+     * Message
+     */
+    message: string | null;
+    /**
+     * Which sentence `message` is.
+     */
+    said?: SaidOut | null;
+    /**
+     * Log Tail
+     */
+    log_tail: Array<string>;
 };
 
 /**
@@ -2171,966 +3131,6 @@ export type PingFrame = {
      * Type
      */
     type: 'ping';
-};
-
-/**
- * CatalogueItemOut
- *
- * A model that is known to work well, ready to be downloaded by its key.
- */
-export type CatalogueItemOut = {
-    /**
-     * Key
-     */
-    key: string;
-    /**
-     * Name
-     */
-    name: string;
-    /**
-     * Repo
-     */
-    repo: string;
-    /**
-     * Revision
-     */
-    revision: string;
-    /**
-     * Task
-     */
-    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed';
-    /**
-     * Engine
-     *
-     * The engine that runs it; null until there is one.
-     */
-    engine: string | null;
-    /**
-     * Family
-     */
-    family: string;
-    /**
-     * License
-     */
-    license: string;
-    /**
-     * Gated
-     */
-    gated: boolean;
-    /**
-     * Size Bytes
-     *
-     * Approximate size of the download.
-     */
-    size_bytes: number;
-    /**
-     * Bytes Needed
-     *
-     * Approximate memory of a device that it takes.
-     */
-    bytes_needed: number;
-    /**
-     * Description
-     */
-    description: string;
-    /**
-     * Page Url
-     */
-    page_url: string;
-    /**
-     * State
-     */
-    state: 'absent' | 'downloading' | 'present';
-};
-
-/**
- * CatalogueOut
- */
-export type CatalogueOut = {
-    /**
-     * Items
-     */
-    items: Array<CatalogueItemOut>;
-};
-
-/**
- * ConsequencesOut
- *
- * What goes when a model is deleted.
- */
-export type ConsequencesOut = {
-    /**
-     * Key
-     */
-    key: string;
-    /**
-     * Removable
-     */
-    removable: boolean;
-    /**
-     * Why it cannot be deleted now.
-     */
-    reason: RemarkOut | null;
-    /**
-     * Files
-     *
-     * `kept` for files that were there before Atelier.
-     */
-    files: 'deleted' | 'kept';
-    /**
-     * Bytes Freed
-     */
-    bytes_freed: number;
-    /**
-     * Loras
-     *
-     * Keys of the LoRAs that were made for it; they stay, without their base.
-     */
-    loras: Array<string>;
-    /**
-     * Jobs
-     *
-     * Jobs that wait for it or run with it.
-     */
-    jobs: Array<DependentJobOut>;
-    /**
-     * Workers
-     *
-     * Ids of the workers that hold it; they are stopped.
-     */
-    workers: Array<string>;
-};
-
-/**
- * DependentJobOut
- */
-export type DependentJobOut = {
-    /**
-     * Id
-     */
-    id: string;
-    /**
-     * Title
-     */
-    title: string;
-    /**
-     * Status
-     */
-    status: string;
-};
-
-/**
- * DownloadAcceptedOut
- *
- * The download is safe in the queue; the model can be used when the job has completed.
- */
-export type DownloadAcceptedOut = {
-    /**
-     * Key
-     */
-    key: string;
-    job: JobOut;
-    download: DownloadOut | null;
-};
-
-/**
- * DownloadFileOut
- */
-export type DownloadFileOut = {
-    /**
-     * Path
-     */
-    path: string;
-    /**
-     * Bytes
-     */
-    bytes: number;
-    /**
-     * Done Bytes
-     */
-    done_bytes: number;
-    /**
-     * State
-     */
-    state: 'waiting' | 'fetching' | 'checking' | 'done';
-};
-
-/**
- * DownloadIn
- *
- * A model to fetch from the hub.
- */
-export type DownloadIn = {
-    /**
-     * Repo
-     *
-     * A repository on the hub, as `owner/name`.
-     */
-    repo: string;
-    /**
-     * Revision
-     *
-     * A branch, a tag, or a commit.
-     */
-    revision?: string;
-    /**
-     * Key
-     *
-     * How requests name it. From the repository when left out.
-     */
-    key?: string | null;
-    /**
-     * Name
-     */
-    name?: string | null;
-};
-
-/**
- * DownloadOut
- *
- * How far a model's download is. `failed` and `cancelled` ones, like paused ones, can be gone on with.
- */
-export type DownloadOut = {
-    /**
-     * State
-     */
-    state: 'waiting' | 'downloading' | 'paused' | 'cancelled' | 'failed';
-    /**
-     * Job Id
-     */
-    job_id: string;
-    /**
-     * Done Bytes
-     */
-    done_bytes: number;
-    /**
-     * Total Bytes
-     */
-    total_bytes: number;
-    /**
-     * Bytes Per Second
-     *
-     * Over the last seconds; null unless bytes come in.
-     */
-    bytes_per_second: number | null;
-    /**
-     * Seconds Left
-     */
-    seconds_left: number | null;
-    /**
-     * Paused
-     */
-    paused: boolean;
-    /**
-     * Files
-     *
-     * While it runs; the first 200.
-     */
-    files: Array<DownloadFileOut>;
-    error: ErrorOut | null;
-};
-
-/**
- * HubModelOut
- *
- * A repository that a search found. What it is, is guessed from its tags; a plan looks closer.
- */
-export type HubModelOut = {
-    /**
-     * Repo
-     */
-    repo: string;
-    /**
-     * Page Url
-     *
-     * Its page on the hub.
-     */
-    page_url: string;
-    /**
-     * Task
-     *
-     * What it seems to do; null when Atelier has no use for it.
-     */
-    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
-    /**
-     * Family
-     */
-    family: string | null;
-    /**
-     * Downloads
-     *
-     * In the last 30 days.
-     */
-    downloads: number;
-    /**
-     * Likes
-     */
-    likes: number;
-    /**
-     * Gated
-     *
-     * True when its terms have to be accepted on its page first.
-     */
-    gated: boolean;
-    /**
-     * Private
-     */
-    private: boolean;
-    /**
-     * License
-     */
-    license: string | null;
-    /**
-     * Updated At
-     */
-    updated_at: string | null;
-    /**
-     * Library
-     */
-    library: string | null;
-    /**
-     * Parameters
-     */
-    parameters: number | null;
-    /**
-     * Tags
-     */
-    tags: Array<string>;
-    /**
-     * Key
-     *
-     * The model that it is here already.
-     */
-    key: string | null;
-};
-
-/**
- * HubSearchOut
- */
-export type HubSearchOut = {
-    /**
-     * Endpoint
-     *
-     * The hub that was asked: Hugging Face, or the configured mirror.
-     */
-    endpoint: string;
-    /**
-     * Items
-     */
-    items: Array<HubModelOut>;
-};
-
-/**
- * PlannedFileOut
- */
-export type PlannedFileOut = {
-    /**
-     * Path
-     */
-    path: string;
-    /**
-     * Size Bytes
-     */
-    size_bytes: number;
-    /**
-     * Sha256
-     *
-     * Of files that the hub stores as large ones; others are checked by git's hash.
-     */
-    sha256: string | null;
-    /**
-     * Present Bytes
-     *
-     * Bytes of it that lie in the model cache already.
-     */
-    present_bytes: number;
-};
-
-/**
- * RefusedFileOut
- */
-export type RefusedFileOut = {
-    /**
-     * Path
-     */
-    path: string;
-    /**
-     * Size Bytes
-     */
-    size_bytes: number;
-    /**
-     * Why
-     */
-    why: 'code' | 'pickle' | 'archive' | 'format' | 'copy' | 'unneeded';
-    remark: RemarkOut;
-};
-
-/**
- * RemarkOut
- *
- * A sentence for a person.
- */
-export type RemarkOut = {
-    /**
-     * Message
-     */
-    message: string;
-    /**
-     * Which sentence `message` is.
-     */
-    said: SaidOut | null;
-};
-
-/**
- * TokenIn
- */
-export type TokenIn = {
-    /**
-     * Token
-     *
-     * An access token of Hugging Face; one that may only read is enough. It is never shown again.
-     */
-    token: string;
-};
-
-/**
- * TokenOut
- *
- * What is known of the hub's token; never the token.
- */
-export type TokenOut = {
-    /**
-     * Is Set
-     */
-    is_set: boolean;
-    /**
-     * Source
-     *
-     * A stored one comes before HUGGINGFACE_TOKEN.
-     */
-    source: 'stored' | 'environment' | null;
-    /**
-     * Name
-     *
-     * Whose it is, as the hub said when it was checked.
-     */
-    name: string | null;
-    /**
-     * Checked At
-     */
-    checked_at: string | null;
-    /**
-     * Why it could not be checked.
-     */
-    remark: RemarkOut | null;
-};
-
-/**
- * PlanIn
- */
-export type HubPlanIn = {
-    /**
-     * Repo
-     *
-     * A repository on the hub, as `owner/name`.
-     */
-    repo: string;
-    /**
-     * Revision
-     *
-     * A branch, a tag, or a commit.
-     */
-    revision?: string;
-};
-
-/**
- * PlanOut
- *
- * What a download would do. Nothing but a few small configs was fetched for it.
- */
-export type HubPlanOut = {
-    /**
-     * Repo
-     */
-    repo: string;
-    /**
-     * Revision
-     */
-    revision: string;
-    /**
-     * Commit
-     */
-    commit: string;
-    /**
-     * Page Url
-     */
-    page_url: string;
-    /**
-     * Key
-     *
-     * The model that this commit is here already.
-     */
-    key: string | null;
-    /**
-     * Suggested Key
-     */
-    suggested_key: string;
-    /**
-     * Name
-     */
-    name: string;
-    /**
-     * Kind
-     */
-    kind: 'diffusers' | 'transformers' | 'peft' | 'single file' | 'pickled';
-    /**
-     * Task
-     */
-    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
-    /**
-     * Type
-     */
-    type: 'base_model' | 'lora' | 'fine_tune';
-    /**
-     * Family
-     */
-    family: string | null;
-    /**
-     * Pipeline
-     *
-     * The pipeline's or the architecture's class.
-     */
-    pipeline: string | null;
-    /**
-     * Runnable
-     *
-     * Whether an engine of this Atelier can run it.
-     */
-    runnable: boolean;
-    /**
-     * License
-     */
-    license: string | null;
-    /**
-     * Gated
-     */
-    gated: boolean;
-    /**
-     * Can Access
-     *
-     * False for a gated repository whose terms were not accepted: see `page_url`.
-     */
-    can_access: boolean;
-    /**
-     * Private
-     */
-    private: boolean;
-    /**
-     * Downloads
-     */
-    downloads: number;
-    /**
-     * Likes
-     */
-    likes: number;
-    /**
-     * Updated At
-     */
-    updated_at: string | null;
-    /**
-     * Library
-     */
-    library: string | null;
-    /**
-     * Parameters
-     */
-    parameters: number | null;
-    /**
-     * Files
-     */
-    files: Array<PlannedFileOut>;
-    /**
-     * Refused
-     *
-     * What stays on the hub, and why.
-     */
-    refused: Array<RefusedFileOut>;
-    /**
-     * Total Bytes
-     */
-    total_bytes: number;
-    /**
-     * Present Bytes
-     */
-    present_bytes: number;
-    /**
-     * Fetch Bytes
-     *
-     * What is still to be fetched.
-     */
-    fetch_bytes: number;
-    /**
-     * Free Bytes
-     *
-     * On the disk of the model cache.
-     */
-    free_bytes: number;
-    /**
-     * Reserve Bytes
-     *
-     * What a download leaves free.
-     */
-    reserve_bytes: number;
-    /**
-     * Fits
-     */
-    fits: boolean;
-    /**
-     * Warnings
-     */
-    warnings: Array<RemarkOut>;
-};
-
-/**
- * BandOut
- *
- * What to expect, and between what.
- */
-export type BandOut = {
-    /**
-     * Low
-     */
-    low: number;
-    /**
-     * Expected
-     */
-    expected: number;
-    /**
-     * High
-     */
-    high: number;
-};
-
-/**
- * GoesOut
- *
- * A worker that is in the way.
- */
-export type GoesOut = {
-    /**
-     * Worker Id
-     */
-    worker_id: string;
-    /**
-     * Model
-     */
-    model: string;
-    /**
-     * Deed
-     *
-     * `stop` and `park`: it is idle and would give way. `yield`: it would step aside at its next step. `wait`: it is not disturbed.
-     */
-    deed: 'stop' | 'park' | 'yield' | 'wait';
-    /**
-     * Frees Bytes
-     *
-     * On each of its devices.
-     */
-    frees_bytes: number;
-    /**
-     * Reason
-     */
-    reason: string;
-    said?: SaidOut | null;
-};
-
-/**
- * LoadIn
- *
- * Load a model now. What is left out stays as the model's own options say.
- */
-export type LoadIn = {
-    /**
-     * Gpu Device Ids
-     */
-    gpu_device_ids?: Array<number> | null;
-    /**
-     * In force until the model is unloaded.
-     */
-    options?: LoadOptions | null;
-};
-
-/**
- * LoadOptions
- *
- * How a model is loaded. What is left out is chosen by the engine and by the server's settings.
- */
-export type LoadOptions = {
-    /**
-     * Dtype
-     *
-     * Type of the weights in memory. Left out: float32 on the CPU, bfloat16 on a GPU.
-     */
-    dtype?: 'float32' | 'float16' | 'bfloat16' | null;
-    /**
-     * Batch
-     *
-     * Most pictures of one request made at once; else 1.
-     */
-    batch?: number | null;
-    /**
-     * Ttl Seconds
-     *
-     * Unloaded after so long without use. 0 or null: never. Left out: as the server is set.
-     */
-    ttl_seconds?: number | null;
-    /**
-     * Gpu Device Ids
-     *
-     * Devices that it may use. An engine that can spread a model uses all of them at once.
-     */
-    gpu_device_ids?: Array<number> | null;
-};
-
-/**
- * PartsOut
- *
- * What the formulas say before measurements correct them. Bytes on each device.
- */
-export type PartsOut = {
-    /**
-     * Framework
-     *
-     * Of a worker without a model.
-     */
-    framework: number;
-    /**
-     * Weights
-     */
-    weights: number;
-    /**
-     * Activations
-     *
-     * What a run needs besides, at its peak.
-     */
-    activations: number;
-    /**
-     * Cache
-     *
-     * Keys and values of a language model's context.
-     */
-    cache: number;
-};
-
-/**
- * PlanIn
- *
- * A load or a generation that is only thought of. What is left out is as it would be with a real request.
- */
-export type PlanIn = {
-    /**
-     * Model
-     *
-     * Key of a model.
-     */
-    model: string;
-    /**
-     * Task
-     *
-     * The model's own when left out.
-     */
-    task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
-    /**
-     * Width
-     *
-     * Pixels.
-     */
-    width?: number | null;
-    /**
-     * Height
-     *
-     * Pixels.
-     */
-    height?: number | null;
-    /**
-     * Num Outputs
-     *
-     * How many pictures.
-     */
-    num_outputs?: number;
-    /**
-     * Steps
-     */
-    steps?: number | null;
-    /**
-     * Context
-     *
-     * Tokens, of a language model.
-     */
-    context?: number | null;
-    /**
-     * Batch
-     *
-     * Pictures or requests at the same time.
-     */
-    batch?: number | null;
-    options?: LoadOptions | null;
-    /**
-     * Gpu Device Ids
-     */
-    gpu_device_ids?: Array<number> | null;
-};
-
-/**
- * PlanOut
- *
- * Whether it would fit, and what it would take.
- */
-export type PlanOut = {
-    /**
-     * Model
-     */
-    model: string;
-    /**
-     * Fit
-     *
-     * `after`: once idle models have given way. `wait`: in line, for models at work, pinned ones or other programs. `never`: not even on an empty device.
-     */
-    fit: 'now' | 'after' | 'wait' | 'never';
-    /**
-     * Message
-     */
-    message: string;
-    /**
-     * Which sentence `message` is.
-     */
-    said?: SaidOut | null;
-    /**
-     * Loaded
-     *
-     * A worker holds the model already.
-     */
-    loaded: boolean;
-    /**
-     * Worker Id
-     */
-    worker_id: string | null;
-    /**
-     * Devices
-     *
-     * Where it would be: `cuda:0`.
-     */
-    devices: Array<string>;
-    /**
-     * Memory on each device at its peak.
-     */
-    bytes: BandOut;
-    /**
-     * Bytes Leased
-     *
-     * What it would lease on each device: the high end, if the device has that.
-     */
-    bytes_leased: number;
-    parts: PartsOut;
-    /**
-     * Measurements
-     *
-     * How many loads and runs the estimate has learned from.
-     */
-    measurements: number;
-    /**
-     * Null when it is loaded already, or when nothing is known.
-     */
-    load_seconds: BandOut | null;
-    /**
-     * Null as long as no run of it was measured.
-     */
-    run_seconds: BandOut | null;
-    /**
-     * Both together; null when one is not known.
-     */
-    seconds: BandOut | null;
-    /**
-     * Makes Room
-     *
-     * Who would give way or is waited for, and why.
-     */
-    makes_room: Array<GoesOut>;
-    /**
-     * Remedies
-     *
-     * What would make it smaller: the largest saving first.
-     */
-    remedies: Array<RemedyOut>;
-};
-
-/**
- * RemedyOut
- *
- * Something that would make it smaller, or fit.
- */
-export type RemedyOut = {
-    /**
-     * Id
-     */
-    id: 'half_precision' | 'fp8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
-    /**
-     * Message
-     */
-    message: string;
-    said?: SaidOut | null;
-    /**
-     * Change
-     *
-     * What to send instead, as fields of this request.
-     */
-    change: {
-        [key: string]: unknown;
-    };
-    /**
-     * Saves Bytes
-     */
-    saves_bytes: number;
-    /**
-     * Available
-     *
-     * False where no engine of this Atelier can do it yet.
-     */
-    available?: boolean;
-};
-
-/**
- * UnloadIn
- */
-export type UnloadIn = {
-    /**
-     * Force
-     *
-     * Also while it is at work: its job is started again on another worker.
-     */
-    force?: boolean;
-};
-
-/**
- * WorkerLogOut
- */
-export type WorkerLogOut = {
-    /**
-     * Lines
-     */
-    lines: Array<string>;
-    /**
-     * Next
-     *
-     * Send it as `after` for what is printed from now on.
-     */
-    next: number;
-    /**
-     * Skipped
-     *
-     * Lines before these are not shown: too many at once, or the log was cut back.
-     */
-    skipped: boolean;
 };
 
 export type MeData = {
@@ -3610,413 +3610,6 @@ export type RetryJobResponses = {
 
 export type RetryJobResponse = RetryJobResponses[keyof RetryJobResponses];
 
-export type ListModelsData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/api/models/';
-};
-
-export type ListModelsErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type ListModelsError = ListModelsErrors[keyof ListModelsErrors];
-
-export type ListModelsResponses = {
-    /**
-     * Successful Response
-     */
-    200: ModelList;
-};
-
-export type ListModelsResponse = ListModelsResponses[keyof ListModelsResponses];
-
-export type ImportModelData = {
-    body: ModelImportIn;
-    path?: never;
-    query?: never;
-    url: '/api/models/import';
-};
-
-export type ImportModelErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type ImportModelError = ImportModelErrors[keyof ImportModelErrors];
-
-export type ImportModelResponses = {
-    /**
-     * Successful Response
-     */
-    201: ModelOut;
-};
-
-export type ImportModelResponse = ImportModelResponses[keyof ImportModelResponses];
-
-export type FoundModelsData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/api/models/found';
-};
-
-export type FoundModelsErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type FoundModelsError = FoundModelsErrors[keyof FoundModelsErrors];
-
-export type FoundModelsResponses = {
-    /**
-     * Successful Response
-     */
-    200: FoundModelList;
-};
-
-export type FoundModelsResponse = FoundModelsResponses[keyof FoundModelsResponses];
-
-export type RemoveModelData = {
-    body?: never;
-    path: {
-        /**
-         * Key
-         */
-        key: string;
-    };
-    query?: never;
-    url: '/api/models/{key}';
-};
-
-export type RemoveModelErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type RemoveModelError = RemoveModelErrors[keyof RemoveModelErrors];
-
-export type RemoveModelResponses = {
-    /**
-     * Successful Response
-     */
-    200: ModelOut;
-};
-
-export type RemoveModelResponse = RemoveModelResponses[keyof RemoveModelResponses];
-
-export type GetModelData = {
-    body?: never;
-    path: {
-        /**
-         * Key
-         */
-        key: string;
-    };
-    query?: never;
-    url: '/api/models/{key}';
-};
-
-export type GetModelErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type GetModelError = GetModelErrors[keyof GetModelErrors];
-
-export type GetModelResponses = {
-    /**
-     * Successful Response
-     */
-    200: ModelOut;
-};
-
-export type GetModelResponse = GetModelResponses[keyof GetModelResponses];
-
-export type ChangeModelData = {
-    body: ModelPatchIn;
-    path: {
-        /**
-         * Key
-         */
-        key: string;
-    };
-    query?: never;
-    url: '/api/models/{key}';
-};
-
-export type ChangeModelErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type ChangeModelError = ChangeModelErrors[keyof ChangeModelErrors];
-
-export type ChangeModelResponses = {
-    /**
-     * Successful Response
-     */
-    200: ModelOut;
-};
-
-export type ChangeModelResponse = ChangeModelResponses[keyof ChangeModelResponses];
-
-export type ListSchedulersData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/api/schedulers';
-};
-
-export type ListSchedulersErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type ListSchedulersError = ListSchedulersErrors[keyof ListSchedulersErrors];
-
-export type ListSchedulersResponses = {
-    /**
-     * Successful Response
-     */
-    200: SchedulerList;
-};
-
-export type ListSchedulersResponse = ListSchedulersResponses[keyof ListSchedulersResponses];
-
-export type HealthData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/health';
-};
-
-export type HealthErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type HealthError = HealthErrors[keyof HealthErrors];
-
-export type HealthResponses = {
-    /**
-     * Successful Response
-     */
-    200: HealthOut;
-};
-
-export type HealthResponse = HealthResponses[keyof HealthResponses];
-
-export type SystemData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/api/system';
-};
-
-export type SystemErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type SystemError = SystemErrors[keyof SystemErrors];
-
-export type SystemResponses = {
-    /**
-     * Successful Response
-     */
-    200: SystemOut;
-};
-
-export type SystemResponse = SystemResponses[keyof SystemResponses];
-
-export type DeviceHistoryData = {
-    body?: never;
-    path?: never;
-    query?: {
-        /**
-         * Since
-         *
-         * Only what is later, in seconds since 1970.
-         */
-        since?: number;
-    };
-    url: '/api/system/history';
-};
-
-export type DeviceHistoryErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type DeviceHistoryError = DeviceHistoryErrors[keyof DeviceHistoryErrors];
-
-export type DeviceHistoryResponses = {
-    /**
-     * Successful Response
-     */
-    200: HistoryOut;
-};
-
-export type DeviceHistoryResponse = DeviceHistoryResponses[keyof DeviceHistoryResponses];
-
-export type ListDependenciesData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/api/system/dependencies';
-};
-
-export type ListDependenciesErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type ListDependenciesError = ListDependenciesErrors[keyof ListDependenciesErrors];
-
-export type ListDependenciesResponses = {
-    /**
-     * Successful Response
-     */
-    200: DependencyList;
-};
-
-export type ListDependenciesResponse = ListDependenciesResponses[keyof ListDependenciesResponses];
-
-export type ListEndpointsData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/api/system/endpoints';
-};
-
-export type ListEndpointsErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type ListEndpointsError = ListEndpointsErrors[keyof ListEndpointsErrors];
-
-export type ListEndpointsResponses = {
-    /**
-     * Successful Response
-     */
-    200: EndpointList;
-};
-
-export type ListEndpointsResponse = ListEndpointsResponses[keyof ListEndpointsResponses];
-
-export type AdminStatusData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/api/admin/status';
-};
-
-export type AdminStatusErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type AdminStatusError = AdminStatusErrors[keyof AdminStatusErrors];
-
-export type AdminStatusResponses = {
-    /**
-     * Successful Response
-     */
-    200: StatusOut;
-};
-
-export type AdminStatusResponse = AdminStatusResponses[keyof AdminStatusResponses];
-
-export type BuildEnvironmentData = {
-    body?: never;
-    path: {
-        /**
-         * Name
-         */
-        name: string;
-    };
-    query?: never;
-    url: '/api/system/environments/{name}/build';
-};
-
-export type BuildEnvironmentErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type BuildEnvironmentError = BuildEnvironmentErrors[keyof BuildEnvironmentErrors];
-
-export type BuildEnvironmentResponses = {
-    /**
-     * Successful Response
-     */
-    202: JobOut;
-};
-
-export type BuildEnvironmentResponse = BuildEnvironmentResponses[keyof BuildEnvironmentResponses];
-
-export type StopWorkerData = {
-    body?: never;
-    path: {
-        /**
-         * Worker Id
-         */
-        worker_id: string;
-    };
-    query?: never;
-    url: '/api/system/workers/{worker_id}/stop';
-};
-
-export type StopWorkerErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type StopWorkerError = StopWorkerErrors[keyof StopWorkerErrors];
-
-export type StopWorkerResponses = {
-    /**
-     * Successful Response
-     */
-    200: WorkerOut;
-};
-
-export type StopWorkerResponse = StopWorkerResponses[keyof StopWorkerResponses];
-
 export type SearchHubData = {
     body?: never;
     path?: never;
@@ -4307,6 +3900,171 @@ export type SetTokenResponses = {
 
 export type SetTokenResponse = SetTokenResponses[keyof SetTokenResponses];
 
+export type ListModelsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/models/';
+};
+
+export type ListModelsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListModelsError = ListModelsErrors[keyof ListModelsErrors];
+
+export type ListModelsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelList;
+};
+
+export type ListModelsResponse = ListModelsResponses[keyof ListModelsResponses];
+
+export type ImportModelData = {
+    body: ModelImportIn;
+    path?: never;
+    query?: never;
+    url: '/api/models/import';
+};
+
+export type ImportModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImportModelError = ImportModelErrors[keyof ImportModelErrors];
+
+export type ImportModelResponses = {
+    /**
+     * Successful Response
+     */
+    201: ModelOut;
+};
+
+export type ImportModelResponse = ImportModelResponses[keyof ImportModelResponses];
+
+export type FoundModelsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/models/found';
+};
+
+export type FoundModelsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type FoundModelsError = FoundModelsErrors[keyof FoundModelsErrors];
+
+export type FoundModelsResponses = {
+    /**
+     * Successful Response
+     */
+    200: FoundModelList;
+};
+
+export type FoundModelsResponse = FoundModelsResponses[keyof FoundModelsResponses];
+
+export type RemoveModelData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}';
+};
+
+export type RemoveModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RemoveModelError = RemoveModelErrors[keyof RemoveModelErrors];
+
+export type RemoveModelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelOut;
+};
+
+export type RemoveModelResponse = RemoveModelResponses[keyof RemoveModelResponses];
+
+export type GetModelData = {
+    body?: never;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}';
+};
+
+export type GetModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetModelError = GetModelErrors[keyof GetModelErrors];
+
+export type GetModelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelOut;
+};
+
+export type GetModelResponse = GetModelResponses[keyof GetModelResponses];
+
+export type ChangeModelData = {
+    body: ModelPatchIn;
+    path: {
+        /**
+         * Key
+         */
+        key: string;
+    };
+    query?: never;
+    url: '/api/models/{key}';
+};
+
+export type ChangeModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ChangeModelError = ChangeModelErrors[keyof ChangeModelErrors];
+
+export type ChangeModelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelOut;
+};
+
+export type ChangeModelResponse = ChangeModelResponses[keyof ChangeModelResponses];
+
 export type GetConsequencesData = {
     body?: never;
     path: {
@@ -4336,6 +4094,31 @@ export type GetConsequencesResponses = {
 };
 
 export type GetConsequencesResponse = GetConsequencesResponses[keyof GetConsequencesResponses];
+
+export type ListSchedulersData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/schedulers';
+};
+
+export type ListSchedulersErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListSchedulersError = ListSchedulersErrors[keyof ListSchedulersErrors];
+
+export type ListSchedulersResponses = {
+    /**
+     * Successful Response
+     */
+    200: SchedulerList;
+};
+
+export type ListSchedulersResponse = ListSchedulersResponses[keyof ListSchedulersResponses];
 
 export type LoadModelData = {
     /**
@@ -4457,6 +4240,223 @@ export type PlanResponses = {
 };
 
 export type PlanResponse = PlanResponses[keyof PlanResponses];
+
+export type HealthData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/health';
+};
+
+export type HealthErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type HealthError = HealthErrors[keyof HealthErrors];
+
+export type HealthResponses = {
+    /**
+     * Successful Response
+     */
+    200: HealthOut;
+};
+
+export type HealthResponse = HealthResponses[keyof HealthResponses];
+
+export type SystemData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/system';
+};
+
+export type SystemErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SystemError = SystemErrors[keyof SystemErrors];
+
+export type SystemResponses = {
+    /**
+     * Successful Response
+     */
+    200: SystemOut;
+};
+
+export type SystemResponse = SystemResponses[keyof SystemResponses];
+
+export type DeviceHistoryData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Since
+         *
+         * Only what is later, in seconds since 1970.
+         */
+        since?: number;
+    };
+    url: '/api/system/history';
+};
+
+export type DeviceHistoryErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeviceHistoryError = DeviceHistoryErrors[keyof DeviceHistoryErrors];
+
+export type DeviceHistoryResponses = {
+    /**
+     * Successful Response
+     */
+    200: HistoryOut;
+};
+
+export type DeviceHistoryResponse = DeviceHistoryResponses[keyof DeviceHistoryResponses];
+
+export type ListDependenciesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/system/dependencies';
+};
+
+export type ListDependenciesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListDependenciesError = ListDependenciesErrors[keyof ListDependenciesErrors];
+
+export type ListDependenciesResponses = {
+    /**
+     * Successful Response
+     */
+    200: DependencyList;
+};
+
+export type ListDependenciesResponse = ListDependenciesResponses[keyof ListDependenciesResponses];
+
+export type ListEndpointsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/system/endpoints';
+};
+
+export type ListEndpointsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListEndpointsError = ListEndpointsErrors[keyof ListEndpointsErrors];
+
+export type ListEndpointsResponses = {
+    /**
+     * Successful Response
+     */
+    200: EndpointList;
+};
+
+export type ListEndpointsResponse = ListEndpointsResponses[keyof ListEndpointsResponses];
+
+export type AdminStatusData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/admin/status';
+};
+
+export type AdminStatusErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AdminStatusError = AdminStatusErrors[keyof AdminStatusErrors];
+
+export type AdminStatusResponses = {
+    /**
+     * Successful Response
+     */
+    200: StatusOut;
+};
+
+export type AdminStatusResponse = AdminStatusResponses[keyof AdminStatusResponses];
+
+export type BuildEnvironmentData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/system/environments/{name}/build';
+};
+
+export type BuildEnvironmentErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type BuildEnvironmentError = BuildEnvironmentErrors[keyof BuildEnvironmentErrors];
+
+export type BuildEnvironmentResponses = {
+    /**
+     * Successful Response
+     */
+    202: JobOut;
+};
+
+export type BuildEnvironmentResponse = BuildEnvironmentResponses[keyof BuildEnvironmentResponses];
+
+export type StopWorkerData = {
+    body?: never;
+    path: {
+        /**
+         * Worker Id
+         */
+        worker_id: string;
+    };
+    query?: never;
+    url: '/api/system/workers/{worker_id}/stop';
+};
+
+export type StopWorkerErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type StopWorkerError = StopWorkerErrors[keyof StopWorkerErrors];
+
+export type StopWorkerResponses = {
+    /**
+     * Successful Response
+     */
+    200: WorkerOut;
+};
+
+export type StopWorkerResponse = StopWorkerResponses[keyof StopWorkerResponses];
 
 export type WorkerLogData = {
     body?: never;

@@ -1,0 +1,115 @@
+"""What the memory formulas need to know of a model, read from its small configuration files.
+
+Nothing here opens a tensor: parameters and types come from the safetensors headers that `probe` read, the rest from
+`config.json` and its like. What a folder does not say is taken from what its family usually is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from atelier.models.probe import MAX_JSON_BYTES
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Channels and widths are elements. `decoder_channels` are those of the autoencoder's two last stages;
+    `latent_side` is the pixels that one latent stands for; `layers` to `context` are of language models."""
+
+    task: str
+    parameters: int
+    stored_bits: int
+    decoder_channels: int = 256
+    upcasts_decoder: bool = False
+    latent_side: int = 8
+    unet_channels: tuple[int, ...] = ()
+    unet_layers: int = 2
+    hidden: int = 0
+    patch: int = 2
+    layers: int = 0
+    kv_heads: int = 0
+    head_dim: int = 0
+    vocabulary: int = 0
+    context: int = 0
+
+
+def read_anatomy(path: Path, *, task: str, parameters: int, stored_bits: int) -> Anatomy:
+    """Of the model that lies at `path`. Blocking; remembered until one of its files changes."""
+    marks = tuple(_changed(path / name) for name in _FILES)
+    return _read(path, task, parameters, stored_bits, marks)
+
+
+_FILES = ("config.json", "vae/config.json", "unet/config.json", "transformer/config.json")
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, task: str, parameters: int, stored_bits: int, marks: tuple[int, ...]) -> Anatomy:
+    anatomy = Anatomy(task, parameters, stored_bits)
+    if task in ("image", "video"):
+        return _of_pictures(path, anatomy)
+    return _of_language(_json(path / "config.json"), anatomy)
+
+
+def _of_pictures(path: Path, anatomy: Anatomy) -> Anatomy:
+    vae, unet = _json(path / "vae" / "config.json"), _json(path / "unet" / "config.json")
+    channels = _numbers(vae.get("block_out_channels")) or (128, 256)
+    anatomy = replace(
+        anatomy,
+        decoder_channels=max(channels[:2]),
+        upcasts_decoder=bool(vae.get("force_upcast")),
+        latent_side=2 ** (len(channels) - 1) if vae else 8,
+    )
+    if unet:
+        return replace(
+            anatomy,
+            unet_channels=_numbers(unet.get("block_out_channels")) or (320, 640, 1280, 1280),
+            unet_layers=_number(unet.get("layers_per_block"), 2),
+        )
+    transformer = _json(path / "transformer" / "config.json")
+    heads, width = _number(transformer.get("num_attention_heads"), 24), transformer.get("attention_head_dim")
+    return replace(anatomy, hidden=heads * _number(width, 128), patch=_number(transformer.get("patch_size"), 2))
+
+
+def _of_language(config: dict[str, Any], anatomy: Anatomy) -> Anatomy:
+    config = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
+    heads, hidden = _number(config.get("num_attention_heads"), 32), _number(config.get("hidden_size"), 4096)
+    return replace(
+        anatomy,
+        hidden=hidden,
+        layers=_number(config.get("num_hidden_layers"), 32),
+        kv_heads=_number(config.get("num_key_value_heads"), heads),
+        head_dim=_number(config.get("head_dim"), max(1, hidden // max(1, heads))),
+        vocabulary=_number(config.get("vocab_size"), 32000),
+        context=_number(config.get("max_position_embeddings"), 4096),
+    )
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object in a file; empty for anything that is none. A wrong estimate is no reason to refuse a model."""
+    try:
+        content = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_JSON_BYTES else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _number(value: Any, default: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**7 else default
+
+
+def _numbers(values: Any) -> tuple[int, ...]:
+    """Positive whole numbers of a list; a list of anything else is empty."""
+    if not isinstance(values, list) or not all(isinstance(v, int) and 0 < v < 10**6 for v in values):
+        return ()
+    return tuple(values)

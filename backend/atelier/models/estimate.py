@@ -1,0 +1,193 @@
+"""How much memory a load or a run will take: formulas first, corrected by what was measured. Pure.
+
+    bytes = framework + weights + activations            (+ key-value cache for language models)
+
+*Weights*: parameters times the size of the type that they are loaded as.
+
+*Activations of pictures*: the larger of two peaks, which do not happen at once.
+ - the decoder's last stages at full size: `TENSORS` feature maps of width × height × channels live together in a
+   residual block (input, normalised, convolved, shortcut, and a convolution's workspace); Rombach et al. 2022,
+   "High-resolution image synthesis with latent diffusion models", appendix E, and diffusers' `AutoencoderKL`.
+ - the denoiser: a U-Net keeps the output of every block of its way down for the way up (Ronneberger et al. 2015, §2); a
+   transformer holds a few token × width tensors and its MLP's, four times as wide (Peebles & Xie 2023, "Scalable
+   diffusion models with transformers"). Guidance doubles the batch (Ho & Salimans 2022, "Classifier-free guidance").
+
+*Key-value cache*: 2 × layers × kv heads × head width × context × batch (Pope et al. 2022, "Efficiently scaling
+transformer inference", §3.3; Kwon et al. 2023, "PagedAttention", §3).
+
+`learned` fits framework + weights and activations to measurements by two factors, with the formulas as the prior, and
+keeps the result monotone: more pixels, pictures or context never make an estimate smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from atelier.models.anatomy import Anatomy
+
+MIB = 1024**2
+FRAMEWORK_BYTES = {"cpu": 72 * MIB, "cuda": 640 * MIB}
+"""Of a worker without a model. CPU: its own memory, beyond the pages that it shares with its forkserver; 35 to 72 MiB
+were measured, by how much of what is shared it wrote to.
+CUDA: the driver's context (0.4 to 0.6 GB on recent cards) and the libraries' workspaces."""
+
+TYPE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "float8": 1.0}
+TENSORS = 8
+TOKEN_TENSORS = 24
+PREFILL_TOKENS = 8192
+"""vLLM's `max_num_batched_tokens`: so many tokens of prompts are in flight at once."""
+
+LAST = 20
+"""So many measurements of each size are kept."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done. Pictures: `width` × `height` pixels, `batch` at once, with guidance or not. Language:
+    `context` tokens for each of `batch` requests. A load alone is a `Work()`."""
+
+    width: int = 0
+    height: int = 0
+    batch: int = 1
+    guided: bool = True
+    context: int = 0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An estimate by the formulas alone, in bytes on one device."""
+
+    framework: int
+    weights: int
+    activations: int
+    cache: int = 0
+
+    @property
+    def fixed(self) -> int:
+        return self.framework + self.weights
+
+    @property
+    def moving(self) -> int:
+        """What depends on the size of the work."""
+        return self.activations + self.cache
+
+    @property
+    def total(self) -> int:
+        return self.fixed + self.moving
+
+
+@dataclass(frozen=True)
+class Band:
+    """Bytes (or seconds): what to expect, and between what. Leases are for `high`."""
+
+    low: float
+    expected: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A measurement. `moving` is what the formulas said of that work; `oom`: it ran out of memory at `peak` bytes."""
+
+    moving: int
+    peak: int
+    oom: bool = False
+
+
+def parts(anatomy: Anatomy, work: Work, *, kind: str, dtype: str, devices: int = 1) -> Parts:
+    """The formulas. `kind` is the device's, `dtype` a key of `TYPE_BYTES`; `devices` share weights and cache."""
+    size = TYPE_BYTES[dtype]
+    draws = anatomy.task in ("image", "video")
+    per_token = 2 * anatomy.layers * anatomy.kv_heads * anatomy.head_dim * size
+    return Parts(
+        framework=FRAMEWORK_BYTES[kind],
+        weights=int(anatomy.parameters * size / devices),
+        activations=int(_pictures(anatomy, work, size) if draws else _chat(anatomy, work)),
+        cache=int(per_token * work.context * work.batch / devices),
+    )
+
+
+def _pictures(anatomy: Anatomy, work: Work, size: float) -> float:
+    pixels = work.width * work.height * work.batch
+    decoder = TENSORS * pixels * anatomy.decoder_channels * (4.0 if anatomy.upcasts_decoder else size)
+    latents = pixels / anatomy.latent_side**2 * (2 if work.guided else 1)
+    if anatomy.unet_channels:
+        kept = sum(
+            channels * (anatomy.unet_layers + 1) / 4**stage for stage, channels in enumerate(anatomy.unet_channels)
+        )
+        denoiser = latents * (kept + TENSORS * anatomy.unet_channels[0]) * size
+    else:
+        denoiser = latents / anatomy.patch**2 * anatomy.hidden * TOKEN_TENSORS * size
+    return max(decoder, denoiser)
+
+
+def _chat(anatomy: Anatomy, work: Work) -> float:
+    tokens = min(PREFILL_TOKENS, work.context * work.batch)
+    return tokens * anatomy.hidden * TOKEN_TENSORS * 2.0 + work.batch * anatomy.vocabulary * 4.0
+
+
+# ── learning ──────────────────────────────────────────────────────────────────
+
+
+def learned(by_formula: Parts, seen: Sequence[Seen]) -> Band:
+    """The band for one work, from the formulas and from what was measured of the same model, device and options."""
+    measured = [one for one in seen if not one.oom]
+    fixed, factor = _fit(by_formula.fixed, measured)
+    x = by_formula.moving
+    # Runs of this size or less took as much at times: so will this one.
+    floor = max((_quantile([o.peak for o in measured if o.moving == m], 0.75) for m in _sizes(measured, x)), default=0)
+    expected = max(fixed + factor * x, floor)
+    off = [one.peak - (fixed + factor * one.moving) for one in measured]
+    doubt = (0.10 * fixed + 0.40 * factor * x) / sqrt(1 + len(measured))
+    high = expected + max(doubt, _quantile([max(0.0, each) for each in off], 0.9))
+    low = expected - max(doubt, _quantile([max(0.0, -each) for each in off], 0.9))
+    failed = max((one.peak for one in seen if one.oom and one.moving <= x), default=0)
+    high = max(high, 1.3 * failed)
+    return Band(max(0.0, low), max(expected, 1.1 * failed), high)
+
+
+def _sizes(measured: Sequence[Seen], most: int) -> set[int]:
+    return {one.moving for one in measured if one.moving <= most}
+
+
+def _fit(fixed: int, measured: Sequence[Seen]) -> tuple[float, float]:
+    """Bytes that are always there, and the factor of the formulas' moving part: least squares on both, drawn towards
+    the formulas as strongly as half a measurement would."""
+    if not measured:
+        return float(fixed), 1.0
+    scale = max(1.0, max(one.moving for one in measured))
+    prior = 0.5
+    # Unknowns: f (of `fixed`) and k (of the moving part); each measurement is f·fixed + k·moving = peak.
+    aa = prior * fixed**2 + sum(fixed**2 for _ in measured)
+    ab = sum(fixed * one.moving for one in measured)
+    bb = prior * scale**2 + sum(one.moving**2 for one in measured)
+    a = prior * fixed**2 + sum(fixed * one.peak for one in measured)
+    b = prior * scale**2 + sum(one.moving * one.peak for one in measured)
+    determinant = aa * bb - ab * ab
+    if determinant <= 0:
+        return float(fixed), 1.0
+    f, k = (a * bb - b * ab) / determinant, (b * aa - a * ab) / determinant
+    return max(0.05, f) * fixed, max(0.02, k)
+
+
+def seconds(amount: float, runs: Sequence[tuple[float, float]]) -> Band | None:
+    """How long `amount` of work takes, from runs as (amount, seconds); None when nothing is known."""
+    paces = [taken / done for done, taken in runs[-LAST:] if done > 0 and taken > 0]
+    if not paces:
+        return None
+    middle, doubt = _quantile(paces, 0.5), 0.5 / sqrt(len(paces))
+    low, high = _quantile(paces, 0.1), _quantile(paces, 0.9)
+    return Band(amount * min(low, middle * (1 - doubt)), amount * middle, amount * max(high, middle * (1 + doubt)))
+
+
+def _quantile(values: Sequence[float], at: float) -> float:
+    """By linear interpolation between the order statistics; 0 of nothing."""
+    if not values:
+        return 0.0
+    ordered = sorted(values)
+    place = at * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)

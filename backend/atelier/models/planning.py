@@ -1,0 +1,289 @@
+"""Will it fit, where, how long will it take, and what could be done about it? Starts nothing.
+
+The answer comes from the same functions that decide when it is meant: `Sizing.need` and `placement.plan`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from atelier.access.actor import Actor
+from atelier.errors import BadRequest
+from atelier.models.estimate import TYPE_BYTES, Band, Work, parts
+from atelier.models.learning import Learning
+from atelier.models.plan_schemas import BandOut, GoesOut, PartsOut, PlanIn, PlanOut, RemedyOut
+from atelier.models.registry import ModelRegistry
+from atelier.models.schemas import LoadOptions
+from atelier.models.sizing import Need, Sizing, check_devices
+from atelier.runtime import placement
+from atelier.runtime.ledger import Ledger
+from atelier.runtime.line import never_fits
+from atelier.runtime.placement import Use
+from atelier.runtime.pool import WorkerPool
+from atelier.runtime.waiting import DOING, gigabytes
+from atelier.said import Said
+from atelier.shapes import SaidOut
+from atelier.tables import ModelRow
+
+OFFLOADED_SHARE = 0.35
+"""What stays on the device of a picture model whose parts are moved there one after another (diffusers'
+`enable_model_cpu_offload`): the largest part, most often the denoiser without text encoders and decoder."""
+
+
+class Planner:
+    """Answers `POST /api/plan`."""
+
+    def __init__(self, registry: ModelRegistry, sizing: Sizing, pool: WorkerPool) -> None:
+        self._registry, self._sizing, self._pool = registry, sizing, pool
+
+    async def plan(self, actor: Actor, wanted: PlanIn) -> PlanOut:
+        """Raises ModelNotFound, BadRequest for another task than the model's and for unknown devices."""
+        row = await self._registry.find(actor, wanted.model)
+        if wanted.task not in (None, row.task):
+            words = Said(f"{row.key} is a {row.task} model.", "plan.other_task", model=row.key, task=row.task)
+            raise BadRequest(words, field="task", hint="Leave it out.")
+        ledger = self._pool.ledger
+        check_devices(wanted.gpu_device_ids or [], list(ledger.devices))
+        options = self._options(row, wanted)
+        work = await asyncio.to_thread(self._work, row, wanted)
+        steps = wanted.steps or int((row.defaults or {}).get("steps", 1))
+        need = await asyncio.to_thread(
+            self._sizing.need, row, work, steps=steps, outputs=wanted.num_outputs, options=options
+        )
+        return self._answer(row, need, options, ledger)
+
+    # ── the question ──
+
+    def _options(self, row: ModelRow, wanted: PlanIn) -> LoadOptions:
+        options = self._sizing.options_of(row).model_dump(exclude_unset=True)
+        if wanted.options is not None:
+            options |= wanted.options.model_dump(exclude_unset=True)
+        if wanted.gpu_device_ids is not None:
+            options["gpu_device_ids"] = wanted.gpu_device_ids
+        return LoadOptions(**options)
+
+    def _work(self, row: ModelRow, wanted: PlanIn) -> Work:
+        usual = self._sizing.usual_work(row)
+        if row.task in ("image", "video"):
+            batch = wanted.batch or wanted.num_outputs
+            return Work(wanted.width or usual.width, wanted.height or usual.height, batch)
+        return Work(context=wanted.context or usual.context, batch=wanted.batch or 1)
+
+    # ── the answer ──
+
+    def _answer(self, row: ModelRow, need: Need, options: LoadOptions, ledger: Ledger) -> PlanOut:
+        running = ledger.running()
+        mine = next((w for w in running if w.key == need.spec.key and w.use is not Use.LEAVING), None)
+        step = self._step(need, running, mine, ledger)
+        fit, devices, words = _fit(step, need, ledger)
+        loaded = mine is not None and mine.use in (Use.IDLE, Use.BUSY)
+        load = None if loaded else need.load_seconds
+        return PlanOut(
+            model=row.key,
+            fit=fit,
+            message=words,
+            said=SaidOut.of(words),
+            loaded=loaded,
+            worker_id=mine.id if mine is not None else None,
+            devices=[f"{ledger.devices[index].kind}:{index}" for index in devices],
+            bytes=_band(need.bytes),
+            bytes_leased=need.spec.bytes_needed,
+            parts=PartsOut(
+                framework=need.parts.framework,
+                weights=need.parts.weights,
+                activations=need.parts.activations,
+                cache=need.parts.cache,
+            ),
+            measurements=self._sizing.learning.runs(need.subject),
+            load_seconds=_seconds(load),
+            run_seconds=_seconds(need.run_seconds),
+            seconds=_seconds(need.run_seconds if loaded else _both(load, need.run_seconds)),
+            makes_room=_goes(step, ledger),
+            remedies=_remedies(need, options, ledger, self._sizing.learning),
+        )
+
+    def _step(
+        self, need: Need, running: list[placement.Running], mine: placement.Running | None, ledger: Ledger
+    ) -> placement.Plan:
+        """As `decisions.decide` would, for this request alone."""
+        spec = need.spec
+        wanted = placement.Wanted(spec.key, spec.bytes_needed, 0, spec.spread, spec.devices)
+        rooms = ledger.rooms()
+        if mine is not None:
+            if mine.use is not Use.PARKED and mine.bytes >= spec.bytes_needed:
+                return placement.Place(mine.devices)
+            beside = [
+                replace(room, budget_bytes=room.budget_bytes - mine.held) if room.index in mine.devices else room
+                for room in rooms
+            ]
+            more = placement.Wanted(spec.key, spec.bytes_needed - mine.held, 0, len(mine.devices), mine.devices)
+            others = [w for w in running if w.id != mine.id]
+            step = placement.plan(others, more, beside, host_bytes=ledger.host_room())
+            if not isinstance(step, placement.Impossible):
+                return step
+            running = others
+        return placement.plan(running, wanted, rooms, host_bytes=ledger.host_room())
+
+
+def _remedies(need: Need, options: LoadOptions, ledger: Ledger, learning: Learning) -> list[RemedyOut]:
+    """What would make it smaller, the largest saving first: sized as the need itself was, and where another type of
+    weights has not been measured, by the formulas."""
+    kind, dtype, work = need.subject.device_kind, need.dtype, need.work
+    found: list[RemedyOut] = []
+
+    def add(words: Said, change: dict[str, Any], as_: str = dtype, able: bool = True, **smaller: int) -> None:
+        sized = parts(need.anatomy, replace(work, **smaller), kind=kind, dtype=as_, devices=need.spec.spread)
+        if as_ == dtype:
+            saved = round(need.bytes.expected - learning.bytes(need.subject, sized).expected)
+        else:
+            saved = need.parts.total - sized.total
+        if saved > 0:
+            found.append(_remedy(words, change, saved, able))
+
+    if TYPE_BYTES[dtype] > 2:
+        words = Said("Load it in half precision.", "remedy.half_precision")
+        add(words, {"options": {"dtype": "bfloat16"}}, "bfloat16")
+    if TYPE_BYTES[dtype] > 1:
+        words = Said("Load it in 8 bits.", "remedy.fp8")
+        add(words, {"options": {"dtype": "float8"}}, "float8", able=False)
+    if work.batch > 1:
+        half = work.batch // 2
+        text = f"Make {half} at once instead of {work.batch}."
+        add(Said(text, "remedy.smaller_batch", batch=half, now=work.batch), {"options": {"batch": half}}, batch=half)
+    if work.width > 64 and work.height > 64:
+        size = {"width": _smaller(work.width), "height": _smaller(work.height)}
+        text = f"Make it {size['width']} × {size['height']} pixels."
+        add(Said(text, "remedy.smaller_picture", width=size["width"], height=size["height"]), size, **size)
+    if work.context > 1024:
+        half = work.context // 2
+        text = f"Allow {half} tokens of context."
+        add(Said(text, "remedy.shorter_context", context=half), {"context": half}, context=half)
+    if kind == "cuda" and need.anatomy.task in ("image", "video"):
+        found.append(_offload(need))
+    found.sort(key=lambda remedy: -remedy.saves_bytes)
+    return found + _elsewhere(need, options, ledger)
+
+
+def _smaller(side: int) -> int:
+    """Three quarters, in multiples of 64."""
+    return max(64, side * 3 // 4 // 64 * 64)
+
+
+def _remedy(words: Said, change: dict[str, Any], saved: int, available: bool = True) -> RemedyOut:
+    id_: Any = words.code.partition(".")[2]
+    return RemedyOut(
+        id=id_, message=words, said=SaidOut.of(words), change=change, saves_bytes=saved, available=available
+    )
+
+
+def _offload(need: Need) -> RemedyOut:
+    words = Said(
+        "Keep its parts in the machine's memory and move each to the device when it is needed; slower.",
+        "remedy.offload",
+    )
+    saved = int(need.parts.weights * (1 - OFFLOADED_SHARE))
+    return _remedy(words, {"options": {"offload": "model"}}, saved, available=False)
+
+
+def _elsewhere(need: Need, options: LoadOptions, ledger: Ledger) -> list[RemedyOut]:
+    """Other devices that would hold it when empty, where it is tied to some."""
+    tied = options.gpu_device_ids
+    if not tied:
+        return []
+    fitting = [d.index for d in ledger.devices.values() if d.index not in tied and d.budget_bytes >= need.bytes.high]
+    found = []
+    for index in fitting[:3]:
+        name = ledger.devices[index].name
+        words = Said(f"Use device {index} ({name}).", "remedy.another_device", device=index, name=name)
+        found.append(_remedy(words, {"gpu_device_ids": [index]}, 0))
+    return found
+
+
+def _fit(step: placement.Plan, need: Need, ledger: Ledger) -> tuple[Any, tuple[int, ...], Said]:
+    size, bytes_ = gigabytes(need.spec.bytes_needed), need.spec.bytes_needed
+    match step:
+        case placement.Place(devices):
+            return "now", devices, Said(f"It fits: {size} are free.", "plan.now", bytes=bytes_)
+        case placement.Evict(devices, workers, park):
+            names = _names(workers + park, ledger)
+            text = f"It fits after making room for {size}: {names} give way."
+            return "after", devices, Said(text, "plan.after", bytes=bytes_, models=names)
+        case placement.Yield(devices, workers, idle):
+            names = _names(workers + idle, ledger)
+            text = f"It waits until {names} step aside for {size}."
+            return "wait", devices, Said(text, "plan.yields", bytes=bytes_, models=names)
+        case placement.Wait(devices, workers) if workers:
+            names = _names(workers, ledger)
+            return (
+                "wait",
+                devices,
+                Said(f"It waits for {size} that {names} hold.", "plan.waits", bytes=bytes_, models=names),
+            )
+        case placement.Wait(devices):
+            return (
+                "wait",
+                devices,
+                Said(f"It waits for {size} that other programs hold.", "plan.elsewhere", bytes=bytes_),
+            )
+    never = never_fits(need.spec, step).message
+    assert isinstance(never, Said)
+    return "never", (), never
+
+
+def _names(workers: tuple[str, ...], ledger: Ledger) -> str:
+    return ", ".join(ledger.slots[id_].worker.spec.model for id_ in workers if id_ in ledger.slots)
+
+
+def _goes(step: placement.Plan, ledger: Ledger) -> list[GoesOut]:
+    """Who gives way, and why they."""
+    match step:
+        case placement.Evict(_, workers, park):
+            deeds = [*((id_, "stop") for id_ in workers), *((id_, "park") for id_ in park)]
+        case placement.Yield(_, asked, idle):
+            deeds = [*((id_, "yield") for id_ in asked), *((id_, "stop") for id_ in idle)]
+        case placement.Wait(_, workers):
+            deeds = [(id_, "wait") for id_ in workers]
+        case _:
+            deeds = []
+    by_id = {worker.id: worker for worker in ledger.running()}
+    return [
+        GoesOut(
+            worker_id=id_,
+            model=ledger.slots[id_].worker.spec.model,
+            deed=deed,
+            frees_bytes=by_id[id_].held - (by_id[id_].rest_bytes if deed == "park" else 0),
+            reason=_why(by_id[id_], deed),
+            said=SaidOut.of(_why(by_id[id_], deed)),
+        )
+        for id_, deed in deeds
+        if id_ in by_id
+    ]
+
+
+def _why(worker: placement.Running, deed: str) -> Said:
+    if worker.pinned:
+        return Said("It is pinned and stays until it is unpinned or unloaded.", "goes.pinned")
+    if deed == "wait":
+        return Said(f"It is {DOING[worker.use]} and is not disturbed.", "goes.undisturbed", doing=DOING[worker.use])
+    idle, back = round(worker.idle_seconds), round(worker.reload_seconds, 1)
+    return Said(
+        f"It is the least missed: not used for {idle} s, back in {back} s.", "goes.least_missed", idle=idle, back=back
+    )
+
+
+def _band(band: Band) -> BandOut:
+    return BandOut(low=round(band.low), expected=round(band.expected), high=round(band.high))
+
+
+def _seconds(band: Band | None) -> BandOut | None:
+    if band is None:
+        return None
+    return BandOut(low=round(band.low, 2), expected=round(band.expected, 2), high=round(band.high, 2))
+
+
+def _both(one: Band | None, other: Band | None) -> Band | None:
+    if one is None or other is None:
+        return None
+    return Band(one.low + other.low, one.expected + other.expected, one.high + other.high)

@@ -1,0 +1,199 @@
+"""What a model needs to be run: which worker, with which options, how many bytes, for how long.
+
+`need` answers for a load or a run before it happens; `note_…` remember how it was. Shared by everything that leases a
+worker, so that a model that was loaded by hand is the one that its next request finds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from engines import protocol
+from engines.safetensors_file import DTYPE_BITS
+
+from atelier.config import BACKEND, RuntimeSettings
+from atelier.errors import BadRequest
+from atelier.models.anatomy import Anatomy, read_anatomy
+from atelier.models.estimate import Band, Parts, Work, parts
+from atelier.models.learning import Learning, Measured, Subject
+from atelier.models.schemas import LoadOptions
+from atelier.runtime.engines import ENGINES, EngineName
+from atelier.runtime.gpu import Device
+from atelier.runtime.worker import Worker, WorkerSpec
+from atelier.said import Said
+from atelier.tables import ModelRow
+
+
+@dataclass(frozen=True)
+class Need:
+    """A load or run, sized. `bytes` is on each of its devices; `spec` asks for the high end of it."""
+
+    spec: WorkerSpec
+    subject: Subject
+    anatomy: Anatomy
+    dtype: str
+    work: Work
+    parts: Parts
+    bytes: Band
+    amount: float
+    load_seconds: Band | None
+    run_seconds: Band | None
+
+    @property
+    def run_expected(self) -> float | None:
+        return self.run_seconds.expected if self.run_seconds else None
+
+
+def path_of(row: ModelRow) -> Path:
+    """Where the model's files lie; embedded ones are named relative to the backend folder."""
+    return (BACKEND / row.path).resolve()
+
+
+class Sizing:
+    """Knows the devices, the settings, what was measured, and which models were loaded with options of their own."""
+
+    def __init__(self, learning: Learning, devices: Sequence[Device], settings: RuntimeSettings) -> None:
+        self.learning = learning
+        self._devices, self._settings = devices, settings
+        self._kind = devices[0].kind if devices else "cpu"
+        self._by_hand: dict[str, LoadOptions] = {}
+        self._largest: WeakKeyDictionary[Worker, int] = WeakKeyDictionary()
+
+    # ── before ──
+
+    def need(
+        self,
+        row: ModelRow,
+        work: Work | None = None,
+        *,
+        steps: int = 1,
+        outputs: int = 1,
+        options: LoadOptions | None = None,
+    ) -> Need:
+        """What this work needs; without one, a picture of the model's own size (a request of its whole context).
+        `options` replace those that the model is loaded with. Reads small files the first time."""
+        options = options or self.options_of(row)
+        work = work or self.usual_work(row)
+        if row.task in ("image", "video"):
+            work = replace(work, batch=min(work.batch, options.batch or 1))
+        engine = "fake" if self._settings.fake_engine else row.engine
+        dtype = options.dtype or ("float32" if self._kind == "cpu" else "bfloat16")
+        anatomy = self.anatomy_of(row)
+        devices = tuple(options.gpu_device_ids or ())
+        spread = len(devices) if devices and engine in EngineName and ENGINES[EngineName(engine)].spreads else 1
+        sized = parts(anatomy, work, kind=self._kind, dtype=dtype, devices=spread)
+        subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}")
+        band = self.learning.bytes(subject, sized)
+        load = self.learning.load_seconds(subject)
+        amount = _amount(work, steps, outputs)
+        spec = WorkerSpec(
+            engine=engine,
+            model=row.key,
+            model_path=path_of(row),
+            options=self._engine_options(options),
+            bytes_needed=self._leased(band),
+            devices=devices,
+            spread=spread,
+            pinned=row.pinned,
+            ttl_seconds=ttl_of(options),
+            load_seconds=load.expected if load else None,
+        )
+        return Need(
+            spec, subject, anatomy, dtype, work, sized, band, amount, load, self.learning.run_seconds(subject, amount)
+        )
+
+    def anatomy_of(self, row: ModelRow) -> Anatomy:
+        bits = DTYPE_BITS.get(row.dtype, 16)
+        count = row.parameters or row.size_bytes * 8 // bits
+        return read_anatomy(path_of(row), task=row.task, parameters=count, stored_bits=bits)
+
+    def usual_work(self, row: ModelRow) -> Work:
+        if row.task in ("image", "video"):
+            side = row.defaults or {}
+            return Work(side.get("width", 512), side.get("height", 512))
+        return Work(context=min(self.anatomy_of(row).context, 32_768))
+
+    def options_of(self, row: ModelRow) -> LoadOptions:
+        """What the model is loaded with: as by hand until it is unloaded, else as its row says."""
+        return self._by_hand.get(row.id) or LoadOptions(**(row.load_options or {}))
+
+    def load_with(self, row: ModelRow, options: LoadOptions | None) -> None:
+        """Use these options until they are taken back with None."""
+        if options is None:
+            self._by_hand.pop(row.id, None)
+        else:
+            self._by_hand[row.id] = options
+
+    # ── after ──
+
+    def note_load(self, need: Need, worker: Worker) -> None:
+        """Once for each worker, when it is first used."""
+        if worker in self._largest or worker.loaded is None:
+            return
+        self._largest[worker] = 0
+        peak = self._peak(worker.loaded.load_peak_bytes, need.parts.fixed)
+        self.learning.note(need.subject, Measured("load", 0, 1.0, peak, round(worker.load_seconds, 3)))
+
+    def note_run(self, need: Need, worker: Worker, done: protocol.Done) -> None:
+        """What the run took. After a larger one the worker's memory still shows that one, and its peak says nothing."""
+        size = need.parts.moving
+        larger_before = self._largest.get(worker, 0) > size
+        self._largest[worker] = max(size, self._largest.get(worker, 0))
+        if not larger_before:
+            peak = self._peak(done.peak_bytes, need.parts.total)
+            self.learning.note(need.subject, Measured("run", size, need.amount, peak, done.seconds))
+
+    def note_out_of_memory(self, need: Need, worker: Worker | None) -> None:
+        """It had so many bytes, and they were not enough."""
+        had = max(need.spec.bytes_needed, worker.leased if worker else 0)
+        self.learning.note(need.subject, Measured("oom", need.parts.moving, need.amount, had, 0.0))
+
+    # ── inside ──
+
+    def _peak(self, measured: int, by_formula: int) -> int:
+        """What is learned. The fake engine holds no weights: its memory says nothing of the model's."""
+        return by_formula if self._settings.fake_engine else measured
+
+    def _leased(self, band: Band) -> int:
+        """The high end, but no more than the largest device has, as long as the work is likely to fit there."""
+        most = max((device.budget_bytes for device in self._devices), default=0)
+        return math.ceil(min(band.high, most) if band.expected <= most else band.high)
+
+    def _engine_options(self, options: LoadOptions) -> tuple[tuple[str, Any], ...]:
+        chosen: dict[str, Any] = {"dtype": options.dtype, "batch": options.batch}
+        if self._settings.threads:
+            chosen["threads"] = self._settings.threads
+        if self._settings.fake_engine:
+            chosen["step_seconds"] = self._settings.fake_step_seconds
+        return tuple((name, value) for name, value in chosen.items() if value is not None)
+
+
+def check_devices(named: Sequence[int], there: Sequence[int]) -> None:
+    """Raises BadRequest for a device that this machine does not have."""
+    for index in named:
+        if index not in there:
+            exist = ", ".join(map(str, there))
+            raise BadRequest(
+                Said(f"There is no device {index}; these exist: {exist}.", "device.unknown", device=index, exist=exist),
+                field="gpu_device_ids",
+                hint="GET /api/system lists them.",
+            )
+
+
+def ttl_of(options: LoadOptions) -> float | None:
+    """As `WorkerSpec.ttl_seconds`: None where nobody said, 0 for ever."""
+    if "ttl_seconds" not in options.model_fields_set:
+        return None
+    return options.ttl_seconds or 0.0
+
+
+def _amount(work: Work, steps: int, outputs: int) -> float:
+    """How much work it is, for forecasts of time: megapixels times steps, or thousands of tokens."""
+    if work.width:
+        return work.width * work.height / 1e6 * steps * outputs
+    return work.context * work.batch / 1e3

@@ -1,0 +1,110 @@
+"""Who waits for a worker: each call of `lease` that has none yet, and what it is told meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from atelier.errors import NotEnoughMemory
+from atelier.runtime import decisions, placement
+from atelier.runtime.engines import on_device
+from atelier.runtime.ledger import Ledger, Slot
+from atelier.runtime.placement import Use
+from atelier.runtime.spec import WorkerSpec
+from atelier.runtime.waiting import Waiting, Worth, gigabytes, look_ahead
+from atelier.said import Said
+
+
+@dataclass(eq=False)
+class Asker:
+    """One call of `lease` that waits."""
+
+    id: str
+    spec: WorkerSpec
+    seq: int
+    priority: int
+    granted: asyncio.Future[Slot]
+    waiting: Callable[[Waiting], None] | None
+    run_seconds: float | None = None
+    overtaken: int = 0
+    told: Waiting | None = None
+
+    def tell(self, what: Waiting) -> None:
+        if self.waiting is not None and what.differs(self.told):
+            self.told = what
+            self.waiting(what)
+
+
+class Line:
+    """Everybody who waits, by the id of their request. Knows how long each model took to load, for the forecasts."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
+        self._ledger, self._clock = ledger, clock
+        self._load_seconds: dict[str, float] = {}
+        self.askers: dict[str, Asker] = {}
+
+    def requests(self) -> list[decisions.Request]:
+        return [
+            decisions.Request(
+                a.id, a.spec.key, a.spec.bytes_needed, a.seq, a.priority, a.overtaken, a.spec.spread, a.spec.devices
+            )
+            for a in self.askers.values()
+            if not a.granted.done() and on_device(a.spec.engine)
+        ]
+
+    def serves(self, served: Asker) -> None:
+        """Those who came earlier were overtaken."""
+        for asker in self.askers.values():
+            if asker.seq < served.seq and on_device(served.spec.engine):
+                asker.overtaken += 1
+
+    def loaded(self, spec: WorkerSpec, seconds: float) -> None:
+        self._load_seconds[spec.key] = seconds
+
+    def loads_in(self, spec: WorkerSpec) -> float | None:
+        return self._load_seconds.get(spec.key, spec.load_seconds)
+
+    def tell(self, made: Sequence[decisions.Decision]) -> None:
+        """Tell those who are held what they wait for, at which place, for how long."""
+        moment = self._clock()
+        workers = {
+            id_: Worth(
+                slot.worker.spec, slot.use, slot.bytes, slot.left(moment, self.loads_in(slot.worker.spec)), slot.pinned
+            )
+            for id_, slot in self._ledger.slots.items()
+        }
+        for decision in made:
+            if isinstance(decision, decisions.Stop | decisions.Park):
+                use = Use.LEAVING if isinstance(decision, decisions.Stop) else Use.PARKING
+                workers[decision.worker] = replace(workers[decision.worker], use=use)
+        asked = {a.id: (a.spec, self.loads_in(a.spec), a.run_seconds) for a in self.askers.values()}
+        for request, what in look_ahead(made, asked, workers).items():
+            self.askers[request].tell(what)
+
+
+def never_fits(spec: WorkerSpec, impossible: placement.Impossible) -> NotEnoughMemory:
+    if impossible.devices < spec.spread:
+        return NotEnoughMemory(
+            Said(
+                f"{spec.model} is to run on {spec.spread} devices, but there are {impossible.devices} it may use.",
+                "memory.too_few_devices",
+                model=spec.model,
+                wanted=spec.spread,
+                there=impossible.devices,
+            ),
+            field="gpu_device_ids",
+            hint="Name as many devices as there are, or spread it over fewer.",
+        )
+    largest = "the largest device" if spec.spread == 1 else f"each of {spec.spread} devices"
+    return NotEnoughMemory(
+        Said(
+            f"{spec.model} needs {gigabytes(spec.bytes_needed)}, but {largest} may give "
+            f"{gigabytes(impossible.largest_bytes)}.",
+            "memory.never_fits",
+            model=spec.model,
+            needed=spec.bytes_needed,
+            largest=impossible.largest_bytes,
+        ),
+        hint="Choose a smaller model or raise the memory budget.",
+    )

@@ -1,0 +1,131 @@
+"""The formulas and what measurements make of them: monotone, sane next to known models, quick to learn."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from atelier.config import BACKEND
+from atelier.models.anatomy import Anatomy, read_anatomy
+from atelier.models.estimate import MIB, TYPE_BYTES, Parts, Seen, Work, learned, parts, seconds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+GB = 10**9
+SD15 = Anatomy("image", 1_066_000_000, 16, 256, False, 8, (320, 640, 1280, 1280), 2)
+SDXL = Anatomy("image", 3_470_000_000, 16, 256, True, 8, (320, 640, 1280), 2)
+FLUX = Anatomy("image", 16_900_000_000, 16, 256, False, 8, hidden=3072)
+QWEN = Anatomy(
+    "chat", 31_000_000_000, 16, hidden=2048, layers=48, kv_heads=4, head_dim=128, vocabulary=151_936, context=262_144
+)
+SEEN = st.builds(
+    Seen, moving=st.integers(0, 20 * GB), peak=st.integers(0, 40 * GB), oom=st.sampled_from([False] * 5 + [True])
+)
+
+
+class TestFormulas:
+    @pytest.mark.parametrize(
+        ("anatomy", "work", "least", "most"),
+        [
+            (SD15, Work(512, 512), 2.8, 4.5),  # published: 3.2 to 4 GB in half precision
+            (SDXL, Work(1024, 1024), 8, 17),  # the decoder runs in float32: 10 to 14 GB without slicing
+            (FLUX, Work(1024, 1024), 33, 40),
+            (QWEN, Work(context=32_768), 62, 72),
+        ],
+    )
+    def test_known_models_in_half_precision_on_a_gpu(
+        self, anatomy: Anatomy, work: Work, least: float, most: float
+    ) -> None:
+        assert least * GB < parts(anatomy, work, kind="cuda", dtype="bfloat16").total < most * GB
+
+    def test_the_key_value_cache_of_a_token(self) -> None:
+        """Qwen3-30B-A3B: 2 × 48 layers × 4 heads × 128 × 2 bytes = 96 KiB."""
+        assert parts(QWEN, Work(context=1), kind="cuda", dtype="bfloat16").cache == 96 * 1024
+
+    def test_two_devices_share_weights_and_cache(self) -> None:
+        alone = parts(QWEN, Work(context=4096), kind="cuda", dtype="bfloat16")
+        both = parts(QWEN, Work(context=4096), kind="cuda", dtype="bfloat16", devices=2)
+        assert both.weights * 2 == alone.weights and both.cache * 2 == alone.cache
+
+    @given(
+        anatomy=st.sampled_from([SD15, SDXL, FLUX, QWEN]),
+        small=st.tuples(*[st.integers(0, 4096)] * 2, st.integers(1, 16), st.integers(0, 100_000)),
+        more=st.tuples(*[st.integers(0, 1024)] * 2, st.integers(0, 8), st.integers(0, 50_000)),
+        seen=st.lists(SEEN, max_size=30),
+        dtype=st.sampled_from(sorted(TYPE_BYTES)),
+    )
+    @settings(max_examples=400, deadline=None)
+    def test_monotone_in_batch_size_and_context_whatever_was_measured(
+        self, anatomy: Anatomy, small: tuple, more: tuple, seen: list[Seen], dtype: str
+    ) -> None:
+        def band(width: int, height: int, batch: int, context: int):
+            work = Work(width, height, batch, context=context)
+            return learned(parts(anatomy, work, kind="cuda", dtype=dtype), seen)
+
+        less, larger = band(*small), band(*(a + b for a, b in zip(small, more, strict=True)))
+        assert less.expected <= larger.expected * (1 + 1e-9) and less.high <= larger.high * (1 + 1e-9)
+        for one in (less, larger):
+            assert 0 <= one.low <= one.expected <= one.high
+
+
+class TestLearning:
+    BY_FORMULA = Parts(framework=400 * MIB, weights=2000 * MIB, activations=1000 * MIB)
+
+    def runs(self, *peaks: float, moving: float = 1000) -> list[Seen]:
+        return [Seen(int(moving * MIB), int(peak * MIB)) for peak in peaks]
+
+    def test_nothing_measured_is_the_formula_with_a_wide_band(self) -> None:
+        band = learned(self.BY_FORMULA, [])
+        assert band.expected == self.BY_FORMULA.total
+        assert band.high > 1.15 * band.expected and band.low < 0.85 * band.expected
+
+    def test_measurements_win_and_the_band_closes(self) -> None:
+        band = learned(self.BY_FORMULA, self.runs(*[2600.0] * 8))
+        assert band.expected == pytest.approx(2600 * MIB, rel=0.05)
+        assert band.high - band.low < 0.5 * (learned(self.BY_FORMULA, []).high - learned(self.BY_FORMULA, []).low)
+
+    def test_one_size_teaches_another(self) -> None:
+        seen = self.runs(2800, 2800, moving=500) + self.runs(3600, 3600, moving=1500)  # 2400 + 0.8 x
+        twice = replace(self.BY_FORMULA, activations=3000 * MIB)
+        assert learned(twice, seen).expected == pytest.approx(4800 * MIB, rel=0.12)
+
+    def test_the_lease_is_for_the_high_runs(self) -> None:
+        assert learned(self.BY_FORMULA, self.runs(*[3000.0] * 15, 3900, 3900, 3900)).high >= 3700 * MIB
+
+    def test_out_of_memory_raises_what_is_as_large_or_larger(self) -> None:
+        failed = [Seen(1000 * MIB, 4000 * MIB, oom=True)]
+        assert learned(self.BY_FORMULA, failed).high >= 1.3 * 4000 * MIB
+        smaller = replace(self.BY_FORMULA, activations=100 * MIB)
+        assert learned(smaller, failed).high < 3000 * MIB
+
+
+class TestSeconds:
+    def test_unknown_until_something_ran(self) -> None:
+        assert seconds(10, []) is None
+
+    def test_the_middle_pace_and_a_band(self) -> None:
+        band = seconds(20, [(10, 1.0), (10, 1.1), (10, 5.0)])
+        assert band and band.expected == pytest.approx(2.2) and band.low < 2.2 < band.high
+
+
+class TestAnatomy:
+    def test_of_the_model_that_ships(self) -> None:
+        folder = BACKEND / "embedded" / "models" / "creatures"
+        found = read_anatomy(folder, task="image", parameters=6_000_000, stored_bits=16)
+        assert (found.decoder_channels, found.latent_side, found.unet_channels) == (32, 16, (64, 128))
+
+    def test_of_a_language_model_with_eyes(self, tmp_path: Path) -> None:
+        text = {"num_hidden_layers": 48, "num_key_value_heads": 4, "head_dim": 128, "hidden_size": 2048}
+        (tmp_path / "config.json").write_text(json.dumps({"vision_config": {}, "text_config": text}))
+        found = read_anatomy(tmp_path, task="chat", parameters=1, stored_bits=16)
+        assert (found.layers, found.kv_heads, found.head_dim) == (48, 4, 128)
+
+    @pytest.mark.parametrize(
+        "nonsense", ["[]", "{", '{"block_out_channels": "x"}', '{"block_out_channels": [-1, 1e99]}']
+    )
+    def test_nonsense_is_no_reason_to_fail(self, tmp_path: Path, nonsense: str) -> None:
+        (tmp_path / "vae").mkdir()
+        (tmp_path / "vae" / "config.json").write_text(nonsense)
+        assert read_anatomy(tmp_path, task="image", parameters=1, stored_bits=16).decoder_channels == 256

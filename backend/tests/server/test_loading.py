@@ -1,0 +1,274 @@
+"""Loading, unloading, parking and planning over the API."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from atelier.config import BACKEND
+from serving import Server
+from tests.models.weights import diffusers_folder
+
+CREATURES = BACKEND / "embedded" / "models" / "creatures"
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Room for one model of this size, not for two."""
+    folder = tmp_path_factory.mktemp("loading") / "data"
+    with Server(folder, ATELIER_MEMORY_BUDGET=str(240 * MIB)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def second(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("models") / "second"
+    shutil.copytree(CREATURES, folder)
+    defaults = {"steps": 4, "guidance_scale": 1.0, "width": 256, "height": 256}
+    assert server.client.post("/api/models/import", json={"path": str(folder)}).status_code == 201
+    assert server.client.patch("/api/models/second", json={"defaults": defaults}).status_code == 200
+    return "second"
+
+
+@pytest.fixture(autouse=True)
+def unloaded(server: Server) -> Iterator[None]:
+    yield
+    for model in server.client.get("/api/models/").json()["items"]:
+        server.client.post(f"/api/admin/models/{model['key']}/unload", json={"force": True})
+        if model["pinned"] or model["load_options"]:
+            change = {"pinned": False, "load_options": {}}
+            assert server.client.patch(f"/api/models/{model['key']}", json=change).status_code == 200
+
+
+def model(server: Server, key: str = "creatures") -> dict[str, Any]:
+    return server.client.get(f"/api/models/{key}").json()
+
+
+def until(server: Server, condition: Callable[[dict[str, Any]], bool], key: str = "creatures") -> dict[str, Any]:
+    deadline = time.monotonic() + 15
+    while not condition(found := model(server, key)):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.03)
+    return found
+
+
+def load(server: Server, key: str = "creatures", **wanted: Any) -> dict[str, Any]:
+    answer = server.client.post(f"/api/admin/models/{key}/load", json=wanted)
+    assert answer.status_code == 202, answer.text
+    return until(server, lambda found: found["state"] == "ready", key)
+
+
+class TestLoad:
+    def test_it_becomes_ready_and_is_a_worker(self, server: Server) -> None:
+        assert model(server)["state"] == "idle" and model(server)["worker_id"] is None
+        answer = server.client.post("/api/admin/models/creatures/load")
+        assert answer.status_code == 202 and answer.json()["state"] in {"loading", "ready"}
+        found = until(server, lambda found: found["state"] == "ready")
+        workers = server.client.get("/api/system").json()["workers"]
+        assert [worker["id"] for worker in workers] == [found["worker_id"]]
+        assert found["device"] == "cpu:0" and found["loaded_bytes"] == workers[0]["held_bytes"] > 50 * MIB
+        assert workers[0]["devices"] == ["cpu:0"]
+
+    def test_the_next_request_uses_it(self, server: Server) -> None:
+        worker = load(server)["worker_id"]
+        server.wait_for(server.generate("a fox"), "completed")
+        assert model(server)["worker_id"] == worker
+
+    def test_loading_twice_is_loading_once(self, server: Server) -> None:
+        first = load(server)
+        assert load(server)["worker_id"] == first["worker_id"]
+
+    def test_options_stay_until_it_is_unloaded(self, server: Server) -> None:
+        plain = load(server)["worker_id"]
+        other = load(server, options={"dtype": "float16"})["worker_id"]
+        assert other != plain
+        server.wait_for(server.generate("a fox"), "completed")
+        assert model(server)["worker_id"] == other
+        assert server.client.post("/api/admin/models/creatures/unload").json()["state"] == "idle"
+        again = load(server)["worker_id"]
+        assert again not in {plain, other}
+
+    @pytest.mark.parametrize(
+        ("wanted", "status", "field"),
+        [
+            ({"gpu_device_ids": [7]}, 422, "gpu_device_ids"),
+            ({"options": {"dtype": "int3"}}, 422, "options.dtype"),
+            ({"options": {"gpu_device_ids": [0, 0]}}, 422, "options.gpu_device_ids"),
+            ({"wrong": 1}, 422, "wrong"),
+        ],
+    )
+    def test_nonsense_names_the_field(self, server: Server, wanted: dict[str, Any], status: int, field: str) -> None:
+        answer = server.client.post("/api/admin/models/creatures/load", json=wanted)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (status, field)
+
+    def test_what_cannot_be_run_is_refused(self, server: Server, tmp_path: Path) -> None:
+        assert server.client.post("/api/admin/models/nobody/load").status_code == 404
+        folder = diffusers_folder(tmp_path / "gone", "FluxPipeline")
+        assert server.client.post("/api/models/import", json={"path": str(folder)}).status_code == 201
+        shutil.rmtree(folder)
+        refused = server.client.post("/api/admin/models/gone/load")
+        assert refused.status_code == 409 and "missing" in refused.json()["detail"]
+        assert server.client.delete("/api/models/gone").status_code == 200
+
+    def test_what_never_fits_ends_as_an_error_in_words(self, server: Server, tmp_path: Path) -> None:
+        folder = diffusers_folder(tmp_path / "giant", "FluxPipeline")
+        assert server.client.post("/api/models/import", json={"path": str(folder)}).status_code == 201
+        server.client.post("/api/admin/models/giant/load")
+        found = until(server, lambda found: found["state"] == "error", "giant")
+        assert "the largest device may give 252 MB" in found["state_reason"] or "0.3 GB" in found["state_reason"]
+        assert server.client.delete("/api/models/giant").status_code == 200
+
+
+class TestUnload:
+    def test_not_while_it_is_at_work_unless_forced(self, server: Server) -> None:
+        job = server.generate("a fox fake:step:3", steps=2)
+        server.wait_for(job, "running")
+        until(server, lambda found: found["state"] == "ready")
+        time.sleep(0.2)
+        refused = server.client.post("/api/admin/models/creatures/unload")
+        assert refused.status_code == 409 and "force" in refused.json()["hint"]
+        forced = server.client.post("/api/admin/models/creatures/unload", json={"force": True})
+        assert forced.status_code == 200
+        assert server.wait_for(job)["status"] == "completed", "the job was started again"
+
+    def test_the_fake_engine_cannot_be_parked_and_that_is_said(self, server: Server) -> None:
+        load(server)
+        refused = server.client.post("/api/admin/models/creatures/park")
+        assert refused.status_code == 409 and "cannot park" in refused.json()["detail"]
+        server.client.post("/api/admin/models/creatures/unload")
+        refused = server.client.post("/api/admin/models/creatures/park")
+        assert refused.status_code == 409 and "not loaded" in refused.json()["detail"]
+
+
+class TestBudget:
+    def test_a_second_model_takes_the_place_of_the_first(self, server: Server, second: str) -> None:
+        load(server)
+        load(server, second)
+        assert model(server)["state"] == "idle"
+
+    def test_a_pinned_model_stays_and_who_waits_is_told(self, server: Server, second: str) -> None:
+        load(server)
+        assert server.client.patch("/api/models/creatures", json={"pinned": True}).status_code == 200
+        server.client.post(f"/api/admin/models/{second}/load")
+        waiting = until(server, lambda found: "pinned" in (found["state_reason"] or ""), second)
+        assert waiting["state"] == "loading" and waiting["state_reason"].startswith("waits for memory: creatures holds")
+        assert model(server)["state"] == "ready"
+        plan = server.client.post("/api/plan", json={"model": second}).json()
+        assert plan["fit"] == "wait" and "pinned" in plan["makes_room"][0]["reason"]
+        server.client.patch("/api/models/creatures", json={"pinned": False})
+        until(server, lambda found: found["state"] == "ready", second)
+
+    def test_how_long_it_may_be_idle_is_its_own(self, server: Server) -> None:
+        changed = server.client.patch("/api/models/creatures", json={"load_options": {"ttl_seconds": 0.3}})
+        assert changed.json()["load_options"]["ttl_seconds"] == 0.3
+        load(server)
+        until(server, lambda found: found["state"] == "idle")
+
+
+class TestWaiting:
+    def test_the_line_has_places_and_a_forecast(self, server: Server) -> None:
+        for _ in range(2):
+            server.wait_for(server.generate("a fox fake:step:0.5", steps=1), "completed")
+        jobs = [server.generate("a fox fake:step:0.5", steps=1) for _ in range(4)]
+        server.wait_for(jobs[0], "running")
+        waiting = [server.client.get(f"/api/jobs/{job}").json()["waiting"] for job in jobs[1:]]
+        assert [one["position"] for one in waiting] == [1, 2, 3]
+        seconds = [one["seconds"] for one in waiting]
+        assert seconds == sorted(seconds) and 0.5 < seconds[2] < 6
+        for job in jobs:
+            server.wait_for(job, "completed")
+
+
+class TestOutOfMemory:
+    def test_the_estimate_is_raised_and_the_job_done_again_once(self, server: Server) -> None:
+        job = server.wait_for(server.generate("a fox fake:fail_first:out_of_memory", steps=1))
+        assert (job["status"], job["attempt"]) == ("completed", 1)
+        leased = server.client.get("/api/system").json()["workers"][0]["bytes_leased"]
+        server.client.post("/api/admin/models/creatures/unload")
+        assert load(server)["loaded_bytes"] < leased
+
+    def test_then_it_fails_with_what_would_help(self, server: Server) -> None:
+        size = {"width": 320, "height": 320}
+        before = server.client.post("/api/plan", json={"model": "creatures", **size}).json()["bytes_leased"]
+        job = server.wait_for(server.generate("a fox fake:fail:out_of_memory", steps=1, **size))
+        assert (job["status"], job["error"]["code"]) == ("failed", "out_of_memory")
+        assert "320 × 320 pixels do not fit" in job["error"]["message"] and "/api/plan" in job["error"]["hint"]
+        assert server.client.post("/api/plan", json={"model": "creatures", **size}).json()["bytes_leased"] > before
+        smaller = server.wait_for(server.generate("a fox", steps=1, width=256, height=256))
+        assert smaller["status"] == "completed", "a smaller one is not held back"
+
+
+class TestPlan:
+    def plan(self, server: Server, **wanted: Any) -> dict[str, Any]:
+        answer = server.client.post("/api/plan", json={"model": "creatures", **wanted})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def test_nothing_is_claimed_of_what_never_ran(self, server: Server, tmp_path: Path) -> None:
+        shutil.copytree(CREATURES, tmp_path / "fresh")
+        server.client.post("/api/models/import", json={"path": str(tmp_path / "fresh")})
+        plan = self.plan(server, model="fresh", width=256, height=256)
+        assert plan["measurements"] == 0 and plan["run_seconds"] is plan["load_seconds"] is plan["seconds"] is None
+        assert server.client.delete("/api/models/fresh").status_code == 200
+
+    def test_now_and_what_it_takes(self, server: Server) -> None:
+        plan = self.plan(server, width=256, height=256, steps=4)
+        assert plan["fit"] == "now" and plan["devices"] == ["cpu:0"] and plan["makes_room"] == []
+        assert plan["bytes"]["low"] < plan["bytes"]["expected"] < plan["bytes"]["high"]
+        assert plan["parts"]["weights"] > 20 * MIB and plan["parts"]["activations"] > 0
+        assert not server.client.get("/api/system").json()["workers"], "nothing was started"
+
+    def test_after_something_gives_way(self, server: Server, second: str) -> None:
+        load(server, second)
+        plan = self.plan(server)
+        assert plan["fit"] == "after"
+        (goes,) = plan["makes_room"]
+        assert (goes["model"], goes["deed"]) == (second, "stop") and "the least missed" in goes["reason"]
+
+    def test_never_with_what_would_help(self, server: Server) -> None:
+        plan = self.plan(server, width=4096, height=4096, num_outputs=4, options={"batch": 4})
+        assert plan["fit"] == "never" and "the largest device may give" in plan["message"]
+        saves = [remedy["saves_bytes"] for remedy in plan["remedies"]]
+        assert saves == sorted(saves, reverse=True) and min(saves) > 0
+        assert {"smaller_batch", "smaller_picture", "half_precision"} <= {remedy["id"] for remedy in plan["remedies"]}
+        for remedy in plan["remedies"]:
+            if remedy["available"] and remedy["id"] != "half_precision":
+                smaller = {"width": 4096, "height": 4096, "num_outputs": 4, "options": {"batch": 4}, **remedy["change"]}
+                less = self.plan(server, **smaller)["bytes"]["expected"]
+                assert plan["bytes"]["expected"] - less == pytest.approx(remedy["saves_bytes"], rel=0.01)
+
+    def test_seconds_are_learned_from_what_ran(self, server: Server, second: str) -> None:
+        server.wait_for(server.generate("a fox", model=second, width=256, height=256, steps=20), "completed")
+        plan = self.plan(server, model=second, width=256, height=256, steps=40)
+        assert plan["loaded"] and plan["measurements"] >= 2
+        assert plan["run_seconds"]["expected"] == pytest.approx(0.5, abs=0.4)
+        assert plan["seconds"] == plan["run_seconds"] and plan["load_seconds"] is None
+
+    @pytest.mark.parametrize(
+        ("wanted", "field"),
+        [({"task": "chat"}, "task"), ({"gpu_device_ids": [3]}, "gpu_device_ids"), ({"width": 0}, "width")],
+    )
+    def test_nonsense_names_the_field(self, server: Server, wanted: dict[str, Any], field: str) -> None:
+        answer = server.client.post("/api/plan", json={"model": "creatures", **wanted})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+
+
+class TestLog:
+    def test_followed_from_where_it_ended(self, server: Server) -> None:
+        worker = load(server)["worker_id"]
+        server.wait_for(server.generate("a fox fake:stdout_flood:5000"), "completed")
+        first = server.client.get(f"/api/system/workers/{worker}/log").json()
+        assert len(first["lines"]) >= 1 and first["next"] >= 5000 and not first["skipped"]
+        address = f"/api/system/workers/{worker}/log?after={first['next']}"
+        assert server.client.get(address).json() == {"lines": [], "next": first["next"], "skipped": False}
+        server.wait_for(server.generate("a fox fake:stdout_flood:200000"), "completed")
+        more = server.client.get(address).json()
+        assert more["skipped"] and sum(map(len, more["lines"])) < 70_000
+
+    def test_a_worker_that_is_not_there(self, server: Server) -> None:
+        assert server.client.get("/api/system/workers/w-none/log").status_code == 404
