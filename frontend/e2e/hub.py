@@ -25,6 +25,7 @@ def main(folder: Path) -> None:
             (folder / path).write_bytes(content)
     with FakeHub() as hub:
         hub.add(diffusers_repo("someone/lanterns", size=3_000_000, downloads=4321))
+        hub.tokens["hf_good"] = "ada"
         hub.add(diffusers_repo("someone/secret", gated="manual", open_to={"hf_good"}))
         hub.add(chat_repo("someone/talker"))
         # Slow enough to be paused on the way.
