@@ -2,7 +2,7 @@ import AxeBuilder from "@axe-core/playwright";
 
 import { expect, prompt, test } from "./fixtures";
 
-const PAGES = ["/", "/gallery", "/jobs", "/system"];
+const PAGES = ["/", "/gallery", "/models", "/jobs", "/system"];
 
 test.beforeAll(async ({ server }) => {
   await server.ended(await server.generate("a lantern", { steps: 2 }), 100);

@@ -5,7 +5,7 @@ import { expect, test } from "./fixtures";
 // A server of its own, new and empty at the start; scrollbars that take room, as on most desktops.
 test.use({ environment: { ATELIER_FAKE_STEP_SECONDS: "0.15" }, launchOptions: async ({ launchOptions }, use) => use({ ...launchOptions, ignoreDefaultArgs: ["--hide-scrollbars"] }) });
 
-const PAGES = ["/", "/gallery", "/jobs", "/system"];
+const PAGES = ["/", "/gallery", "/models", "/jobs", "/system"];
 const SIZES = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } } as const;
 /** Half of what anybody would notice; web.dev calls 0.1 good. */
 const MOST = 0.01;

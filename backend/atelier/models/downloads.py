@@ -34,7 +34,7 @@ from atelier.jobs.service import JobService
 from atelier.models import store
 from atelier.models.catalogue import Catalogue
 from atelier.models.hub import HubClient, failure, key_of, plan_out, what_it_is
-from atelier.models.hub_schemas import DownloadAcceptedOut, DownloadIn, PlanOut
+from atelier.models.hub_schemas import DownloadAcceptedOut, DownloadIn, HubPlanOut
 from atelier.models.probe import probe
 from atelier.models.registry import ModelRegistry, columns_of
 from atelier.models.schemas import DownloadFileOut, DownloadOut
@@ -84,7 +84,7 @@ class Downloads:
 
     # ── asking ──
 
-    async def plan(self, actor: Actor, repo: str, revision: str) -> PlanOut:
+    async def plan(self, actor: Actor, repo: str, revision: str) -> HubPlanOut:
         """What a download would do. Raises HubFailed, EnvironmentNotReady."""
         plan = await self._hub.plan(repo, revision)
         async with self._database.read() as session:

@@ -21,7 +21,7 @@ from engines import protocol
 from atelier.clock import new_id
 from atelier.config import HubSettings
 from atelier.errors import EnvironmentNotReady, HubFailed
-from atelier.models.hub_schemas import HubModelOut, PlannedFileOut, PlanOut, RefusedFileOut, RemarkOut
+from atelier.models.hub_schemas import HubModelOut, HubPlanOut, PlannedFileOut, RefusedFileOut, RemarkOut
 from atelier.models.probe import ENGINE_OF_TASK, architecture_kind, pipeline_kind
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerSpec
@@ -177,7 +177,7 @@ def search_out(item: dict[str, Any], page_url: str, key: str | None) -> HubModel
 
 def plan_out(
     plan: dict[str, Any], revision: str, *, page_url: str, key: str | None, suggested_key: str, room: tuple[int, int]
-) -> PlanOut:
+) -> HubPlanOut:
     task, family, pipeline = what_it_is(plan)
     free, reserve = room
     fetch = plan["total_bytes"] - plan["present_bytes"]
@@ -196,7 +196,7 @@ def plan_out(
         warnings.append(Said("No engine of this Atelier runs it yet.", "hub.no_engine"))
     same = ("repo", "commit", "kind", "license", "gated", "can_access", "private", "downloads", "likes", "updated_at",
             "library", "parameters", "total_bytes", "present_bytes")  # fmt: skip
-    return PlanOut(
+    return HubPlanOut(
         **{name: plan[name] for name in same},
         revision=revision,
         page_url=page_url,

@@ -13,9 +13,9 @@ from atelier.models.hub_schemas import (
     CatalogueOut,
     DownloadAcceptedOut,
     DownloadIn,
+    HubPlanIn,
+    HubPlanOut,
     HubSearchOut,
-    PlanIn,
-    PlanOut,
     TokenIn,
     TokenOut,
 )
@@ -44,7 +44,7 @@ async def search_hub(
 
 
 @router.post("/hub/plan", summary="What a download would fetch, before it fetches anything")
-async def plan_download(wanted: PlanIn, actor: Admin, services: ServicesDep) -> PlanOut:
+async def plan_download(wanted: HubPlanIn, actor: Admin, services: ServicesDep) -> HubPlanOut:
     return await services.downloads.plan(actor, wanted.repo, wanted.revision)
 
 

@@ -47,7 +47,7 @@ class HubSearchOut(BaseModel):
     items: list[HubModelOut]
 
 
-class PlanIn(BaseModel):
+class HubPlanIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     repo: RepoName
@@ -81,7 +81,7 @@ class RefusedFileOut(BaseModel):
     remark: RemarkOut
 
 
-class PlanOut(BaseModel):
+class HubPlanOut(BaseModel):
     """What a download would do. Nothing but a few small configs was fetched for it."""
 
     repo: str

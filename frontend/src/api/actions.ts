@@ -15,7 +15,7 @@ import type { ImageOut } from "./types";
 
 const UNDO_SECONDS = 10;
 
-function useComplain() {
+export function useComplain() {
   return (error: unknown) => {
     const problem = asProblem(error);
     const { text, hint } = said(problem);

@@ -1,13 +1,13 @@
 /** Live events into the query cache: each is a patch by key. Knows keys, not features. */
 import type { InfiniteData, QueryClient } from "@tanstack/react-query";
 
-import { advance, hasEnded, mergeJob } from "@/lib/jobs";
+import { advance, hasEnded, mergeJob, type Progress } from "@/lib/jobs";
 import { Signal } from "@/lib/signal";
 
 import { forget, lastWord, remember } from "./freshest";
 import { keys } from "./keys";
 import { addImages, forgetDeletions, removeImages, returnImages } from "./pictures";
-import type { Event, HistoryOut, ImageOut, JobOut, JobPage, PreviewOut, SnapshotFrame, SystemOut } from "./types";
+import type { DownloadOut, Event, HistoryOut, ImageOut, JobOut, JobPage, ModelOut, PreviewOut, SnapshotFrame, SystemOut, WorkerOut } from "./types";
 
 /** The latest preview of each picture of the newest jobs, as `job → index → preview`. */
 export const previews = new Signal<ReadonlyMap<string, ReadonlyMap<number, PreviewOut>>>(new Map());
@@ -20,6 +20,7 @@ export const samples = new Signal<readonly Sample[]>([]);
 const SAMPLES_KEPT_SECONDS = 900;
 const PREVIEWS_KEPT = 24;
 const ENDED_KEPT = 200;
+const FIGURES_EVERY = 2000;
 
 type JobPages = InfiniteData<JobPage>;
 
@@ -36,7 +37,7 @@ export function applySnapshot(client: QueryClient, frame: SnapshotFrame): void {
   void client.invalidateQueries({ queryKey: keys.jobLists });
   void client.invalidateQueries({ queryKey: ["jobs", "one"] });
   void client.invalidateQueries({ queryKey: keys.gallery });
-  void client.invalidateQueries({ queryKey: keys.models });
+  void client.invalidateQueries({ queryKey: keys.allModels });
   void client.invalidateQueries({ queryKey: keys.me });
   if (!client.getQueryData(keys.system)) void client.invalidateQueries({ queryKey: keys.system });
 }
@@ -56,6 +57,7 @@ export function applyEvent(client: QueryClient, event: Event): void {
     case "images.restored":
       return restoreImages(client, event.images);
     case "worker.changed":
+      modelOfWorker(client, event.worker);
       return patchSystem(client, (system) => {
         const others = system.workers.filter((worker) => worker.id !== event.worker.id);
         const gone = event.worker.state === "stopped" || event.worker.state === "failed";
@@ -68,7 +70,7 @@ export function applyEvent(client: QueryClient, event: Event): void {
           : [...system.environments, event.environment],
       }));
     case "models.changed":
-      return void client.invalidateQueries({ queryKey: keys.models });
+      return void client.invalidateQueries({ queryKey: keys.allModels });
     case "devices.sampled":
       addSample(event.at, event.devices, event.host);
       return patchSystem(client, () => ({ devices: event.devices, host: event.host }));
@@ -127,6 +129,12 @@ function jobProgress(client: QueryClient, event: Extract<Event, { type: "job.pro
   if (known && (hasEnded(known) || event.attempt < known.attempt)) return;
   if (known) remember(advance(known, event));
   patchJobs(client, (job) => (job.id === event.id ? advance(job, event) : job));
+  patchModels(client, (model) => {
+    if (model.download?.job_id !== event.id) return model;
+    // Its speed and its files come with no event.
+    refreshModels(client, FIGURES_EVERY);
+    return { ...model, download: advanceDownload(model.download, event) };
+  });
   if (!event.previews?.length) return;
   previews.set((all) => {
     const ours = new Map(all.get(event.id));
@@ -174,6 +182,51 @@ function patchJobs(client: QueryClient, change: (job: JobOut) => JobOut): void {
 
 function mapJobPages(data: JobPages | undefined, change: (job: JobOut) => JobOut): JobPages | undefined {
   return data && { ...data, pages: data.pages.map((page) => ({ ...page, items: page.items.map(change) })) };
+}
+
+function patchModels(client: QueryClient, change: (model: ModelOut) => ModelOut): void {
+  client.setQueryData<ModelOut[]>(keys.models, (list) => {
+    const next = list?.map(change);
+    // The same list when nothing changed: not one card is drawn again.
+    return next?.some((model, index) => model !== list?.[index]) ? next : list;
+  });
+}
+
+/** Downloads count KiB as steps. Their bytes never go backwards; the speed comes with the next answer. */
+function advanceDownload(download: DownloadOut, { step, total_steps, eta_seconds }: Progress): DownloadOut {
+  return { ...download, state: "downloading", paused: false, done_bytes: Math.max(download.done_bytes, Math.min(step * 1024, total_steps * 1024)), seconds_left: eta_seconds ?? download.seconds_left };
+}
+
+const STATE_OF = { starting: "loading", loading: "loading", ready: "ready", busy: "ready", parked: "parked" } as const;
+
+/** A model's state follows its worker at once; the reason and the figures come with the next answer. */
+function modelOfWorker(client: QueryClient, worker: WorkerOut): void {
+  // What downloads a model does not hold it.
+  if (worker.engine === "hub_download") return;
+  const state = worker.state in STATE_OF ? STATE_OF[worker.state as keyof typeof STATE_OF] : worker.state === "failed" ? "error" : "idle";
+  let changed = false;
+  patchModels(client, (model) => {
+    if (model.key !== worker.model || (model.state === state && model.worker_id === worker.id)) return model;
+    // The end of an earlier worker says nothing about the present one.
+    if ((state === "idle" || state === "error") && model.worker_id && model.worker_id !== worker.id) return model;
+    changed = true;
+    return { ...model, state, worker_id: state === "idle" || state === "error" ? null : worker.id };
+  });
+  if (changed) refreshModels(client, 300);
+}
+
+let modelsRefresh: { at: number; timer: ReturnType<typeof setTimeout> } | undefined;
+
+/** Asks for the models within `ms`; the sooner of several wishes counts. */
+function refreshModels(client: QueryClient, ms: number): void {
+  const at = Date.now() + ms;
+  if (modelsRefresh && modelsRefresh.at <= at) return;
+  clearTimeout(modelsRefresh?.timer);
+  const timer = setTimeout(() => {
+    modelsRefresh = undefined;
+    void client.invalidateQueries({ queryKey: keys.models });
+  }, ms);
+  modelsRefresh = { at, timer };
 }
 
 function patchSystem(client: QueryClient, change: (system: SystemOut) => Partial<SystemOut>): void {

@@ -5,7 +5,7 @@ import { beginSamples } from "./cache";
 import { freshest } from "./freshest";
 import * as api from "./generated/sdk.gen";
 import { keys } from "./keys";
-import type { JobStatus } from "./types";
+import type { JobStatus, PlanIn, Task } from "./types";
 
 const PAGE = 100;
 const ACTIVE: JobStatus[] = ["queued", "running"];
@@ -60,6 +60,22 @@ export const queries = {
   image: (id: string) => queryOptions({ queryKey: keys.image(id), queryFn: ({ signal }) => api.getImage({ path: { image_id: id }, signal }), staleTime: 60_000 }),
 
   models: () => queryOptions({ queryKey: keys.models, queryFn: async ({ signal }) => (await api.listModels({ signal })).items, staleTime: 60_000 }),
+
+  catalogue: () => queryOptions({ queryKey: keys.catalogue, queryFn: ({ signal }) => api.getCatalogue({ signal }).then((page) => page.items), staleTime: 5 * 60_000 }),
+
+  found: () => queryOptions({ queryKey: keys.found, queryFn: ({ signal }) => api.foundModels({ signal }), staleTime: 10_000, retry: false }),
+
+  consequences: (key: string) => queryOptions({ queryKey: keys.consequences(key), queryFn: ({ signal }) => api.getConsequences({ path: { key }, signal }), staleTime: 0 }),
+
+  hubSearch: (query: string, task: Task | null) => queryOptions({ queryKey: keys.hubSearch(query, task), queryFn: ({ signal }) => api.searchHub({ query: { query, task: task ?? undefined, limit: 24 }, signal }), staleTime: 5 * 60_000, retry: false }),
+
+  hubPlan: (repo: string) => queryOptions({ queryKey: keys.hubPlan(repo), queryFn: ({ signal }) => api.planDownload({ body: { repo }, signal }), staleTime: 30_000, retry: false }),
+
+  hubToken: () => queryOptions({ queryKey: keys.hubToken, queryFn: ({ signal }) => api.getToken({ signal }), staleTime: 60_000, retry: false }),
+
+  plan: (body: PlanIn) => queryOptions({ queryKey: keys.plan(body), queryFn: ({ signal }) => api.plan({ body, signal }), staleTime: 5_000, gcTime: 60_000, retry: false }),
+
+  workerLog: (id: string) => queryOptions({ queryKey: keys.workerLog(id), queryFn: ({ signal }) => api.workerLog({ path: { worker_id: id }, signal }), refetchInterval: 2_000, retry: false }),
 
   schedulers: () =>
     queryOptions({ queryKey: keys.schedulers, queryFn: async ({ signal }) => (await api.listSchedulers({ signal })).items, staleTime: Infinity }),

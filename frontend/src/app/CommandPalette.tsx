@@ -1,7 +1,7 @@
 import { Box, Dialog, InputBase, Typography, useColorScheme } from "@mui/material";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Activity, BookOpen, CornerDownLeft, Images, Keyboard, Languages, ListChecks, Monitor, Moon, Search, Sparkles, Sun, WandSparkles } from "lucide-react";
+import { Activity, BookOpen, Boxes, CornerDownLeft, Images, Keyboard, Languages, ListChecks, Monitor, Moon, PackagePlus, Search, Sparkles, Sun, WandSparkles } from "lucide-react";
 import { useId, useState, type KeyboardEvent, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -94,6 +94,7 @@ function useCommands(onShortcuts: () => void): Command[] {
   const go = useNavigate();
   const { setMode } = useColorScheme();
   const { data } = useInfiniteQuery(queries.gallery(""));
+  const models = useQuery(queries.models());
   const pictures = data?.pages.flatMap((page) => page.items).slice(0, 300) ?? [];
   const examples = t("generate.examples", { returnObjects: true });
   const icon = 17;
@@ -102,15 +103,18 @@ function useCommands(onShortcuts: () => void): Command[] {
   return [
     page("generate", t("nav.generate"), <Sparkles size={icon} />, () => void go({ to: "/" })),
     page("gallery", t("nav.gallery"), <Images size={icon} />, () => void go({ to: "/gallery" })),
+    page("models", t("nav.models"), <Boxes size={icon} />, () => void go({ to: "/models" })),
     page("jobs", t("nav.jobs"), <ListChecks size={icon} />, () => void go({ to: "/jobs" })),
     page("system", t("nav.system"), <Activity size={icon} />, () => void go({ to: "/system" })),
     page("docs", t("palette.apiDocs"), <BookOpen size={icon} />, () => void window.open("/docs", "_blank", "noopener")),
+    act("add-model", t("models.add"), <PackagePlus size={icon} />, () => void go({ to: "/models", search: { add: "hub" } })),
     act("shortcuts", t("palette.shortcuts"), <Keyboard size={icon} />, onShortcuts),
     act("light", t("palette.themeLight"), <Sun size={icon} />, () => setMode("light")),
     act("dark", t("palette.themeDark"), <Moon size={icon} />, () => setMode("dark")),
     act("system-theme", t("palette.themeSystem"), <Monitor size={icon} />, () => setMode("system")),
     ...(Object.keys(languages) as Language[]).map((code) => act(`language:${code}`, t("palette.language", { name: languages[code] }), <Languages size={icon} />, () => void setLanguage(code))),
     ...Object.values(examples).map((prompt, index): Command => ({ id: `example:${index}`, group: t("palette.examples"), text: prompt, icon: <WandSparkles size={icon} />, run: () => void go({ to: "/", search: { prompt } }) })),
+    ...(models.data ?? []).map((model): Command => ({ id: `model:${model.key}`, group: t("nav.models"), text: model.name === model.key ? model.key : `${model.name} (${model.key})`, icon: <Boxes size={icon} />, run: () => void go({ to: "/models/$key", params: { key: model.key } }) })),
     ...pictures.map((image): Command => ({
       id: image.id,
       group: t("palette.pictures"),

@@ -34,6 +34,10 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
       [t("keys.recipe"), [["I"]]],
       [t("keys.remove"), [[key.delete]]],
     ]],
+    [t("nav.models"), [
+      [t("keys.move"), [["←"], ["→"], ["↑"], ["↓"]]],
+      [t("keys.openModel"), [[key.enter]]],
+    ]],
     [t("nav.jobs"), [
       [t("keys.move"), [["↑"], ["↓"]]],
       [t("keys.openJob"), [[key.enter]]],

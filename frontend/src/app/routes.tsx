@@ -1,6 +1,10 @@
 /** The map of the product: every address and what it may carry. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 
+import { SORTS, STATES, type Sort, type StateFilter } from "@/features/models/cards";
+import { WAYS, type Way } from "@/features/models/ways";
+import { TASKS, type Task } from "@/lib/models";
+
 import { CrashPage, LoadingPage, NotFoundPage } from "./Fallbacks";
 import { Shell } from "./Shell";
 
@@ -11,6 +15,8 @@ const pages = {
   GeneratePage: () => import("@/features/generate/GeneratePage"),
   GalleryPage: () => import("@/features/gallery/GalleryPage"),
   PictureView: () => import("@/features/gallery/PictureView"),
+  ModelsPage: () => import("@/features/models/ModelsPage"),
+  ModelDrawer: () => import("@/features/models/ModelDrawer"),
   JobsPage: () => import("@/features/jobs/JobsPage"),
   JobDrawer: () => import("@/features/jobs/JobDrawer"),
   SystemPage: () => import("@/features/system/SystemPage"),
@@ -24,8 +30,8 @@ const root = createRootRoute({ component: Shell, notFoundComponent: NotFoundPage
 const generate = createRoute({
   getParentRoute: () => root,
   path: "/",
-  /** `reuse`: the picture whose settings are taken over; `prompt`: words to start with. */
-  validateSearch: (search: Record<string, unknown>): { reuse?: string; prompt?: string } => ({ reuse: text(search.reuse), prompt: text(search.prompt) }),
+  /** `reuse`: the picture whose settings are taken over; `prompt`: words to start with; `model`: the model to use. */
+  validateSearch: (search: Record<string, unknown>): { reuse?: string; prompt?: string; model?: string } => ({ reuse: text(search.reuse), prompt: text(search.prompt), model: text(search.model) }),
   component: lazyRouteComponent(pages.GeneratePage, "GeneratePage"),
 });
 
@@ -40,6 +46,24 @@ const picture = createRoute({
   getParentRoute: () => gallery,
   path: "$id",
   component: lazyRouteComponent(pages.PictureView, "PictureView"),
+});
+
+const oneOf = <T extends string>(all: readonly T[], value: unknown) => all.find((each) => each === value);
+
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  /** `add`: the way to a new model that is open; `get`: the repository whose download is planned, `as` its key to be. */
+  validateSearch: (search: Record<string, unknown>): { q?: string; task?: Task; state?: StateFilter; sort?: Sort; add?: Way; get?: string; as?: string } => ({
+    q: text(search.q), task: oneOf(TASKS, search.task), state: oneOf(STATES, search.state), sort: oneOf(SORTS, search.sort), add: oneOf(WAYS, search.add), get: text(search.get), as: text(search.as),
+  }),
+  component: lazyRouteComponent(pages.ModelsPage, "ModelsPage"),
+});
+
+const model = createRoute({
+  getParentRoute: () => models,
+  path: "$key",
+  component: lazyRouteComponent(pages.ModelDrawer, "ModelDrawer"),
 });
 
 const jobs = createRoute({
@@ -63,7 +87,7 @@ const system = createRoute({
   component: lazyRouteComponent(pages.SystemPage, "SystemPage"),
 });
 
-const routeTree = root.addChildren([generate, gallery.addChildren([picture]), jobs.addChildren([job]), system]);
+const routeTree = root.addChildren([generate, gallery.addChildren([picture]), models.addChildren([model]), jobs.addChildren([job]), system]);
 
 export const makeRouter = () =>
   createRouter({

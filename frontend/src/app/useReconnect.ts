@@ -29,6 +29,7 @@ export function useAskWhileNotLive(): void {
     const timer = setInterval(() => {
       void client.invalidateQueries({ queryKey: keys.jobs });
       void client.invalidateQueries({ queryKey: keys.system });
+      void client.invalidateQueries({ queryKey: keys.models });
       void client.invalidateQueries({ queryKey: keys.history });
     }, ASK_EVERY);
     return () => clearInterval(timer);

@@ -9,14 +9,15 @@ import type { DeviceOut, EnvironmentOut, ErrorOut, Event, ImageOut, JobOut, Prob
 
 import { dependencies, endpoints, history, moving } from "./machine.ts";
 import { device, environment, image, iso, job, models, schedulers } from "./data.ts";
+import { MockModels } from "./modelRoutes.ts";
 import { creature, dataUrl } from "./pictures.ts";
 
-export interface Scenario { images?: number; jobs?: JobOut[]; workers?: WorkerOut[]; environments?: EnvironmentOut[]; devices?: DeviceOut[]; token?: string; stepMs?: number; sockets?: boolean }
+export interface Scenario { images?: number; jobs?: JobOut[]; workers?: WorkerOut[]; environments?: EnvironmentOut[]; devices?: DeviceOut[]; token?: string; stepMs?: number; sockets?: boolean; zoo?: boolean; role?: "admin" | "user" }
 type Listener = (frame: ServerFrame) => void;
 
 const DOWNLOADS = { message: "Downloading torch-2.13.0 (812.4 MB) (14 of 61)", said: { code: "build.downloads_one", params: { name: "torch-2.13.0 (812.4 MB)", done: 14, total: 61 } } };
 const INSTALLS = { message: "Installing packages (40 of 61)", said: { code: "build.installs_some", params: { done: 40, total: 61 } } };
-const OPEN = { id: "local", name: "Administrator", role: "admin" as const, open: true };
+const OPEN = { id: "local", name: "Administrator", role: "admin" as "admin" | "user", open: true };
 
 export class MockAtelier {
   epoch = "epoch-1";
@@ -30,6 +31,8 @@ export class MockAtelier {
   devices: DeviceOut[] = [];
   token: string | null = null;
   unlocked = false;
+  models = new MockModels(this);
+  role: "admin" | "user" = "admin";
   listeners = new Set<Listener>();
   #timers = new Set<ReturnType<typeof setTimeout>>();
   #next = 1;
@@ -39,10 +42,12 @@ export class MockAtelier {
     this.reset(scenario);
   }
 
-  reset({ images = 0, jobs = [], workers = [], environments = [environment()], devices = [device()], token, stepMs = 120 }: Scenario = {}): void {
+  reset({ images = 0, jobs = [], workers = [], environments = [environment()], devices = [device()], token, stepMs = 120, zoo = false, role = "admin" }: Scenario = {}): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     this.#busy = false;
+    this.models.reset(zoo);
+    this.role = role;
     this.images = Array.from({ length: images }, (_, number) => image(number));
     this.trash.clear();
     Object.assign(this, { jobs: [...jobs], workers: [...workers], environments: [...environments], devices: [...devices], token: token ?? null, unlocked: false, stepMs });
@@ -213,7 +218,7 @@ export class MockAtelier {
       return json(200, { ok: true });
     }
     if (area === "access") {
-      if (id === "me") return json(200, this.token === null ? OPEN : this.unlocked ? { ...OPEN, open: false } : { id: null, name: null, role: null, open: false });
+      if (id === "me") return json(200, this.token === null ? { ...OPEN, role: this.role } : this.unlocked ? { ...OPEN, open: false } : { id: null, name: null, role: null, open: false });
       if (request.method === "DELETE") this.unlocked = false;
       else if ((await body<{ token: string }>()).token !== this.token) return problem(401, "unauthorized", "That token is not this Atelier's.", [{ field: "token", message: "does not match" }], "", { code: "access.wrong_token", params: {} });
       else this.unlocked = true;
@@ -224,6 +229,7 @@ export class MockAtelier {
       return new Response(creature(number("s"), number("w"), number("h")), { headers: { "Content-Type": "image/svg+xml", "Cache-Control": "max-age=3600" } });
     }
     if (this.token !== null && !this.unlocked) return problem(401, "unauthorized", "This Atelier needs its access token.");
+    if (["models", "hub", "plan", "admin"].includes(area)) return this.models.answer(request, url);
     switch (route) {
       case "POST generate": return this.accept(await body<TextToImageIn>());
       case "GET jobs": return id ? this.one(this.find(id), "job") : this.page(this.jobs.filter((item) => matches(item, url.searchParams)), url);
@@ -237,12 +243,12 @@ export class MockAtelier {
       }
       case "DELETE gallery": return this.removeImage(id);
       case "POST gallery": return this.restoreImage(id);
-      case "GET models": return json(200, { items: models });
       case "GET schedulers": return json(200, { items: schedulers });
       case "GET system":
         if (id === "history") return json(200, history(this.devices, this.host().memory_total_bytes));
         if (id === "dependencies") return json(200, { items: dependencies });
         if (id === "endpoints") return json(200, endpoints);
+        if (id === "workers") return json(200, { lines: this.workers.find((item) => item.id === decodeURIComponent(verb))?.log_tail ?? [], next: 0, skipped: false });
         return json(200, { version: "0.1.0", started_at: iso(Date.now() - 5_400_000), data_dir_free_bytes: 412 * 1024 ** 3, devices: this.devices, host: this.host(), workers: this.workers, environments: this.environments });
       case "POST system": return this.order(id, decodeURIComponent(verb));
       default: return problem(404, "not_found", `There is no ${url.pathname}.`);

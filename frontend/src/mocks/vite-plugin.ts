@@ -15,7 +15,7 @@ export function mockApi(): Plugin {
 }
 
 function serve({ httpServer, middlewares }: ViteServer): void {
-  const atelier = new MockAtelier({ images: Number(process.env.MOCK_IMAGES ?? 240) });
+  const atelier = new MockAtelier({ images: Number(process.env.MOCK_IMAGES ?? 240), zoo: true });
   const sockets = new WebSocketServer({ noServer: true });
   setInterval(() => atelier.sample(), 1000).unref();
   (httpServer as Server | null)?.on("upgrade", (request, socket, head) => {

@@ -2,7 +2,7 @@ import { Box, Typography } from "@mui/material";
 import { useTranslation } from "react-i18next";
 
 import { useSaid, type Sentence } from "@/i18n/said";
-import { duration, percent } from "@/lib/numbers";
+import { bytes, duration, percent } from "@/lib/numbers";
 
 import { Bar } from "./Bar";
 
@@ -10,6 +10,7 @@ export interface LineJob {
   title: string;
   status: "queued" | "running" | "completed" | "failed" | "cancelled";
   progress: number;
+  kind?: string;
   step: number;
   total_steps: number;
   position: number | null;
@@ -31,7 +32,7 @@ export function JobLine({ job, setup }: { job: LineJob; setup?: { fraction: numb
   const left = job.eta_seconds === null ? null : job.eta_seconds < 1 ? t("progress.almost") : t("progress.eta", { time: duration(job.eta_seconds) });
   const words = waits
     ? [job.waiting?.reason !== "model" && waits, settingUp && setup.fraction !== null && percent(setup.fraction, i18n.language), settingUp ? said(setup).text : job.waiting && job.waiting.reason !== "queue" && said(job.waiting).text]
-    : [said({ message: job.message, said: job.said }).text || (job.step > 0 ? t("progress.step", { step: job.step, total: job.total_steps }) : t("progress.starting")), left];
+    : [said({ message: job.message, said: job.said }).text || (job.step > 0 ? job.kind === "model.download" ? t("models.download.bytes", { done: bytes(job.step * 1024, i18n.language), total: bytes(job.total_steps * 1024, i18n.language) }) : t("progress.step", { step: job.step, total: job.total_steps }) : t("progress.starting")), left];
   return (
     <Box sx={{ display: "grid", gap: 2, minWidth: 0 }}>
       <Bar value={value} label={job.title} tone={waits ? "text.faint" : "primary.main"} />

@@ -1106,6 +1106,172 @@ export type HubModelOut = {
 };
 
 /**
+ * HubPlanIn
+ */
+export type HubPlanIn = {
+    /**
+     * Repo
+     *
+     * A repository on the hub, as `owner/name`.
+     */
+    repo: string;
+    /**
+     * Revision
+     *
+     * A branch, a tag, or a commit.
+     */
+    revision?: string;
+};
+
+/**
+ * HubPlanOut
+ *
+ * What a download would do. Nothing but a few small configs was fetched for it.
+ */
+export type HubPlanOut = {
+    /**
+     * Repo
+     */
+    repo: string;
+    /**
+     * Revision
+     */
+    revision: string;
+    /**
+     * Commit
+     */
+    commit: string;
+    /**
+     * Page Url
+     */
+    page_url: string;
+    /**
+     * Key
+     *
+     * The model that this commit is here already.
+     */
+    key: string | null;
+    /**
+     * Suggested Key
+     */
+    suggested_key: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Kind
+     */
+    kind: 'diffusers' | 'transformers' | 'peft' | 'single file' | 'pickled';
+    /**
+     * Task
+     */
+    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Type
+     */
+    type: 'base_model' | 'lora' | 'fine_tune';
+    /**
+     * Family
+     */
+    family: string | null;
+    /**
+     * Pipeline
+     *
+     * The pipeline's or the architecture's class.
+     */
+    pipeline: string | null;
+    /**
+     * Runnable
+     *
+     * Whether an engine of this Atelier can run it.
+     */
+    runnable: boolean;
+    /**
+     * License
+     */
+    license: string | null;
+    /**
+     * Gated
+     */
+    gated: boolean;
+    /**
+     * Can Access
+     *
+     * False for a gated repository whose terms were not accepted: see `page_url`.
+     */
+    can_access: boolean;
+    /**
+     * Private
+     */
+    private: boolean;
+    /**
+     * Downloads
+     */
+    downloads: number;
+    /**
+     * Likes
+     */
+    likes: number;
+    /**
+     * Updated At
+     */
+    updated_at: string | null;
+    /**
+     * Library
+     */
+    library: string | null;
+    /**
+     * Parameters
+     */
+    parameters: number | null;
+    /**
+     * Files
+     */
+    files: Array<PlannedFileOut>;
+    /**
+     * Refused
+     *
+     * What stays on the hub, and why.
+     */
+    refused: Array<RefusedFileOut>;
+    /**
+     * Total Bytes
+     */
+    total_bytes: number;
+    /**
+     * Present Bytes
+     */
+    present_bytes: number;
+    /**
+     * Fetch Bytes
+     *
+     * What is still to be fetched.
+     */
+    fetch_bytes: number;
+    /**
+     * Free Bytes
+     *
+     * On the disk of the model cache.
+     */
+    free_bytes: number;
+    /**
+     * Reserve Bytes
+     *
+     * What a download leaves free.
+     */
+    reserve_bytes: number;
+    /**
+     * Fits
+     */
+    fits: boolean;
+    /**
+     * Warnings
+     */
+    warnings: Array<RemarkOut>;
+};
+
+/**
  * HubSearchOut
  */
 export type HubSearchOut = {
@@ -1747,6 +1913,148 @@ export type PartsOut = {
 };
 
 /**
+ * PlanIn
+ *
+ * A load or a generation that is only thought of. What is left out is as it would be with a real request.
+ */
+export type PlanIn = {
+    /**
+     * Model
+     *
+     * Key of a model.
+     */
+    model: string;
+    /**
+     * Task
+     *
+     * The model's own when left out.
+     */
+    task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    /**
+     * Width
+     *
+     * Pixels.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * Pixels.
+     */
+    height?: number | null;
+    /**
+     * Num Outputs
+     *
+     * How many pictures.
+     */
+    num_outputs?: number;
+    /**
+     * Steps
+     */
+    steps?: number | null;
+    /**
+     * Context
+     *
+     * Tokens, of a language model.
+     */
+    context?: number | null;
+    /**
+     * Batch
+     *
+     * Pictures or requests at the same time.
+     */
+    batch?: number | null;
+    options?: LoadOptions | null;
+    /**
+     * Gpu Device Ids
+     */
+    gpu_device_ids?: Array<number> | null;
+};
+
+/**
+ * PlanOut
+ *
+ * Whether it would fit, and what it would take.
+ */
+export type PlanOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Fit
+     *
+     * `after`: once idle models have given way. `wait`: in line, for models at work, pinned ones or other programs. `never`: not even on an empty device.
+     */
+    fit: 'now' | 'after' | 'wait' | 'never';
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said?: SaidOut | null;
+    /**
+     * Loaded
+     *
+     * A worker holds the model already.
+     */
+    loaded: boolean;
+    /**
+     * Worker Id
+     */
+    worker_id: string | null;
+    /**
+     * Devices
+     *
+     * Where it would be: `cuda:0`.
+     */
+    devices: Array<string>;
+    /**
+     * Memory on each device at its peak.
+     */
+    bytes: BandOut;
+    /**
+     * Bytes Leased
+     *
+     * What it would lease on each device: the high end, if the device has that.
+     */
+    bytes_leased: number;
+    parts: PartsOut;
+    /**
+     * Measurements
+     *
+     * How many loads and runs the estimate has learned from.
+     */
+    measurements: number;
+    /**
+     * Null when it is loaded already, or when nothing is known.
+     */
+    load_seconds: BandOut | null;
+    /**
+     * Null as long as no run of it was measured.
+     */
+    run_seconds: BandOut | null;
+    /**
+     * Both together; null when one is not known.
+     */
+    seconds: BandOut | null;
+    /**
+     * Makes Room
+     *
+     * Who would give way or is waited for, and why.
+     */
+    makes_room: Array<GoesOut>;
+    /**
+     * Remedies
+     *
+     * What would make it smaller: the largest saving first.
+     */
+    remedies: Array<RemedyOut>;
+};
+
+/**
  * PlannedFileOut
  */
 export type PlannedFileOut = {
@@ -2279,314 +2587,6 @@ export type WorkerOut = {
      * Log Tail
      */
     log_tail: Array<string>;
-};
-
-/**
- * PlanIn
- */
-export type AtelierModelsHubSchemasPlanIn = {
-    /**
-     * Repo
-     *
-     * A repository on the hub, as `owner/name`.
-     */
-    repo: string;
-    /**
-     * Revision
-     *
-     * A branch, a tag, or a commit.
-     */
-    revision?: string;
-};
-
-/**
- * PlanOut
- *
- * What a download would do. Nothing but a few small configs was fetched for it.
- */
-export type AtelierModelsHubSchemasPlanOut = {
-    /**
-     * Repo
-     */
-    repo: string;
-    /**
-     * Revision
-     */
-    revision: string;
-    /**
-     * Commit
-     */
-    commit: string;
-    /**
-     * Page Url
-     */
-    page_url: string;
-    /**
-     * Key
-     *
-     * The model that this commit is here already.
-     */
-    key: string | null;
-    /**
-     * Suggested Key
-     */
-    suggested_key: string;
-    /**
-     * Name
-     */
-    name: string;
-    /**
-     * Kind
-     */
-    kind: 'diffusers' | 'transformers' | 'peft' | 'single file' | 'pickled';
-    /**
-     * Task
-     */
-    task: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
-    /**
-     * Type
-     */
-    type: 'base_model' | 'lora' | 'fine_tune';
-    /**
-     * Family
-     */
-    family: string | null;
-    /**
-     * Pipeline
-     *
-     * The pipeline's or the architecture's class.
-     */
-    pipeline: string | null;
-    /**
-     * Runnable
-     *
-     * Whether an engine of this Atelier can run it.
-     */
-    runnable: boolean;
-    /**
-     * License
-     */
-    license: string | null;
-    /**
-     * Gated
-     */
-    gated: boolean;
-    /**
-     * Can Access
-     *
-     * False for a gated repository whose terms were not accepted: see `page_url`.
-     */
-    can_access: boolean;
-    /**
-     * Private
-     */
-    private: boolean;
-    /**
-     * Downloads
-     */
-    downloads: number;
-    /**
-     * Likes
-     */
-    likes: number;
-    /**
-     * Updated At
-     */
-    updated_at: string | null;
-    /**
-     * Library
-     */
-    library: string | null;
-    /**
-     * Parameters
-     */
-    parameters: number | null;
-    /**
-     * Files
-     */
-    files: Array<PlannedFileOut>;
-    /**
-     * Refused
-     *
-     * What stays on the hub, and why.
-     */
-    refused: Array<RefusedFileOut>;
-    /**
-     * Total Bytes
-     */
-    total_bytes: number;
-    /**
-     * Present Bytes
-     */
-    present_bytes: number;
-    /**
-     * Fetch Bytes
-     *
-     * What is still to be fetched.
-     */
-    fetch_bytes: number;
-    /**
-     * Free Bytes
-     *
-     * On the disk of the model cache.
-     */
-    free_bytes: number;
-    /**
-     * Reserve Bytes
-     *
-     * What a download leaves free.
-     */
-    reserve_bytes: number;
-    /**
-     * Fits
-     */
-    fits: boolean;
-    /**
-     * Warnings
-     */
-    warnings: Array<RemarkOut>;
-};
-
-/**
- * PlanIn
- *
- * A load or a generation that is only thought of. What is left out is as it would be with a real request.
- */
-export type AtelierModelsPlanSchemasPlanIn = {
-    /**
-     * Model
-     *
-     * Key of a model.
-     */
-    model: string;
-    /**
-     * Task
-     *
-     * The model's own when left out.
-     */
-    task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
-    /**
-     * Width
-     *
-     * Pixels.
-     */
-    width?: number | null;
-    /**
-     * Height
-     *
-     * Pixels.
-     */
-    height?: number | null;
-    /**
-     * Num Outputs
-     *
-     * How many pictures.
-     */
-    num_outputs?: number;
-    /**
-     * Steps
-     */
-    steps?: number | null;
-    /**
-     * Context
-     *
-     * Tokens, of a language model.
-     */
-    context?: number | null;
-    /**
-     * Batch
-     *
-     * Pictures or requests at the same time.
-     */
-    batch?: number | null;
-    options?: LoadOptions | null;
-    /**
-     * Gpu Device Ids
-     */
-    gpu_device_ids?: Array<number> | null;
-};
-
-/**
- * PlanOut
- *
- * Whether it would fit, and what it would take.
- */
-export type AtelierModelsPlanSchemasPlanOut = {
-    /**
-     * Model
-     */
-    model: string;
-    /**
-     * Fit
-     *
-     * `after`: once idle models have given way. `wait`: in line, for models at work, pinned ones or other programs. `never`: not even on an empty device.
-     */
-    fit: 'now' | 'after' | 'wait' | 'never';
-    /**
-     * Message
-     */
-    message: string;
-    /**
-     * Which sentence `message` is.
-     */
-    said?: SaidOut | null;
-    /**
-     * Loaded
-     *
-     * A worker holds the model already.
-     */
-    loaded: boolean;
-    /**
-     * Worker Id
-     */
-    worker_id: string | null;
-    /**
-     * Devices
-     *
-     * Where it would be: `cuda:0`.
-     */
-    devices: Array<string>;
-    /**
-     * Memory on each device at its peak.
-     */
-    bytes: BandOut;
-    /**
-     * Bytes Leased
-     *
-     * What it would lease on each device: the high end, if the device has that.
-     */
-    bytes_leased: number;
-    parts: PartsOut;
-    /**
-     * Measurements
-     *
-     * How many loads and runs the estimate has learned from.
-     */
-    measurements: number;
-    /**
-     * Null when it is loaded already, or when nothing is known.
-     */
-    load_seconds: BandOut | null;
-    /**
-     * Null as long as no run of it was measured.
-     */
-    run_seconds: BandOut | null;
-    /**
-     * Both together; null when one is not known.
-     */
-    seconds: BandOut | null;
-    /**
-     * Makes Room
-     *
-     * Who would give way or is waited for, and why.
-     */
-    makes_room: Array<GoesOut>;
-    /**
-     * Remedies
-     *
-     * What would make it smaller: the largest saving first.
-     */
-    remedies: Array<RemedyOut>;
 };
 
 /**
@@ -3483,7 +3483,7 @@ export type SearchHubResponses = {
 export type SearchHubResponse = SearchHubResponses[keyof SearchHubResponses];
 
 export type PlanDownloadData = {
-    body: AtelierModelsHubSchemasPlanIn;
+    body: HubPlanIn;
     path?: never;
     query?: never;
     url: '/api/hub/plan';
@@ -3502,7 +3502,7 @@ export type PlanDownloadResponses = {
     /**
      * Successful Response
      */
-    200: AtelierModelsHubSchemasPlanOut;
+    200: HubPlanOut;
 };
 
 export type PlanDownloadResponse = PlanDownloadResponses[keyof PlanDownloadResponses];
@@ -4047,7 +4047,7 @@ export type ParkModelResponses = {
 export type ParkModelResponse = ParkModelResponses[keyof ParkModelResponses];
 
 export type PlanData = {
-    body: AtelierModelsPlanSchemasPlanIn;
+    body: PlanIn;
     path?: never;
     query?: never;
     url: '/api/plan';
@@ -4066,7 +4066,7 @@ export type PlanResponses = {
     /**
      * Successful Response
      */
-    200: AtelierModelsPlanSchemasPlanOut;
+    200: PlanOut;
 };
 
 export type PlanResponse = PlanResponses[keyof PlanResponses];

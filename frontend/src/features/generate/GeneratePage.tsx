@@ -16,7 +16,7 @@ import { visuallyHidden } from "@/ui/StatusMark";
 
 import { Composer } from "./Composer";
 import { Runs } from "./Runs";
-import { change, check, effective, reuse, settings, type Field } from "./settings";
+import { change, check, chooseModel, effective, reuse, settings, type Field } from "./settings";
 import { SettingsPanel } from "./SettingsPanel";
 import { useGenerate } from "./useGenerate";
 
@@ -28,7 +28,7 @@ export function GeneratePage() {
   const said = useSaid();
   const form = useSignal(settings);
   const models = useQuery(queries.models());
-  const usable = models.data?.filter((model) => model.task === "image" && model.runnable);
+  const usable = models.data?.filter((model) => model.task === "image" && model.runnable && model.type !== "lora" && !model.download);
   const model = usable?.find((item) => item.key === form.model) ?? usable?.find((item) => item.available) ?? usable?.[0];
   const generate = useGenerate(model);
   const [tried, setTried] = useState(false);
@@ -91,17 +91,18 @@ export function GeneratePage() {
   }
 }
 
-/** `?reuse=` and `?prompt=` fill the form once and leave the address. */
+/** `?reuse=`, `?prompt=` and `?model=` fill the form once and leave the address. */
 function useStartFromAddress(prompt: React.RefObject<HTMLTextAreaElement | null>) {
   const search = route.useSearch();
   const go = route.useNavigate();
   useEffect(() => {
-    if (!search.reuse && !search.prompt) return;
+    if (!search.reuse && !search.prompt && !search.model) return;
     if (search.prompt) change({ prompt: search.prompt });
+    if (search.model) chooseModel(search.model);
     if (search.reuse) void getImage({ path: { image_id: search.reuse } }).then(reuse, () => undefined);
     void go({ to: "/", search: {}, replace: true });
     prompt.current?.focus();
-  }, [search.reuse, search.prompt, go, prompt]);
+  }, [search.reuse, search.prompt, search.model, go, prompt]);
 }
 
 /** On a narrow window the panel folds away under one line that says what is set. */

@@ -7,6 +7,8 @@ import { useTranslation } from "react-i18next";
 import { queries } from "@/api/queries";
 import type { ModelOut } from "@/api/types";
 import { aboutModel, useSaid } from "@/i18n/said";
+import { lookOf } from "@/lib/models";
+import { ModelState } from "@/ui/ModelState";
 import { FieldNote, NumberField, useDraft } from "@/ui/NumberField";
 import { Segmented } from "@/ui/Segmented";
 
@@ -68,15 +70,26 @@ function ModelPicker({ models, model, error }: { models: ModelOut[]; model: Mode
   return (
     <Box>
       <Typography component="label" id={id} variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{t("generate.model")}</Typography>
-      <Select size="small" fullWidth value={model.key} labelId={id} error={!!error} onChange={(event) => chooseModel(event.target.value)} renderValue={() => model.name}>
+      <Select size="small" fullWidth value={model.key} labelId={id} error={!!error} onChange={(event) => chooseModel(event.target.value)} renderValue={() => <Named model={model} />}>
         {models.map((item) => (
           <MenuItem key={item.key} value={item.key} disabled={!item.available} sx={{ display: "block", maxWidth: 320, whiteSpace: "normal" }}>
-            <Box sx={{ fontWeight: 550 }}>{item.name}{!item.available && ` (${t("generate.modelUnavailable")})`}</Box>
+            <Box sx={{ fontWeight: 550 }}><Named model={item} always /></Box>
             <Typography variant="caption" sx={{ color: "text.faint" }}>{aboutModel(item)}</Typography>
           </MenuItem>
         ))}
       </Select>
       <FieldNote error={error} hint={aboutModel(model)} />
+    </Box>
+  );
+}
+
+/** A model's name, and how it stands: in the list always, in the field when that matters for how soon it answers. */
+function Named({ model, always }: { model: ModelOut; always?: boolean }) {
+  const look = lookOf(model);
+  return (
+    <Box component="span" sx={{ display: "flex", alignItems: "center", gap: 2 }}>
+      <Box component="span" sx={{ flex: 1, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>{model.name}</Box>
+      {(always || look !== "idle") && <ModelState look={look} />}
     </Box>
   );
 }

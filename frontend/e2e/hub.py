@@ -1,0 +1,37 @@
+"""A small hub on loopback for the browser tests, and a folder that is a model.
+
+    python e2e/hub.py FOLDER     prints {"endpoint": …, "folder": …} and serves until its standard input ends
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+BACKEND = Path(__file__).resolve().parents[2] / "backend"
+sys.path[:0] = [str(BACKEND), str(BACKEND / "tests")]
+
+from tests.hub.fake_hub import FakeHub  # noqa: E402
+from tests.hub.repositories import chat_repo, diffusers_repo  # noqa: E402
+
+
+def main(folder: Path) -> None:
+    local = diffusers_repo("here/paint")
+    keep = (".json", ".txt", ".safetensors")
+    for path, content in local.files.items():
+        if "/" in path and ".fp16" not in path and "non_ema" not in path and path.endswith(keep) or path == "model_index.json":
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+    with FakeHub() as hub:
+        hub.add(diffusers_repo("someone/lanterns", size=3_000_000, downloads=4321))
+        hub.add(diffusers_repo("someone/secret", gated="manual", open_to={"hf_good"}))
+        hub.add(chat_repo("someone/talker"))
+        # Slow enough to be paused on the way.
+        hub.bytes_per_second = 250_000
+        print(json.dumps({"endpoint": hub.endpoint, "folder": str(folder)}), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,93 @@
+import { Box, Button, Skeleton, Typography } from "@mui/material";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { CircleCheck, CircleX, Clock, LogOut, Moon, Wand2 } from "lucide-react";
+import { useMemo } from "react";
+import { useTranslation } from "react-i18next";
+
+import { asProblem } from "@/api/errors";
+import type { PlanIn, PlanOut, RemedyOut } from "@/api/types";
+import { queries } from "@/api/queries";
+import { useSaid } from "@/i18n/said";
+import { bytes, duration, gib } from "@/lib/numbers";
+import { ErrorNote } from "@/ui/ErrorNote";
+
+import { useDebounced } from "./HubSearch";
+
+const LOOKS = { now: [CircleCheck, "success.main"], after: [LogOut, "warning.main"], wait: [Clock, "warning.main"], never: [CircleX, "error.main"] } as const;
+
+/** What the planner says while the form is filled in. Asks a little after the last change; keeps the last answer meanwhile. */
+export function Estimate({ question, onRemedy }: { question: PlanIn; onRemedy: (change: RemedyOut["change"]) => void }) {
+  const { t } = useTranslation();
+  const text = useDebounced(JSON.stringify(question), 250);
+  const body = useMemo(() => JSON.parse(text) as PlanIn, [text]);
+  const plan = useQuery({ ...queries.plan(body), placeholderData: keepPreviousData });
+  const problem = plan.isError ? asProblem(plan.error) : null;
+  return (
+    <Box aria-live="polite" aria-busy={plan.isPending} sx={{ bgcolor: "background.sunken", borderRadius: "10px", p: 4, minHeight: 300, alignSelf: "stretch", opacity: plan.isPlaceholderData ? 0.65 : 1, transition: "opacity 120ms ease-out" }}>
+      <Typography variant="overline" component="h3" sx={{ color: "text.secondary", m: 0 }}>{t("models.estimate.title")}</Typography>
+      {plan.isPending && <Box sx={{ display: "grid", gap: 3, mt: 2 }}><Skeleton variant="rectangular" width={150} height={32} sx={bright} /><Skeleton variant="rectangular" height={14} sx={bright} /><Skeleton variant="rectangular" height={22} width="70%" sx={bright} /></Box>}
+      {problem && <Box sx={{ mt: 2 }}><ErrorNote title={t("models.estimate.failed")} error={problem} details={problem.details} onRetry={() => void plan.refetch()} /></Box>}
+      {plan.data && !problem && <Answer plan={plan.data} onRemedy={onRemedy} />}
+    </Box>
+  );
+}
+
+const bright = { bgcolor: "background.paper" } as const;
+
+function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOut["change"]) => void }) {
+  const { t, i18n } = useTranslation();
+  const said = useSaid();
+  const lang = i18n.language;
+  const [Icon, colour] = LOOKS[plan.fit];
+  const place = plan.devices.join(", ");
+  const helps = plan.remedies.filter((remedy) => plan.fit !== "now" || remedy.available !== false);
+  const seconds = plan.seconds ?? plan.load_seconds;
+  return (
+    <Box sx={{ display: "grid", gap: 3, mt: 1 }}>
+      <Box sx={{ display: "flex", alignItems: "baseline", gap: 3, flexWrap: "wrap" }}>
+        <Typography sx={{ fontSize: 28, fontWeight: 650, letterSpacing: "-0.02em", lineHeight: 1.2 }}>{gib(plan.bytes.expected, lang)}</Typography>
+        <Typography variant="body2" sx={{ color: "text.faint" }}>{t("models.estimate.band", { low: gib(plan.bytes.low, lang), high: gib(plan.bytes.high, lang) })}</Typography>
+      </Box>
+      <Band plan={plan} />
+      <Box sx={{ display: "flex", gap: 2, color: colour, fontWeight: 600 }}><Box sx={{ pt: "2px" }}><Icon size={16} aria-hidden /></Box><span>{t(`models.estimate.verdicts.${plan.fit}`, { place })}</span></Box>
+      {seconds && <Typography variant="body2" sx={{ color: "text.secondary", display: "flex", gap: 2, alignItems: "center" }}><Clock size={14} aria-hidden />{t("models.estimate.seconds", { time: duration(seconds.expected), low: duration(seconds.low), high: duration(seconds.high) })}</Typography>}
+      {plan.makes_room.length > 0 && (
+        <Box>
+          <Typography variant="overline" component="h4" sx={{ color: "text.secondary", m: 0 }}>{t("models.estimate.leaves")}</Typography>
+          {plan.makes_room.map((each) => (
+            <Box key={each.worker_id} sx={{ display: "flex", gap: 2, mt: 1, fontSize: 13 }}>
+              <Box sx={{ color: "text.faint", pt: "2px" }}>{each.deed === "park" ? <Moon size={14} aria-hidden /> : each.deed === "wait" ? <Clock size={14} aria-hidden /> : <LogOut size={14} aria-hidden />}</Box>
+              <span><b>{each.model}</b> · {t(`models.estimate.how.${each.deed}`, { size: gib(each.frees_bytes, lang) })}{each.reason && <Box component="span" sx={{ color: "text.faint" }}> · {said({ message: each.reason, said: each.said }).text}</Box>}</span>
+            </Box>
+          ))}
+        </Box>
+      )}
+      {helps.length > 0 && (
+        <Box>
+          <Typography variant="overline" component="h4" sx={{ color: "text.secondary", m: 0, mb: 1 }}>{t(plan.fit === "now" ? "models.estimate.smaller" : "models.estimate.remedies")}</Typography>
+          <Box sx={{ display: "grid", gap: 1 }}>
+            {helps.slice(0, 5).map((remedy) => (
+              <Button key={remedy.id + remedy.message} disabled={remedy.available === false} size="small" variant="outlined" color="inherit" startIcon={<Wand2 size={14} />} onClick={() => onRemedy(remedy.change)} sx={{ justifyContent: "flex-start", whiteSpace: "normal", textAlign: "left", py: "6px", lineHeight: 1.35 }}>
+                <Box component="span" sx={{ flex: 1 }}>{said(remedy).text.replace(/\.$/, "")}{remedy.available === false && ` (${t("models.estimate.notYet")})`}</Box>
+                {remedy.saves_bytes > 0 && <Typography variant="mono" sx={{ color: remedy.available === false ? "inherit" : "success.main", ml: 3, whiteSpace: "nowrap" }}>−{bytes(remedy.saves_bytes, lang)}</Typography>}
+              </Button>
+            ))}
+          </Box>
+        </Box>
+      )}
+    </Box>
+  );
+}
+
+/** The band of the estimate as a bar: sure up to its lower end, likely up to the expected, possible up to the upper. */
+function Band({ plan: { bytes: { low, expected, high } } }: { plan: PlanOut }) {
+  const share = (value: number) => `${(value / Math.max(1, high)) * 100}%`;
+  const tone = "var(--a-palette-primary-main)";
+  return (
+    <Box aria-hidden sx={{ position: "relative", height: 8, borderRadius: "4px", overflow: "hidden", bgcolor: "background.paper" }}>
+      <Box sx={{ position: "absolute", inset: 0, bgcolor: `color-mix(in srgb, ${tone} 26%, transparent)` }} />
+      <Box sx={{ position: "absolute", inset: "0 auto 0 0", bgcolor: `color-mix(in srgb, ${tone} 52%, transparent)` }} style={{ width: share(expected) }} />
+      <Box sx={{ position: "absolute", inset: "0 auto 0 0", bgcolor: tone }} style={{ width: share(low) }} />
+    </Box>
+  );
+}

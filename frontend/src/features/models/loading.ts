@@ -1,0 +1,64 @@
+/** The form of how a model is loaded, and the question to the planner that it stands for. Pure. */
+import type { LoadOptions, ModelOut, PlanIn, RemedyOut } from "@/api/types";
+
+/** Seconds of idleness after which a model leaves; "default" is the server's, 0 is never. */
+export const TTLS = ["default", 60, 300, 1800, 7200, 0] as const;
+export type Ttl = "default" | number;
+export const DTYPES = ["default", "float32", "bfloat16", "float16"] as const;
+export type Dtype = (typeof DTYPES)[number];
+
+export interface LoadForm {
+  dtype: Dtype;
+  ttl: Ttl;
+  devices: number[];
+  width: number;
+  height: number;
+  /** Pictures, or conversations, at once. */
+  batch: number;
+  context: number;
+}
+
+export function formOf(model: Pick<ModelOut, "load_options" | "defaults">): LoadForm {
+  const { dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch } = model.load_options;
+  return {
+    dtype: dtype ?? "default", ttl: ttl ?? "default", devices: devices ?? [],
+    width: model.defaults?.width ?? 1024, height: model.defaults?.height ?? 1024, batch: batch ?? 1, context: 8192,
+  };
+}
+
+/** What is left as the server likes it is left out. */
+export function optionsOf(form: LoadForm, task: ModelOut["task"]): LoadOptions {
+  return {
+    ...(form.dtype === "default" ? {} : { dtype: form.dtype }),
+    ...(form.ttl === "default" ? {} : { ttl_seconds: form.ttl }),
+    ...(form.devices.length ? { gpu_device_ids: [...form.devices].sort((a, b) => a - b) } : {}),
+    ...(task === "image" && form.batch > 1 ? { batch: form.batch } : {}),
+  };
+}
+
+export function questionOf(model: Pick<ModelOut, "key" | "task">, form: LoadForm): PlanIn {
+  // All that the form says, also what is the default: the model's own options count where nothing is said.
+  const options: LoadOptions = { dtype: form.dtype === "default" ? null : form.dtype, batch: model.task === "image" ? form.batch : null, gpu_device_ids: form.devices.length ? form.devices : null };
+  const amount = model.task === "image" || model.task === "video" ? { width: form.width, height: form.height, num_outputs: form.batch } : model.task === "chat" ? { context: form.context } : {};
+  return { model: model.key, ...amount, batch: form.batch, options };
+}
+
+/** The form after a remedy was taken. */
+export function remedied(form: LoadForm, change: RemedyOut["change"]): LoadForm {
+  const options = (change.options ?? {}) as { dtype?: unknown; batch?: unknown };
+  const number = (value: unknown, otherwise: number) => (typeof value === "number" ? value : otherwise);
+  return {
+    ...form,
+    dtype: DTYPES.find((dtype) => dtype === options.dtype) ?? form.dtype,
+    devices: Array.isArray(change.gpu_device_ids) ? (change.gpu_device_ids as number[]) : form.devices,
+    width: number(change.width, form.width),
+    height: number(change.height, form.height),
+    batch: number(options.batch, number(change.num_outputs, number(change.batch, form.batch))),
+    context: number(change.context, form.context),
+  };
+}
+
+export function sameOptions(a: LoadOptions, b: LoadOptions): boolean {
+  const plain = ({ dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch }: LoadOptions) => JSON.stringify([dtype ?? null, ttl ?? null, devices ?? null, batch ?? 1]);
+  return plain(a) === plain(b);
+}

@@ -1,0 +1,159 @@
+// @vitest-environment node
+import { describe, expect, it } from "vitest";
+
+import type { ModelOut } from "@/api/types";
+import { canDo, compact, lookOf, nextStep, nextStepOfOffer, parameters, repoOf, roughMemory } from "@/lib/models";
+import { downloadOf, modelOf, offers, zoo } from "@/mocks/models";
+
+import { cardsOf, groupsOf, matches, neighbour } from "./cards";
+import { formOf, optionsOf, questionOf, remedied, sameOptions } from "./loading";
+import { callOf, recipe } from "./recipes";
+
+const admin = { admin: true, hasToken: false };
+const user = { admin: false, hasToken: false };
+const image = (over: Partial<ModelOut> = {}) => modelOf({ repo: "owner/name", source: "hub", removable: true, ...over });
+
+describe("the next step", () => {
+  const chat = { task: "chat" as const, key: "c" };
+  it.each<[string, Partial<ModelOut>, string, string]>([
+    ["idle", {}, "load", "use"],
+    ["loading", { state: "loading" }, "stop", "open"],
+    ["ready", { state: "ready" }, "use", "use"],
+    ["parked", { state: "parked" }, "use", "use"],
+    ["ready, and no page uses it yet", { ...chat, state: "ready" }, "unload", "open"],
+    ["parked, and no page uses it yet", { ...chat, state: "parked" }, "load", "open"],
+    ["failed to load", { state: "error" }, "loadAgain", "open"],
+    ["files missing, known to the hub", { available: false }, "downloadAgain", "open"],
+    ["files missing, imported", { available: false, repo: null }, "open", "open"],
+    ["without an engine", { runnable: false }, "open", "open"],
+    ["a LoRA", { type: "lora" }, "open", "open"],
+    ["waiting for its download", { available: false, download: downloadOf({ state: "waiting" }) }, "pause", "open"],
+    ["downloading", { available: false, download: downloadOf() }, "pause", "open"],
+    ["paused", { available: false, download: downloadOf({ state: "paused", paused: true }) }, "resume", "open"],
+    ["cancelled", { available: false, download: downloadOf({ state: "cancelled" }) }, "resume", "open"],
+    ["download failed", { available: false, download: downloadOf({ state: "failed" }) }, "downloadAgain", "open"],
+  ])("of a model that is %s", (_, over, forAdmin, forUser) => {
+    expect(nextStep(image(over), admin)).toBe(forAdmin);
+    expect(nextStep(image(over), user)).toBe(forUser);
+  });
+
+  it("of an offer is the token when its owner asks for one and there is none", () => {
+    expect(nextStepOfOffer({ gated: true }, admin)).toBe("token");
+    expect(nextStepOfOffer({ gated: true }, { admin: true, hasToken: true })).toBe("download");
+    expect(nextStepOfOffer({ gated: false }, admin)).toBe("download");
+    expect(nextStepOfOffer({ gated: false }, user)).toBe("open");
+  });
+});
+
+describe("what can be done", () => {
+  it("is never to load what is loaded, nor to unload what is not", () => {
+    expect(canDo(image({ state: "ready" }), admin)).toMatchObject({ load: false, unload: true, park: true });
+    expect(canDo(image(), admin)).toMatchObject({ load: true, unload: false, park: false });
+    expect(canDo(image({ state: "parked" }), admin)).toMatchObject({ load: true, unload: true, park: false });
+  });
+
+  it("is not to load half a download", () => expect(canDo(image({ download: downloadOf({ state: "failed" }), available: false }), admin)).toMatchObject({ load: false, options: false, use: false }));
+
+  it("leaves loading to administrators", () => expect(canDo(image({ state: "ready" }), user)).toMatchObject({ load: false, unload: false, park: false, options: false, use: true }));
+
+  it("is not to delete what ships", () => expect(canDo(image({ removable: false }), admin)).toMatchObject({ remove: false, edit: false, pin: true }));
+});
+
+it("a failed download is an error, even while its files are missing", () => {
+  expect(lookOf(image({ available: false, download: downloadOf({ state: "failed" }) }))).toBe("error");
+  expect(lookOf(image({ available: false }))).toBe("missing");
+});
+
+describe("cards", () => {
+  const cards = cardsOf(zoo(), offers);
+
+  it("hide the offer of what is here, by its repository too", () => {
+    expect(cards.filter((card) => card.key === "stable-diffusion-xl")).toHaveLength(1);
+    const taken = cardsOf([image({ key: "mine", repo: "stabilityai/sdxl-turbo" })], offers);
+    expect(taken.some((card) => card.offer?.key === "sdxl-turbo")).toBe(false);
+  });
+
+  it("are found by words of name, key, repository and description, all of them", () => {
+    const found = (q: string) => cards.filter((card) => matches(card, { q })).map((card) => card.key);
+    expect(found("brush ink")).toEqual(["ink-wash"]);
+    expect(found("openai/whisper")).toEqual(["whisper-tiny"]);
+    expect(found("brush qwen")).toEqual([]);
+  });
+
+  it("stand in groups of what they do, what is in memory first", () => {
+    const groups = groupsOf(cards, {});
+    expect(groups.map((group) => group.task)).toEqual(["image", "video", "chat", "transcribe", "diarize"]);
+    expect(groups[0]?.cards[0]?.look).toBe("ready");
+    expect(groups[0]?.cards.at(-1)?.look).toBe("offered");
+  });
+
+  it("are filtered by how they stand", () => {
+    const keys = (state: "here" | "loaded" | "moving" | "error" | "offered") => groupsOf(cards, { state }).flatMap((group) => group.cards.map((card) => card.look));
+    expect(new Set(keys("loaded"))).toEqual(new Set(["ready", "parked", "loading"]));
+    expect(new Set(keys("error"))).toEqual(new Set(["error", "missing"]));
+    expect(new Set(keys("moving"))).toEqual(new Set(["downloading"]));
+    expect(keys("here")).not.toContain("offered");
+  });
+});
+
+describe("arrow keys", () => {
+  // Three in the first row, two in the second, one in another group.
+  const boxes = [0, 100, 200].map((left) => ({ left, top: 0 })).concat([0, 100].map((left) => ({ left, top: 50 })), { left: 0, top: 120 });
+
+  it("follow the order of reading sideways", () => expect([neighbour("ArrowRight", 2, boxes), neighbour("ArrowLeft", 3, boxes), neighbour("ArrowLeft", 0, boxes), neighbour("ArrowRight", 5, boxes)]).toEqual([3, 2, 0, 5]));
+  it("go to the nearest card of the next row", () => expect([neighbour("ArrowDown", 1, boxes), neighbour("ArrowDown", 2, boxes), neighbour("ArrowDown", 4, boxes), neighbour("ArrowUp", 5, boxes), neighbour("ArrowUp", 4, boxes)]).toEqual([4, 4, 5, 3, 1]));
+  it("stay at the edges, and leave other keys alone", () => expect([neighbour("ArrowUp", 1, boxes), neighbour("ArrowDown", 5, boxes), neighbour("x", 1, boxes), neighbour("End", 0, boxes), neighbour("Home", 4, boxes)]).toEqual([1, 5, null, 5, 0]));
+});
+
+describe("load options", () => {
+  const model = image({ load_options: { dtype: "float16", ttl_seconds: 0 } });
+
+  it("come back as they went in", () => {
+    expect(optionsOf(formOf(model), "image")).toEqual({ dtype: "float16", ttl_seconds: 0 });
+    expect(sameOptions(optionsOf(formOf(model), "image"), model.load_options)).toBe(true);
+    expect(optionsOf(formOf(image()), "image")).toEqual({});
+  });
+
+  it("tell the server's own time apart from never", () => {
+    expect(formOf(image({ load_options: {} })).ttl).toBe("default");
+    expect(formOf(image({ load_options: { ttl_seconds: 0 } })).ttl).toBe(0);
+    expect(sameOptions({}, { ttl_seconds: 0 })).toBe(false);
+  });
+
+  it("become a question with the size of the pictures", () => expect(questionOf(model, { ...formOf(model), width: 640, batch: 4 })).toMatchObject({ width: 640, num_outputs: 4, batch: 4, options: { dtype: "float16", batch: 4 } }));
+
+  it("take a remedy over, and nothing else", () => {
+    const form = { ...formOf(model), batch: 4, width: 1024, height: 1024 };
+    expect(remedied(form, { options: { batch: 2 } })).toEqual({ ...form, batch: 2 });
+    expect(remedied(form, { options: { dtype: "bfloat16" } })).toEqual({ ...form, dtype: "bfloat16" });
+    expect(remedied(form, { width: 768, height: 768 })).toEqual({ ...form, width: 768, height: 768 });
+    expect(remedied(form, { options: { dtype: "float8", offload: "model" } })).toEqual(form);
+  });
+});
+
+describe("words and numbers", () => {
+  it("says parameters and counts briefly", () => {
+    expect([parameters(865_000_000), parameters(3_470_000_000), parameters(30e9), parameters(3_470_000_000, "fr")]).toEqual(["865 M", "3.5 B", "30 B", "3,5 B"]);
+    expect([compact(2_310_442), compact(812)]).toEqual(["2.3M", "812"]);
+  });
+
+  it("reads repositories out of what people paste, and nothing that leads elsewhere", () => {
+    expect(repoOf("https://huggingface.co/stabilityai/sdxl-turbo/tree/main")).toBe("stabilityai/sdxl-turbo");
+    expect(repoOf(" stabilityai/sdxl-turbo/ ")).toBe("stabilityai/sdxl-turbo");
+    expect([repoOf("turbo"), repoOf("a/b/c"), repoOf("../etc"), repoOf("https://evil.example/a/b")]).toEqual([null, null, null, null]);
+  });
+
+  it("reckons with twice the memory where half precision is widened", () => {
+    const files = [{ path: "unet/model.fp16.safetensors", size_bytes: 1e9 }, { path: "README.md", size_bytes: 1e6 }];
+    expect(roughMemory(files, true) - roughMemory(files, false)).toBeCloseTo(1.2e9, -3);
+    expect(roughMemory([{ path: "a.json", size_bytes: 10 }], false)).toBe(0);
+  });
+
+  it("writes recipes that carry the key and no shell trap", () => {
+    const call = callOf(image({ key: "it-s" }));
+    expect(call && recipe("curl", "http://here", { ...call, body: { prompt: "it's" } })).toContain("it'\\''s");
+    expect(call && recipe("python", "http://here", { ...call, body: { a: true, b: null, c: [1] } })).toContain('{"a": True, "b": None, "c": [1]}');
+    expect(call && recipe("javascript", "http://here", call)).toContain('"model": "it-s"');
+    expect(callOf(image({ type: "lora" }))).toBeNull();
+  });
+});

@@ -1,0 +1,3 @@
+/** The ways to a new model. */
+export const WAYS = ["hub", "disk", "found"] as const;
+export type Way = (typeof WAYS)[number];

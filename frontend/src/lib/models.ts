@@ -1,0 +1,118 @@
+/** What a model is to its user: how it stands, and what the next thing to do with it is. Pure. */
+
+export const TASKS = ["image", "video", "chat", "transcribe", "diarize", "embed"] as const;
+export type Task = (typeof TASKS)[number];
+
+/**
+ * How a card stands. The first six are the server's states; the others say why a model is none of these:
+ *
+ *     offered ──download──> downloading <──> paused ──> idle ──load──> loading ──> ready <──> parked
+ *                               │                                        │
+ *                               └────────────────> error <───────────────┘         missing: its files are gone
+ */
+export const LOOKS = ["ready", "loading", "parked", "downloading", "paused", "error", "missing", "idle", "offered"] as const;
+export type Look = (typeof LOOKS)[number];
+
+export interface Standing {
+  task: Task;
+  type: "base_model" | "lora" | "fine_tune";
+  state: "idle" | "downloading" | "loading" | "ready" | "parked" | "error";
+  available: boolean;
+  runnable: boolean;
+  size_bytes: number;
+  repo?: string | null;
+  download?: { state: keyof typeof DOWNLOADS } | null;
+}
+
+const DOWNLOADS = { waiting: "downloading", downloading: "downloading", paused: "paused", cancelled: "paused", failed: "error" } as const;
+
+export function lookOf(model: Standing): Look {
+  if (model.download) return DOWNLOADS[model.download.state];
+  if (model.state === "downloading" || model.state === "error" || model.state === "loading") return model.state;
+  if (!model.available) return "missing";
+  return model.state;
+}
+
+export type Step = "use" | "load" | "unload" | "stop" | "download" | "token" | "pause" | "resume" | "loadAgain" | "downloadAgain" | "open";
+
+export interface Who { admin: boolean; hasToken: boolean }
+
+/** The one thing to do next with a model that is here. */
+export function nextStep(model: Standing, { admin }: Who): Step {
+  const usable = model.task === "image" && model.type !== "lora" && model.runnable && model.available;
+  switch (lookOf(model)) {
+    case "downloading":
+      return admin ? "pause" : "open";
+    case "paused":
+      return admin ? "resume" : "open";
+    case "loading":
+      return admin ? "stop" : "open";
+    case "ready":
+      return usable ? "use" : admin ? "unload" : "open";
+    case "parked":
+      return usable ? "use" : admin ? "load" : "open";
+    case "error":
+      if (!admin) return "open";
+      return model.download || !model.available ? (model.repo ? "downloadAgain" : "open") : "loadAgain";
+    case "missing":
+      return admin && model.repo ? "downloadAgain" : "open";
+    default:
+      if (!model.runnable || model.type === "lora") return "open";
+      return admin ? "load" : usable ? "use" : "open";
+  }
+}
+
+/** The one thing to do next with a model that the catalogue offers. */
+export function nextStepOfOffer(offer: { gated: boolean }, { admin, hasToken }: Who): Step {
+  if (!admin) return "open";
+  return offer.gated && !hasToken ? "token" : "download";
+}
+
+/** What else can be done, besides looking at it. */
+export function canDo(model: Standing & { removable: boolean }, { admin }: Who) {
+  const look = lookOf(model);
+  const runs = model.runnable && model.type !== "lora" && model.available && !model.download;
+  return {
+    use: runs && model.task === "image" && look !== "error",
+    load: admin && runs && (look === "idle" || look === "parked" || look === "error"),
+    unload: admin && (look === "ready" || look === "parked"),
+    park: admin && look === "ready",
+    options: admin && runs && !["downloading", "paused"].includes(look),
+    pin: model.removable || admin,
+    edit: model.removable,
+    remove: model.removable && look !== "loading",
+  };
+}
+
+const WORKER = 400 * 1024 ** 2;
+
+/** About what a model will take, from its weights alone; the planner knows better once it is here. */
+export function roughMemory(files: readonly { path: string; size_bytes: number }[], onCpu: boolean): number {
+  const weights = files.filter((file) => file.path.endsWith(".safetensors"));
+  const size = weights.reduce((sum, file) => sum + file.size_bytes, 0);
+  const widened = onCpu && weights.some((file) => /\.(fp|bf)16[.-]/.test(file.path)) ? 2 : 1;
+  return size ? WORKER + 1.2 * widened * size : 0;
+}
+
+/** Parameters as people say them: 865 M, 12 B. */
+export function parameters(count: number, locale = "en"): string {
+  const [value, unit] = count >= 1e9 ? [count / 1e9, "B"] : count >= 1e6 ? [count / 1e6, "M"] : [count / 1e3, "K"];
+  return `${new Intl.NumberFormat(locale, { maximumFractionDigits: value < 10 ? 1 : 0 }).format(value)} ${unit}`;
+}
+
+/** A large count in few letters: 1.2 M, 840 k. */
+export function compact(count: number, locale = "en"): string {
+  return new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 }).format(count);
+}
+
+const FAMILIES: Record<string, string> = { sd15: "SD 1.5", sd2: "SD 2", sdxl: "SDXL", "sdxl-turbo": "SDXL Turbo", sd3: "SD 3", flux: "FLUX", svd: "SVD", qwen3vl: "Qwen3-VL" };
+export const familyName = (family: string): string => FAMILIES[family] ?? family;
+
+const TYPES: Record<string, string> = { F64: "float64", F32: "float32", F16: "float16", BF16: "bfloat16", F8_E4M3: "float8", F8_E5M2: "float8", I8: "int8", U8: "int8" };
+export const typeName = (dtype: string): string => TYPES[dtype] ?? dtype.toLowerCase();
+
+/** `owner/name` out of what people paste: a repository, its address on the hub, with or without what follows. */
+export function repoOf(text: string): string | null {
+  const path = text.trim().replace(/^(https?:\/\/)?(www\.)?(huggingface\.co|hf\.co)\//, "").replace(/\/(tree|blob|resolve)\/.*$/, "").replace(/\/+$/, "");
+  return /^[\w.-]{1,96}\/[\w.-]{1,96}$/.test(path) && !path.includes("..") ? path : null;
+}
