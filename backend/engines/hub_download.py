@@ -4,7 +4,7 @@
 
 `huggingface_hub` does what it does well: search, file lists, addresses, where a file's data lies, the hub's own errors.
 Fetching the data is `hub_fetch`, since the library resumes a file by its length alone and checks no hash (see
-doc/decisions/0007). The token comes with a task and is gone with it; it is written nowhere and said to nobody but the
+doc/decisions/0009). The token comes with a task and is gone with it; it is written nowhere and said to nobody but the
 endpoint. No load options.
 """
 

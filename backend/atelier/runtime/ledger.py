@@ -20,7 +20,8 @@ MEMORY_RETURN_SECONDS = 5.0
 
 @dataclass(eq=False)
 class Slot:
-    """A worker and what the ledger knows of it. Its bytes count until the slot is removed."""
+    """A worker and what the ledger knows of it. Its bytes count until the slot is removed. `mourned`: those who had
+    joined its start have heard that it failed."""
 
     worker: Worker
     pinned: bool = False
@@ -30,6 +31,7 @@ class Slot:
     parking: bool = False
     parked: bool = False
     waking: bool = False
+    mourned: bool = False
     rest_bytes: int | None = None
     idle_at: float = 0.0
     busy_since: float = 0.0

@@ -49,9 +49,18 @@ class Line:
             decisions.Request(
                 a.id, a.spec.key, a.spec.bytes_needed, a.seq, a.priority, a.overtaken, a.spec.spread, a.spec.devices
             )
-            for a in self.askers.values()
-            if not a.granted.done() and on_device(a.spec.engine)
+            for a in self._waiting()
+            if on_device(a.spec.engine)
         ]
+
+    def without_device(self) -> list[Asker]:
+        """Those who want an engine that takes no device memory."""
+        return [asker for asker in self._waiting() if not on_device(asker.spec.engine)]
+
+    def _waiting(self) -> list[Asker]:
+        """Those who were not served yet, and are not about to hear that what they joined could not start."""
+        failing = {slot.worker.spec.key for slot in self._ledger if slot.worker.failed_to_start and not slot.mourned}
+        return [a for a in self.askers.values() if not a.granted.done() and a.spec.key not in failing]
 
     def serves(self, served: Asker) -> None:
         """Those who came earlier were overtaken."""

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from atelier.errors import AtelierError, Unavailable, WorkerNotFound
 from atelier.runtime import decisions, exits, logtail, processes, reaper
-from atelier.runtime.engines import ENGINES, EngineName, on_device
+from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.environments import Environments
 from atelier.runtime.forkserver import Forkservers
 from atelier.runtime.gpu import Device, GPUMonitor
@@ -280,7 +280,7 @@ class WorkerPool:
 
     def _serve_without_device(self) -> None:
         """Those who want an engine that takes no device memory: the worker that is there, or a new one, at once."""
-        for asker in [a for a in self._askers.values() if not a.granted.done() and not on_device(a.spec.engine)]:
+        for asker in self._line.without_device():
             same = [slot for slot in self.ledger if slot.worker.spec.key == asker.spec.key]
             living = [slot for slot in same if slot.use is not Use.LEAVING]
             if not living:
@@ -354,6 +354,7 @@ class WorkerPool:
             if not asked_to:
                 for asker in [a for a in self._askers.values() if a.spec.key == worker.spec.key]:
                     self._refuse(asker, error)
+        slot.mourned = True
         await worker.gone()
         if worker.cause is not None and worker.cause.crash:
             await self._end_strays()

@@ -140,6 +140,12 @@ class Worker:
         return self._ready.done() and self._ready.exception() is None
 
     @property
+    def failed_to_start(self) -> bool:
+        """It ends, was never ready, and nobody asked it to stop."""
+        asked_to = self._stop_cause is not None and self._stop_cause.code == "stopped"
+        return self.is_ending and not self.is_loaded and not asked_to
+
+    @property
     def process(self) -> processes.Process | None:
         return self._process
 

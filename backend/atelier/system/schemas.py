@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -108,17 +108,10 @@ class RamOut(BaseModel):
     total: int
 
 
-class ModelStatusOut(ModelOut):
-    """A model with what it is doing."""
-
-    state: str = Field(description="`idle`, `downloading`, `loading`, `ready`, `parked` or `error`.")
-    download: dict[str, Any] | None = Field(description="How far its download is; null when there is none.")
-
-
 class StatusOut(BaseModel):
     gpu: GpuOut
     dependencies: list[DependencyOut]
-    models: list[ModelStatusOut]
+    models: list[ModelOut]
     cpu: CpuOut
     ram: RamOut
 

@@ -91,7 +91,7 @@ class SystemService:
         return await self._inspector.all()
 
     async def status(self, actor: Actor) -> StatusOut:
-        return await self._admin_status.read(actor, self.workers())
+        return await self._admin_status.read(actor)
 
     def endpoints(self, document: dict[str, Any], scheme: str, host: str) -> EndpointList:
         return endpoint_list(document, scheme, host, self._advertised_hosts)
