@@ -18,6 +18,7 @@ import { Depends, DownloadPart, ModelFacts, RecipePart, WhyError, WorkerLog } fr
 import { ask } from "./dialogs";
 import { ModelMenu } from "./ModelMenu";
 import { Next } from "./Next";
+import { aboutOffer } from "./offers";
 
 const route = getRouteApi("/models/$key");
 
@@ -53,7 +54,7 @@ function Details({ card }: { card: Card }) {
   const who = useWho();
   const acts = useModelActions();
   const { model, offer, look } = card;
-  const text = model ? aboutModel(model) : offer?.description;
+  const text = model ? aboutModel(model) : offer && aboutOffer(offer);
   const step = model ? nextStep(model, who) : offer ? nextStepOfOffer(offer, who) : "open";
   return (
     <Box sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)" }}>
