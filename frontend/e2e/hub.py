@@ -1,6 +1,6 @@
 """A small hub on loopback for the browser tests, and a folder that is a model.
 
-    python e2e/hub.py FOLDER     prints {"endpoint": …, "folder": …} and serves until its standard input ends
+python e2e/hub.py FOLDER     prints {"endpoint": …, "folder": …} and serves until its standard input ends
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from tests.hub.repositories import chat_repo, diffusers_repo  # noqa: E402
 
 def main(folder: Path) -> None:
     local = diffusers_repo("here/paint")
-    keep = (".json", ".txt", ".safetensors")
     for path, content in local.files.items():
-        if "/" in path and ".fp16" not in path and "non_ema" not in path and path.endswith(keep) or path == "model_index.json":
+        wanted = path == "model_index.json" or ("/" in path and path.endswith((".json", ".txt", ".safetensors")))
+        if wanted and ".fp16" not in path and ".non_ema" not in path:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
     with FakeHub() as hub:
         hub.add(diffusers_repo("someone/lanterns", size=3_000_000, downloads=4321))
+        hub.tokens["hf_good"] = "ada"
         hub.add(diffusers_repo("someone/secret", gated="manual", open_to={"hf_good"}))
         hub.add(chat_repo("someone/talker"))
         # Slow enough to be paused on the way.

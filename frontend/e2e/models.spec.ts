@@ -98,7 +98,7 @@ test("from a search to a downloaded model: plan, pause, resume, and all of it go
   await expect(page).toHaveURL(/\/models\/lanterns$/);
   await page.keyboard.press("Escape");
   await look(page, "lanterns", "downloading");
-  await expect(card(page, "lanterns")).toContainText(/MiB\/s/);
+  await expect(card(page, "lanterns")).toContainText(/[KM]iB\/s/);
   await next(page, "lanterns", "pause").click();
   await look(page, "lanterns", "paused");
   await expect(card(page, "lanterns")).toContainText("paused");

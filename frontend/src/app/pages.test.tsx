@@ -215,3 +215,42 @@ describe("Shell", () => {
     expect(await screen.findByText("There is no such page", {}, slow)).toBeVisible();
   });
 });
+
+describe("Models", () => {
+  const card = (key: string) => document.querySelector<HTMLElement>(`[data-model="${key}"]`);
+  const step = (key: string) => card(key)?.querySelector("[data-step]")?.getAttribute("data-step");
+
+  it("shows every state in words, each with its next step", async () => {
+    await open("/models", { zoo: true });
+    await screen.findByRole("heading", { name: /^Pictures/ }, slow);
+    expect(Object.fromEntries(["creatures", "stable-diffusion-1.5", "stable-diffusion-xl", "dreamshaper", "smol", "whisper-tiny", "sdxl-turbo", "pyannote"].map((key) => [key, step(key)]))).toEqual({
+      creatures: "use", "stable-diffusion-1.5": "load", "stable-diffusion-xl": "pause", dreamshaper: "loadAgain", smol: "load", "whisper-tiny": "stop", "sdxl-turbo": "download", pyannote: "token",
+    });
+    expect(card("stable-diffusion-xl")).toHaveTextContent(/2.3 GiB of 6.5 GiB · 84 MiB\/s · 50 s left/);
+    expect(card("dreamshaper")).toHaveTextContent("ran out of memory");
+  });
+
+  it("leaves to others what is theirs: no adding, no loading", async () => {
+    await open("/models/stable-diffusion-1.5", { zoo: true, role: "user" });
+    const drawer = await screen.findByRole("dialog", { name: "Model" }, slow);
+    expect(await within(drawer).findByText(/Only administrators/)).toBeVisible();
+    expect(within(drawer).queryByRole("button", { name: "Load options…" })).toBeNull();
+    expect(screen.queryByRole("button", { name: "Add a model", hidden: true })).toBeNull();
+    expect(step("stable-diffusion-1.5")).toBe("use");
+    expect(step("sdxl-turbo")).toBe("open");
+  });
+
+  it("says so when the hub does not answer, and keeps what was typed", async () => {
+    await open("/models?add=hub", { zoo: true });
+    const field = await screen.findByLabelText("Search Hugging Face", {}, slow);
+    await user.type(field, "fail:hub");
+    expect(await screen.findByText("The hub did not answer", {}, slow)).toBeVisible();
+    expect(field).toHaveValue("fail:hub");
+  });
+
+  it("says why a download cannot start, beside its button", async () => {
+    await open("/models?get=someone/huge", { zoo: true });
+    expect(await screen.findByText("There is not enough room on the disk.", {}, slow)).toBeVisible();
+    expect(screen.getByRole("button", { name: "Download" })).toBeDisabled();
+  });
+});
