@@ -34,7 +34,7 @@ part() {
 # count_words NAME: "3 failed, 20 passed, 1 skipped" as pytest, vitest and playwright print it, taken from the last lines.
 number_of() { tail -n 15 "$results/$1.log" | sed 's/\x1b\[[0-9;]*m//g' | grep -E "${3:-.}" | grep -oE "[0-9]+ $2" | tail -n 1 | grep -oE '^[0-9]+' || echo 0; }
 
-# For tests that do not look at the clock: two files at a time, each file in one process.
+# Two files at a time, each file in one process.
 side_by_side=(--numprocesses 2 --dist loadfile)
 
 # python_tests NAME PYTHON PATH…: one pytest run.
@@ -123,7 +123,7 @@ for chosen in $parts; do
       ;;
     faults)
       image_python >/dev/null
-      python_tests faults "$python" backend/tests/faults
+      python_tests faults "$python" "${side_by_side[@]}" backend/tests/faults
       ;;
     container)
       PATH=$(node_folder):$PATH

@@ -191,7 +191,9 @@ def own_words() -> Iterator[Sentence]:
     names = Environments(Path("/nonexistent"), BACKEND / "requirements").names()
     yield from (Sentence("engines", f"engine_name.{name}", set()) for name in names)
     cards = [json.loads(path.read_text()) for path in sorted((BACKEND / "embedded/models").glob("*/atelier.json"))]
-    yield from (Sentence("embedded", f"about.{card['key']}", set()) for card in cards)
+    offers = json.loads((BACKEND / "atelier/models/catalogue.json").read_text())
+    described = [*cards, *(offers if isinstance(offers, list) else offers["models"])]
+    yield from (Sentence("described", f"about.{one['key'].replace('.', '_')}", set()) for one in described)
 
 
 def front_codes() -> set[str]:

@@ -55,9 +55,14 @@ export function titleOf(job: { kind: string; title: string; request: Values }): 
   return words(`title.${job.kind}`, job.request) ?? job.title;
 }
 
-/** What a model says of itself; those that ship with Atelier say it in three languages. */
-export function aboutModel(model: { key: string; source: string; description: string }): string {
-  return (model.source === "embedded" && words(`about.${model.key}`, {})) || model.description;
+interface Described { key: string; description: string }
+
+/** What a model of the catalogue is said to be. */
+export const aboutOffer = (offer: Described): string => words(`about.${offer.key.replaceAll(".", "_")}`, {}) ?? offer.description;
+
+/** What a model says of itself; in three languages where the words are ours: it ships with Atelier, or nobody changed what the catalogue says. */
+export function aboutModel(model: Described & { source: string }, offer?: Described | null): string {
+  return model.source === "embedded" || model.description === offer?.description ? aboutOffer(model) : model.description;
 }
 
 /** `{{size, bytes}}`, `{{share, percent}}`, and words that stand for a value: `{{use, doing}}`, `{{name, engine}}`, `{{side, side}}`. */

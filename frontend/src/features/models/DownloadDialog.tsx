@@ -97,8 +97,7 @@ function Plan({ plan, name, onName }: { plan: HubPlanOut; name: string; onName: 
     <>
       {plan.key && <Alert severity="info" variant="outlined">{t("models.plan.haveAlready")} <TextLink to="/models/$key" params={{ key: plan.key }}>{plan.key}</TextLink></Alert>}
       {plan.gated && !plan.can_access && <Note Icon={Lock} title={t("models.plan.gatedTitle")}><Terms repo={plan.repo} url={plan.page_url} /><TokenForm /></Note>}
-      {!plan.runnable && <Note Icon={CircleAlert}>{t("models.plan.notRunnable")}</Note>}
-      {plan.warnings.map((warning) => <Note key={warning.message} Icon={TriangleAlert}>{said(warning).text}</Note>)}
+      {plan.warnings.filter(({ said: about }) => about?.code !== "hub.accept_terms").map((warning) => <Note key={warning.message} Icon={TriangleAlert}>{said(warning).text}</Note>)}
       <Room plan={plan} />
       <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: { xs: "minmax(0,1fr)", sm: "minmax(0, 1fr) minmax(0, 1fr)" }, alignItems: "start" }}>
         <Facts facts={facts} />

@@ -3,7 +3,7 @@ import { AudioLines, Image, MessageSquareText, Pin, Shapes, UsersRound, Video, t
 import { useTranslation } from "react-i18next";
 
 import type { DeviceOut, ModelOut } from "@/api/types";
-import { aboutModel, useSaid } from "@/i18n/said";
+import { aboutModel, aboutOffer, useSaid } from "@/i18n/said";
 import { familyName, nextStep, nextStepOfOffer, parameters, typeName, type Task, type Who } from "@/lib/models";
 import { bytes, gib } from "@/lib/numbers";
 import { BoxLink } from "@/ui/links";
@@ -15,7 +15,6 @@ import type { Card } from "./cards";
 import { DownloadLine } from "./DownloadLine";
 import { ModelMenu } from "./ModelMenu";
 import { Next } from "./Next";
-import { aboutOffer } from "./offers";
 
 export const TASK_ICONS: Record<Task, LucideIcon> = { image: Image, video: Video, chat: MessageSquareText, transcribe: AudioLines, diarize: UsersRound, embed: Shapes };
 export const CARD_HEIGHT = 244;
@@ -73,7 +72,7 @@ function Story({ card: { model, offer, look, name } }: { card: Card }) {
   if (model?.download && (look === "downloading" || look === "paused")) return <DownloadLine download={model.download} name={name} />;
   if (look === "error" || look === "missing") return <Typography variant="body2" sx={{ color: "error.main", ...lines(3) }}>{(look === "error" && reasonOf(model, said)) || t(`models.why.${look}`)}</Typography>;
   if (look === "loading" && model?.state_reason) return <Typography variant="body2" sx={{ color: "text.secondary", ...lines(2) }}>{reasonOf(model, said)}</Typography>;
-  const text = (model ? aboutModel(model) : offer && aboutOffer(offer)) || (model && !model.runnable && model.type !== "lora" ? t("models.why.notRunnable") : "");
+  const text = (model ? aboutModel(model, offer) : offer && aboutOffer(offer)) || (model && !model.runnable && model.type !== "lora" ? t("models.why.notRunnable") : "");
   return <Typography variant="body2" sx={{ color: text ? "text.secondary" : "text.faint", ...lines(2) }}>{text || t("models.noDescription")}</Typography>;
 }
 

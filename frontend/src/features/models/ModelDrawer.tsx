@@ -6,7 +6,7 @@ import { useTranslation } from "react-i18next";
 
 import { asProblem } from "@/api/errors";
 import { queries } from "@/api/queries";
-import { aboutModel } from "@/i18n/said";
+import { aboutModel, aboutOffer } from "@/i18n/said";
 import { canDo, nextStep, nextStepOfOffer } from "@/lib/models";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -18,7 +18,6 @@ import { Depends, DownloadPart, ModelFacts, RecipePart, WhyError, WorkerLog } fr
 import { ask } from "./dialogs";
 import { ModelMenu } from "./ModelMenu";
 import { Next } from "./Next";
-import { aboutOffer } from "./offers";
 
 const route = getRouteApi("/models/$key");
 
@@ -54,7 +53,7 @@ function Details({ card }: { card: Card }) {
   const who = useWho();
   const acts = useModelActions();
   const { model, offer, look } = card;
-  const text = model ? aboutModel(model) : offer && aboutOffer(offer);
+  const text = model ? aboutModel(model, offer) : offer && aboutOffer(offer);
   const step = model ? nextStep(model, who) : offer ? nextStepOfOffer(offer, who) : "open";
   return (
     <Box sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)" }}>

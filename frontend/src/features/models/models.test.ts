@@ -1,13 +1,9 @@
 // @vitest-environment node
-import { readFileSync } from "node:fs";
-
 import { describe, expect, it } from "vitest";
 
 import type { ModelOut } from "@/api/types";
 import { canDo, compact, lookOf, nextStep, nextStepOfOffer, parameters, repoOf, roughMemory } from "@/lib/models";
 import { downloadOf, modelOf, offers, zoo } from "@/mocks/models";
-
-import en from "@/i18n/en.json";
 
 import { cardsOf, groupsOf, matches, neighbour } from "./cards";
 import { formOf, optionsOf, questionOf, remedied, sameOptions } from "./loading";
@@ -160,10 +156,4 @@ describe("words and numbers", () => {
     expect(call && recipe("javascript", "http://here", call)).toContain('"model": "it-s"');
     expect(callOf(image({ type: "lora" }))).toBeNull();
   });
-});
-
-it("every offer of the catalogue has its words in this page", () => {
-  const catalogue = JSON.parse(readFileSync(new URL("../../../../backend/atelier/models/catalogue.json", import.meta.url), "utf8")) as { models: { key: string; description: string }[] };
-  const words: Record<string, string> = en.models.offers;
-  expect(catalogue.models.filter(({ key, description }) => words[key.replaceAll(".", "_")] !== description).map(({ key }) => key)).toEqual([]);
 });

@@ -27,9 +27,9 @@ function onDevice(worker: WorkerOut, device: DeviceOut): boolean {
   return worker.device === `${device.kind}:${device.index}` || (worker.device === device.kind && device.index === 0);
 }
 
-/** What a worker really holds: told by the driver for each process of it, or by the system where the device is the machine's memory. */
+/** What a worker really holds, told by the driver for each process of it. Of the machine's own memory nobody can tell cheaply: workers share pages. */
 function heldBy(worker: WorkerOut, device: DeviceOut): number | null {
-  if (device.kind === "cpu") return worker.rss_bytes;
+  if (device.kind === "cpu") return null;
   const own = device.processes.filter((process) => process.worker_id === worker.id);
   if (own.length === 0 || own.some((process) => process.bytes === null)) return null;
   return own.reduce((sum, process) => sum + (process.bytes ?? 0), 0);
