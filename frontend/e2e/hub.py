@@ -29,7 +29,7 @@ def main(folder: Path) -> None:
         hub.add(diffusers_repo("someone/secret", gated="manual", open_to={"hf_good"}))
         hub.add(chat_repo("someone/talker"))
         # Slow enough to be paused on the way.
-        hub.bytes_per_second = 250_000
+        hub.bytes_per_second = 100_000
         print(json.dumps({"endpoint": hub.endpoint, "folder": str(folder)}), flush=True)
         sys.stdin.read()
 

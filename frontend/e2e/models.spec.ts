@@ -29,6 +29,9 @@ const test = base.extend<object, { hub: Hub }>({
   environment: [async ({ hub }, use) => use({ HF_ENDPOINT: hub.endpoint, MODEL_CACHE_DIR: join(dirname(hub.folder), "cache"), ATELIER_DOWNLOAD_CHUNK: "65536", HUGGINGFACE_TOKEN: "", HF_HUB_OFFLINE: "" }), { scope: "worker" }],
 });
 
+// What cannot be clicked is told as such, instead of being waited for until the test is over.
+test.use({ actionTimeout: 60_000 });
+
 const card = (page: Page, key: string) => page.locator(`[data-model="${key}"]`);
 const look = (page: Page, key: string, state: string) => expect(card(page, key).locator("[data-look]")).toHaveAttribute("data-look", state);
 const next = (page: Page, key: string, step: string) => card(page, key).locator(`[data-step="${step}"]`);
