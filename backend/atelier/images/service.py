@@ -27,6 +27,7 @@ from atelier.failpoints import failpoint
 from atelier.images import store
 from atelier.images.schemas import MAX_SEED, AcceptedOut, GenerationOut, TextToImageIn
 from atelier.jobs.attempt import Attempt, Publish
+from atelier.jobs.driving import until_stopped
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import Stopped
 from atelier.jobs.service import JobService
@@ -139,7 +140,7 @@ class ImageService:
             model_key=model.key,
         )
         attempt.progress(0, task.steps * len(task.seeds))
-        done = await self._generate(attempt, model, task)
+        done = await until_stopped(attempt, task.task_id, lambda holding: self._drive(attempt, model, task, holding))
         await asyncio.to_thread(self._move, attempt.job.id, folder, done.files)
         rows = [_image_row(attempt, model, file, resolved) for file in done.files]
 
@@ -161,38 +162,17 @@ class ImageService:
         await asyncio.to_thread(self._storage.drop_staging, job_id)
         await asyncio.to_thread(self._storage.keep_only, [job_id], kept)
 
-    async def _generate(self, attempt: Attempt, model: ModelRow, task: protocol.TextToImage) -> protocol.Done:
-        """Drive the worker; stop it when the attempt is asked to stop. Raises Stopped, GenerationFailed, WorkerDied."""
-        holding: list[Worker] = []
-        work = asyncio.create_task(self._drive(attempt, model, task, holding))
-        stop = asyncio.create_task(attempt.stop.wait())
-        try:
-            await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                if holding:
-                    await holding[0].cancel(task.task_id)
-                else:
-                    work.cancel()
-            try:
-                return await work
-            except asyncio.CancelledError:
-                if work.cancelled() and attempt.stop.is_set():
-                    raise Stopped from None
-                raise
-        finally:
-            stop.cancel()
-            if not work.done():
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
-
     async def _drive(
         self, attempt: Attempt, model: ModelRow, task: protocol.TextToImage, holding: list[Worker]
     ) -> protocol.Done:
-        """Once, and when memory ran out once more with a higher estimate, for which more has to make room."""
+        """Once, and when memory ran out once more with a higher estimate, for which more has to make room. Raises
+        Stopped, GenerationFailed, WorkerDied."""
         need = await self._need(model, task)
         try:
             return await self._once(attempt, need, task, holding)
         except OutOfMemory:
+            if attempt.stop.is_set():
+                raise Stopped from None
             holding.clear()
             log.warning("images.out_of_memory", job=attempt.job.id, bytes=need.spec.bytes_needed)
             attempt.waits("memory", Said("starts again with more memory: the estimate was too low", "waiting.again"))
@@ -209,7 +189,7 @@ class ImageService:
     async def _once(
         self, attempt: Attempt, need: Need, task: protocol.TextToImage, holding: list[Worker]
     ) -> protocol.Done:
-        """One run on one worker; what it took is remembered. Raises OutOfMemory besides what `_generate` raises."""
+        """One run on one worker; what it took is remembered. Raises OutOfMemory besides what `_drive` raises."""
 
         def tell(what: Waiting) -> None:
             attempt.waits(what.reason, what.words, what.position, what.seconds)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from engines import protocol
 
@@ -26,14 +27,26 @@ async def drive(
 ) -> protocol.Done:
     """The result of `task`. `heard` gets all progress, `failed` makes an error of what went wrong. Raises Stopped when
     the attempt was asked to stop and nothing runs any more; WorkerDied, WorkerStartFailed, and what `failed` makes."""
+
+    async def run(holding: list[Worker]) -> protocol.Done:
+        return await _run(pool, attempt, spec, task, heard, failed, holding)
+
+    return await until_stopped(attempt, task.task_id, run)
+
+
+async def until_stopped(
+    attempt: Attempt, task_id: str, run: Callable[[list[Worker]], Coroutine[Any, Any, protocol.Done]]
+) -> protocol.Done:
+    """The result of `run`, which puts the worker that it leased into the list that it gets. Raises Stopped when the
+    attempt was asked to stop and nothing runs any more, else what `run` raises."""
     holding: list[Worker] = []
-    work = asyncio.create_task(_run(pool, attempt, spec, task, heard, failed, holding))
+    work = asyncio.create_task(run(holding))
     stop = asyncio.create_task(attempt.stop.wait())
     try:
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             if holding:
-                await holding[0].cancel(task.task_id)
+                await holding[0].cancel(task_id)
             else:
                 work.cancel()
         try:
