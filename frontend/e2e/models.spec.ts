@@ -99,7 +99,10 @@ test("from a search to a downloaded model: plan, pause, resume, and all of it go
   await plan.getByLabel("Name", { exact: true }).fill("Lanterns");
   await plan.getByRole("button", { name: /^Download / }).click();
   await expect(page).toHaveURL(/\/models\/lanterns$/);
+  const drawer = page.getByRole("dialog", { name: "Model", exact: true });
+  await expect(drawer.getByRole("button", { name: /^Pause/ })).toBeVisible();
   await page.keyboard.press("Escape");
+  await expect(drawer).toHaveCount(0);
   await look(page, "lanterns", "downloading");
   await expect(card(page, "lanterns")).toContainText(/[KM]iB\/s/);
   await next(page, "lanterns", "pause").click();
