@@ -123,7 +123,8 @@ class TestCancel:
 
     def test_a_run_that_ignores_cancel_goes_on_with_heartbeats(self, fake_worker) -> None:
         worker = fake_worker()
-        with worker.running(fake("ignore_cancel", "step:1.5")) as updates:
+        with worker.running(fake("ignore_cancel", "step", "step:1.5")) as updates:
+            assert isinstance(next(updates), Progress)  # from here on it ignores a cancel
             worker.cancel("t")
             received = list(updates)
         assert isinstance(received[0], Heartbeat) and isinstance(received[-1], Done)
