@@ -33,8 +33,9 @@ from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.service import JobService
 from atelier.models import store
 from atelier.models.catalogue import Catalogue
-from atelier.models.hub import HubClient, failure, key_of, plan_out, what_it_is
+from atelier.models.hub import HubClient, failure, is_lora, lacks_room, plan_out, what_it_is
 from atelier.models.hub_schemas import DownloadAcceptedOut, DownloadIn, HubPlanOut
+from atelier.models.keys import free_key
 from atelier.models.probe import probe
 from atelier.models.registry import ModelRegistry, columns_of
 from atelier.models.schemas import DownloadFileOut, DownloadOut
@@ -94,7 +95,7 @@ class Downloads:
             revision,
             page_url=self._hub.page_url(plan["repo"]),
             key=next((row.key for row in rows if (row.repo, row.commit) == (repo, plan["commit"])), None),
-            suggested_key=_free(key_of(repo), {row.key for row in rows}),
+            suggested_key=free_key(_name_of(repo), {row.key for row in rows}),
             room=await asyncio.to_thread(self._hub.room),
         )
 
@@ -330,12 +331,9 @@ class Downloads:
                 hint=f"Open {page}, accept the terms, and store a token of that account.",
                 field="repo",
             )
-        fetch = plan["total_bytes"] - plan["present_bytes"]
-        free, reserve = await asyncio.to_thread(self._hub.room)
-        if fetch and free - fetch < reserve:
-            text = f"{fetch / 1e9:.1f} GB do not fit: {free / 1e9:.1f} GB are free, {reserve / 1e9:.1f} GB stay so."
+        if no_room := lacks_room(plan, await asyncio.to_thread(self._hub.room)):
             raise HubFailed(
-                Said(text, "hub.does_not_fit", bytes=fetch, free=free, reserve=reserve),
+                no_room,
                 code="insufficient_storage",
                 hint="Free some space, or set MODEL_CACHE_DIR to a larger disk.",
                 field="repo",
@@ -399,8 +397,8 @@ def _resolve(wanted: DownloadIn, plan: dict[str, Any], rows: list[ModelRow]) -> 
         words = Said(f"There is a model {wanted.key!r} already.", "model.key_taken", model=wanted.key)
         raise Conflict(words, field="key", hint="Choose another key.")
     return {
-        "key": wanted.key or _free(key_of(plan["repo"]), keys),
-        "name": wanted.name or plan["repo"].partition("/")[2],
+        "key": wanted.key or free_key(_name_of(plan["repo"]), keys),
+        "name": wanted.name or _name_of(plan["repo"]),
         "repo": plan["repo"],
         "revision": wanted.revision,
         "commit": plan["commit"],
@@ -412,16 +410,15 @@ def _resolve(wanted: DownloadIn, plan: dict[str, Any], rows: list[ModelRow]) -> 
 
 def _guess(plan: dict[str, Any]) -> dict[str, Any]:
     task, family, _ = what_it_is(plan)
-    is_lora = plan["kind"] == "peft" or "lora" in plan["tags"]
     return {
         "task": task or "image",
-        "type": "lora" if is_lora else "base_model",
+        "type": "lora" if is_lora(plan) else "base_model",
         "family": (family or "")[:32],
         "total_bytes": plan["total_bytes"],
         "prefer_half": plan["prefer_half"],
     }
 
 
-def _free(plain: str, taken: set[str]) -> str:
-    candidates = (plain if number == 1 else f"{plain}-{number}" for number in range(1, len(taken) + 2))
-    return next(key for key in candidates if key not in taken)
+def _name_of(repo: str) -> str:
+    """`owner/name` -> `name`"""
+    return repo.partition("/")[2]

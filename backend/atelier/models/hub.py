@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import shutil
 import time
 from collections import OrderedDict
@@ -180,19 +179,16 @@ def plan_out(
 ) -> HubPlanOut:
     task, family, pipeline = what_it_is(plan)
     free, reserve = room
-    fetch = plan["total_bytes"] - plan["present_bytes"]
-    is_lora = plan["kind"] == "peft" or "lora" in plan["tags"]
-    runnable = bool(task and ENGINE_OF_TASK.get(task)) and not is_lora and plan["kind"] != "single file"
-    fits = fetch == 0 or free - fetch >= reserve
+    lora, no_room = is_lora(plan), lacks_room(plan, room)
+    runnable = bool(task and ENGINE_OF_TASK.get(task)) and not lora and plan["kind"] != "single file"
     warnings = [_WARNINGS[code] for code in plan["warnings"] if code in _WARNINGS]
     if not plan["can_access"]:
         warnings.append(
             Said("Its terms have to be accepted on its page before it can be downloaded.", "hub.accept_terms")
         )
-    if not fits:
-        text = f"{fetch / 1e9:.1f} GB do not fit: {free / 1e9:.1f} GB are free, {reserve / 1e9:.1f} GB stay so."
-        warnings.append(Said(text, "hub.does_not_fit", bytes=fetch, free=free, reserve=reserve))
-    if not runnable and not is_lora:
+    if no_room:
+        warnings.append(no_room)
+    if not runnable and not lora:
         warnings.append(Said("No engine of this Atelier runs it yet.", "hub.no_engine"))
     same = ("repo", "commit", "kind", "license", "gated", "can_access", "private", "downloads", "likes", "updated_at",
             "library", "parameters", "total_bytes", "present_bytes")  # fmt: skip
@@ -204,7 +200,7 @@ def plan_out(
         suggested_key=suggested_key,
         name=plan["repo"].partition("/")[2],
         task=task,
-        type="lora" if is_lora else "base_model",
+        type="lora" if lora else "base_model",
         family=family,
         pipeline=pipeline,
         runnable=runnable,
@@ -216,12 +212,30 @@ def plan_out(
             RefusedFileOut(path=f["path"], size_bytes=f["size"], why=f["why"], remark=RemarkOut.of(_WHY_NOT[f["why"]]))
             for f in plan["refused"]
         ],
-        fetch_bytes=fetch,
+        fetch_bytes=to_fetch(plan),
         free_bytes=free,
         reserve_bytes=reserve,
-        fits=fits,
+        fits=no_room is None,
         warnings=[RemarkOut.of(words) for words in warnings],
     )
+
+
+def to_fetch(plan: dict[str, Any]) -> int:
+    """Bytes that are not here yet."""
+    return plan["total_bytes"] - plan["present_bytes"]
+
+
+def lacks_room(plan: dict[str, Any], room: tuple[int, int]) -> Said | None:
+    """That the disk is too full for it, in words; None when it fits. `room` as `HubClient.room` says it."""
+    fetch, (free, reserve) = to_fetch(plan), room
+    if fetch == 0 or free - fetch >= reserve:
+        return None
+    text = f"{fetch / 1e9:.1f} GB do not fit: {free / 1e9:.1f} GB are free, {reserve / 1e9:.1f} GB stay so."
+    return Said(text, "hub.does_not_fit", bytes=fetch, free=free, reserve=reserve)
+
+
+def is_lora(plan: dict[str, Any]) -> bool:
+    return plan["kind"] == "peft" or "lora" in plan["tags"]
 
 
 def what_it_is(plan: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
@@ -245,8 +259,3 @@ def _guess_by_tags(item: dict[str, Any]) -> tuple[str | None, str | None]:
     config = item.get("hub_config") or {}
     family = config.get("model_type")
     return _TASK_OF_TAG.get(item["pipeline_tag"] or ""), family if isinstance(family, str) else None
-
-
-def key_of(repo: str) -> str:
-    """A key from a repository's name: `stabilityai/SDXL Turbo` -> `sdxl-turbo`."""
-    return re.sub(r"[^a-z0-9._]+", "-", repo.partition("/")[2].lower()).strip("-._")[:90] or "model"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapsh
 from atelier.models.cache import remove as remove_files
 from atelier.models.families import image_defaults, image_limits, sampling
 from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut, RemarkOut
+from atelier.models.keys import free_key
 from atelier.models.probe import Probe, probe
 from atelier.models.schemas import (
     DownloadOut,
@@ -210,7 +210,7 @@ class ModelRegistry:
                 id=new_id("model"),
                 owner_id=actor.id,
                 created_at=now(),
-                key=wanted.key or _free_key(path, keys),
+                key=wanted.key or free_key(_stem(path), keys),
                 name=wanted.name or _stem(path),
                 source="imported",
                 path=str(path),
@@ -421,13 +421,6 @@ def _found(snapshot: Snapshot, known: dict[str, str]) -> FoundModelOut:
         return FoundModelOut(**values, key=key, problem=words, said=said)
     seen = {name: getattr(what, name) for name in ("task", "type", "family", "size_bytes", "parameters", "dtype")}
     return FoundModelOut(**values, key=key, problem=None, **seen)
-
-
-def _free_key(path: Path, taken: set[str]) -> str:
-    """A key from the file's name that nobody has yet: `My Model.safetensors` -> `my-model`, then `my-model-2`."""
-    plain = re.sub(r"[^a-z0-9._]+", "-", _stem(path).lower()).strip("-._")[:90] or "model"
-    candidates = (plain if number == 1 else f"{plain}-{number}" for number in range(1, len(taken) + 2))
-    return next(key for key in candidates if key not in taken)
 
 
 def _read_cards(folder: Path) -> list[dict[str, Any]]:

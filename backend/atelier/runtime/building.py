@@ -19,6 +19,7 @@ from atelier.config import own_variables
 from atelier.errors import EnvironmentBuildFailed
 from atelier.runtime import processes
 from atelier.said import Said
+from atelier.storage import fsync_folder
 
 BUILDING = ".building-"
 MARK = "ATELIER_BUILDING"
@@ -107,7 +108,7 @@ class Builder:
     def _publish(self) -> None:
         _sync(self._folder)
         self._folder.rename(self._path)
-        _sync_entry(self._path.parent)
+        fsync_folder(self._path.parent)
 
     @property
     def _python(self) -> Path:
@@ -272,13 +273,5 @@ def _sync(folder: Path) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.syncfs(fd) != 0:
             raise OSError(ctypes.get_errno(), "syncfs")
-    finally:
-        os.close(fd)
-
-
-def _sync_entry(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
     finally:
         os.close(fd)

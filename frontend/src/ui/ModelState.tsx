@@ -1,8 +1,9 @@
-import { Box } from "@mui/material";
 import { ArrowDownToLine, CircleCheck, CircleDashed, CirclePause, CirclePlus, CircleX, FileX2, LoaderCircle, Moon } from "lucide-react";
 import { useTranslation } from "react-i18next";
 
 import type { Look } from "@/lib/models";
+
+import { Mark } from "./Mark";
 
 const LOOKS = {
   ready: [CircleCheck, "success.main"],
@@ -16,14 +17,9 @@ const LOOKS = {
   offered: [CirclePlus, "text.faint"],
 } as const;
 
-/** How a model stands, as shape, colour and word; never colour alone. */
+/** How a model stands. */
 export function ModelState({ look }: { look: Look }) {
   const { t } = useTranslation();
   const [Icon, colour] = LOOKS[look];
-  return (
-    <Box component="span" data-look={look} sx={{ display: "inline-flex", alignItems: "center", gap: "6px", color: colour, fontSize: 13, fontWeight: 550, whiteSpace: "nowrap", "& svg": look === "loading" ? { animation: "turn 1.4s linear infinite" } : {}, "@keyframes turn": { to: { rotate: "360deg" } } }}>
-      <Icon size={15} aria-hidden />
-      {t(`models.looks.${look}`)}
-    </Box>
-  );
+  return <Mark Icon={Icon} colour={colour} turns={look === "loading"} look={look}>{t(`models.looks.${look}`)}</Mark>;
 }

@@ -2,6 +2,8 @@ import { Box } from "@mui/material";
 import { Ban, CircleCheck, CircleDashed, CircleX, LoaderCircle } from "lucide-react";
 import { useTranslation } from "react-i18next";
 
+import { Mark } from "./Mark";
+
 export type Status = "queued" | "running" | "completed" | "failed" | "cancelled" | "cancelling";
 
 const LOOKS = {
@@ -13,16 +15,15 @@ const LOOKS = {
   cancelling: [LoaderCircle, "text.secondary"],
 } as const;
 
-/** A state as shape, colour and word; never colour alone. */
+/** How a job stands. */
 export function StatusMark({ status, hideWord }: { status: Status; hideWord?: boolean }) {
   const { t } = useTranslation();
   const [Icon, colour] = LOOKS[status];
-  const turns = status === "running" || status === "cancelling";
+  const word = t(`status.${status}`);
   return (
-    <Box component="span" sx={{ display: "inline-flex", alignItems: "center", gap: "6px", color: colour, fontSize: 13, fontWeight: 550, whiteSpace: "nowrap", "& svg": turns ? { animation: "turn 1.4s linear infinite" } : {}, "@keyframes turn": { to: { rotate: "360deg" } } }}>
-      <Icon size={15} aria-hidden />
-      {hideWord ? <Box component="span" sx={visuallyHidden}>{t(`status.${status}`)}</Box> : t(`status.${status}`)}
-    </Box>
+    <Mark Icon={Icon} colour={colour} turns={status === "running" || status === "cancelling"}>
+      {hideWord ? <Box component="span" sx={visuallyHidden}>{word}</Box> : word}
+    </Mark>
   );
 }
 
