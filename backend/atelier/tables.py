@@ -78,13 +78,15 @@ class Row(DeclarativeBase):
 
 
 class UserRow(Row):
-    """Someone who owns things. Until accounts exist there is one: the local administrator."""
+    """Someone who owns things: the local administrator, and whoever has an account. Without a `password_hash` nobody
+    can sign in as them."""
 
     __tablename__ = "users"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     role: Mapped[str] = mapped_column(String(16))
+    password_hash: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime]
 
 
@@ -162,7 +164,8 @@ class Job:
 
 
 class ImageRow(Row):
-    """One published picture. Its files lie at `storage.image_file(job_id, f"{index}.{format}")`."""
+    """One published picture or video. Its files lie at `storage.image_file(job_id, f"{index}.{format}")`.
+    `parent_id` is the picture that it was made from; `rating` 0 (none) to 5."""
 
     __tablename__ = "images"
     __table_args__ = (
@@ -170,6 +173,10 @@ class ImageRow(Row):
         Index("ix_images_gallery", "owner_id", "seq", sqlite_where=text("deleted_at IS NULL")),
         Index("ix_images_model", "model", "seq", sqlite_where=text("deleted_at IS NULL")),
         Index("ix_images_trash", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
+        Index("ix_images_favourite", "owner_id", "seq", sqlite_where=text("favourite AND deleted_at IS NULL")),
+        Index("ix_images_rated", "rating", "seq", sqlite_where=text("rating > 0 AND deleted_at IS NULL")),
+        Index("ix_images_video", "seq", sqlite_where=text("kind = 'video' AND deleted_at IS NULL")),
+        Index("ix_images_parent", "parent_id", sqlite_where=text("parent_id IS NOT NULL")),
     )
 
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -186,8 +193,82 @@ class ImageRow(Row):
     model: Mapped[str] = mapped_column(String(200))
     prompt: Mapped[str]
     recipe: Mapped[dict[str, Any]]
+    kind: Mapped[str] = mapped_column(String(8), default="image")
+    parent_id: Mapped[str | None] = mapped_column(String(32))
+    favourite: Mapped[bool] = mapped_column(default=False)
+    rating: Mapped[int] = mapped_column(default=0)
+    note: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+
+
+class ImageTagRow(Row):
+    """A word that someone put on a picture."""
+
+    __tablename__ = "image_tags"
+    __table_args__ = (Index("ix_image_tags_tag", "tag", "image_seq"),)
+
+    image_seq: Mapped[int] = mapped_column(ForeignKey("images.seq", ondelete="CASCADE"), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(40), primary_key=True)
+
+
+class CollectionRow(Row):
+    """Pictures that belong together, by name."""
+
+    __tablename__ = "collections"
+    __table_args__ = (UniqueConstraint("owner_id", "name"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[str] = mapped_column(String(100))
+    created_at: Mapped[datetime]
+
+
+class CollectionImageRow(Row):
+    """A picture may be in several collections."""
+
+    __tablename__ = "collection_images"
+    __table_args__ = (Index("ix_collection_images_image", "image_seq"),)
+
+    collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True)
+    image_seq: Mapped[int] = mapped_column(ForeignKey("images.seq", ondelete="CASCADE"), primary_key=True)
+
+
+class InputRow(Row):
+    """An uploaded picture or mask that requests start from: decoded, turned upright and written anew as a PNG at
+    `storage.input_file(id)`. `used_at`: the last request that named it; what no picture came from goes after a day."""
+
+    __tablename__ = "inputs"
+    __table_args__ = (Index("ix_inputs_sha256", "owner_id", "sha256"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    sha256: Mapped[str] = mapped_column(String(64))
+    width: Mapped[int]
+    height: Mapped[int]
+    bytes: Mapped[int]
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime]
+
+
+class PromptRow(Row):
+    """A prompt that was used (kept by its words, once), or a named style that is added to others."""
+
+    __tablename__ = "prompts"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "kind", "name"),
+        Index("ix_prompts_used", "owner_id", "kind", "used_at"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[str] = mapped_column(String(8))  # "used" or "style"
+    name: Mapped[str] = mapped_column(String(100))  # of a style; of a used prompt: the hash of its words
+    prompt: Mapped[str]
+    negative_prompt: Mapped[str] = mapped_column(default="")
+    favourite: Mapped[bool] = mapped_column(default=False)
+    uses: Mapped[int] = mapped_column(default=0)
+    used_at: Mapped[datetime]
 
 
 class ModelRow(Row):

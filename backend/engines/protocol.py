@@ -84,12 +84,76 @@ ControlOut = ForkserverReady | Spawned | Exited
 # ── server -> worker ──────────────────────────────────────────────────────────
 
 
+class LoraUse(msgspec.Struct, kw_only=True):
+    """A LoRA to run with: a safetensors file (`path`, absolute) of diffusers' or kohya's layout. `weight` is the
+    denoiser's, `text_weight` the text encoders' (None: the same). `key` names it in recipes, `sha256` too (hex)."""
+
+    key: str
+    path: str
+    sha256: str = ""
+    weight: float = 1.0
+    text_weight: float | None = None
+
+
+class EmbeddingUse(msgspec.Struct, kw_only=True):
+    """A textual inversion: the word `token` of the prompt stands for the vectors in the safetensors file `path`."""
+
+    token: str
+    path: str
+    sha256: str = ""
+
+
+class InputImage(msgspec.Struct, kw_only=True):
+    """A picture to start from: a PNG that the server decoded and wrote itself, upright, RGB (masks: L). `key` names it
+    in recipes: an id of the gallery or of an upload."""
+
+    path: str
+    key: str = ""
+    sha256: str = ""
+
+
+class ImageStart(msgspec.Struct, kw_only=True):
+    """Begin from `image` instead of noise. `strength` 0 to 1: how much of it may change. `fit`: how it comes to the
+    size of the result: "crop" (fill and cut), "pad" (whole, edges extended), "stretch"."""
+
+    image: InputImage
+    strength: float = 0.6
+    fit: str = "crop"
+
+
+class Inpaint(msgspec.Struct, kw_only=True):
+    """Repaint where `mask` is white, and only there. `blur`: radius in pixels of the mask's soft edge. `only_masked`:
+    work on the masked part alone at the full size, with `padding` pixels around it, and put it back. `fill`: what
+    stands under the mask at the start: "original", "blur" (surroundings), "noise", "nothing"."""
+
+    mask: InputImage
+    blur: int = 4
+    only_masked: bool = False
+    padding: int = 32
+    fill: str = "original"
+
+
+class Hires(msgspec.Struct, kw_only=True):
+    """A second pass over the finished picture, enlarged to `width` × `height` by `upscaler` ("latent", "lanczos",
+    "nearest"): `steps` more steps at `strength`."""
+
+    width: int
+    height: int
+    steps: int
+    strength: float = 0.5
+    upscaler: str = "lanczos"
+
+
 class TextToImage(Message):
     """Make `len(seeds)` pictures of one prompt.
 
     Sizes are pixels, `steps` ≥ 1, `guidance_scale` ≥ 0 (1 or less: no guidance). Every picture has its own seed and is
     the picture it would be alone. `scheduler` is a key of `engines.schedulers`, None keeps the model's own.
     Files go to `output_dir` (exists, writable) as `<index>.<format>` and `<index>.thumb.webp`.
+
+    Prompts may hold A1111's weights and BREAK. `subseeds` (one per seed, or none): each picture's noise is moved by
+    `subseed_strength` (0 to 1, spherical) towards that of its subseed. `clip_skip`: how many of CLIP's last layers are
+    left out, 0 = none. With `start` it is image-to-image, with `inpaint` as well inpainting.
     """
 
     task_id: str
@@ -103,6 +167,37 @@ class TextToImage(Message):
     height: int
     scheduler: str | None = None
     format: str = "png"
+    model_key: str = ""
+    preview_every: int = 1
+    clip_skip: int = 0
+    subseeds: list[int] = []
+    subseed_strength: float = 0.0
+    loras: list[LoraUse] = []
+    embeddings: list[EmbeddingUse] = []
+    start: ImageStart | None = None
+    inpaint: Inpaint | None = None
+    hires: Hires | None = None
+
+
+class ImageToVideo(Message):
+    """Make one short video per seed out of `image`: `frames` frames at `fps`. `motion` 1 to 255 and `noise` 0 to 1 are
+    Stable Video Diffusion's motion bucket and augmentation. Files: `<index>.mp4` or `<index>.webp`, and a poster
+    `<index>.thumb.webp`."""
+
+    task_id: str
+    output_dir: str
+    image: InputImage
+    seeds: list[int]
+    steps: int
+    guidance_scale: float
+    width: int
+    height: int
+    frames: int
+    fps: int = 7
+    motion: int = 127
+    noise: float = 0.02
+    scheduler: str | None = None
+    format: str = "mp4"
     model_key: str = ""
     preview_every: int = 1
 
@@ -189,7 +284,7 @@ class HubDownload(Message):
     pause: float = 1.0
 
 
-Task = TextToImage | FakeTask | Park | Wake | HubSearch | HubToken | HubPlan | HubDownload
+Task = TextToImage | ImageToVideo | FakeTask | Park | Wake | HubSearch | HubToken | HubPlan | HubDownload
 
 
 class Cancel(Message):
@@ -277,7 +372,8 @@ class Transfer(Progress, kw_only=True):
 
 
 class File(msgspec.Struct, kw_only=True):
-    """One finished picture, closed and complete. Paths are relative to the task's `output_dir`."""
+    """One finished picture or video, closed and complete. Paths are relative to the task's `output_dir`; `frames` and
+    `fps` are a video's."""
 
     index: int
     path: str
@@ -288,6 +384,8 @@ class File(msgspec.Struct, kw_only=True):
     height: int
     seed: int
     recipe: dict
+    frames: int = 1
+    fps: float = 0.0
 
 
 class Done(Message):

@@ -17,15 +17,46 @@ MAX_SEED = 2**32 - 1
 Side = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
-class TextToImageIn(BaseModel):
-    """One request for pictures. What is left out comes from the model's defaults."""
+ImageRef = Annotated[
+    str,
+    Field(
+        pattern=r"^(img|inp)_[0-9a-f]{20}$",
+        description="A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).",
+    ),
+]
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"prompt": "a red dragon with wings on a blue background", "num_outputs": 2}]},
-    )
 
-    prompt: Annotated[str, Field(min_length=1, max_length=2000, description="What to draw.")]
+class LoraIn(BaseModel):
+    """A LoRA to run with. `<lora:name:weight>` in the prompt does the same."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Annotated[str, Field(min_length=1, max_length=200, description="Key of a LoRA.")]
+    weight: Annotated[float, Field(ge=-4, le=4, allow_inf_nan=False)] = 1.0
+    text_weight: Annotated[
+        float | None, Field(ge=-4, le=4, allow_inf_nan=False, description="For the text encoders; else as `weight`.")
+    ] = None
+
+
+class HiresIn(BaseModel):
+    """A second pass over the enlarged picture: more detail than one large picture would have."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scale: Annotated[float, Field(gt=1, le=4, allow_inf_nan=False)] = 2.0
+    steps: Annotated[int | None, Field(ge=1, le=200, description="Null: as many as the first pass.")] = None
+    strength: Annotated[float, Field(gt=0, le=1, description="How much of the picture may change.")] = 0.5
+    upscaler: Literal["latent", "lanczos", "nearest"] = "lanczos"
+
+
+class GenerationIn(BaseModel):
+    """What every request for pictures has. What is left out comes from the model's defaults."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: Annotated[
+        str, Field(min_length=1, max_length=2000, description="What to draw.")
+    ]
     negative_prompt: Annotated[str, Field(max_length=2000, description="What to keep away from.")] = ""
     model: Annotated[str, Field(min_length=1, max_length=200, description="Key of an image model.")] = "creatures"
     num_outputs: Annotated[int, Field(ge=1, le=8, description="How many pictures.")] = 1
@@ -46,6 +77,91 @@ class TextToImageIn(BaseModel):
         if not prompt.strip():
             raise PydanticCustomError("prompt_empty", "The prompt is empty. Say what to draw.")
         return prompt
+
+
+class TextToImageIn(GenerationIn):
+    """One request for pictures. What is left out comes from the model's defaults."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"prompt": "a red dragon with wings on a blue background", "num_outputs": 2}]},
+    )
+
+
+class ImageToImageIn(GenerationIn):
+    """Pictures made from another one."""
+
+    image: ImageRef
+    strength: Annotated[
+        float, Field(ge=0, le=1, allow_inf_nan=False, description="How much of it may change: 0 nothing, 1 all.")
+    ] = 0.6
+    fit: Annotated[
+        Literal["crop", "pad", "stretch"],
+        Field(description="How it comes to the size of the result: cut, with its edges extended, or stretched."),
+    ] = "crop"
+
+
+class InpaintIn(ImageToImageIn):
+    """Part of a picture made anew."""
+
+    mask: Annotated[ImageRef, Field(description="White where it is to be painted. Brought to the picture's size.")]
+    invert_mask: bool = False
+    mask_blur: Annotated[int, Field(ge=0, le=64, description="Pixels of the mask's soft edge.")] = 4
+    only_masked: Annotated[
+        bool, Field(description="Work on the masked part alone, at the full size: more detail in small parts.")
+    ] = False
+    padding: Annotated[int, Field(ge=0, le=256, description="Pixels around the masked part that are looked at.")] = 32
+    fill: Annotated[
+        Literal["original", "blur", "noise", "nothing"], Field(description="What stands under the mask at first.")
+    ] = "original"
+
+
+class OutpaintIn(GenerationIn):
+    """A picture that goes on beyond its edges. The result's size is the picture's and what is added."""
+
+    image: ImageRef
+    left: Annotated[int, Field(ge=0, le=2048)] = 0
+    right: Annotated[int, Field(ge=0, le=2048)] = 0
+    top: Annotated[int, Field(ge=0, le=2048)] = 0
+    bottom: Annotated[int, Field(ge=0, le=2048)] = 0
+    feather: Annotated[int, Field(ge=0, le=128, description="Pixels in which old and new go over.")] = 16
+    strength: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+
+
+class UpscaleIn(GenerationIn):
+    """A picture made larger, with a second pass that draws what the size has room for (strength 0: none)."""
+
+    prompt: Annotated[str, Field(max_length=2000, description="Left out: the picture's own.")] = ""
+    image: ImageRef
+    scale: Annotated[float, Field(gt=1, le=4, allow_inf_nan=False)] = 2.0
+    strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.3
+
+    @field_validator("prompt")
+    @classmethod
+    def _says_something(cls, prompt: str) -> str:
+        return prompt
+
+
+class ImageToVideoIn(BaseModel):
+    """Short videos made from a picture."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: ImageRef
+    model: Annotated[str, Field(min_length=1, max_length=200, description="Key of a video model.")]
+    num_outputs: Annotated[int, Field(ge=1, le=8)] = 1
+    frames: Annotated[int | None, Field(ge=2, le=64, description="Null: as many as the model was made for.")] = None
+    fps: Annotated[int, Field(ge=1, le=60, description="Frames per second.")] = 7
+    motion: Annotated[int, Field(ge=1, le=255, description="How much moves.")] = 127
+    noise: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description="How freely it leaves the picture.")] = (
+        0.02
+    )
+    steps: Annotated[int | None, Field(ge=1, le=200)] = None
+    guidance_scale: Annotated[float | None, Field(ge=0, le=30, allow_inf_nan=False)] = None
+    width: Side | None = None
+    height: Side | None = None
+    seed: Annotated[int | None, Field(ge=0, le=MAX_SEED)] = None
+    format: Literal["mp4", "webp"] = "mp4"
 
 
 class AcceptedOut(BaseModel):
