@@ -10,6 +10,8 @@ from fastapi import Depends, Request
 if TYPE_CHECKING:
     from atelier.access.actor import Gate
     from atelier.access.limit import SignInLimit
+    from atelier.images.collections import Collections
+    from atelier.images.editing import Editor
     from atelier.images.gallery import Gallery
     from atelier.images.service import ImageService
     from atelier.jobs.service import JobService
@@ -37,6 +39,8 @@ class Services:
     planner: Planner
     images: ImageService
     gallery: Gallery
+    editor: Editor
+    collections: Collections
     system: SystemService
 
 

@@ -24,7 +24,10 @@ from atelier.db import Database
 from atelier.deps import Services
 from atelier.events import EventBus
 from atelier.front import Front
+from atelier.images import collection_routes, gallery_routes
 from atelier.images import routes as image_routes
+from atelier.images.collections import Collections
+from atelier.images.editing import Editor
 from atelier.images.gallery import Gallery
 from atelier.images.service import ImageService
 from atelier.jobs import routes as job_routes
@@ -71,6 +74,8 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 ROUTERS = [
     access_routes.router,
     image_routes.router,
+    gallery_routes.router,
+    collection_routes.router,
     job_routes.router,
     hub_routes.router,
     model_routes.router,
@@ -249,6 +254,8 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
             planner,
             images,
             gallery,
+            Editor(database, bus),
+            Collections(database, bus),
             system,
         )
         app.state.live = LiveSocket(hub, gate, snapshot)

@@ -37,6 +37,13 @@ class ImageOut(BaseModel):
     scheduler: str | None
     created_at: datetime
     recipe: dict[str, Any] = Field(description="Everything that made it; the same is written into the file.")
+    kind: Literal["image", "video"] = "image"
+    parent_id: str | None = Field(None, description="The picture or upload that it was made from.")
+    favourite: bool = False
+    rating: int = Field(0, ge=0, le=5, description="0: not rated.")
+    note: str = ""
+    tags: list[str] = []
+    collections: list[str] = Field([], description="Ids of the collections that it is in.")
 
     @classmethod
     def of(cls, row: ImageRow) -> ImageOut:
@@ -61,6 +68,13 @@ class ImageOut(BaseModel):
             scheduler=recipe.get("scheduler"),
             created_at=row.created_at,
             recipe=recipe,
+            kind=row.kind or "image",
+            parent_id=row.parent_id,
+            favourite=bool(row.favourite),
+            rating=row.rating or 0,
+            note=row.note or "",
+            tags=row.tags,
+            collections=row.collections,
         )
 
 

@@ -2,7 +2,7 @@
 
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
+import type { AddCollectionData, AddCollectionErrors, AddCollectionResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -75,11 +75,35 @@ export const getGeneration = <ThrowOnError extends boolean = true>(options: Opti
 
 /**
  * A page of the gallery, newest first
+ *
+ * All filters together. A page goes on with the same filters and the same order as the one before.
  */
 export const listGallery = <ThrowOnError extends boolean = true>(options?: Options<ListGalleryData, ThrowOnError>): RequestResult<ListGalleryResponses, ListGalleryErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListGalleryResponses, ListGalleryErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/gallery',
     ...options
+});
+
+/**
+ * What the gallery can be filtered by
+ */
+export const galleryFacets = <ThrowOnError extends boolean = true>(options?: Options<GalleryFacetsData, ThrowOnError>): RequestResult<GalleryFacetsResponses, GalleryFacetsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<GalleryFacetsResponses, GalleryFacetsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/facets',
+    ...options
+});
+
+/**
+ * Change many pictures at once: all of them or none
+ */
+export const editImages = <ThrowOnError extends boolean = true>(options: Options<EditImagesData, ThrowOnError>): RequestResult<EditImagesResponses, EditImagesErrors, ThrowOnError, 'data'> => (options.client ?? client).post<EditImagesResponses, EditImagesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/edit',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**
@@ -97,6 +121,28 @@ export const deleteImage = <ThrowOnError extends boolean = true>(options: Option
 export const getImage = <ThrowOnError extends boolean = true>(options: Options<GetImageData, ThrowOnError>): RequestResult<GetImageResponses, GetImageErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetImageResponses, GetImageErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/gallery/{image_id}',
+    ...options
+});
+
+/**
+ * Rate a picture, mark it, tag it, write a note
+ */
+export const editImage = <ThrowOnError extends boolean = true>(options: Options<EditImageData, ThrowOnError>): RequestResult<EditImageResponses, EditImageErrors, ThrowOnError, 'data'> => (options.client ?? client).patch<EditImageResponses, EditImageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/{image_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * What a picture was made from, and what came of it
+ */
+export const imageLineage = <ThrowOnError extends boolean = true>(options: Options<ImageLineageData, ThrowOnError>): RequestResult<ImageLineageResponses, ImageLineageErrors, ThrowOnError, 'data'> => (options.client ?? client).get<ImageLineageResponses, ImageLineageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/{image_id}/lineage',
     ...options
 });
 
@@ -125,6 +171,52 @@ export const getThumbnail = <ThrowOnError extends boolean = true>(options: Optio
     responseStyle: 'data',
     url: '/api/gallery/{image_id}/thumbnail',
     ...options
+});
+
+/**
+ * List the collections, by name
+ */
+export const listCollections = <ThrowOnError extends boolean = true>(options?: Options<ListCollectionsData, ThrowOnError>): RequestResult<ListCollectionsResponses, ListCollectionsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListCollectionsResponses, ListCollectionsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/collections',
+    ...options
+});
+
+/**
+ * Make a collection
+ *
+ * Pictures are put into it with `POST /api/gallery/edit`.
+ */
+export const addCollection = <ThrowOnError extends boolean = true>(options: Options<AddCollectionData, ThrowOnError>): RequestResult<AddCollectionResponses, AddCollectionErrors, ThrowOnError, 'data'> => (options.client ?? client).post<AddCollectionResponses, AddCollectionErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/collections',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a collection; its pictures stay in the gallery
+ */
+export const removeCollection = <ThrowOnError extends boolean = true>(options: Options<RemoveCollectionData, ThrowOnError>): RequestResult<RemoveCollectionResponses, RemoveCollectionErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<RemoveCollectionResponses, RemoveCollectionErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/collections/{collection_id}',
+    ...options
+});
+
+/**
+ * Rename a collection
+ */
+export const renameCollection = <ThrowOnError extends boolean = true>(options: Options<RenameCollectionData, ThrowOnError>): RequestResult<RenameCollectionResponses, RenameCollectionErrors, ThrowOnError, 'data'> => (options.client ?? client).patch<RenameCollectionResponses, RenameCollectionErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/collections/{collection_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**
