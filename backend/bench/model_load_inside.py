@@ -20,7 +20,7 @@ PAGE = 4096
 
 
 def build(folder: Path) -> None:
-    """A Stable Diffusion pipeline of real shape and half of SD 1.5's size, in half precision as such models come."""
+    """A Stable Diffusion pipeline with the denoiser of SD 1.5, in half precision as such models come."""
     import tiny_models
     from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
@@ -28,8 +28,8 @@ def build(folder: Path) -> None:
     pipe = StableDiffusionPipeline.from_pretrained(folder)
     pipe.unet = UNet2DConditionModel(
         sample_size=64,
-        block_out_channels=(256, 512, 896, 896),
-        cross_attention_dim=tiny_models.TEXT_WIDTH,
+        block_out_channels=(320, 640, 1280, 1280),
+        cross_attention_dim=768,
         attention_head_dim=8,
     )
     pipe.to(torch.float16).save_pretrained(folder, safe_serialization=True)
