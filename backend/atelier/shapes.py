@@ -190,7 +190,7 @@ class WorkerOut(BaseModel):
     pinned: bool = False
     reload_seconds: float = Field(
         0.0,
-        description="How long it took to load. Of idle workers the one with the lowest priority leaves first, and among "
+        description="How long it took to load. Of idle workers the one of lowest priority leaves first, and among "
         "equals the one that is missed least: `reload_seconds` / (1 + seconds idle).",
     )
     priority: int = Field(0, description="Of the last request that it served.")

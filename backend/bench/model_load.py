@@ -3,8 +3,8 @@
     python -m bench.model_load
 
 A pipeline with the denoiser of Stable Diffusion 1.5 (860 million parameters) in half precision, page cache warm, one
-thread, on the CPU: `DiffusersImage` from its folder to the last weight, beside `safetensors.torch.load_file` of the same
-files and the conversion to float32 that a CPU needs. Both read every page of what they made. They take turns, each in a
+thread, on the CPU: `DiffusersImage` from its folder to the last weight, beside `safetensors.torch.load_file` of the
+same files and the conversion to float32 that a CPU needs. Both read every page of what they made. They take turns, each in a
 process that has its libraries imported: ours with the variables of an engine process (huge pages, see
 `runtime/variables.py`), the other as Python starts. `load_file` with our variables stands in the table as well.
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from atelier.runtime.variables import engine_environment
+
 from bench import image_side
 from bench.measuring import BACKEND, MIB, Goal, Report, clean_environment, least, middle, options_for
 

@@ -2568,7 +2568,7 @@ export type WorkerOut = {
     /**
      * Reload Seconds
      *
-     * How long it took to load. Of idle workers the one with the lowest priority leaves first, and among equals the one that is missed least: `reload_seconds` / (1 + seconds idle).
+     * How long it took to load. Of idle workers the one of lowest priority leaves first, and among equals the one that is missed least: `reload_seconds` / (1 + seconds idle).
      */
     reload_seconds?: number;
     /**
