@@ -4,8 +4,8 @@
 
 A pipeline with the denoiser of Stable Diffusion 1.5 (860 million parameters) in half precision, page cache warm, one
 thread, on the CPU: `DiffusersImage` from its folder to the last weight, beside `safetensors.torch.load_file` of the
-same files and the conversion to float32 that a CPU needs. Both read every page of what they made. They take turns, each in a
-process that has its libraries imported: ours with the variables of an engine process (huge pages, see
+same files and the conversion to float32 that a CPU needs. Both read every page of what they made. They take turns,
+each in a process that has its libraries imported: ours with the variables of an engine process (huge pages, see
 `runtime/variables.py`), the other as Python starts. `load_file` with our variables stands in the table as well.
 """
 
