@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from atelier.access.actor import Gate
     from atelier.access.limit import SignInLimit
     from atelier.images.gallery import Gallery
+    from atelier.images.inputs import InputStore
     from atelier.images.service import ImageService
     from atelier.jobs.service import JobService
     from atelier.models.catalogue import Catalogue
@@ -37,6 +38,7 @@ class Services:
     planner: Planner
     images: ImageService
     gallery: Gallery
+    inputs: InputStore
     system: SystemService
 
 

@@ -36,7 +36,8 @@ MANY = {
     "worker_start_failed", "worker_died", "not_enough_memory",
 }  # fmt: skip
 ENGINES = ("diffusers_image", "engine", "host", "hub_api", "hub_door", "hub_download", "hub_errors", "hub_fetch",
-           "hub_files", "hub_parts", "model_folder", "picture_files", "remote_code", "schedulers")  # fmt: skip
+           "hub_files", "hub_parts", "limited_child", "model_folder", "picture_files", "picture_reader", "remote_code",
+           "schedulers")  # fmt: skip
 ENGINE_ERRORS = {"LoadFailed", "RunFailed", "EngineError"}
 # Raised with their sentence first, and always with a hint: what may go right later, and what no honest hub offers.
 HUB_ERRORS = {"Trouble", "Refused"}
