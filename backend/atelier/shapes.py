@@ -98,6 +98,7 @@ class ImageOut(BaseModel):
             note=row.note or "",
             tags=row.tags,
             collections=row.collections,
+            verified=row.verified,
         )
 
 

@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,9 @@ class PictureReader:
         self._limits = limits
 
     def run(self, task: ReadPicture | ReadMetadata | ComparePictures | ExtendCanvas, run: Run) -> Done:
-        work = {ReadPicture: read, ReadMetadata: read_metadata, ComparePictures: compare, ExtendCanvas: extend}[type(task)]
         written = [Path(name) for name in (getattr(task, "target", ""), getattr(task, "mask", "")) if name]
         try:
-            return Done(answer=answer_of(lambda: work(task), self._limits, lambda: run.cancelled))
+            return Done(answer=answer_of(lambda: WORK[type(task)](task), self._limits, lambda: run.cancelled))
         except BaseException:
             for path in written:
                 path.unlink(missing_ok=True)
@@ -333,3 +333,11 @@ def _written(image: Image.Image, target: str, form: str) -> dict[str, Any]:
     with open(target, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": os.path.getsize(target), "sha256": digest}
+
+
+WORK: dict[type, Callable[[Any], dict[str, Any]]] = {
+    ReadPicture: read,
+    ReadMetadata: read_metadata,
+    ComparePictures: compare,
+    ExtendCanvas: extend,
+}

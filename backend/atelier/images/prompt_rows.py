@@ -36,16 +36,12 @@ async def page(
 
 
 async def find(session: AsyncSession, actor: Actor, kind: str, prompt_id: str) -> PromptRow | None:
-    query = select(PromptRow).where(
-        PromptRow.owner_id == actor.id, PromptRow.kind == kind, PromptRow.id == prompt_id
-    )
+    query = select(PromptRow).where(PromptRow.owner_id == actor.id, PromptRow.kind == kind, PromptRow.id == prompt_id)
     return (await session.scalars(query)).one_or_none()
 
 
 async def styles_named(session: AsyncSession, actor: Actor, names: Collection[str]) -> dict[str, PromptRow]:
-    query = select(PromptRow).where(
-        PromptRow.owner_id == actor.id, PromptRow.kind == STYLE, PromptRow.name.in_(names)
-    )
+    query = select(PromptRow).where(PromptRow.owner_id == actor.id, PromptRow.kind == STYLE, PromptRow.name.in_(names))
     return {row.name: row for row in await session.scalars(query)}
 
 

@@ -16,7 +16,9 @@ from atelier.clock import new_id, now
 from atelier.db import Database
 from atelier.errors import BadRequest, Conflict, NotFound
 from atelier.images import prompt_rows
+from atelier.images.asking import Wanted
 from atelier.images.prompt_schemas import PromptOut, StyleIn, StyleOut
+from atelier.images.schemas import GenerationIn
 from atelier.said import Said
 from atelier.tables import PromptRow
 
@@ -85,9 +87,7 @@ class PromptBook:
 
     async def styles(self, actor: Actor) -> list[StyleOut]:
         async with self._database.read() as session:
-            rows = await prompt_rows.page(
-                session, actor, prompt_rows.STYLE, words=None, favourite=None, limit=1000
-            )
+            rows = await prompt_rows.page(session, actor, prompt_rows.STYLE, words=None, favourite=None, limit=1000)
         return [StyleOut.of(row) for row in rows]
 
     async def add_style(self, actor: Actor, wanted: StyleIn) -> StyleOut:
@@ -117,9 +117,14 @@ class PromptBook:
             words = Said(f"There is a style {wanted.name!r} already.", "style.name_taken", name=wanted.name)
             raise Conflict(words, field="name", hint="Take another name, or change that style.") from error
 
-    async def styled(
-        self, actor: Actor, names: Sequence[str], prompt: str, negative_prompt: str
-    ) -> tuple[str, str]:
+    async def applied(self, actor: Actor, wanted: Wanted) -> Wanted:
+        """The request with its styles in its words. Raises BadRequest for a name that does not exist."""
+        if not isinstance(wanted, GenerationIn) or not wanted.styles:
+            return wanted
+        prompt, negative = await self.styled(actor, wanted.styles, wanted.prompt, wanted.negative_prompt)
+        return wanted.model_copy(update={"prompt": prompt, "negative_prompt": negative})
+
+    async def styled(self, actor: Actor, names: Sequence[str], prompt: str, negative_prompt: str) -> tuple[str, str]:
         """The prompts with these styles added, in their order. Raises BadRequest for a name that does not exist."""
         if not names:
             return prompt, negative_prompt

@@ -49,9 +49,7 @@ class PictureReader:
     async def compare(self, one: Path, other: Path) -> dict[str, Any]:
         """How far two pictures are apart: see `protocol.ComparePictures`."""
         return await self._ask(
-            protocol.ComparePictures(
-                task_id=new_id("read"), source=str(one), other=str(other), max_pixels=MAX_PIXELS
-            )
+            protocol.ComparePictures(task_id=new_id("read"), source=str(one), other=str(other), max_pixels=MAX_PIXELS)
         )
 
     async def extend(self, source: Path, target: Path, mask: Path, **sides: int) -> dict[str, Any]:

@@ -68,6 +68,10 @@ class GenerationIn(BaseModel):
     ] = None
     scheduler: Annotated[str | None, Field(max_length=50, description="A key of GET /api/schedulers.")] = None
     format: Literal["png", "webp", "jpeg"] = "png"
+    styles: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=60)]],
+        Field(max_length=10, description="Names of your styles (GET /api/styles), added in this order."),
+    ] = []
 
     @field_validator("prompt")
     @classmethod

@@ -126,7 +126,7 @@ def _from_a1111(pairs: Mapping[str, str]) -> dict[str, Any]:
     told["loras"] = [
         {"model": name, "weight": _number(weight, float) or 1.0} for name, weight, _ in _LORA.findall(told["prompt"])
     ]
-    told["prompt"] = _LORA.sub("", told["prompt"]).strip()
+    told["prompt"] = "\n".join(line.strip() for line in _LORA.sub("", told["prompt"]).strip().split("\n"))
     return told
 
 
@@ -170,9 +170,9 @@ def _fitting(
         wanted["model"] = model.key
         if scheduler := _scheduler(told, model, missing):
             wanted["scheduler"] = scheduler
-    if "loras" in TextToImageIn.model_fields and (loras := _loras(told.get("loras"), models, missing)):
+    if loras := _loras(told.get("loras"), models, missing):
         wanted["loras"] = loras
-    if "hires" in TextToImageIn.model_fields and (hires := _hires(told)):
+    if hires := _hires(told):
         wanted["hires"] = hires
     return {name: value for name, value in wanted.items() if _taken(name, value)}
 

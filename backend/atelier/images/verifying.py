@@ -1,6 +1,6 @@
 """Verify: makes a picture again from its recipe and compares. The handler of `image.verify` jobs.
 
-ask ──> job row ──> the same task, its one seed, in staging ──> file's hash, else pixels ──> verdict on the picture's row
+ask ──> job row ──> the same task for its one seed, in staging ──> hash, else pixels ──> verdict on the picture's row
 
 Nothing is published: the file that was made again is thrown away with the attempt's folder.
 """
@@ -20,8 +20,8 @@ from atelier.db import Database, after_commit
 from atelier.errors import BadRequest, ImageNotFound
 from atelier.events import EventBus, ImagesChanged
 from atelier.images import store
+from atelier.images.inputs import InputStore
 from atelier.images.making import Maker
-from atelier.images.reader import PictureReader
 from atelier.images.schemas import AcceptedOut
 from atelier.images.tasks import task_of
 from atelier.jobs.attempt import Attempt, Publish
@@ -45,13 +45,12 @@ class Verifier:
         queue: JobQueue,
         jobs: JobService,
         bus: EventBus,
-        reader: PictureReader,
+        inputs: InputStore,
         maker: Maker,
-        inputs: Any,
     ) -> None:
         self._database, self._storage, self._registry = database, storage, registry
         self._queue, self._jobs, self._bus = queue, jobs, bus
-        self._reader, self._maker, self._inputs = reader, maker, inputs
+        self._inputs, self._maker = inputs, maker
 
     async def ask(self, actor: Actor, image_id: str) -> AcceptedOut:
         """Accepted when this returns. Raises ImageNotFound, BadRequest for a video, ModelNotFound, TooManyJobs."""
@@ -70,9 +69,7 @@ class Verifier:
         await self._registry.require(actor, resolved["model"], "image")
         job = NewJob(JobKind.IMAGE_VERIFY, actor.id, row.prompt, {"image_id": row.id, "resolved": resolved})
         queued = await self._queue.submit(job)
-        return AcceptedOut(
-            job_id=queued.id, status=queued.status, position=await self._jobs.position(queued.id)
-        )
+        return AcceptedOut(job_id=queued.id, status=queued.status, position=await self._jobs.position(queued.id))
 
     async def run(self, attempt: Attempt) -> Publish:
         """The handler. Raises what making a picture raises, and ImageNotFound when it was deleted meanwhile."""
@@ -113,7 +110,7 @@ class Verifier:
         if file.sha256 == row.sha256:
             return VerdictOut(result="same_bytes", most=0, share=0.0, changed=changed, at=now())
         then = self._storage.image_file(row.job_id, f"{row.index}.{row.format}")
-        found = await self._reader.compare(then, folder / Path(file.path).name)
+        found = await self._inputs.reader.compare(then, folder / Path(file.path).name)
         results = {0: "same_pixels", 1: "within_one"}
         result = results.get(found["most"], "different") if found["same_size"] else "different"
         return VerdictOut(result=result, most=found["most"], share=found["share"], changed=changed, at=now())
@@ -127,6 +124,7 @@ def _alone(resolved: dict[str, Any], index: int) -> dict[str, Any]:
 def _changed(then: dict[str, Any], now_: dict[str, Any]) -> list[str]:
     """What is not as it was: the weights, and libraries with both versions."""
     changed = ["model"] if then.get("model_hash") != now_.get("model_hash") else []
-    before, after = then.get("versions", {}), now_.get("versions", {})
-    changed += [f"{name} {before[name]} → {after[name]}" for name in before if after.get(name, before[name]) != before[name]]
-    return changed + [f"{name} {then[name]} → {now_[name]}" for name in ("device", "dtype") if then.get(name) and now_.get(name) and then[name] != now_[name]]
+    names = ("device", "dtype")
+    before = {**then.get("versions", {}), **{name: then.get(name) for name in names}}
+    after = {**now_.get("versions", {}), **{name: now_.get(name) for name in names}}
+    return changed + [f"{name} {was} → {after[name]}" for name, was in before.items() if after.get(name, was) != was]
