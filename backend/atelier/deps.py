@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from atelier.access.accounts import Accounts
     from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
+    from atelier.creatures.service import CreatureService
     from atelier.images.gallery import Gallery
     from atelier.images.service import ImageService
     from atelier.jobs.service import JobService
@@ -39,6 +40,7 @@ class Services:
     planner: Planner
     images: ImageService
     gallery: Gallery
+    creatures: CreatureService
     system: SystemService
 
 

@@ -23,6 +23,9 @@ from atelier.access.gate import Gate
 from atelier.access.limit import SignInLimit
 from atelier.access.tokens import Tokens
 from atelier.config import BACKEND, RuntimeSettings, Settings
+from atelier.creatures import routes as creature_routes
+from atelier.creatures.schemas import creatures_body
+from atelier.creatures.service import CreatureService
 from atelier.db import Database
 from atelier.deps import Services
 from atelier.dialects import Envelopes, imagen_envelope
@@ -75,6 +78,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 ROUTERS = [
     access_routes.router,
     image_routes.router,
+    creature_routes.router,
     job_routes.router,
     hub_routes.router,
     model_routes.router,
@@ -85,7 +89,7 @@ ROUTERS = [
 ]
 
 # How the doors of other APIs tell an error; the rest speaks problem details.
-ENVELOPES: Envelopes = {"imagen": imagen_envelope}
+ENVELOPES: Envelopes = {"imagen": imagen_envelope, "creatures": creatures_body}
 
 DESCRIPTION = """A private AI studio for one GPU machine.
 
@@ -199,6 +203,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         stack.push_async_callback(jobs.close)
         images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
+        creatures = CreatureService(settings.creatures, settings.log, registry, images, gallery)
         catalogue = Catalogue()
         downloads = Downloads(
             database,
@@ -226,6 +231,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             inspector,
             AdminStatus(watch, inspector, registry),
             settings.server.advertised_hosts,
+            settings.creatures.backend,
         )
         environment_jobs.changed = system.environment_changed
 
@@ -261,11 +267,24 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             planner,
             images,
             gallery,
+            creatures,
             system,
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
-        for part in (hub, pool, learning, registry, downloads, runner, environment_jobs, gallery, watch, inspector):
+        for part in (
+            hub,
+            pool,
+            learning,
+            registry,
+            downloads,
+            runner,
+            environment_jobs,
+            gallery,
+            creatures,
+            watch,
+            inspector,
+        ):
             await part.start()
             if hasattr(part, "close"):
                 stack.push_async_callback(part.close)
