@@ -28,7 +28,7 @@ from atelier.creatures.schemas import creatures_body
 from atelier.creatures.service import CreatureService
 from atelier.db import Database
 from atelier.deps import Services
-from atelier.dialects import Envelopes, imagen_envelope
+from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
 from atelier.images import routes as image_routes
@@ -89,7 +89,7 @@ ROUTERS = [
 ]
 
 # How the doors of other APIs tell an error; the rest speaks problem details.
-ENVELOPES: Envelopes = {"imagen": imagen_envelope, "creatures": creatures_body}
+ENVELOPES: Envelopes = {"imagen": Envelope(imagen_body), "creatures": Envelope(creatures_body)}
 
 DESCRIPTION = """A private AI studio for one GPU machine.
 
