@@ -48,9 +48,7 @@ class TextIn(BaseModel):
     texto: Annotated[str, Field(min_length=1, max_length=MAX_TEXT, description="What to draw.")]
 
 
-@router.post(
-    "/generar-imagen-texto", response_class=FileResponse, responses=_PICTURE, summary="A picture from words"
-)
+@router.post("/generar-imagen-texto", response_class=FileResponse, responses=_PICTURE, summary="A picture from words")
 async def image_from_text(wanted: TextIn, actor: TokenUser, services: ServicesDep, request: Request) -> FileResponse:
     """With Stable Diffusion 1.5 where it is installed, else with the model that ships with Atelier. A client that hangs
     up cancels. Errors are `{"detail": …}`."""
