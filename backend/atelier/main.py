@@ -31,6 +31,7 @@ from atelier.deps import Services
 from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
+from atelier.imagen import routes as imagen_routes
 from atelier.images import collection_routes, gallery_routes, input_routes
 from atelier.images import routes as image_routes
 from atelier.images.collections import Collections

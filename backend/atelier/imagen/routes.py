@@ -12,9 +12,9 @@ from starlette.datastructures import FormData, UploadFile
 from atelier.access.actor import Actor, TokenUser
 from atelier.deps import Services, ServicesDep
 from atelier.errors import BadRequest
+from atelier.images.gallery_routes import stored_file
 from atelier.images.input_routes import in_pieces
 from atelier.images.inputs import MAX_UPLOAD_BYTES
-from atelier.images.routes import stored_file
 from atelier.images.schemas import ImageToImageIn, TextToImageIn
 from atelier.said import Said
 
