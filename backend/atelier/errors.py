@@ -42,6 +42,11 @@ class AtelierError(Exception):
         self.fields = dict(fields or ({field: message} if field else {}))
         self.log_tail = log_tail
 
+    def blame(self, field: str) -> None:
+        """Name the field that brought it about, where whoever raised it could not know."""
+        if not self.fields:
+            self.field, self.fields = field, {field: self.message}
+
 
 class BadRequest(AtelierError):
     status = 422

@@ -90,7 +90,7 @@ class InputStore:
             written = await self.reader.read(part, fresh, mode="A" if alpha else "L" if mask else "RGB")
             return await self._keep(actor, input_id, fresh, written)
         except InputRefused as error:
-            error.field = error.field or "file"
+            error.blame("file")
             raise
         except OSError as error:
             raise _refused(error) from error
@@ -145,7 +145,7 @@ class InputStore:
                 row.used_at = now()
                 return Source(ref, row.width, row.height, self._storage.input_file(ref))
         except NotFound as error:
-            error.field = field
+            error.blame(field)
             raise
 
     async def _image(self, actor: Actor, ref: str, field: str) -> Source:
