@@ -95,9 +95,10 @@ async def sent_picture(request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
         if not isinstance(file, UploadFile):
             words = Said("The form has no file named `file`.", "input.file_missing")
             raise BadRequest(words, field="file", hint="Send the picture as the form's field `file`.")
-        yield _chunks(file)
+        yield in_pieces(file)
 
 
-async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
+async def in_pieces(file: UploadFile) -> AsyncIterator[bytes]:
+    """A form's file, as `InputStore.take` wants it."""
     while chunk := await file.read(CHUNK):
         yield chunk

@@ -139,12 +139,13 @@ class PromptBook:
         return prompt, negative_prompt
 
     async def _find(self, session, actor: Actor, kind: str, prompt_id: str) -> PromptRow:  # type: ignore[no-untyped-def]
-        row = await prompt_rows.find(session, actor, kind, prompt_id)
-        if row is None:
-            what = "style" if kind == prompt_rows.STYLE else "prompt"
-            words = Said(f"There is no {what} {prompt_id[:40]!r}.", f"{what}.none_such", id=prompt_id[:40])
-            raise PromptNotFound(words, hint=f"GET /api/{what}s lists yours.")
-        return row
+        if row := await prompt_rows.find(session, actor, kind, prompt_id):
+            return row
+        if kind == prompt_rows.STYLE:
+            words = Said(f"There is no style {prompt_id[:40]!r}.", "style.none_such", style=prompt_id[:40])
+            raise PromptNotFound(words, hint="GET /api/styles lists yours.")
+        words = Said(f"There is no prompt {prompt_id[:40]!r}.", "prompt.none_such", prompt=prompt_id[:40])
+        raise PromptNotFound(words, hint="GET /api/prompts lists yours.")
 
 
 def merged(prompt: str, style: str) -> str:

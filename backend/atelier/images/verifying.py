@@ -67,7 +67,8 @@ class Verifier:
             )
         resolved = _alone(request["resolved"], row.index)
         await self._registry.require(actor, resolved["model"], "image")
-        job = NewJob(JobKind.IMAGE_VERIFY, actor.id, row.prompt, {"image_id": row.id, "resolved": resolved})
+        asked = {"image_id": row.id, "prompt": row.prompt, "resolved": resolved}
+        job = NewJob(JobKind.IMAGE_VERIFY, actor.id, f"Verify: {row.prompt}", asked)
         queued = await self._queue.submit(job)
         return AcceptedOut(job_id=queued.id, status=queued.status, position=await self._jobs.position(queued.id))
 
