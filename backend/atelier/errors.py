@@ -68,8 +68,14 @@ class ModelNotRecognised(BadRequest):
 
 
 class Unauthorized(AtelierError):
+    """`scheme` is the kind of credential that would help, as `WWW-Authenticate` says it."""
+
     status = 401
     code = "unauthorized"
+
+    def __init__(self, message: str, *, hint: str = "", field: str | None = None, scheme: str = "Bearer") -> None:
+        super().__init__(message, hint=hint, field=field)
+        self.scheme = scheme
 
 
 class Forbidden(AtelierError):

@@ -1,0 +1,39 @@
+"""Whose API a path belongs to, and how that API tells an error: `/v1` and `/sdapi` answer as their clients expect it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+Dialect = Literal["atelier", "openai", "automatic1111", "creatures", "imagen"]
+
+# The longest beginning that fits decides.
+DIALECTS: dict[str, Dialect] = {
+    "/v1/": "openai",
+    "/v1/generate": "creatures",
+    "/sdapi/": "automatic1111",
+    "/token": "imagen",
+    "/generar-": "imagen",
+}
+
+# From problem details (`problems.Problem`, as plain values) to what this API answers in their place.
+Envelope = Callable[[dict[str, Any]], dict[str, Any]]
+Envelopes = Mapping[Dialect, Envelope]
+
+
+def dialect_of(path: str) -> Dialect:
+    fitting = [start for start in DIALECTS if path.startswith(start)]
+    return DIALECTS[max(fitting, key=len)] if fitting else "atelier"
+
+
+def imagen_envelope(problem: dict[str, Any]) -> dict[str, Any]:
+    """`{"detail": …}`, as FastAPI tells errors: words, or a list with the place of each field that is wrong."""
+    if problem["code"] != "validation_failed" or not problem["errors"]:
+        return {"detail": problem["detail"]}
+    return {"detail": [_field(error) for error in problem["errors"]]}
+
+
+def _field(error: dict[str, Any]) -> dict[str, Any]:
+    said = error.get("said") or {}
+    kind = str(said.get("code", "")).removeprefix("field.") or "value_error"
+    return {"type": kind, "loc": ["body", *str(error["field"]).split(".")], "msg": error["message"]}

@@ -1,0 +1,117 @@
+"""OpenAI's calls for pictures, said in Atelier's words: the same requests, jobs and gallery as everybody's.
+
+A call for more pictures than one job makes becomes two jobs whose seeds go on counting.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from atelier.access.actor import Actor
+from atelier.errors import AtelierError
+from atelier.images.delivery import Delivery, counted_up, portions
+from atelier.images.schemas import MAX_SEED, TextToImageIn
+from atelier.models.registry import ModelRegistry
+from atelier.openai.image_schemas import (
+    ImageGenerateIn,
+    ImageObject,
+    ImagesObject,
+    ImageUsage,
+    InputTokens,
+    PictureIn,
+    PromptedIn,
+)
+from atelier.shapes import ImageOut
+from atelier.tables import ModelRow
+
+TASKS = frozenset({"image"})
+# Of a model's own steps, when a request does not say how many.
+QUALITY_STEPS = {"low": 0.5, "high": 1.5, "hd": 1.5, "xhigh": 2.0, "max": 3.0}
+MOST_STEPS = 200
+BYTES_A_TOKEN, PIXELS_A_TOKEN = 4, 16 * 16
+
+# What Atelier calls a field, and what this API calls it.
+NAMES = {"num_outputs": "n", "width": "size", "height": "size", "format": "output_format"}
+
+
+class OpenAIImages:
+    """Shared by the routes of `/v1/images`; keeps nothing."""
+
+    def __init__(self, registry: ModelRegistry, delivery: Delivery) -> None:
+        self._registry, self.delivery = registry, delivery
+
+    async def order(self, actor: Actor, wanted: ImageGenerateIn) -> list[str]:
+        """The jobs that make what is wanted. Raises ModelNotFound, BadRequest, TooManyJobs."""
+        model = await self._model(actor, wanted)
+        settings = settings_of(wanted, model)
+        if wanted.sides:
+            settings["width"], settings["height"] = wanted.sides
+        return await self._accepted(actor, wanted, lambda more: TextToImageIn(**settings, **more))
+
+    async def _model(self, actor: Actor, wanted: PictureIn) -> ModelRow:
+        key = wanted.model or TextToImageIn.model_fields["model"].default
+        return await self._registry.named(actor, key, TASKS)
+
+    async def _accepted(self, actor: Actor, wanted: PictureIn, make: Callable[[dict[str, Any]], Any]) -> list[str]:
+        seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
+        requests, begun = [], 0
+        for size in portions(wanted.n):
+            requests.append(make({"num_outputs": size, "seed": counted_up(seed, begun)}))
+            begun += size
+        try:
+            return await self.delivery.order(actor, requests)
+        except AtelierError as error:
+            error.field = NAMES.get(error.field or "", error.field)
+            raise
+
+
+def settings_of(wanted: PictureIn, model: ModelRow) -> dict[str, Any]:
+    """What every task takes, for Atelier's own request."""
+    steps = wanted.steps
+    if steps is None and isinstance(wanted, PromptedIn) and wanted.quality in QUALITY_STEPS:
+        steps = min(MOST_STEPS, max(1, round(model.defaults["steps"] * QUALITY_STEPS[wanted.quality])))
+    return {
+        "prompt": wanted.prompt if isinstance(wanted, PromptedIn) else "",
+        "negative_prompt": wanted.negative_prompt,
+        "model": model.key,
+        "steps": steps,
+        "guidance_scale": wanted.guidance_scale,
+        "scheduler": wanted.scheduler,
+        "format": wanted.output_format,
+    }
+
+
+async def answer(
+    delivery: Delivery, actor: Actor, wanted: PictureIn, images: list[ImageOut], link: Callable[[str], str], inputs: int
+) -> ImagesObject:
+    """`link` makes an address out of a picture's id; `inputs` is how many pixels came in."""
+    data = []
+    for image in images:
+        body = None if wanted.response_format == "url" else await delivery.base64(actor, image)
+        url = link(image.id) if wanted.response_format == "url" else None
+        data.append(ImageObject(b64_json=body, url=url, seed=image.seed, id=image.id))
+    first = images[0]
+    return ImagesObject(
+        created=int(time.time()),
+        data=data,
+        output_format=first.format,
+        quality=wanted.quality if isinstance(wanted, PromptedIn) else "auto",
+        size=f"{first.width}x{first.height}",
+        usage=usage_of(wanted, images, inputs),
+        model=first.model,
+    )
+
+
+def usage_of(wanted: PictureIn, images: list[ImageOut], input_pixels: int) -> ImageUsage:
+    words = wanted.prompt + wanted.negative_prompt if isinstance(wanted, PromptedIn) else wanted.negative_prompt
+    text = -(-len(words.encode()) // BYTES_A_TOKEN)
+    came_in, went_out = input_pixels // PIXELS_A_TOKEN, sum(one.width * one.height for one in images) // PIXELS_A_TOKEN
+    return ImageUsage(
+        input_tokens=text + came_in,
+        input_tokens_details=InputTokens(image_tokens=came_in, text_tokens=text),
+        output_tokens=went_out,
+        total_tokens=text + came_in + went_out,
+    )
