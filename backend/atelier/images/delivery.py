@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from atelier.access.actor import Actor
 from atelier.errors import AtelierError, Conflict, JobNotFound
@@ -21,6 +22,7 @@ from atelier.shapes import ErrorOut, ImageOut
 from atelier.tables import JobStatus
 
 MOST_OF_A_JOB = 8
+Wanted = TypeVar("Wanted", bound=GenerationIn)
 Gone = Callable[[], Awaitable[bool]]
 OnProgress = Callable[[GenerationOut], None]
 
@@ -83,16 +85,28 @@ class Delivery:
         return await asyncio.to_thread(path.read_bytes)
 
     async def base64(self, actor: Actor, image: ImageOut) -> str:
-        return base64.b64encode(await self.read(actor, image)).decode()
+        return encoded(await self.read(actor, image))
 
     async def cancel(self, actor: Actor, job_ids: Sequence[str]) -> None:
-        for job_id in reversed(job_ids):  # the last first, so that none begins just to be stopped
-            try:
-                job = await self._jobs.get(actor, job_id)
-                if not job.status.ended:
-                    await self._jobs.cancel_or_remove(actor, job_id)
-            except JobNotFound:
-                continue
+        """Those that have not ended. The last first, so that none begins just to be stopped."""
+        for job_id in reversed(job_ids):
+            await self._cancel(actor, job_id)
+
+    async def cancel_first(self, actor: Actor, job_ids: Sequence[str]) -> None:
+        """The first that has not ended."""
+        for job_id in job_ids:
+            if await self._cancel(actor, job_id):
+                return
+
+    async def _cancel(self, actor: Actor, job_id: str) -> bool:
+        """Whether it had not ended."""
+        try:
+            if (await self._jobs.get(actor, job_id)).status.ended:
+                return False
+            await self._jobs.cancel_or_remove(actor, job_id)
+        except JobNotFound:  # somebody took it off the list
+            return False
+        return True
 
 
 def images_of(ended: GenerationOut) -> list[ImageOut]:
@@ -102,6 +116,15 @@ def images_of(ended: GenerationOut) -> list[ImageOut]:
     if ended.status is not JobStatus.COMPLETED:
         raise PictureCancelled("The job of this request was cancelled.", hint="Ask again.")
     return ended.images
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def with_prompt(kind: type[Wanted], prompt: str, **settings: Any) -> Wanted:
+    """A request whose prompt may be empty: clients of other APIs let the model draw what it likes."""
+    return kind(prompt=prompt if prompt.strip() else "-", **settings).model_copy(update={"prompt": prompt})
 
 
 def portions(count: int, size: int = MOST_OF_A_JOB) -> list[int]:
