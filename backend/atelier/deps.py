@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 if TYPE_CHECKING:
-    from atelier.access.actor import Gate
+    from atelier.access.accounts import Accounts
+    from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
     from atelier.images.gallery import Gallery
     from atelier.images.service import ImageService
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @dataclass
 class Services:
     gate: Gate
+    accounts: Accounts
     sign_in_limit: SignInLimit
     jobs: JobService
     models: ModelRegistry

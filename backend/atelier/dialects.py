@@ -1,4 +1,4 @@
-"""Whose API a path belongs to, and how that API tells an error: `/v1` and `/sdapi` answer as their clients expect it."""
+"""Whose API a path belongs to, and how that API tells an error: each door answers as its clients expect it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 Dialect = Literal["atelier", "openai", "automatic1111", "creatures", "imagen"]
 
-# The longest beginning that fits decides.
+# A path, or how paths begin; the longest that fits decides.
 DIALECTS: dict[str, Dialect] = {
     "/v1/": "openai",
     "/v1/generate": "creatures",
@@ -22,7 +22,7 @@ Envelopes = Mapping[Dialect, Envelope]
 
 
 def dialect_of(path: str) -> Dialect:
-    fitting = [start for start in DIALECTS if path.startswith(start)]
+    fitting = [one for one in DIALECTS if path == one or (one[-1] in "/-" and path.startswith(one))]
     return DIALECTS[max(fitting, key=len)] if fitting else "atelier"
 
 
@@ -36,4 +36,5 @@ def imagen_envelope(problem: dict[str, Any]) -> dict[str, Any]:
 def _field(error: dict[str, Any]) -> dict[str, Any]:
     said = error.get("said") or {}
     kind = str(said.get("code", "")).removeprefix("field.") or "value_error"
-    return {"type": kind, "loc": ["body", *str(error["field"]).split(".")], "msg": error["message"]}
+    path = [] if error["field"] == "body" else str(error["field"]).split(".")
+    return {"type": kind, "loc": ["body", *path], "msg": error["message"]}

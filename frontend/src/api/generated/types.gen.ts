@@ -42,6 +42,20 @@ export type BandOut = {
 };
 
 /**
+ * Body_sign_in
+ */
+export type BodySignIn = {
+    /**
+     * Username
+     */
+    username: string;
+    /**
+     * Password
+     */
+    password: string;
+};
+
+/**
  * CatalogueItemOut
  *
  * A model that is known to work well, ready to be downloaded by its key.
@@ -1913,6 +1927,16 @@ export type PartsOut = {
 };
 
 /**
+ * PasswordIn
+ */
+export type PasswordIn = {
+    /**
+     * Password
+     */
+    password: string;
+};
+
+/**
  * PlanIn
  *
  * A load or a generation that is only thought of. What is left out is as it would be with a real request.
@@ -2283,9 +2307,15 @@ export type SessionIn = {
     /**
      * Token
      *
-     * The access token of this Atelier.
+     * The access token; with a name, that account's password.
      */
     token: string;
+    /**
+     * Username
+     *
+     * Name of an account, or nothing.
+     */
+    username?: string;
 };
 
 /**
@@ -2407,6 +2437,28 @@ export type TextToImageIn = {
 };
 
 /**
+ * TokenGrantOut
+ */
+export type TokenGrantOut = {
+    /**
+     * Access Token
+     *
+     * Send it as `Authorization: Bearer …`.
+     */
+    access_token: string;
+    /**
+     * Token Type
+     */
+    token_type: 'bearer';
+    /**
+     * Expires In
+     *
+     * Seconds.
+     */
+    expires_in: number;
+};
+
+/**
  * TokenIn
  */
 export type TokenIn = {
@@ -2460,6 +2512,60 @@ export type UnloadIn = {
      * Also while it is at work: its job is started again on another worker.
      */
     force?: boolean;
+};
+
+/**
+ * UserIn
+ */
+export type UserIn = {
+    /**
+     * Name
+     *
+     * What they sign in as.
+     */
+    name: string;
+    /**
+     * Password
+     */
+    password: string;
+    /**
+     * Role
+     */
+    role?: 'admin' | 'user';
+};
+
+/**
+ * UserList
+ */
+export type UserList = {
+    /**
+     * Items
+     */
+    items: Array<UserOut>;
+};
+
+/**
+ * UserOut
+ *
+ * Someone who can sign in.
+ */
+export type UserOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Role
+     */
+    role: 'admin' | 'user';
+    /**
+     * Created At
+     */
+    created_at: string;
 };
 
 /**
@@ -3049,6 +3155,141 @@ export type UnlockResponses = {
 };
 
 export type UnlockResponse = UnlockResponses[keyof UnlockResponses];
+
+export type SignInData = {
+    body: BodySignIn;
+    path?: never;
+    query?: never;
+    url: '/token';
+};
+
+export type SignInErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SignInError = SignInErrors[keyof SignInErrors];
+
+export type SignInResponses = {
+    /**
+     * Successful Response
+     */
+    200: TokenGrantOut;
+};
+
+export type SignInResponse = SignInResponses[keyof SignInResponses];
+
+export type ListUsersData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/users';
+};
+
+export type ListUsersErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListUsersError = ListUsersErrors[keyof ListUsersErrors];
+
+export type ListUsersResponses = {
+    /**
+     * Successful Response
+     */
+    200: UserList;
+};
+
+export type ListUsersResponse = ListUsersResponses[keyof ListUsersResponses];
+
+export type AddUserData = {
+    body: UserIn;
+    path?: never;
+    query?: never;
+    url: '/api/users';
+};
+
+export type AddUserErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddUserError = AddUserErrors[keyof AddUserErrors];
+
+export type AddUserResponses = {
+    /**
+     * Successful Response
+     */
+    201: UserOut;
+};
+
+export type AddUserResponse = AddUserResponses[keyof AddUserResponses];
+
+export type SetUserPasswordData = {
+    body: PasswordIn;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/users/{name}/password';
+};
+
+export type SetUserPasswordErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SetUserPasswordError = SetUserPasswordErrors[keyof SetUserPasswordErrors];
+
+export type SetUserPasswordResponses = {
+    /**
+     * Successful Response
+     */
+    200: UserOut;
+};
+
+export type SetUserPasswordResponse = SetUserPasswordResponses[keyof SetUserPasswordResponses];
+
+export type RemoveUserData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/users/{name}';
+};
+
+export type RemoveUserErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RemoveUserError = RemoveUserErrors[keyof RemoveUserErrors];
+
+export type RemoveUserResponses = {
+    /**
+     * Successful Response
+     */
+    200: UserOut;
+};
+
+export type RemoveUserResponse = RemoveUserResponses[keyof RemoveUserResponses];
 
 export type TextToImageData = {
     body: TextToImageIn;
