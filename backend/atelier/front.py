@@ -177,10 +177,12 @@ class Front:
             "errors": [{"field": field, "message": words}] if field else [],
             "request_id": request_id,
         }
-        envelope = self._envelopes.get(dialect_of(scope["path"]))
-        body = orjson.dumps(envelope(problem) if envelope else problem)
-        kind = "application/json" if envelope else PROBLEM_TYPE
-        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+        envelope, kind, more = self._envelopes.get(dialect_of(scope["path"])), PROBLEM_TYPE, {}
+        if envelope:
+            kind, status, more = "application/json", envelope.status(problem), envelope.headers(problem)
+        body = orjson.dumps(envelope.body(problem) if envelope else problem)
+        named = {"content-type": kind, "content-length": str(len(body)), **more}
+        headers = [(name.encode(), value.encode()) for name, value in named.items()]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

@@ -25,7 +25,7 @@ from atelier.access.tokens import Tokens
 from atelier.config import BACKEND, RuntimeSettings, Settings
 from atelier.db import Database
 from atelier.deps import Services
-from atelier.dialects import Envelopes, imagen_envelope
+from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
 from atelier.images import routes as image_routes
@@ -85,7 +85,7 @@ ROUTERS = [
 ]
 
 # How the doors of other APIs tell an error; the rest speaks problem details.
-ENVELOPES: Envelopes = {"imagen": imagen_envelope}
+ENVELOPES: Envelopes = {"imagen": Envelope(imagen_body)}
 
 DESCRIPTION = """A private AI studio for one GPU machine.
 

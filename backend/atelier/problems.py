@@ -52,7 +52,10 @@ def problem_response(request: Request, problem: Problem, headers: dict[str, str]
     problem.request_id = request.scope.get("atelier.request_id", "")
     envelopes: Envelopes = request.app.state.envelopes
     if envelope := envelopes.get(dialect_of(request.scope["path"])):
-        return JSONResponse(envelope(problem.model_dump()), problem.status, headers)
+        values = problem.model_dump()
+        return JSONResponse(
+            envelope.body(values), envelope.status(values), {**envelope.headers(values), **(headers or {})}
+        )
     return JSONResponse(problem.model_dump(), problem.status, headers, media_type="application/problem+json")
 
 

@@ -188,6 +188,12 @@ class WorkerOut(BaseModel):
     host_bytes: int = Field(0, description="Of a parked worker: what its weights take of the machine's memory.")
     weights_bytes: int = 0
     pinned: bool = False
+    reload_seconds: float = Field(
+        0.0,
+        description="How long it took to load. Of idle workers the one of lowest priority leaves first, and among "
+        "equals the one that is missed least: `reload_seconds` / (1 + seconds idle).",
+    )
+    priority: int = Field(0, description="Of the last request that it served.")
     rss_bytes: int | None
     device: str = Field(description="Kind and index of its device: `cpu:0`, `cuda:1`; the first of several.")
     devices: list[str] = []

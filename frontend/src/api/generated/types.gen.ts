@@ -2672,6 +2672,18 @@ export type WorkerOut = {
      */
     pinned?: boolean;
     /**
+     * Reload Seconds
+     *
+     * How long it took to load. Of idle workers the one of lowest priority leaves first, and among equals the one that is missed least: `reload_seconds` / (1 + seconds idle).
+     */
+    reload_seconds?: number;
+    /**
+     * Priority
+     *
+     * Of the last request that it served.
+     */
+    priority?: number;
+    /**
      * Rss Bytes
      */
     rss_bytes: number | null;
