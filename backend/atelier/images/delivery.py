@@ -8,39 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from atelier.access.actor import Actor
-from atelier.errors import AtelierError, Conflict, JobNotFound
+from atelier.errors import Conflict, JobNotFound
+from atelier.images.finishing import Gone, OnProgress
 from atelier.images.gallery import Gallery
-from atelier.images.schemas import MAX_SEED, GenerationIn, GenerationOut
+from atelier.images.schemas import MAX_SEED, GenerationIn
 from atelier.images.service import ImageService
 from atelier.jobs.service import JobService
-from atelier.said import Said
-from atelier.shapes import ErrorOut, ImageOut
-from atelier.tables import JobStatus
+from atelier.shapes import ImageOut
 
 MOST_OF_A_JOB = 8
 Wanted = TypeVar("Wanted", bound=GenerationIn)
-Gone = Callable[[], Awaitable[bool]]
-OnProgress = Callable[[GenerationOut], None]
-
-
-class PictureFailed(AtelierError):
-    """The job ended with an error; its code, words and hint are passed on."""
-
-    def __init__(self, error: ErrorOut) -> None:
-        message = Said(error.message, error.said.code, **error.said.params) if error.said else error.message
-        super().__init__(message, hint=error.hint)
-        self.code = error.code
-        self.status = 503 if error.code in {"not_enough_memory", "environment_not_ready"} else 500
-
-
-class PictureCancelled(Conflict):
-    """Somebody cancelled the job while its client waited."""
-
-    code = "cancelled"
 
 
 class Delivery:
@@ -60,24 +41,34 @@ class Delivery:
             raise
         return accepted
 
-    async def collect(
-        self, actor: Actor, job_ids: Sequence[str], gone: Gone, on_progress: OnProgress | None = None
-    ) -> list[GenerationOut]:
-        """How the jobs ended, in their order. When the client is gone, or this is cancelled, none of them goes on."""
-        ended = []
-        try:
-            for job_id in job_ids:
-                ended.append(await self._images.finish(actor, job_id, gone, on_progress))
-        finally:
-            await self.cancel(actor, job_ids[len(ended) :])
-        return ended
-
     async def pictures(
         self, actor: Actor, job_ids: Sequence[str], gone: Gone, on_progress: OnProgress | None = None
     ) -> list[ImageOut]:
-        """All that the jobs made. Raises PictureFailed, PictureCancelled."""
-        ended = await self.collect(actor, job_ids, gone, on_progress)
-        return [image for one in ended for image in images_of(one)]
+        """All that the jobs made, in their order. Raises JobFailed, and Conflict for a job that was cancelled; then, and
+        when the client is gone, none of them goes on."""
+        made, ended = [], 0
+        try:
+            for job_id in job_ids:
+                made += (await self._images.finish(actor, job_id, gone, on_progress)).images
+                ended += 1
+        finally:
+            await self.cancel(actor, job_ids[ended:])
+        return made
+
+    async def what_there_is(self, actor: Actor, job_ids: Sequence[str], gone: Gone) -> list[ImageOut]:
+        """As `pictures`, but a job that somebody cancelled is no error: it made nothing, and the next one counts."""
+        made, ended = [], 0
+        try:
+            for job_id in job_ids:
+                try:
+                    made += (await self._images.finish(actor, job_id, gone)).images
+                except Conflict:
+                    if await gone():
+                        raise
+                ended += 1
+        finally:
+            await self.cancel(actor, job_ids[ended:])
+        return made
 
     async def read(self, actor: Actor, image: ImageOut) -> bytes:
         """The file of a picture."""
@@ -103,19 +94,10 @@ class Delivery:
         try:
             if (await self._jobs.get(actor, job_id)).status.ended:
                 return False
-            await self._jobs.cancel_or_remove(actor, job_id)
+            await self._jobs.cancel(actor, job_id)
         except JobNotFound:  # somebody took it off the list
             return False
         return True
-
-
-def images_of(ended: GenerationOut) -> list[ImageOut]:
-    """The pictures of a job that ended well. Raises PictureFailed, PictureCancelled for one that did not."""
-    if ended.error is not None:
-        raise PictureFailed(ended.error)
-    if ended.status is not JobStatus.COMPLETED:
-        raise PictureCancelled("The job of this request was cancelled.", hint="Ask again.")
-    return ended.images
 
 
 def encoded(data: bytes) -> str:

@@ -82,7 +82,7 @@ async def get_file(
 ) -> FileResponse:
     path, image = await services.gallery.file(actor, image_id, thumbnail=False)
     name = f"atelier-{image.seed}-{image.id}.{image.format}" if download else None
-    return _file(str(path), f"image/{image.format}", name)
+    return picture_file(str(path), f"image/{image.format}", name)
 
 
 @router.get(
@@ -90,7 +90,7 @@ async def get_file(
 )
 async def get_thumbnail(image_id: str, actor: User, services: ServicesDep) -> FileResponse:
     path, _image = await services.gallery.file(actor, image_id, thumbnail=True)
-    return _file(str(path), "image/webp", None)
+    return picture_file(str(path), "image/webp", None)
 
 
 class _ImageFile(FileResponse):
@@ -108,5 +108,6 @@ class _ImageFile(FileResponse):
             ) from None
 
 
-def _file(path: str, media_type: str, name: str | None) -> FileResponse:
+def picture_file(path: str, media_type: str, name: str | None) -> FileResponse:
+    """A picture's file as an answer, for every door."""
     return _ImageFile(path, media_type=media_type, filename=name, headers=_FILE_HEADERS)

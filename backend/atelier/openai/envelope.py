@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from atelier.dialects import Envelope
+
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 IN_VAIN = {409, 500, 507}
 IN_VAIN_CODES = {"not_enough_memory", "out_of_memory", "poison"}
 
 
-def envelope(problem: dict[str, Any]) -> dict[str, Any]:
+def body(problem: dict[str, Any]) -> dict[str, Any]:
     """From problem details to the body of the answer."""
     status, errors = problem["status"], problem["errors"]
     words = " ".join(part for part in (problem["detail"], problem["hint"]) if part)
@@ -35,3 +37,6 @@ def status_of(problem: dict[str, Any]) -> int:
 def headers_of(problem: dict[str, Any]) -> dict[str, str]:
     in_vain = problem["status"] in IN_VAIN or problem["code"] in IN_VAIN_CODES
     return {"x-should-retry": "false"} if in_vain else {}
+
+
+ENVELOPE = Envelope(body, status_of, headers_of)

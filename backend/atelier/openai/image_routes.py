@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, StreamingResponse
 
-from atelier.access.actor import User
+from atelier.access.actor import ApiUser
 from atelier.deps import ServicesDep
 from atelier.images.routes import picture_file
 from atelier.openai.image_schemas import ImageGenerateIn, ImagesObject
@@ -27,14 +27,14 @@ _ANSWERS = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}
     responses=_ANSWERS,
     name="openai_generate_images",
 )
-async def generate(wanted: ImageGenerateIn, request: Request, actor: User, services: ServicesDep):  # type: ignore[no-untyped-def]
+async def generate(wanted: ImageGenerateIn, request: Request, actor: ApiUser, services: ServicesDep):  # type: ignore[no-untyped-def]
     """The answer comes when the pictures are done; a caller that hangs up cancels them. With `stream` they come as
     server-sent events."""
     images = services.openai_images
     job_ids = await images.order(actor, wanted)
     if wanted.stream:
         kind = "image_generation"
-        stream = PictureStream(images.delivery, services.jobs, actor, wanted, job_ids, kind=kind)
+        stream = PictureStream(images.delivery, actor, wanted, job_ids, kind=kind)
         events = stream.events(request.is_disconnected)
         return StreamingResponse(events, media_type="text/event-stream", headers=_STREAM)
     made = await images.delivery.pictures(actor, job_ids, request.is_disconnected)
@@ -44,7 +44,7 @@ async def generate(wanted: ImageGenerateIn, request: Request, actor: User, servi
 @router.get(
     "/{image_id}/content", response_class=FileResponse, summary="A picture by its `url`", name="openai_image_content"
 )
-async def content(image_id: str, actor: User, services: ServicesDep) -> FileResponse:
+async def content(image_id: str, actor: ApiUser, services: ServicesDep) -> FileResponse:
     path, image = await services.gallery.file(actor, image_id, thumbnail=False)
     return picture_file(str(path), f"image/{image.format}", None)
 

@@ -11,9 +11,10 @@ import orjson
 
 from atelier.access.actor import Actor
 from atelier.errors import AtelierError
-from atelier.images.delivery import Delivery, Gone, images_of
-from atelier.jobs.service import JobService
-from atelier.openai.envelope import envelope
+from atelier.events import JobProgress
+from atelier.images.delivery import MOST_OF_A_JOB, Delivery
+from atelier.images.finishing import Gone
+from atelier.openai.envelope import body
 from atelier.openai.image_schemas import ImageEvent, PromptedIn
 from atelier.openai.image_service import usage_of
 from atelier.problems import from_error
@@ -29,7 +30,6 @@ class PictureStream:
     def __init__(
         self,
         delivery: Delivery,
-        jobs: JobService,
         actor: Actor,
         wanted: PromptedIn,
         job_ids: Sequence[str],
@@ -37,64 +37,53 @@ class PictureStream:
         kind: str,
         input_pixels: int = 0,
     ) -> None:
-        self._delivery, self._jobs, self._actor, self._wanted = delivery, jobs, actor, wanted
+        self._delivery, self._actor, self._wanted = delivery, actor, wanted
         self._job_ids, self._kind, self._input_pixels = job_ids, kind, input_pixels
-        self._moved = asyncio.Event()
-        self._size = ""
+        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._sent: dict[tuple[str, int], int] = {}
 
     async def events(self, gone: Gone) -> AsyncIterator[bytes]:
         """Encoded events. An error on the way is the last of them: the answer's status has long been sent."""
+        making = asyncio.create_task(self._make(gone), name="openai.stream")
+        making.add_done_callback(lambda _task: self._waiting.put_nowait(None))
+        try:
+            while (event := await self._next()) is not None:
+                yield event
+            await making
+        finally:
+            making.cancel()
+            await asyncio.gather(making, return_exceptions=True)
+
+    async def _next(self) -> bytes | None:
+        try:
+            async with asyncio.timeout(BREATH_SECONDS):
+                return await self._waiting.get()
+        except TimeoutError:
+            return b": still at work\n\n"
+
+    async def _make(self, gone: Gone) -> None:
         left = list(self._job_ids)
         try:
             while left:
-                ending = asyncio.create_task(self._delivery.collect(self._actor, left[:1], gone, self._note))
-                try:
-                    async for event in self._partial_images(left[0], ending):
-                        yield event
-                    images = images_of((await ending)[0])
-                finally:
-                    ending.cancel()
-                    await asyncio.gather(ending, return_exceptions=True)
-                for image in images:
-                    yield await self._completed(image)
+                images = await self._delivery.pictures(self._actor, left[:1], gone, self._hear)
                 left.pop(0)
+                for image in images:
+                    self._waiting.put_nowait(await self._completed(image))
         except AtelierError as error:
-            yield encoded("error", envelope(from_error(error).model_dump()))
+            self._waiting.put_nowait(encoded("error", body(from_error(error).model_dump())))
         finally:
             await self._delivery.cancel(self._actor, left)
 
-    def _note(self, *_progress: object) -> None:
-        self._moved.set()
-
-    async def _partial_images(self, job_id: str, ending: asyncio.Task) -> AsyncIterator[bytes]:
-        """As many previews of each picture as were asked for, spread over its making."""
-        sent: dict[int, int] = {}
-        ending.add_done_callback(self._note)
-        while not ending.done():
-            self._moved.clear()
-            if self._wanted.partial_images:
-                for preview in await self._due(job_id, sent):
-                    number = sent.get(preview.index, 0)
-                    sent[preview.index] = number + 1
-                    yield self._partial(preview, number)
-            try:
-                async with asyncio.timeout(BREATH_SECONDS):
-                    await self._moved.wait()
-            except TimeoutError:
-                yield b": still at work\n\n"
-
-    async def _due(self, job_id: str, sent: dict[int, int]) -> list[PreviewOut]:
-        """Previews whose turn it is: the first of three after a quarter of the steps, the second after a half, …"""
-        previews = self._jobs.previews(self._actor).get(job_id, [])
-        job = await self._jobs.get(self._actor, job_id)
-        count, most = job.request["resolved"]["seeds"], self._wanted.partial_images
-        due = []
-        for preview in previews:
-            number = sent.get(preview.index, 0)
-            done = job.progress * len(count) - preview.index  # pictures are made one after another
+    async def _hear(self, progress: JobProgress) -> None:
+        """Send on the previews whose turn it is: the first of three after a quarter of the steps, and so on."""
+        most = self._wanted.partial_images
+        count = min(self._wanted.n, MOST_OF_A_JOB)
+        for preview in progress.previews or []:
+            number = self._sent.get((progress.id, preview.index), 0)
+            done = progress.progress * count - preview.index  # pictures are made one after another
             if number < most and not preview.final and done >= (number + 1) / (most + 1):
-                due.append(preview)
-        return due
+                self._sent[progress.id, preview.index] = number + 1
+                self._waiting.put_nowait(self._partial(preview, number))
 
     def _partial(self, preview: PreviewOut, number: int) -> bytes:
         event = ImageEvent(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from atelier.access.actor import User
+from atelier.access.actor import ApiUser
 from atelier.deps import ServicesDep
 from atelier.openai.model_schemas import ModelObject, ModelObjects
 from atelier.tables import ModelRow
@@ -16,12 +16,12 @@ TASKS = frozenset({"image"})
 
 
 @router.get("/models", summary="List the models", name="openai_list_models")
-async def list_models(actor: User, services: ServicesDep) -> ModelObjects:
+async def list_models(actor: ApiUser, services: ServicesDep) -> ModelObjects:
     return ModelObjects(data=[_model(row) for row in await services.models.usable(actor, TASKS)])
 
 
 @router.get("/models/{model:path}", summary="Show a model", name="openai_get_model")
-async def get_model(model: str, actor: User, services: ServicesDep) -> ModelObject:
+async def get_model(model: str, actor: ApiUser, services: ServicesDep) -> ModelObject:
     return _model(await services.models.named(actor, model, TASKS))
 
 

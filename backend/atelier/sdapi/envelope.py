@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from atelier.dialects import Envelope
 
-def envelope(problem: dict[str, Any]) -> dict[str, Any]:
+
+def body(problem: dict[str, Any]) -> dict[str, Any]:
     """From problem details to the body of the answer. Clients show `detail`."""
     fields = "; ".join(f"{one['field']}: {one['message']}" for one in problem["errors"])
     more = " ".join(part for part in (problem["hint"], fields if fields not in problem["detail"] else "") if part)
     return {"error": "HTTPException", "detail": problem["detail"], "body": "", "errors": more}
+
+
+ENVELOPE = Envelope(body)

@@ -8,7 +8,7 @@ import psutil
 from engines import sampler_names
 from fastapi import APIRouter
 
-from atelier.access.actor import User
+from atelier.access.actor import BasicUser
 from atelier.deps import ServicesDep
 from atelier.sdapi.schemas import (
     SdCheckpointOut,
@@ -28,11 +28,11 @@ from atelier.sdapi.schemas import (
 from atelier.sdapi.timed import TimedRoute
 from atelier.sdapi.upscalers import LATENT_MODES, UPSCALERS
 
-router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=TimedRoute)
+router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=TimedRoute, strict_content_type=False)
 
 
 @router.get("/sd-models", summary="List the models", name="sdapi_models")
-async def models(actor: User, services: ServicesDep) -> list[SdCheckpointOut]:
+async def models(actor: BasicUser, services: ServicesDep) -> list[SdCheckpointOut]:
     return [
         SdCheckpointOut(title=one.title, model_name=one.name, hash=one.hash, sha256=one.sha256, filename=one.filename)
         for one in await services.sdapi.checkpoints.all(actor)
@@ -40,7 +40,7 @@ async def models(actor: User, services: ServicesDep) -> list[SdCheckpointOut]:
 
 
 @router.get("/samplers", summary="List the samplers", name="sdapi_samplers")
-async def samplers(_actor: User) -> list[SdSamplerOut]:
+async def samplers(_actor: BasicUser) -> list[SdSamplerOut]:
     return [
         SdSamplerOut(
             name=one.name,
@@ -52,7 +52,7 @@ async def samplers(_actor: User) -> list[SdSamplerOut]:
 
 
 @router.get("/schedulers", summary="List the schedules", name="sdapi_schedulers")
-async def schedulers(_actor: User) -> list[SdScheduleOut]:
+async def schedulers(_actor: BasicUser) -> list[SdScheduleOut]:
     return [
         SdScheduleOut(
             name=one.id,
@@ -66,17 +66,17 @@ async def schedulers(_actor: User) -> list[SdScheduleOut]:
 
 
 @router.get("/upscalers", summary="List the upscalers", name="sdapi_upscalers")
-async def upscalers(_actor: User) -> list[SdUpscalerOut]:
+async def upscalers(_actor: BasicUser) -> list[SdUpscalerOut]:
     return [SdUpscalerOut(name=name) for name in UPSCALERS]
 
 
 @router.get("/latent-upscale-modes", summary="List the ways to enlarge before a second pass", name="sdapi_latent_modes")
-async def latent_upscale_modes(_actor: User) -> list[SdNamedOut]:
+async def latent_upscale_modes(_actor: BasicUser) -> list[SdNamedOut]:
     return [SdNamedOut(name=name) for name in LATENT_MODES]
 
 
 @router.get("/loras", summary="List the LoRAs", name="sdapi_loras")
-async def loras(actor: User, services: ServicesDep) -> list[SdLoraOut]:
+async def loras(actor: BasicUser, services: ServicesDep) -> list[SdLoraOut]:
     rows = [row for row in await services.models.rows(actor) if row.type == "lora" and row.download_job is None]
     return [
         SdLoraOut(
@@ -90,62 +90,62 @@ async def loras(actor: User, services: ServicesDep) -> list[SdLoraOut]:
 
 
 @router.get("/prompt-styles", summary="List the styles", name="sdapi_styles")
-async def prompt_styles(_actor: User) -> list[SdStyleOut]:
+async def prompt_styles(_actor: BasicUser) -> list[SdStyleOut]:
     return []
 
 
 @router.get("/embeddings", summary="List the embeddings", name="sdapi_embeddings")
-async def embeddings(_actor: User) -> SdEmbeddingsOut:
+async def embeddings(_actor: BasicUser) -> SdEmbeddingsOut:
     return SdEmbeddingsOut(loaded={}, skipped={})
 
 
 @router.get("/sd-vae", summary="None: a model has its own", name="sdapi_vaes")
-async def vaes(_actor: User) -> list[SdVaeOut]:
+async def vaes(_actor: BasicUser) -> list[SdVaeOut]:
     return []
 
 
 @router.get("/sd-modules", summary="None: a model has its own", name="sdapi_modules")
-async def modules(_actor: User) -> list[SdVaeOut]:
+async def modules(_actor: BasicUser) -> list[SdVaeOut]:
     return []
 
 
 @router.get("/hypernetworks", summary="None", name="sdapi_hypernetworks")
-async def hypernetworks(_actor: User) -> list[SdFileOut]:
+async def hypernetworks(_actor: BasicUser) -> list[SdFileOut]:
     return []
 
 
 @router.get("/face-restorers", summary="None", name="sdapi_face_restorers")
-async def face_restorers(_actor: User) -> list[SdFaceRestorerOut]:
+async def face_restorers(_actor: BasicUser) -> list[SdFaceRestorerOut]:
     return []
 
 
 @router.get("/realesrgan-models", summary="None", name="sdapi_realesrgan_models")
-async def realesrgan_models(_actor: User) -> list[SdFileOut]:
+async def realesrgan_models(_actor: BasicUser) -> list[SdFileOut]:
     return []
 
 
 @router.get("/scripts", summary="None; the first call of webuiapi", name="sdapi_scripts")
-async def scripts(_actor: User) -> SdScriptsOut:
+async def scripts(_actor: BasicUser) -> SdScriptsOut:
     return SdScriptsOut(txt2img=[], img2img=[])
 
 
 @router.get("/script-info", summary="None", name="sdapi_script_info")
-async def script_info(_actor: User) -> list[dict[str, Any]]:
+async def script_info(_actor: BasicUser) -> list[dict[str, Any]]:
     return []
 
 
 @router.get("/extensions", summary="None", name="sdapi_extensions")
-async def extensions(_actor: User) -> list[dict[str, Any]]:
+async def extensions(_actor: BasicUser) -> list[dict[str, Any]]:
     return []
 
 
 @router.get("/cmd-flags", summary="How the server was started", name="sdapi_cmd_flags")
-async def cmd_flags(_actor: User) -> dict[str, Any]:
+async def cmd_flags(_actor: BasicUser) -> dict[str, Any]:
     return {"api": True, "nowebui": False, "listen": False, "gradio_auth": None, "enable_insecure_extension_access": False}
 
 
 @router.get("/memory", summary="Memory of the machine and of its first GPU", name="sdapi_memory")
-async def memory(_actor: User, services: ServicesDep) -> SdMemoryOut:
+async def memory(_actor: BasicUser, services: ServicesDep) -> SdMemoryOut:
     host = psutil.virtual_memory()
     gpu = next((one for one in services.system.devices() if one.kind == "cuda"), None)
     cuda: dict[str, Any] = {"error": "There is no GPU."}
@@ -164,5 +164,5 @@ async def memory(_actor: User, services: ServicesDep) -> SdMemoryOut:
 for path in ("refresh-checkpoints", "refresh-loras", "refresh-vae", "refresh-embeddings"):
 
     @router.post(f"/{path}", summary="Nothing to do: lists are always fresh", name=f"sdapi_{path.replace('-', '_')}")
-    async def refresh(_actor: User) -> None:
+    async def refresh(_actor: BasicUser) -> None:
         return None

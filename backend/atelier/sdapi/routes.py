@@ -6,27 +6,27 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request
 
-from atelier.access.actor import Admin, User
+from atelier.access.actor import BasicAdmin, BasicUser
 from atelier.deps import ServicesDep
 from atelier.models.schemas import LoadIn
 from atelier.sdapi.progress import progress as progress_of
 from atelier.sdapi.schemas import SdImagesOut, SdProgressOut, SdTextToImageIn
 from atelier.sdapi.timed import TimedRoute
 
-router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=TimedRoute)
+router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=TimedRoute, strict_content_type=False)
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 
 
 @router.post("/txt2img", summary="Make pictures from words", max_body_size=MAX_BODY_BYTES, name="sdapi_txt2img")
-async def txt2img(wanted: SdTextToImageIn, request: Request, actor: User, services: ServicesDep) -> SdImagesOut:
+async def txt2img(wanted: SdTextToImageIn, request: Request, actor: BasicUser, services: ServicesDep) -> SdImagesOut:
     """The answer comes when the pictures are done; a caller that hangs up cancels them."""
     return await services.sdapi.text_to_image(actor, wanted, request.is_disconnected)
 
 
 @router.get("/progress", summary="How far the caller's pictures are", name="sdapi_progress")
 async def progress(
-    actor: User,
+    actor: BasicUser,
     services: ServicesDep,
     skip_current_image: Annotated[bool, Query(description="Leave the preview out.")] = False,
 ) -> SdProgressOut:
@@ -35,30 +35,30 @@ async def progress(
 
 
 @router.post("/interrupt", summary="End the caller's call that is under way", name="sdapi_interrupt")
-async def interrupt(actor: User, services: ServicesDep) -> dict[str, Any]:
+async def interrupt(actor: BasicUser, services: ServicesDep) -> dict[str, Any]:
     await services.sdapi.interrupt(actor)
     return {}
 
 
 @router.post("/skip", summary="End the batch that is being made", name="sdapi_skip")
-async def skip(actor: User, services: ServicesDep) -> None:
+async def skip(actor: BasicUser, services: ServicesDep) -> None:
     await services.sdapi.skip(actor)
 
 
 @router.get("/options", summary="The caller's options", name="sdapi_get_options")
-async def get_options(actor: User, services: ServicesDep) -> dict[str, Any]:
+async def get_options(actor: BasicUser, services: ServicesDep) -> dict[str, Any]:
     return await services.sdapi.options.read(actor)
 
 
 @router.post("/options", summary="Change some of them", name="sdapi_set_options")
-async def set_options(given: Annotated[dict[str, Any], Body()], actor: User, services: ServicesDep) -> None:
+async def set_options(given: Annotated[dict[str, Any], Body()], actor: BasicUser, services: ServicesDep) -> None:
     """`sd_model_checkpoint` (a title, name or hash), `CLIP_stop_at_last_layers`, `samples_format`; the rest is
     ignored, so a client may send back all that it read."""
     await services.sdapi.options.change(actor, given)
 
 
 @router.post("/unload-checkpoint", summary="Give the memory of the chosen model back", name="sdapi_unload_checkpoint")
-async def unload_checkpoint(actor: Admin, services: ServicesDep) -> dict[str, Any]:
+async def unload_checkpoint(actor: BasicAdmin, services: ServicesDep) -> dict[str, Any]:
     sdapi = services.sdapi
     checkpoint = await sdapi.options.checkpoint(actor, sdapi.options.chosen(actor))
     await services.loader.unload(actor, checkpoint.name)
@@ -66,7 +66,7 @@ async def unload_checkpoint(actor: Admin, services: ServicesDep) -> dict[str, An
 
 
 @router.post("/reload-checkpoint", summary="Load the chosen model", name="sdapi_reload_checkpoint")
-async def reload_checkpoint(actor: Admin, services: ServicesDep) -> dict[str, Any]:
+async def reload_checkpoint(actor: BasicAdmin, services: ServicesDep) -> dict[str, Any]:
     sdapi = services.sdapi
     checkpoint = await sdapi.options.checkpoint(actor, sdapi.options.chosen(actor))
     await services.loader.load(actor, checkpoint.name, LoadIn())

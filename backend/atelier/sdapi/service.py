@@ -15,7 +15,8 @@ from engines import sampler_names
 
 from atelier.access.actor import Actor
 from atelier.errors import BadRequest, NotFound
-from atelier.images.delivery import Delivery, Gone, PictureFailed, counted_up, encoded, portions, with_prompt
+from atelier.images.delivery import Delivery, counted_up, encoded, portions, with_prompt
+from atelier.images.finishing import Gone
 from atelier.images.schemas import MAX_SEED, GenerationIn, TextToImageIn
 from atelier.models.families import sampling
 from atelier.models.schemas import ImageDefaults, ImageLimits
@@ -67,7 +68,7 @@ class SdApi:
     # ── drawing ──
 
     async def text_to_image(self, actor: Actor, wanted: SdTextToImageIn, gone: Gone) -> SdImagesOut:
-        """Raises ModelNotFound, SamplerNotFound, ScriptNotFound, BadRequest, TooManyJobs, PictureFailed."""
+        """Raises ModelNotFound, SamplerNotFound, ScriptNotFound, BadRequest, TooManyJobs, JobFailed."""
         plan = await self._plan(actor, wanted)
 
         async def request(**more: Any) -> GenerationIn:
@@ -137,10 +138,7 @@ class SdApi:
         requests = [await request(**more) for more in _batches(wanted)]
         job_ids = await self.delivery.order(actor, requests)
         with self.orders.waiting(actor, job_ids):
-            ended = await self.delivery.collect(actor, job_ids, gone)
-        images = [image for one in ended for image in one.images]
-        if failed := next((one.error for one in ended if one.error is not None), None):
-            raise PictureFailed(failed)
+            images = await self.delivery.what_there_is(actor, job_ids, gone)
         bodies = [await self.delivery.read(actor, image) for image in images]
         return SdImagesOut(
             images=[encoded(body) for body in bodies] if wanted.send_images else [],
