@@ -29,6 +29,7 @@ from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
 from atelier.images import routes as image_routes
+from atelier.images.delivery import Delivery
 from atelier.images.gallery import Gallery
 from atelier.images.service import ImageService
 from atelier.jobs import routes as job_routes
@@ -55,10 +56,19 @@ from atelier.models.planning import Planner
 from atelier.models.registry import ModelRegistry
 from atelier.models.sizing import Sizing
 from atelier.models.states import ModelStates
+from atelier.openai import image_routes as openai_image_routes
+from atelier.openai import model_routes as openai_model_routes
+from atelier.openai.envelope import ENVELOPE as OPENAI_ENVELOPE
+from atelier.openai.image_service import OpenAIImages
 from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerInfo
+from atelier.sdapi import list_routes as sdapi_list_routes
+from atelier.sdapi import routes as sdapi_routes
+from atelier.sdapi.checkpoints import Checkpoints
+from atelier.sdapi.envelope import ENVELOPE as SDAPI_ENVELOPE
+from atelier.sdapi.service import SdApi
 from atelier.storage import Storage
 from atelier.system import routes as system_routes
 from atelier.system import worker_log
@@ -80,12 +90,20 @@ ROUTERS = [
     model_routes.router,
     model_admin_routes.router,
     system_routes.router,
+    openai_image_routes.router,
+    openai_model_routes.router,
+    sdapi_routes.router,
+    sdapi_list_routes.router,
     worker_log.router,
     documentation.router,
 ]
 
 # How the doors of other APIs tell an error; the rest speaks problem details.
-ENVELOPES: Envelopes = {"imagen": Envelope(imagen_body)}
+ENVELOPES: Envelopes = {
+    "imagen": Envelope(imagen_body),
+    "openai": OPENAI_ENVELOPE,
+    "automatic1111": SDAPI_ENVELOPE,
+}
 
 DESCRIPTION = """A private AI studio for one GPU machine.
 
@@ -199,6 +217,9 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         stack.push_async_callback(jobs.close)
         images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
+        delivery = Delivery(images, gallery, jobs)
+        openai_images = OpenAIImages(registry, delivery)
+        sdapi = SdApi(Checkpoints(registry), delivery)
         catalogue = Catalogue()
         downloads = Downloads(
             database,
@@ -262,6 +283,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             images,
             gallery,
             system,
+            openai_images,
+            sdapi,
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
