@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
     from atelier.images.gallery import Gallery
+    from atelier.images.inputs import InputStore
     from atelier.images.service import ImageService
     from atelier.jobs.service import JobService
     from atelier.models.catalogue import Catalogue
@@ -41,6 +42,7 @@ class Services:
     planner: Planner
     images: ImageService
     gallery: Gallery
+    inputs: InputStore
     system: SystemService
     openai_images: OpenAIImages
     sdapi: SdApi

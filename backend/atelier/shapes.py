@@ -16,16 +16,21 @@ from atelier.tables import ImageRow, Job, JobKind, JobStatus
 
 
 class ImageOut(BaseModel):
-    """A picture in the gallery."""
+    """A picture or video in the gallery. A video's thumbnail is its poster."""
 
     id: str
     job_id: str
+    kind: Literal["image", "video"]
+    parent_id: str | None = Field(description="The picture of the gallery that it was made from.")
     index: int = Field(description="Which picture of its job, from 0.")
     url: str
     thumbnail_url: str
     width: int = Field(description="Pixels.")
     height: int = Field(description="Pixels.")
-    format: Literal["png", "webp", "jpeg"]
+    format: Literal["png", "webp", "jpeg", "mp4"]
+    frames: int | None = Field(None, description="Of a video.")
+    fps: float | None = Field(None, description="Frames per second of a video.")
+    duration_seconds: float | None = Field(None, description="Of a video.")
     bytes: int
     sha256: str
     seed: int
@@ -41,9 +46,15 @@ class ImageOut(BaseModel):
     @classmethod
     def of(cls, row: ImageRow) -> ImageOut:
         recipe = row.recipe
+        frames, fps = (recipe.get("frames"), recipe.get("fps")) if row.kind == "video" else (None, None)
         return cls(
             id=row.id,
             job_id=row.job_id,
+            kind=row.kind,
+            parent_id=row.parent_id,
+            frames=frames,
+            fps=fps,
+            duration_seconds=round(frames / fps, 3) if frames and fps else None,
             index=row.index,
             url=f"/api/gallery/{row.id}/file",
             thumbnail_url=f"/api/gallery/{row.id}/thumbnail",

@@ -10,7 +10,14 @@ from fastapi.responses import FileResponse
 from atelier.access.actor import User
 from atelier.deps import ServicesDep
 from atelier.errors import ImageNotFound
-from atelier.images.schemas import AcceptedOut, GalleryPage, GenerationOut, ImageDeletedOut, TextToImageIn
+from atelier.images.schemas import (
+    AcceptedOut,
+    GalleryPage,
+    GenerationOut,
+    ImageDeletedOut,
+    ImageToImageIn,
+    TextToImageIn,
+)
 from atelier.said import Said
 from atelier.shapes import ImageOut
 
@@ -23,21 +30,33 @@ _FILE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _FILE_RESPONSE = {
-    200: {"content": {"image/png": {}, "image/webp": {}, "image/jpeg": {}}, "description": "The picture."}
+    200: {
+        "content": {"image/png": {}, "image/webp": {}, "image/jpeg": {}, "video/mp4": {}},
+        "description": "The picture or video. Parts of it are answered when they are asked for with `Range`.",
+    }
 }
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=200, description="The same key gives the same job, however often it is sent."),
+]
 
 
 @router.post("/generate/text-to-image", status_code=202, summary="Make pictures from words", tags=["generate"])
 async def text_to_image(
-    wanted: TextToImageIn,
-    actor: User,
-    services: ServicesDep,
-    idempotency_key: Annotated[
-        str | None,
-        Header(min_length=1, max_length=200, description="The same key gives the same job, however often it is sent."),
-    ] = None,
+    wanted: TextToImageIn, actor: User, services: ServicesDep, idempotency_key: IdempotencyKey = None
 ) -> AcceptedOut:
     """Accepted means kept: when this answers, the job survives a crash. Follow it at `/api/generate/{job_id}`."""
+    return await services.images.ask(actor, wanted, idempotency_key)
+
+
+@router.post("/generate/image-to-image", status_code=202, summary="Make pictures from a picture", tags=["generate"])
+async def image_to_image(
+    wanted: ImageToImageIn, actor: User, services: ServicesDep, idempotency_key: IdempotencyKey = None
+) -> AcceptedOut:
+    """Without a size the result has the picture's; where the model cannot make that, its shape with as many pixels as
+    the model was made for."""
     return await services.images.ask(actor, wanted, idempotency_key)
 
 
@@ -82,7 +101,7 @@ async def get_file(
 ) -> FileResponse:
     path, image = await services.gallery.file(actor, image_id, thumbnail=False)
     name = f"atelier-{image.seed}-{image.id}.{image.format}" if download else None
-    return picture_file(str(path), f"image/{image.format}", name)
+    return stored_file(str(path), _media_type(image.format), name)
 
 
 @router.get(
@@ -90,7 +109,11 @@ async def get_file(
 )
 async def get_thumbnail(image_id: str, actor: User, services: ServicesDep) -> FileResponse:
     path, _image = await services.gallery.file(actor, image_id, thumbnail=True)
-    return picture_file(str(path), "image/webp", None)
+    return stored_file(str(path), "image/webp")
+
+
+def _media_type(form: str) -> str:
+    return f"video/{form}" if form == "mp4" else f"image/{form}"
 
 
 class _ImageFile(FileResponse):
@@ -108,6 +131,6 @@ class _ImageFile(FileResponse):
             ) from None
 
 
-def picture_file(path: str, media_type: str, name: str | None) -> FileResponse:
-    """A picture's file as an answer, for every door."""
+def stored_file(path: str, media_type: str, name: str | None = None) -> FileResponse:
+    """A picture of ours as an answer; with a `name` as a download."""
     return _ImageFile(path, media_type=media_type, filename=name, headers=_FILE_HEADERS)

@@ -1,15 +1,15 @@
-"""The only queries on the images table (jobs/store.py reads it to show what a job made)."""
+"""The only queries on the tables of pictures and inputs (jobs/store.py reads the former to show what a job made)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Select, column, delete, func, select, table
+from sqlalchemy import Select, column, delete, func, or_, select, table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor
-from atelier.tables import ImageRow
+from atelier.tables import ImageRow, InputRow
 
 # The index of the prompts' words, kept by triggers: every run of three characters, so parts of words are found as well.
 _WORDS = table("images_words", column("rowid"), column("images_words"))
@@ -67,3 +67,36 @@ async def files_of(session: AsyncSession, job_ids: Collection[str]) -> set[tuple
     """(job, index, format) of every picture of these jobs that has a row."""
     query = select(ImageRow.job_id, ImageRow.index, ImageRow.format).where(ImageRow.job_id.in_(job_ids))
     return {(job_id, index, form) for job_id, index, form in await session.execute(query)}
+
+
+# ── inputs ──
+
+
+async def find_input(session: AsyncSession, actor: Actor, input_id: str) -> InputRow | None:
+    query = select(InputRow).where(InputRow.id == input_id)
+    query = query if actor.is_admin else query.where(InputRow.owner_id == actor.id)
+    return (await session.scalars(query)).one_or_none()
+
+
+async def same_input(session: AsyncSession, actor: Actor, sha256: str) -> InputRow | None:
+    """The actor's own input with this very file."""
+    query = select(InputRow).where(InputRow.owner_id == actor.id, InputRow.sha256 == sha256)
+    return (await session.scalars(query.limit(1))).one_or_none()
+
+
+async def inputs_unused_since(session: AsyncSession, before: datetime, limit: int = 200) -> list[InputRow]:
+    query = select(InputRow).where(InputRow.used_at < before).order_by(InputRow.used_at).limit(limit)
+    return list(await session.scalars(query))
+
+
+async def inputs_named(session: AsyncSession, input_ids: Collection[str]) -> set[str]:
+    """Which of these inputs the recipe of a picture names. Looks at every picture: only where there are candidates."""
+    if not input_ids:
+        return set()
+    names = [ImageRow.recipe[name].as_string() for name in ("image", "mask")]
+    query = select(*names).where(or_(*(name.in_(input_ids) for name in names)))
+    return {name for row in await session.execute(query) for name in row if name}
+
+
+async def known_inputs(session: AsyncSession, input_ids: Collection[str]) -> set[str]:
+    return set(await session.scalars(select(InputRow.id).where(InputRow.id.in_(input_ids)))) if input_ids else set()

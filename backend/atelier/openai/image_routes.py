@@ -7,7 +7,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 
 from atelier.access.actor import ApiUser
 from atelier.deps import ServicesDep
-from atelier.images.routes import picture_file
+from atelier.images.routes import stored_file
 from atelier.openai.image_schemas import ImageGenerateIn, ImagesObject
 from atelier.openai.image_service import answer
 from atelier.openai.image_stream import PictureStream
@@ -46,7 +46,7 @@ async def generate(wanted: ImageGenerateIn, request: Request, actor: ApiUser, se
 )
 async def content(image_id: str, actor: ApiUser, services: ServicesDep) -> FileResponse:
     path, image = await services.gallery.file(actor, image_id, thumbnail=False)
-    return picture_file(str(path), f"image/{image.format}", None)
+    return stored_file(str(path), f"image/{image.format}")
 
 
 def link(request: Request, image_id: str) -> str:
