@@ -223,8 +223,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, inputs, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
         delivery = Delivery(images, gallery, jobs)
-        openai_images = OpenAIImages(registry, delivery)
-        sdapi = SdApi(Checkpoints(registry), delivery)
+        openai_images = OpenAIImages(registry, delivery, inputs)
+        sdapi = SdApi(Checkpoints(registry), delivery, inputs)
         catalogue = Catalogue()
         downloads = Downloads(
             database,

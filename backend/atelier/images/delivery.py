@@ -44,8 +44,8 @@ class Delivery:
     async def pictures(
         self, actor: Actor, job_ids: Sequence[str], gone: Gone, on_progress: OnProgress | None = None
     ) -> list[ImageOut]:
-        """All that the jobs made, in their order. Raises JobFailed, and Conflict for a job that was cancelled; then, and
-        when the client is gone, none of them goes on."""
+        """All that the jobs made, in their order. Raises JobFailed, and Conflict for a job that was cancelled; then,
+        and when the client is gone, none of them goes on."""
         made, ended = [], 0
         try:
             for job_id in job_ids:

@@ -18,6 +18,7 @@ MOST_PICTURES = 10
 Quality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
 Format = Literal["png", "webp", "jpeg"]
 NO_MEANING = "Taken, and without effect."
+_STILL = "Atelier makes pictures of pixels that stand still: png, webp or jpeg."
 
 
 class PictureIn(BaseModel):
@@ -62,7 +63,7 @@ class PictureIn(BaseModel):
     @classmethod
     def _known_format(cls, form: str) -> str:
         if form in {"gif", "svg"}:
-            raise PydanticCustomError("format_not_made", "Atelier makes pictures of pixels that stand still: png, webp or jpeg.")
+            raise PydanticCustomError("format_not_made", _STILL)
         if form not in {"png", "webp", "jpeg"}:
             raise PydanticCustomError("format_unknown", "The format may be png, webp or jpeg.")
         return form
@@ -104,14 +105,18 @@ class PromptedIn(PictureIn):
     @classmethod
     def _no_transparency(cls, background: str) -> str:
         if background == "transparent":
-            raise PydanticCustomError("background_opaque", "No model of Atelier draws a transparent background; leave it at auto.")
+            raise PydanticCustomError(
+                "background_opaque", "No model of Atelier draws a transparent background; leave it at auto."
+            )
         return background
 
     @field_validator("output_compression")
     @classmethod
     def _one_quality(cls, compression: int | None) -> int | None:
         if compression not in (None, 100):
-            raise PydanticCustomError("compression_fixed", "Atelier writes WebP and JPEG at quality 95; leave it out, or send 100.")
+            raise PydanticCustomError(
+                "compression_fixed", "Atelier writes WebP and JPEG at quality 95; leave it out, or send 100."
+            )
         return compression
 
 
@@ -127,7 +132,7 @@ class ImageGenerateIn(PromptedIn):
     @field_validator("frame_count", "frame_duration_ms", "svg")
     @classmethod
     def _of_other_formats(cls, value: Any) -> Any:
-        raise PydanticCustomError("format_not_made", "Atelier makes pictures of pixels that stand still: png, webp or jpeg.")
+        raise PydanticCustomError("format_not_made", _STILL)
 
 
 class ImageEditIn(PromptedIn):

@@ -10,20 +10,26 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from fastapi import UploadFile
+
 from atelier.access.actor import Actor
-from atelier.errors import AtelierError
-from atelier.images.delivery import Delivery, counted_up, portions
-from atelier.images.schemas import MAX_SEED, TextToImageIn
+from atelier.errors import AtelierError, BadRequest
+from atelier.images.delivery import Delivery, counted_up, portions, with_prompt
+from atelier.images.inputs import InputStore
+from atelier.images.schemas import MAX_SEED, GenerationIn, ImageToImageIn, InpaintIn, InputOut, TextToImageIn
 from atelier.models.registry import ModelRegistry
 from atelier.openai.image_schemas import (
+    ImageEditIn,
     ImageGenerateIn,
     ImageObject,
     ImagesObject,
     ImageUsage,
+    ImageVaryIn,
     InputTokens,
     PictureIn,
     PromptedIn,
 )
+from atelier.said import Said
 from atelier.shapes import ImageOut
 from atelier.tables import ModelRow
 
@@ -35,27 +41,63 @@ BYTES_A_TOKEN, PIXELS_A_TOKEN = 4, 16 * 16
 
 # What Atelier calls a field, and what this API calls it.
 NAMES = {"num_outputs": "n", "width": "size", "height": "size", "format": "output_format"}
+# How much of a picture may change, by `input_fidelity`.
+FIDELITY = {"high": 0.4, "low": 0.75, None: 0.6}
 
 
 class OpenAIImages:
     """Shared by the routes of `/v1/images`; keeps nothing."""
 
-    def __init__(self, registry: ModelRegistry, delivery: Delivery) -> None:
-        self._registry, self.delivery = registry, delivery
+    def __init__(self, registry: ModelRegistry, delivery: Delivery, inputs: InputStore) -> None:
+        self._registry, self.delivery, self._inputs = registry, delivery, inputs
 
     async def order(self, actor: Actor, wanted: ImageGenerateIn) -> list[str]:
         """The jobs that make what is wanted. Raises ModelNotFound, BadRequest, TooManyJobs."""
-        model = await self._model(actor, wanted)
-        settings = settings_of(wanted, model)
-        if wanted.sides:
-            settings["width"], settings["height"] = wanted.sides
-        return await self._accepted(actor, wanted, lambda more: TextToImageIn(**settings, **more))
+        settings = settings_of(wanted, await self._model(actor, wanted))
+        return await self._accepted(actor, wanted, lambda more: TextToImageIn(prompt=wanted.prompt, **settings, **more))
+
+    async def order_edit(self, actor: Actor, wanted: ImageEditIn) -> tuple[list[str], int]:
+        """As `order`, for a picture that is changed; and how many pixels came in. Raises InputRefused as well."""
+        settings = settings_of(wanted, await self._model(actor, wanted))
+        picture = await self._picture(actor, [*wanted.image, *wanted.image_list])
+        settings |= {"prompt": wanted.prompt, "image": picture.id}
+        if wanted.mask is None:
+            settings["strength"] = FIDELITY[wanted.input_fidelity] if wanted.strength is None else wanted.strength
+            job_ids = await self._accepted(actor, wanted, lambda more: ImageToImageIn(**settings, **more))
+            return job_ids, picture.width * picture.height
+        mask = await self._input(actor, wanted.mask, "mask", alpha=True)
+        settings |= {"mask": mask.id, "strength": 1.0 if wanted.strength is None else wanted.strength}
+        job_ids = await self._accepted(actor, wanted, lambda more: InpaintIn(**settings, **more))
+        return job_ids, picture.width * picture.height + mask.width * mask.height
+
+    async def order_variation(self, actor: Actor, wanted: ImageVaryIn) -> tuple[list[str], int]:
+        """As `order_edit`, without words."""
+        settings = settings_of(wanted, await self._model(actor, wanted))
+        picture = await self._picture(actor, [*wanted.image, *wanted.image_list])
+        settings |= {"image": picture.id, "strength": wanted.strength}
+        job_ids = await self._accepted(actor, wanted, lambda more: with_prompt(ImageToImageIn, "", **settings, **more))
+        return job_ids, picture.width * picture.height
+
+    async def _picture(self, actor: Actor, files: list[UploadFile]) -> InputOut:
+        if len(files) != 1:
+            words = Said(f"{len(files)} pictures came; one is changed at a time.", "openai.one_image", count=len(files))
+            raise BadRequest(words, field="image", hint="Send one file as the form's field image.")
+        return await self._input(actor, files[0], "image")
+
+    async def _input(self, actor: Actor, file: UploadFile, field: str, *, alpha: bool = False) -> InputOut:
+        try:
+            return await self._inputs.add(actor, await file.read(), alpha=alpha)
+        except AtelierError as error:
+            error.field = field
+            raise
 
     async def _model(self, actor: Actor, wanted: PictureIn) -> ModelRow:
         key = wanted.model or TextToImageIn.model_fields["model"].default
         return await self._registry.named(actor, key, TASKS)
 
-    async def _accepted(self, actor: Actor, wanted: PictureIn, make: Callable[[dict[str, Any]], Any]) -> list[str]:
+    async def _accepted(
+        self, actor: Actor, wanted: PictureIn, make: Callable[[dict[str, Any]], GenerationIn]
+    ) -> list[str]:
         seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
         requests, begun = [], 0
         for size in portions(wanted.n):
@@ -73,12 +115,14 @@ def settings_of(wanted: PictureIn, model: ModelRow) -> dict[str, Any]:
     steps = wanted.steps
     if steps is None and isinstance(wanted, PromptedIn) and wanted.quality in QUALITY_STEPS:
         steps = min(MOST_STEPS, max(1, round(model.defaults["steps"] * QUALITY_STEPS[wanted.quality])))
+    width, height = wanted.sides or (None, None)
     return {
-        "prompt": wanted.prompt if isinstance(wanted, PromptedIn) else "",
         "negative_prompt": wanted.negative_prompt,
         "model": model.key,
         "steps": steps,
         "guidance_scale": wanted.guidance_scale,
+        "width": width,
+        "height": height,
         "scheduler": wanted.scheduler,
         "format": wanted.output_format,
     }

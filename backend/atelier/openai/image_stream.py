@@ -15,13 +15,17 @@ from atelier.events import JobProgress
 from atelier.images.delivery import MOST_OF_A_JOB, Delivery
 from atelier.images.finishing import Gone
 from atelier.openai.envelope import body
-from atelier.openai.image_schemas import ImageEvent, PromptedIn
+from atelier.openai.image_schemas import ImageEditIn, ImageEvent, PromptedIn
 from atelier.openai.image_service import usage_of
 from atelier.problems import from_error
 from atelier.shapes import ImageOut, PreviewOut
 
 BREATH_SECONDS = 15.0
 """After so long without an event, a comment is sent: proxies hang up on a connection that says nothing."""
+
+
+_MAKING: set[asyncio.Task[None]] = set()
+"""Those that run or end, so that none is forgotten on its way."""
 
 
 class PictureStream:
@@ -34,25 +38,27 @@ class PictureStream:
         wanted: PromptedIn,
         job_ids: Sequence[str],
         *,
-        kind: str,
         input_pixels: int = 0,
     ) -> None:
         self._delivery, self._actor, self._wanted = delivery, actor, wanted
-        self._job_ids, self._kind, self._input_pixels = job_ids, kind, input_pixels
+        self._job_ids, self._input_pixels = job_ids, input_pixels
+        self._kind = "image_edit" if isinstance(wanted, ImageEditIn) else "image_generation"
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._sent: dict[tuple[str, int], int] = {}
 
     async def events(self, gone: Gone) -> AsyncIterator[bytes]:
         """Encoded events. An error on the way is the last of them: the answer's status has long been sent."""
         making = asyncio.create_task(self._make(gone), name="openai.stream")
+        _MAKING.add(making)
+        making.add_done_callback(_MAKING.discard)
         making.add_done_callback(lambda _task: self._waiting.put_nowait(None))
         try:
             while (event := await self._next()) is not None:
                 yield event
             await making
         finally:
+            # Not waited for: whoever closes this is being cancelled, and would interrupt the cancelling of the jobs.
             making.cancel()
-            await asyncio.gather(making, return_exceptions=True)
 
     async def _next(self) -> bytes | None:
         try:

@@ -141,7 +141,7 @@ async def extensions(_actor: BasicUser) -> list[dict[str, Any]]:
 
 @router.get("/cmd-flags", summary="How the server was started", name="sdapi_cmd_flags")
 async def cmd_flags(_actor: BasicUser) -> dict[str, Any]:
-    return {"api": True, "nowebui": False, "listen": False, "gradio_auth": None, "enable_insecure_extension_access": False}
+    return {"api": True, "nowebui": False, "listen": False, "gradio_auth": None}
 
 
 @router.get("/memory", summary="Memory of the machine and of its first GPU", name="sdapi_memory")

@@ -10,7 +10,7 @@ from atelier.access.actor import BasicAdmin, BasicUser
 from atelier.deps import ServicesDep
 from atelier.models.schemas import LoadIn
 from atelier.sdapi.progress import progress as progress_of
-from atelier.sdapi.schemas import SdImagesOut, SdProgressOut, SdTextToImageIn
+from atelier.sdapi.schemas import SdImagesOut, SdImageToImageIn, SdProgressOut, SdTextToImageIn
 from atelier.sdapi.timed import TimedRoute
 
 router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=TimedRoute, strict_content_type=False)
@@ -22,6 +22,12 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 async def txt2img(wanted: SdTextToImageIn, request: Request, actor: BasicUser, services: ServicesDep) -> SdImagesOut:
     """The answer comes when the pictures are done; a caller that hangs up cancels them."""
     return await services.sdapi.text_to_image(actor, wanted, request.is_disconnected)
+
+
+@router.post("/img2img", summary="Change a picture", max_body_size=MAX_BODY_BYTES, name="sdapi_img2img")
+async def img2img(wanted: SdImageToImageIn, request: Request, actor: BasicUser, services: ServicesDep) -> SdImagesOut:
+    """With a `mask` the part of the picture that is white in it."""
+    return await services.sdapi.image_to_image(actor, wanted, request.is_disconnected)
 
 
 @router.get("/progress", summary="How far the caller's pictures are", name="sdapi_progress")

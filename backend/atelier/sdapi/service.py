@@ -7,30 +7,34 @@ was asked (another size, the nearest sampler, a field without effect) stands in 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from engines import sampler_names
 
 from atelier.access.actor import Actor
-from atelier.errors import BadRequest, NotFound
+from atelier.errors import AtelierError, BadRequest, NotFound
 from atelier.images.delivery import Delivery, counted_up, encoded, portions, with_prompt
 from atelier.images.finishing import Gone
-from atelier.images.schemas import MAX_SEED, GenerationIn, TextToImageIn
+from atelier.images.inputs import InputStore
+from atelier.images.schemas import MAX_SEED, GenerationIn, ImageToImageIn, InpaintIn, TextToImageIn
 from atelier.models.families import sampling
 from atelier.models.schemas import ImageDefaults, ImageLimits
 from atelier.said import Said
 from atelier.sdapi.checkpoints import Checkpoint, Checkpoints
+from atelier.sdapi.encoded_pictures import decoded
 from atelier.sdapi.info import info_of, infotext_of
 from atelier.sdapi.options import Chosen, Options
 from atelier.sdapi.orders import Orders
-from atelier.sdapi.schemas import SdDrawIn, SdImagesOut, SdTextToImageIn, ignored_in
+from atelier.sdapi.schemas import SdDrawIn, SdImagesOut, SdImageToImageIn, SdTextToImageIn, ignored_in
 from atelier.sdapi.sizes import fitted
 
 MOST_PICTURES = 64
 NO_SCRIPT = {"", "none"}
 FLUX = frozenset({"flux"})
+FITS = ("stretch", "crop", "pad", "stretch")
+FILLS = ("blur", "original", "noise", "nothing")
+MOST_BLUR, MOST_PADDING = 64, 256
 
 
 class SamplerNotFound(BadRequest):
@@ -60,8 +64,8 @@ class Plan:
 class SdApi:
     """Behind the routes of `/sdapi/v1`."""
 
-    def __init__(self, checkpoints: Checkpoints, delivery: Delivery) -> None:
-        self.checkpoints, self.delivery = checkpoints, delivery
+    def __init__(self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore) -> None:
+        self.checkpoints, self.delivery, self._inputs = checkpoints, delivery, inputs
         self.options = Options(checkpoints)
         self.orders = Orders()
 
@@ -70,11 +74,29 @@ class SdApi:
     async def text_to_image(self, actor: Actor, wanted: SdTextToImageIn, gone: Gone) -> SdImagesOut:
         """Raises ModelNotFound, SamplerNotFound, ScriptNotFound, BadRequest, TooManyJobs, JobFailed."""
         plan = await self._plan(actor, wanted)
+        requests = [with_prompt(TextToImageIn, wanted.prompt, **plan.settings, **more) for more in _batches(wanted)]
+        return await self._draw(actor, wanted, plan, requests, gone)
 
-        async def request(**more: Any) -> GenerationIn:
-            return with_prompt(TextToImageIn, wanted.prompt, **plan.settings, **more)
-
-        return await self._draw(actor, wanted, plan, request, gone)
+    async def image_to_image(self, actor: Actor, wanted: SdImageToImageIn, gone: Gone) -> SdImagesOut:
+        """As `text_to_image`; several first pictures are a batch, each is changed once. Raises InitImageNotFound and
+        InputRefused as well."""
+        if not wanted.init_images:
+            words = Said("Init image not found", "init_image_not_found")
+            raise InitImageNotFound(words, field="init_images", hint="Send the picture to change as init_images.")
+        plan = await self._plan(actor, wanted)
+        pictures = [await self._input(actor, one, "init_images") for one in wanted.init_images[:MOST_PICTURES]]
+        settings = plan.settings | {"strength": wanted.denoising_strength, "fit": FITS[wanted.resize_mode]}
+        kind: type[ImageToImageIn] = ImageToImageIn
+        if mask := wanted.mask or wanted.latent_mask:
+            kind = InpaintIn
+            settings |= _painting(wanted) | {"mask": await self._input(actor, mask, "mask", mask=True)}
+        if len(pictures) == 1:
+            batches = [more | {"image": pictures[0]} for more in _batches(wanted)]
+        else:
+            each = _batches(wanted.model_copy(update={"batch_size": 1, "n_iter": len(pictures)}))
+            batches = [more | {"image": picture} for more, picture in zip(each, pictures, strict=True)]
+        requests = [with_prompt(kind, wanted.prompt, **settings, **more) for more in batches]
+        return await self._draw(actor, wanted, plan, requests, gone)
 
     async def interrupt(self, actor: Actor) -> None:
         """End the caller's call under way; its pictures so far are its answer."""
@@ -97,7 +119,8 @@ class SdApi:
         checkpoint = await self.options.checkpoint(actor, chosen)
         row = checkpoint.row
         if (wanted.script_name or "").strip().casefold() not in NO_SCRIPT:
-            words = Said(f"Script {wanted.script_name!r} not found", "script_not_found", script=wanted.script_name or "")
+            name = str(wanted.script_name)
+            words = Said(f"Script {name!r} not found", "script_not_found", script=name)
             raise ScriptNotFound(words, field="script_name", hint="Atelier runs no scripts; leave script_name out.")
         notes = [f"{name} was ignored: Atelier does not have it." for name in ignored_in(wanted)]
         asked = wanted.sampler_name or wanted.sampler_index
@@ -127,15 +150,17 @@ class SdApi:
         }
         return Plan(checkpoint, chosen, sampler, settings, notes)
 
+    async def _input(self, actor: Actor, text: str, field: str, *, mask: bool = False) -> str:
+        """The id of a picture that came with a request."""
+        try:
+            return (await self._inputs.add(actor, decoded(text, field), mask=mask)).id
+        except AtelierError as error:
+            error.field = field
+            raise
+
     async def _draw(
-        self,
-        actor: Actor,
-        wanted: SdDrawIn,
-        plan: Plan,
-        request: Callable[..., Awaitable[GenerationIn]],
-        gone: Gone,
+        self, actor: Actor, wanted: SdDrawIn, plan: Plan, requests: list[GenerationIn], gone: Gone
     ) -> SdImagesOut:
-        requests = [await request(**more) for more in _batches(wanted)]
         job_ids = await self.delivery.order(actor, requests)
         with self.orders.waiting(actor, job_ids):
             images = await self.delivery.what_there_is(actor, job_ids, gone)
@@ -153,6 +178,18 @@ class SdApi:
                 notes=plan.notes,
             ),
         )
+
+
+def _painting(wanted: SdImageToImageIn) -> dict[str, Any]:
+    """How the part under the mask is painted. Beyond what Atelier does, the most that it does."""
+    blur = max(wanted.mask_blur_x, wanted.mask_blur_y) if wanted.mask_blur is None else wanted.mask_blur
+    return {
+        "invert_mask": bool(wanted.inpainting_mask_invert),
+        "mask_blur": min(blur, MOST_BLUR),
+        "only_masked": wanted.inpaint_full_res,
+        "padding": min(wanted.inpaint_full_res_padding, MOST_PADDING),
+        "fill": FILLS[wanted.inpainting_fill],
+    }
 
 
 def _batches(wanted: SdDrawIn) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import openai
 import pytest
-from client_pictures import drawing, hole, jobs, png, wait_until
+from client_pictures import jobs
 from PIL import Image
 from serving import Server
 
@@ -121,7 +121,7 @@ class TestErrors:
     @pytest.mark.parametrize(("change", "param"), WRONG, ids=[str(change)[:40] for change, _ in WRONG])
     def test_a_wrong_request_names_the_field(self, client: openai.OpenAI, change: dict[str, Any], param: str) -> None:
         with pytest.raises(openai.BadRequestError) as error:
-            client.images.generate(**{"prompt": "x", "extra_body": change})
+            client.images.generate(**{"prompt": "x"} | {"extra_body": change})
         body = error.value.body
         assert error.value.param == param
         assert isinstance(body, dict) and body["type"] == "invalid_request_error"
@@ -191,6 +191,6 @@ class TestAccess:
         ] == [200, 404, 401]
         assert httpx2.get(url).status_code == 401
 
-    @pytest.mark.parametrize("value", ["", "Bearer ", "Bearer x", "Basic Og=="])
+    @pytest.mark.parametrize("value", ["", "Bearer x", "Basic", "Basic Og=="])
     def test_an_open_door_takes_every_header(self, server: Server, value: str) -> None:
         assert server.client.get("/v1/models", headers={"authorization": value}).status_code == 200
