@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from atelier.access.accounts import Accounts
     from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
+    from atelier.images.collections import Collections
+    from atelier.images.editing import Editor
     from atelier.images.gallery import Gallery
     from atelier.images.inputs import InputStore
     from atelier.images.service import ImageService
@@ -43,6 +45,8 @@ class Services:
     images: ImageService
     gallery: Gallery
     inputs: InputStore
+    editor: Editor
+    collections: Collections
     system: SystemService
     openai_images: OpenAIImages
     sdapi: SdApi

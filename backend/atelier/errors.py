@@ -16,19 +16,41 @@ field, the limit and the remedy; internals stay in the log.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class AtelierError(Exception):
-    """Base: `status` is the HTTP status, `code` a stable word for clients, `hint` the next step for a person."""
+    """Base: `status` is the HTTP status, `code` a stable word for clients, `hint` the next step for a person. `fields`
+    says what is wrong with each of several."""
 
     status = 500
     code = "internal_error"
 
-    def __init__(self, message: str, *, hint: str = "", field: str | None = None, log_tail: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        field: str | None = None,
+        fields: Mapping[str, str] | None = None,
+        log_tail: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.field = field
+        self.fields = dict(fields or ({field: message} if field else {}))
         self.log_tail = log_tail
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Say the fields in the words of the API that was called."""
+        self.fields = {names.get(field, field): words for field, words in self.fields.items()}
+        self.field = names.get(self.field or "", self.field)
+
+    def blame(self, field: str) -> None:
+        """Name the field that brought it about, where whoever raised it could not know."""
+        if not self.fields:
+            self.field, self.fields = field, {field: self.message}
 
 
 class BadRequest(AtelierError):
@@ -116,6 +138,10 @@ class InputRefused(BadRequest):
         super().__init__(message, hint=hint, field=field)
         self.code = code
         self.status = self.STATUS.get(code, 422)
+
+
+class CollectionNotFound(NotFound):
+    code = "collection_not_found"
 
 
 class ModelNotFound(NotFound):

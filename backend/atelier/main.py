@@ -28,9 +28,11 @@ from atelier.deps import Services
 from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
-from atelier.images import input_routes
+from atelier.images import collection_routes, gallery_routes, input_routes
 from atelier.images import routes as image_routes
+from atelier.images.collections import Collections
 from atelier.images.delivery import Delivery
+from atelier.images.editing import Editor
 from atelier.images.gallery import Gallery
 from atelier.images.inputs import InputStore
 from atelier.images.reader import PictureReader
@@ -89,6 +91,8 @@ ROUTERS = [
     access_routes.router,
     image_routes.router,
     input_routes.router,
+    gallery_routes.router,
+    collection_routes.router,
     job_routes.router,
     hub_routes.router,
     model_routes.router,
@@ -288,6 +292,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             images,
             gallery,
             inputs,
+            Editor(database, bus),
+            Collections(database, bus),
             system,
             openai_images,
             sdapi,

@@ -61,7 +61,7 @@ def problem_response(request: Request, problem: Problem, headers: dict[str, str]
 
 def from_error(error: AtelierError) -> Problem:
     said = SaidOut.of(error.message)
-    fields = [FieldProblem(field=error.field, message=error.message, said=said)] if error.field else []
+    fields = [FieldProblem(field=name, message=words, said=SaidOut.of(words)) for name, words in error.fields.items()]
     return Problem(
         title=HTTPStatus(error.status).phrase,
         status=error.status,

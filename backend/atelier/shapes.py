@@ -20,8 +20,6 @@ class ImageOut(BaseModel):
 
     id: str
     job_id: str
-    kind: Literal["image", "video"]
-    parent_id: str | None = Field(description="The picture of the gallery that it was made from.")
     index: int = Field(description="Which picture of its job, from 0.")
     url: str
     thumbnail_url: str
@@ -42,6 +40,13 @@ class ImageOut(BaseModel):
     scheduler: str | None
     created_at: datetime
     recipe: dict[str, Any] = Field(description="Everything that made it; the same is written into the file.")
+    kind: Literal["image", "video"] = "image"
+    parent_id: str | None = Field(None, description="The picture of the gallery that it was made from.")
+    favourite: bool = False
+    rating: int = Field(0, ge=0, le=5, description="0: not rated.")
+    note: str = ""
+    tags: list[str] = []
+    collections: list[str] = Field([], description="Ids of the collections that it is in.")
 
     @classmethod
     def of(cls, row: ImageRow) -> ImageOut:
@@ -50,8 +55,6 @@ class ImageOut(BaseModel):
         return cls(
             id=row.id,
             job_id=row.job_id,
-            kind=row.kind,
-            parent_id=row.parent_id,
             frames=frames,
             fps=fps,
             duration_seconds=round(frames / fps, 3) if frames and fps else None,
@@ -72,6 +75,13 @@ class ImageOut(BaseModel):
             scheduler=recipe.get("scheduler"),
             created_at=row.created_at,
             recipe=recipe,
+            kind=row.kind or "image",
+            parent_id=row.parent_id,
+            favourite=bool(row.favourite),
+            rating=row.rating or 0,
+            note=row.note or "",
+            tags=row.tags,
+            collections=row.collections,
         )
 
 

@@ -12,8 +12,8 @@ from starlette.datastructures import UploadFile
 from atelier.access.actor import User
 from atelier.deps import ServicesDep
 from atelier.errors import BadRequest
+from atelier.images.gallery_routes import stored_file
 from atelier.images.inputs import MAX_UPLOAD_BYTES
-from atelier.images.routes import stored_file
 from atelier.images.schemas import InputOut
 from atelier.said import Said
 

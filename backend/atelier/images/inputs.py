@@ -27,7 +27,7 @@ from atelier.access.actor import Actor
 from atelier.clock import new_id, now
 from atelier.db import Database
 from atelier.errors import AtelierError, BadRequest, Conflict, ImageNotFound, InputNotFound, InputRefused, NotFound
-from atelier.images import store
+from atelier.images import input_rows, store
 from atelier.images.reader import PictureReader
 from atelier.images.schemas import InputOut
 from atelier.jobs.queue import JobQueue
@@ -90,7 +90,7 @@ class InputStore:
             written = await self.reader.read(part, fresh, mode="A" if alpha else "L" if mask else "RGB")
             return await self._keep(actor, input_id, fresh, written)
         except InputRefused as error:
-            error.field = error.field or "file"
+            error.blame("file")
             raise
         except OSError as error:
             raise _refused(error) from error
@@ -113,7 +113,7 @@ class InputStore:
         # Before the row: one never names a file that is not there.
         await asyncio.to_thread(_place, fresh, self._storage.input_file(input_id))
         async with self._database.write() as session:
-            row = await store.same_input(session, actor, written["sha256"])
+            row = await input_rows.same(session, actor, written["sha256"])
             if row is None:
                 sizes = {name: written[name] for name in ("sha256", "width", "height", "bytes")}
                 row = InputRow(id=input_id, owner_id=actor.id, created_at=now(), used_at=now(), **sizes)
@@ -145,7 +145,7 @@ class InputStore:
                 row.used_at = now()
                 return Source(ref, row.width, row.height, self._storage.input_file(ref))
         except NotFound as error:
-            error.field = field
+            error.blame(field)
             raise
 
     async def _image(self, actor: Actor, ref: str, field: str) -> Source:
@@ -197,8 +197,8 @@ class InputStore:
         row. What is still named is not looked at again for a day."""
         before = now() - KEPT
         async with self._database.write() as session:
-            rows = await store.inputs_unused_since(session, before)
-            needed = await self._named_by_jobs() | await store.inputs_named(session, [row.id for row in rows])
+            rows = await input_rows.unused_since(session, before)
+            needed = await self._named_by_jobs() | await input_rows.named(session, [row.id for row in rows])
             for row in rows:
                 if row.id in needed:
                     row.used_at = now()
@@ -211,7 +211,7 @@ class InputStore:
         old = time.time() - PART_SECONDS
         files = await asyncio.to_thread(lambda: [one for one in self._storage.stored_inputs() if _older(one, old)])
         async with self._database.read() as session:
-            known = await store.known_inputs(session, [file.name.partition(".")[0] for file in files])
+            known = await input_rows.known(session, [file.name.partition(".")[0] for file in files])
         strays = [file for file in files if file.name.removesuffix(".png") not in known]
         await asyncio.to_thread(_drop, *strays)
         if strays:
@@ -249,7 +249,7 @@ class Source:
 
 
 async def _find(session: AsyncSession, actor: Actor, input_id: str) -> InputRow:
-    row = await store.find_input(session, actor, input_id)
+    row = await input_rows.find(session, actor, input_id)
     if row is None:
         raise InputNotFound(
             f"There is no uploaded picture {input_id[:80]!r}.",

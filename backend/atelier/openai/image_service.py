@@ -88,7 +88,8 @@ class OpenAIImages:
         try:
             return await self._inputs.add(actor, await file.read(), alpha=alpha)
         except AtelierError as error:
-            error.field = field
+            error.rename({"file": field})
+            error.blame(field)
             raise
 
     async def _model(self, actor: Actor, wanted: PictureIn) -> ModelRow:
@@ -106,7 +107,7 @@ class OpenAIImages:
         try:
             return await self.delivery.order(actor, requests)
         except AtelierError as error:
-            error.field = NAMES.get(error.field or "", error.field)
+            error.rename(NAMES)
             raise
 
 

@@ -155,7 +155,8 @@ class SdApi:
         try:
             return (await self._inputs.add(actor, decoded(text, field), mask=mask)).id
         except AtelierError as error:
-            error.field = field
+            error.rename({"file": field})
+            error.blame(field)
             raise
 
     async def _draw(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from atelier import main
-from atelier.access.actor import LOCAL_ADMIN, Gate
+from atelier.access.actor import LOCAL_ADMIN
 from atelier.config import read_settings
 from atelier.deps import Services
 from atelier.errors import Conflict, JobNotFound
@@ -25,7 +25,7 @@ def with_services(tmp_path: Path, use: Callable[[Services], Awaitable[None]]) ->
 
     async def run() -> None:
         app, settings = FastAPI(), read_settings(env)
-        async with main.lifespan(app, settings, Gate(settings.access)):
+        async with main.lifespan(app, settings):
             async with asyncio.timeout(120):
                 await use(app.state.services)
 

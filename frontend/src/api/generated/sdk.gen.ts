@@ -2,7 +2,7 @@
 
 import { type Client, type ClientMeta, formDataBodySerializer, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client';
 import { client } from './client.gen';
-import type { AddInputData, AddInputErrors, AddInputResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
+import type { AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddInputData, AddInputErrors, AddInputResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -155,60 +155,6 @@ export const getGeneration = <ThrowOnError extends boolean = true>(options: Opti
 });
 
 /**
- * A page of the gallery, newest first
- */
-export const listGallery = <ThrowOnError extends boolean = true>(options?: Options<ListGalleryData, ThrowOnError>): RequestResult<ListGalleryResponses, ListGalleryErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListGalleryResponses, ListGalleryErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/gallery',
-    ...options
-});
-
-/**
- * Delete a picture; it can be restored for an hour
- */
-export const deleteImage = <ThrowOnError extends boolean = true>(options: Options<DeleteImageData, ThrowOnError>): RequestResult<DeleteImageResponses, DeleteImageErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<DeleteImageResponses, DeleteImageErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/gallery/{image_id}',
-    ...options
-});
-
-/**
- * One picture with its recipe
- */
-export const getImage = <ThrowOnError extends boolean = true>(options: Options<GetImageData, ThrowOnError>): RequestResult<GetImageResponses, GetImageErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetImageResponses, GetImageErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/gallery/{image_id}',
-    ...options
-});
-
-/**
- * Take a picture back out of the trash
- */
-export const restoreImage = <ThrowOnError extends boolean = true>(options: Options<RestoreImageData, ThrowOnError>): RequestResult<RestoreImageResponses, RestoreImageErrors, ThrowOnError, 'data'> => (options.client ?? client).post<RestoreImageResponses, RestoreImageErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/gallery/{image_id}/restore',
-    ...options
-});
-
-/**
- * The picture
- */
-export const getFile = <ThrowOnError extends boolean = true>(options: Options<GetFileData, ThrowOnError>): RequestResult<GetFileResponses, GetFileErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetFileResponses, GetFileErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/gallery/{image_id}/file',
-    ...options
-});
-
-/**
- * The picture, small
- */
-export const getThumbnail = <ThrowOnError extends boolean = true>(options: Options<GetThumbnailData, ThrowOnError>): RequestResult<GetThumbnailResponses, GetThumbnailErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetThumbnailResponses, GetThumbnailErrors, ThrowOnError, 'data'>({
-    responseStyle: 'data',
-    url: '/api/gallery/{image_id}/thumbnail',
-    ...options
-});
-
-/**
  * Upload a picture to start from
  *
  * PNG, JPEG or WebP, 25 MiB and 50 megapixels at most, no animation: as the field `file` of a form, or as the body
@@ -251,6 +197,152 @@ export const getInputFile = <ThrowOnError extends boolean = true>(options: Optio
     responseStyle: 'data',
     url: '/api/inputs/{input_id}/file',
     ...options
+});
+
+/**
+ * A page of the gallery, newest first
+ *
+ * All filters together. A page goes on with the same filters and the same order as the one before.
+ */
+export const listGallery = <ThrowOnError extends boolean = true>(options?: Options<ListGalleryData, ThrowOnError>): RequestResult<ListGalleryResponses, ListGalleryErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListGalleryResponses, ListGalleryErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery',
+    ...options
+});
+
+/**
+ * What the gallery can be filtered by
+ */
+export const galleryFacets = <ThrowOnError extends boolean = true>(options?: Options<GalleryFacetsData, ThrowOnError>): RequestResult<GalleryFacetsResponses, GalleryFacetsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<GalleryFacetsResponses, GalleryFacetsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/facets',
+    ...options
+});
+
+/**
+ * Change many pictures at once: all of them or none
+ */
+export const editImages = <ThrowOnError extends boolean = true>(options: Options<EditImagesData, ThrowOnError>): RequestResult<EditImagesResponses, EditImagesErrors, ThrowOnError, 'data'> => (options.client ?? client).post<EditImagesResponses, EditImagesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/edit',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a picture; it can be restored for an hour
+ */
+export const deleteImage = <ThrowOnError extends boolean = true>(options: Options<DeleteImageData, ThrowOnError>): RequestResult<DeleteImageResponses, DeleteImageErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<DeleteImageResponses, DeleteImageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/{image_id}',
+    ...options
+});
+
+/**
+ * One picture with its recipe
+ */
+export const getImage = <ThrowOnError extends boolean = true>(options: Options<GetImageData, ThrowOnError>): RequestResult<GetImageResponses, GetImageErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetImageResponses, GetImageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/{image_id}',
+    ...options
+});
+
+/**
+ * Rate a picture, mark it, tag it, write a note
+ */
+export const editImage = <ThrowOnError extends boolean = true>(options: Options<EditImageData, ThrowOnError>): RequestResult<EditImageResponses, EditImageErrors, ThrowOnError, 'data'> => (options.client ?? client).patch<EditImageResponses, EditImageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/{image_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * What a picture was made from, and what came of it
+ */
+export const imageLineage = <ThrowOnError extends boolean = true>(options: Options<ImageLineageData, ThrowOnError>): RequestResult<ImageLineageResponses, ImageLineageErrors, ThrowOnError, 'data'> => (options.client ?? client).get<ImageLineageResponses, ImageLineageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/{image_id}/lineage',
+    ...options
+});
+
+/**
+ * Take a picture back out of the trash
+ */
+export const restoreImage = <ThrowOnError extends boolean = true>(options: Options<RestoreImageData, ThrowOnError>): RequestResult<RestoreImageResponses, RestoreImageErrors, ThrowOnError, 'data'> => (options.client ?? client).post<RestoreImageResponses, RestoreImageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/{image_id}/restore',
+    ...options
+});
+
+/**
+ * The picture
+ */
+export const getFile = <ThrowOnError extends boolean = true>(options: Options<GetFileData, ThrowOnError>): RequestResult<GetFileResponses, GetFileErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetFileResponses, GetFileErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/{image_id}/file',
+    ...options
+});
+
+/**
+ * The picture, small
+ */
+export const getThumbnail = <ThrowOnError extends boolean = true>(options: Options<GetThumbnailData, ThrowOnError>): RequestResult<GetThumbnailResponses, GetThumbnailErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetThumbnailResponses, GetThumbnailErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/{image_id}/thumbnail',
+    ...options
+});
+
+/**
+ * List the collections, by name
+ */
+export const listCollections = <ThrowOnError extends boolean = true>(options?: Options<ListCollectionsData, ThrowOnError>): RequestResult<ListCollectionsResponses, ListCollectionsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListCollectionsResponses, ListCollectionsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/collections',
+    ...options
+});
+
+/**
+ * Make a collection
+ *
+ * Pictures are put into it with `POST /api/gallery/edit`.
+ */
+export const addCollection = <ThrowOnError extends boolean = true>(options: Options<AddCollectionData, ThrowOnError>): RequestResult<AddCollectionResponses, AddCollectionErrors, ThrowOnError, 'data'> => (options.client ?? client).post<AddCollectionResponses, AddCollectionErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/collections',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a collection; its pictures stay in the gallery
+ */
+export const removeCollection = <ThrowOnError extends boolean = true>(options: Options<RemoveCollectionData, ThrowOnError>): RequestResult<RemoveCollectionResponses, RemoveCollectionErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<RemoveCollectionResponses, RemoveCollectionErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/collections/{collection_id}',
+    ...options
+});
+
+/**
+ * Rename a collection
+ */
+export const renameCollection = <ThrowOnError extends boolean = true>(options: Options<RenameCollectionData, ThrowOnError>): RequestResult<RenameCollectionResponses, RenameCollectionErrors, ThrowOnError, 'data'> => (options.client ?? client).patch<RenameCollectionResponses, RenameCollectionErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/collections/{collection_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**

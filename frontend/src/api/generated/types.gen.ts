@@ -56,6 +56,75 @@ export type BodySignIn = {
 };
 
 /**
+ * BulkEditIn
+ *
+ * One change to many pictures. All of them or none: when one cannot be changed, none is, and the answer says why.
+ * `add_to` and `remove_from` together move pictures. `delete` and `restore` stand alone.
+ */
+export type BulkEditIn = {
+    /**
+     * Ids
+     */
+    ids: Array<string>;
+    /**
+     * Favourite
+     */
+    favourite?: boolean | null;
+    /**
+     * Rating
+     */
+    rating?: number | null;
+    /**
+     * Add Tags
+     *
+     * Words of one's own; small letters, each counted once.
+     */
+    add_tags?: Array<string>;
+    /**
+     * Remove Tags
+     *
+     * Words of one's own; small letters, each counted once.
+     */
+    remove_tags?: Array<string>;
+    /**
+     * Add To
+     */
+    add_to?: string | null;
+    /**
+     * Remove From
+     */
+    remove_from?: string | null;
+    /**
+     * Delete
+     *
+     * Into the trash, for an hour.
+     */
+    delete?: boolean;
+    /**
+     * Restore
+     *
+     * Out of the trash.
+     */
+    restore?: boolean;
+};
+
+/**
+ * BulkEditOut
+ */
+export type BulkEditOut = {
+    /**
+     * Images
+     *
+     * As they are now; empty after `delete`.
+     */
+    images: Array<ImageOut>;
+    /**
+     * Restorable Until
+     */
+    restorable_until?: string | null;
+};
+
+/**
  * CatalogueItemOut
  *
  * A model that is known to work well, ready to be downloaded by its key.
@@ -151,6 +220,56 @@ export type CheckOut = {
 };
 
 /**
+ * CollectionIn
+ */
+export type CollectionIn = {
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
+ * CollectionList
+ */
+export type CollectionList = {
+    /**
+     * Items
+     */
+    items: Array<CollectionOut>;
+};
+
+/**
+ * CollectionOut
+ */
+export type CollectionOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Count
+     *
+     * How many pictures it holds.
+     */
+    count: number;
+    /**
+     * Covers
+     *
+     * Thumbnails of its newest pictures, four at most.
+     */
+    covers: Array<string>;
+    /**
+     * Created At
+     */
+    created_at: string;
+};
+
+/**
  * ConsequencesOut
  *
  * What goes when a model is deleted.
@@ -196,6 +315,20 @@ export type ConsequencesOut = {
      * Ids of the workers that hold it; they are stopped.
      */
     workers: Array<string>;
+};
+
+/**
+ * CountOut
+ */
+export type CountOut = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Count
+     */
+    count: number;
 };
 
 /**
@@ -713,6 +846,38 @@ export type ErrorOut = {
      * The last lines that the worker or the build printed.
      */
     log_tail?: string | null;
+};
+
+/**
+ * FacetsOut
+ *
+ * What the gallery can be filtered by, most frequent first; 200 of each at most.
+ */
+export type FacetsOut = {
+    /**
+     * Models
+     */
+    models: Array<CountOut>;
+    /**
+     * Loras
+     */
+    loras: Array<CountOut>;
+    /**
+     * Tags
+     */
+    tags: Array<CountOut>;
+    /**
+     * Sizes
+     */
+    sizes: Array<SizeCountOut>;
+    /**
+     * Has Favourites
+     */
+    has_favourites: boolean;
+    /**
+     * Has Videos
+     */
+    has_videos: boolean;
 };
 
 /**
@@ -1348,6 +1513,32 @@ export type ImageDeletedOut = {
 };
 
 /**
+ * ImageEditIn
+ *
+ * What changes about a picture; what is left out stays.
+ */
+export type ImageEditIn = {
+    /**
+     * Favourite
+     */
+    favourite?: boolean | null;
+    /**
+     * Rating
+     */
+    rating?: number | null;
+    /**
+     * Note
+     */
+    note?: string | null;
+    /**
+     * Tags
+     *
+     * All its tags from now on.
+     */
+    tags?: Array<string> | null;
+};
+
+/**
  * ImageLimits
  *
  * Sides in pixels; each must be a multiple of `multiple`.
@@ -1381,16 +1572,6 @@ export type ImageOut = {
      * Job Id
      */
     job_id: string;
-    /**
-     * Kind
-     */
-    kind: 'image' | 'video';
-    /**
-     * Parent Id
-     *
-     * The picture of the gallery that it was made from.
-     */
-    parent_id: string | null;
     /**
      * Index
      *
@@ -1487,6 +1668,40 @@ export type ImageOut = {
     recipe: {
         [key: string]: unknown;
     };
+    /**
+     * Kind
+     */
+    kind?: 'image' | 'video';
+    /**
+     * Parent Id
+     *
+     * The picture of the gallery that it was made from.
+     */
+    parent_id?: string | null;
+    /**
+     * Favourite
+     */
+    favourite?: boolean;
+    /**
+     * Rating
+     *
+     * 0: not rated.
+     */
+    rating?: number;
+    /**
+     * Note
+     */
+    note?: string;
+    /**
+     * Tags
+     */
+    tags?: Array<string>;
+    /**
+     * Collections
+     *
+     * Ids of the collections that it is in.
+     */
+    collections?: Array<string>;
 };
 
 /**
@@ -1736,6 +1951,26 @@ export type JobPage = {
  * └──retry (user) <── failed, cancelled          queued ──cancel (user)──> cancelled
  */
 export type JobStatus = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+
+/**
+ * LineageOut
+ *
+ * Where a picture comes from, and what came of it.
+ */
+export type LineageOut = {
+    /**
+     * Made From
+     *
+     * The picture it was made from, then that one's, and so on; 20 at most.
+     */
+    made_from: Array<ImageOut>;
+    /**
+     * Became
+     *
+     * Pictures that were made from it, newest first; 60 at most.
+     */
+    became: Array<ImageOut>;
+};
 
 /**
  * LoadIn
@@ -2477,6 +2712,24 @@ export type SessionIn = {
 };
 
 /**
+ * SizeCountOut
+ */
+export type SizeCountOut = {
+    /**
+     * Width
+     */
+    width: number;
+    /**
+     * Height
+     */
+    height: number;
+    /**
+     * Count
+     */
+    count: number;
+};
+
+/**
  * StatusOut
  */
 export type StatusOut = {
@@ -2878,6 +3131,18 @@ export type WorkerOut = {
 };
 
 /**
+ * CollectionsChanged
+ *
+ * A collection was made, renamed or deleted, or holds other pictures: ask GET /api/collections again.
+ */
+export type CollectionsChanged = {
+    /**
+     * Type
+     */
+    type: 'collections.changed';
+};
+
+/**
  * DevicesSampled
  */
 export type DevicesSampled = {
@@ -2921,6 +3186,22 @@ export type ImagesAdded = {
      * Job Id
      */
     job_id: string;
+    /**
+     * Images
+     */
+    images: Array<ImageOut>;
+};
+
+/**
+ * ImagesChanged
+ *
+ * Somebody rated them, put a word on them, moved them to a collection.
+ */
+export type ImagesChanged = {
+    /**
+     * Type
+     */
+    type: 'images.changed';
     /**
      * Images
      */
@@ -3085,6 +3366,10 @@ export type Event = ({
 } & ImagesRemoved) | ({
     type: 'images.restored';
 } & ImagesRestored) | ({
+    type: 'images.changed';
+} & ImagesChanged) | ({
+    type: 'collections.changed';
+} & CollectionsChanged) | ({
     type: 'worker.changed';
 } & WorkerChanged) | ({
     type: 'environment.changed';
@@ -3115,7 +3400,7 @@ export type EventsFrame = {
     /**
      * Events
      */
-    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | WorkerChanged | EnvironmentChanged | ModelsChanged | DevicesSampled>;
+    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | ImagesChanged | CollectionsChanged | WorkerChanged | EnvironmentChanged | ModelsChanged | DevicesSampled>;
 };
 
 /**
@@ -3557,207 +3842,6 @@ export type GetGenerationResponses = {
 
 export type GetGenerationResponse = GetGenerationResponses[keyof GetGenerationResponses];
 
-export type ListGalleryData = {
-    body?: never;
-    path?: never;
-    query?: {
-        /**
-         * Cursor
-         *
-         * `next_cursor` of the page before.
-         */
-        cursor?: string | null;
-        /**
-         * Limit
-         */
-        limit?: number;
-        /**
-         * Model
-         *
-         * Only pictures of this model.
-         */
-        model?: string | null;
-        /**
-         * Q
-         *
-         * Words that the prompt holds.
-         */
-        q?: string | null;
-    };
-    url: '/api/gallery';
-};
-
-export type ListGalleryErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type ListGalleryError = ListGalleryErrors[keyof ListGalleryErrors];
-
-export type ListGalleryResponses = {
-    /**
-     * Successful Response
-     */
-    200: GalleryPage;
-};
-
-export type ListGalleryResponse = ListGalleryResponses[keyof ListGalleryResponses];
-
-export type DeleteImageData = {
-    body?: never;
-    path: {
-        /**
-         * Image Id
-         */
-        image_id: string;
-    };
-    query?: never;
-    url: '/api/gallery/{image_id}';
-};
-
-export type DeleteImageErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type DeleteImageError = DeleteImageErrors[keyof DeleteImageErrors];
-
-export type DeleteImageResponses = {
-    /**
-     * Successful Response
-     */
-    200: ImageDeletedOut;
-};
-
-export type DeleteImageResponse = DeleteImageResponses[keyof DeleteImageResponses];
-
-export type GetImageData = {
-    body?: never;
-    path: {
-        /**
-         * Image Id
-         */
-        image_id: string;
-    };
-    query?: never;
-    url: '/api/gallery/{image_id}';
-};
-
-export type GetImageErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type GetImageError = GetImageErrors[keyof GetImageErrors];
-
-export type GetImageResponses = {
-    /**
-     * Successful Response
-     */
-    200: ImageOut;
-};
-
-export type GetImageResponse = GetImageResponses[keyof GetImageResponses];
-
-export type RestoreImageData = {
-    body?: never;
-    path: {
-        /**
-         * Image Id
-         */
-        image_id: string;
-    };
-    query?: never;
-    url: '/api/gallery/{image_id}/restore';
-};
-
-export type RestoreImageErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type RestoreImageError = RestoreImageErrors[keyof RestoreImageErrors];
-
-export type RestoreImageResponses = {
-    /**
-     * Successful Response
-     */
-    200: ImageOut;
-};
-
-export type RestoreImageResponse = RestoreImageResponses[keyof RestoreImageResponses];
-
-export type GetFileData = {
-    body?: never;
-    path: {
-        /**
-         * Image Id
-         */
-        image_id: string;
-    };
-    query?: {
-        /**
-         * Download
-         *
-         * Answer as a download with a file name.
-         */
-        download?: boolean;
-    };
-    url: '/api/gallery/{image_id}/file';
-};
-
-export type GetFileErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type GetFileError = GetFileErrors[keyof GetFileErrors];
-
-export type GetFileResponses = {
-    /**
-     * The picture or video. Parts of it are answered when they are asked for with `Range`.
-     */
-    200: unknown;
-};
-
-export type GetThumbnailData = {
-    body?: never;
-    path: {
-        /**
-         * Image Id
-         */
-        image_id: string;
-    };
-    query?: never;
-    url: '/api/gallery/{image_id}/thumbnail';
-};
-
-export type GetThumbnailErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type GetThumbnailError = GetThumbnailErrors[keyof GetThumbnailErrors];
-
-export type GetThumbnailResponses = {
-    /**
-     * The picture or video. Parts of it are answered when they are asked for with `Range`.
-     */
-    200: unknown;
-};
-
 export type AddInputData = {
     body: {
         /**
@@ -3882,6 +3966,497 @@ export type GetInputFileResponses = {
      */
     200: unknown;
 };
+
+export type ListGalleryData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Q
+         *
+         * Words that the prompt holds.
+         */
+        q?: string | null;
+        /**
+         * Model
+         *
+         * Only pictures of this model.
+         */
+        model?: string | null;
+        /**
+         * Lora
+         *
+         * Made with this LoRA.
+         */
+        lora?: string | null;
+        /**
+         * Size
+         *
+         * `512x768`, pixels.
+         */
+        size?: string | null;
+        /**
+         * Aspect
+         */
+        aspect?: 'landscape' | 'portrait' | 'square' | null;
+        /**
+         * Since
+         *
+         * Made at this time or later; without a zone in UTC.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * Made before this time.
+         */
+        until?: string | null;
+        /**
+         * Kind
+         */
+        kind?: 'image' | 'video' | null;
+        /**
+         * Favourite
+         */
+        favourite?: boolean | null;
+        /**
+         * Rating
+         *
+         * So many stars or more.
+         */
+        rating?: number | null;
+        /**
+         * Unrated
+         *
+         * Only those without a rating.
+         */
+        unrated?: boolean | null;
+        /**
+         * Tag
+         *
+         * Each of these tags.
+         */
+        tag?: Array<string>;
+        /**
+         * Collection
+         *
+         * Id of a collection.
+         */
+        collection?: string | null;
+        /**
+         * Parent
+         *
+         * Made from this picture.
+         */
+        parent?: string | null;
+        /**
+         * Sort
+         */
+        sort?: 'newest' | 'oldest' | 'rating';
+    };
+    url: '/api/gallery';
+};
+
+export type ListGalleryErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListGalleryError = ListGalleryErrors[keyof ListGalleryErrors];
+
+export type ListGalleryResponses = {
+    /**
+     * Successful Response
+     */
+    200: GalleryPage;
+};
+
+export type ListGalleryResponse = ListGalleryResponses[keyof ListGalleryResponses];
+
+export type GalleryFacetsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/gallery/facets';
+};
+
+export type GalleryFacetsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GalleryFacetsError = GalleryFacetsErrors[keyof GalleryFacetsErrors];
+
+export type GalleryFacetsResponses = {
+    /**
+     * Successful Response
+     */
+    200: FacetsOut;
+};
+
+export type GalleryFacetsResponse = GalleryFacetsResponses[keyof GalleryFacetsResponses];
+
+export type EditImagesData = {
+    body: BulkEditIn;
+    path?: never;
+    query?: never;
+    url: '/api/gallery/edit';
+};
+
+export type EditImagesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type EditImagesError = EditImagesErrors[keyof EditImagesErrors];
+
+export type EditImagesResponses = {
+    /**
+     * Successful Response
+     */
+    200: BulkEditOut;
+};
+
+export type EditImagesResponse = EditImagesResponses[keyof EditImagesResponses];
+
+export type DeleteImageData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}';
+};
+
+export type DeleteImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeleteImageError = DeleteImageErrors[keyof DeleteImageErrors];
+
+export type DeleteImageResponses = {
+    /**
+     * Successful Response
+     */
+    200: ImageDeletedOut;
+};
+
+export type DeleteImageResponse = DeleteImageResponses[keyof DeleteImageResponses];
+
+export type GetImageData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}';
+};
+
+export type GetImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetImageError = GetImageErrors[keyof GetImageErrors];
+
+export type GetImageResponses = {
+    /**
+     * Successful Response
+     */
+    200: ImageOut;
+};
+
+export type GetImageResponse = GetImageResponses[keyof GetImageResponses];
+
+export type EditImageData = {
+    body: ImageEditIn;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}';
+};
+
+export type EditImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type EditImageError = EditImageErrors[keyof EditImageErrors];
+
+export type EditImageResponses = {
+    /**
+     * Successful Response
+     */
+    200: ImageOut;
+};
+
+export type EditImageResponse = EditImageResponses[keyof EditImageResponses];
+
+export type ImageLineageData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}/lineage';
+};
+
+export type ImageLineageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageLineageError = ImageLineageErrors[keyof ImageLineageErrors];
+
+export type ImageLineageResponses = {
+    /**
+     * Successful Response
+     */
+    200: LineageOut;
+};
+
+export type ImageLineageResponse = ImageLineageResponses[keyof ImageLineageResponses];
+
+export type RestoreImageData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}/restore';
+};
+
+export type RestoreImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RestoreImageError = RestoreImageErrors[keyof RestoreImageErrors];
+
+export type RestoreImageResponses = {
+    /**
+     * Successful Response
+     */
+    200: ImageOut;
+};
+
+export type RestoreImageResponse = RestoreImageResponses[keyof RestoreImageResponses];
+
+export type GetFileData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: {
+        /**
+         * Download
+         *
+         * Answer as a download with a file name.
+         */
+        download?: boolean;
+    };
+    url: '/api/gallery/{image_id}/file';
+};
+
+export type GetFileErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetFileError = GetFileErrors[keyof GetFileErrors];
+
+export type GetFileResponses = {
+    /**
+     * The picture or video. Parts of it are answered when they are asked for with `Range`.
+     */
+    200: unknown;
+};
+
+export type GetThumbnailData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}/thumbnail';
+};
+
+export type GetThumbnailErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetThumbnailError = GetThumbnailErrors[keyof GetThumbnailErrors];
+
+export type GetThumbnailResponses = {
+    /**
+     * The picture or video. Parts of it are answered when they are asked for with `Range`.
+     */
+    200: unknown;
+};
+
+export type ListCollectionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/collections';
+};
+
+export type ListCollectionsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListCollectionsError = ListCollectionsErrors[keyof ListCollectionsErrors];
+
+export type ListCollectionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: CollectionList;
+};
+
+export type ListCollectionsResponse = ListCollectionsResponses[keyof ListCollectionsResponses];
+
+export type AddCollectionData = {
+    body: CollectionIn;
+    path?: never;
+    query?: never;
+    url: '/api/collections';
+};
+
+export type AddCollectionErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddCollectionError = AddCollectionErrors[keyof AddCollectionErrors];
+
+export type AddCollectionResponses = {
+    /**
+     * Successful Response
+     */
+    201: CollectionOut;
+};
+
+export type AddCollectionResponse = AddCollectionResponses[keyof AddCollectionResponses];
+
+export type RemoveCollectionData = {
+    body?: never;
+    path: {
+        /**
+         * Collection Id
+         */
+        collection_id: string;
+    };
+    query?: never;
+    url: '/api/collections/{collection_id}';
+};
+
+export type RemoveCollectionErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RemoveCollectionError = RemoveCollectionErrors[keyof RemoveCollectionErrors];
+
+export type RemoveCollectionResponses = {
+    /**
+     * Successful Response
+     */
+    200: CollectionOut;
+};
+
+export type RemoveCollectionResponse = RemoveCollectionResponses[keyof RemoveCollectionResponses];
+
+export type RenameCollectionData = {
+    body: CollectionIn;
+    path: {
+        /**
+         * Collection Id
+         */
+        collection_id: string;
+    };
+    query?: never;
+    url: '/api/collections/{collection_id}';
+};
+
+export type RenameCollectionErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RenameCollectionError = RenameCollectionErrors[keyof RenameCollectionErrors];
+
+export type RenameCollectionResponses = {
+    /**
+     * Successful Response
+     */
+    200: CollectionOut;
+};
+
+export type RenameCollectionResponse = RenameCollectionResponses[keyof RenameCollectionResponses];
 
 export type ListJobsData = {
     body?: never;
