@@ -10,13 +10,13 @@ from fastapi.responses import FileResponse, StreamingResponse
 
 from atelier.access.actor import Actor, ApiUser
 from atelier.deps import Services, ServicesDep
-from atelier.images.routes import stored_file
+from atelier.images.gallery_routes import stored_file
 from atelier.openai.image_schemas import (
-    ImageEditIn,
-    ImageGenerateIn,
     ImagesObject,
-    ImageVaryIn,
+    PictureEditIn,
+    PictureGenerateIn,
     PictureIn,
+    PictureVaryIn,
     PromptedIn,
 )
 from atelier.openai.image_service import answer
@@ -43,7 +43,7 @@ def _post(path: str, summary: str, name: str, **more: Any) -> Callable[[Callable
 
 
 @_post("/generations", "Make pictures from words", "openai_generate_images", responses=_STREAMED)
-async def generate(wanted: ImageGenerateIn, request: Request, actor: ApiUser, services: ServicesDep) -> Any:
+async def generate(wanted: PictureGenerateIn, request: Request, actor: ApiUser, services: ServicesDep) -> Any:
     """The answer comes when the pictures are done; a caller that hangs up cancels them. With `stream` they come as
     server-sent events."""
     job_ids = await services.openai_images.order(actor, wanted)
@@ -52,7 +52,7 @@ async def generate(wanted: ImageGenerateIn, request: Request, actor: ApiUser, se
 
 @_post("/edits", "Change a picture, or the part that a mask leaves open", "openai_edit_image", responses=_STREAMED)
 async def edit(
-    wanted: Annotated[ImageEditIn, Form(media_type="multipart/form-data")],
+    wanted: Annotated[PictureEditIn, Form(media_type="multipart/form-data")],
     request: Request,
     actor: ApiUser,
     services: ServicesDep,
@@ -64,7 +64,7 @@ async def edit(
 
 @_post("/variations", "Make pictures that are like one", "openai_vary_image")
 async def vary(
-    wanted: Annotated[ImageVaryIn, Form(media_type="multipart/form-data")],
+    wanted: Annotated[PictureVaryIn, Form(media_type="multipart/form-data")],
     request: Request,
     actor: ApiUser,
     services: ServicesDep,

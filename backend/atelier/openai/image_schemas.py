@@ -120,7 +120,7 @@ class PromptedIn(PictureIn):
         return compression
 
 
-class ImageGenerateIn(PromptedIn):
+class PictureGenerateIn(PromptedIn):
     """`POST /v1/images/generations`."""
 
     style: Annotated[Literal["vivid", "natural"] | None, Field(description=NO_MEANING)] = None
@@ -135,7 +135,7 @@ class ImageGenerateIn(PromptedIn):
         raise PydanticCustomError("format_not_made", _STILL)
 
 
-class ImageEditIn(PromptedIn):
+class PictureEditIn(PromptedIn):
     """`POST /v1/images/edits`, as a form."""
 
     image: Annotated[list[UploadFile], Field(description="The picture to change: PNG, WebP or JPEG.")] = []
@@ -158,7 +158,7 @@ class ImageEditIn(PromptedIn):
         raise PydanticCustomError("markup_unread", "No model of Atelier reads marks on a picture; send a mask instead.")
 
 
-class ImageVaryIn(PictureIn):
+class PictureVaryIn(PictureIn):
     """`POST /v1/images/variations`, as a form."""
 
     image: Annotated[list[UploadFile], Field(description="The picture to vary: PNG, WebP or JPEG.")] = []

@@ -19,14 +19,14 @@ from atelier.images.inputs import InputStore
 from atelier.images.schemas import MAX_SEED, GenerationIn, ImageToImageIn, InpaintIn, InputOut, TextToImageIn
 from atelier.models.registry import ModelRegistry
 from atelier.openai.image_schemas import (
-    ImageEditIn,
-    ImageGenerateIn,
     ImageObject,
     ImagesObject,
     ImageUsage,
-    ImageVaryIn,
     InputTokens,
+    PictureEditIn,
+    PictureGenerateIn,
     PictureIn,
+    PictureVaryIn,
     PromptedIn,
 )
 from atelier.said import Said
@@ -51,12 +51,12 @@ class OpenAIImages:
     def __init__(self, registry: ModelRegistry, delivery: Delivery, inputs: InputStore) -> None:
         self._registry, self.delivery, self._inputs = registry, delivery, inputs
 
-    async def order(self, actor: Actor, wanted: ImageGenerateIn) -> list[str]:
+    async def order(self, actor: Actor, wanted: PictureGenerateIn) -> list[str]:
         """The jobs that make what is wanted. Raises ModelNotFound, BadRequest, TooManyJobs."""
         settings = settings_of(wanted, await self._model(actor, wanted))
         return await self._accepted(actor, wanted, lambda more: TextToImageIn(prompt=wanted.prompt, **settings, **more))
 
-    async def order_edit(self, actor: Actor, wanted: ImageEditIn) -> tuple[list[str], int]:
+    async def order_edit(self, actor: Actor, wanted: PictureEditIn) -> tuple[list[str], int]:
         """As `order`, for a picture that is changed; and how many pixels came in. Raises InputRefused as well."""
         settings = settings_of(wanted, await self._model(actor, wanted))
         picture = await self._picture(actor, [*wanted.image, *wanted.image_list])
@@ -70,7 +70,7 @@ class OpenAIImages:
         job_ids = await self._accepted(actor, wanted, lambda more: InpaintIn(**settings, **more))
         return job_ids, picture.width * picture.height + mask.width * mask.height
 
-    async def order_variation(self, actor: Actor, wanted: ImageVaryIn) -> tuple[list[str], int]:
+    async def order_variation(self, actor: Actor, wanted: PictureVaryIn) -> tuple[list[str], int]:
         """As `order_edit`, without words."""
         settings = settings_of(wanted, await self._model(actor, wanted))
         picture = await self._picture(actor, [*wanted.image, *wanted.image_list])
@@ -88,7 +88,7 @@ class OpenAIImages:
         try:
             return await self._inputs.add(actor, await file.read(), alpha=alpha)
         except AtelierError as error:
-            error.rename({"file": field})
+            error.in_words_of({"file": field})
             error.blame(field)
             raise
 
@@ -107,7 +107,7 @@ class OpenAIImages:
         try:
             return await self.delivery.order(actor, requests)
         except AtelierError as error:
-            error.rename(NAMES)
+            error.in_words_of(NAMES)
             raise
 
 

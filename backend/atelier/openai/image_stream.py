@@ -15,7 +15,7 @@ from atelier.events import JobProgress
 from atelier.images.delivery import MOST_OF_A_JOB, Delivery
 from atelier.images.finishing import Gone
 from atelier.openai.envelope import body
-from atelier.openai.image_schemas import ImageEditIn, ImageEvent, PromptedIn
+from atelier.openai.image_schemas import ImageEvent, PictureEditIn, PromptedIn
 from atelier.openai.image_service import usage_of
 from atelier.problems import from_error
 from atelier.shapes import ImageOut, PreviewOut
@@ -42,7 +42,7 @@ class PictureStream:
     ) -> None:
         self._delivery, self._actor, self._wanted = delivery, actor, wanted
         self._job_ids, self._input_pixels = job_ids, input_pixels
-        self._kind = "image_edit" if isinstance(wanted, ImageEditIn) else "image_generation"
+        self._kind = "image_edit" if isinstance(wanted, PictureEditIn) else "image_generation"
         self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._sent: dict[tuple[str, int], int] = {}
 

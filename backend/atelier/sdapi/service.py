@@ -155,7 +155,7 @@ class SdApi:
         try:
             return (await self._inputs.add(actor, decoded(text, field), mask=mask)).id
         except AtelierError as error:
-            error.rename({"file": field})
+            error.in_words_of({"file": field})
             error.blame(field)
             raise
 
