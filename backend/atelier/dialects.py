@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Dialect = Literal["atelier", "openai", "automatic1111", "creatures", "imagen"]
@@ -16,8 +17,19 @@ DIALECTS: dict[str, Dialect] = {
     "/generar-": "imagen",
 }
 
-# From problem details (`problems.Problem`, as plain values) to what this API answers in their place.
-Envelope = Callable[[dict[str, Any]], dict[str, Any]]
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What an API answers in place of problem details (`problems.Problem`, as plain values): its body, and where they
+    differ the status and further headers."""
+
+    body: Callable[[Values], Values]
+    status: Callable[[Values], int] = lambda problem: problem["status"]
+    headers: Callable[[Values], dict[str, str]] = lambda _problem: {}
+
+
 Envelopes = Mapping[Dialect, Envelope]
 
 
@@ -26,14 +38,14 @@ def dialect_of(path: str) -> Dialect:
     return DIALECTS[max(fitting, key=len)] if fitting else "atelier"
 
 
-def imagen_envelope(problem: dict[str, Any]) -> dict[str, Any]:
+def imagen_body(problem: Values) -> Values:
     """`{"detail": …}`, as FastAPI tells errors: words, or a list with the place of each field that is wrong."""
     if problem["code"] != "validation_failed" or not problem["errors"]:
         return {"detail": problem["detail"]}
     return {"detail": [_field(error) for error in problem["errors"]]}
 
 
-def _field(error: dict[str, Any]) -> dict[str, Any]:
+def _field(error: Values) -> Values:
     said = error.get("said") or {}
     kind = str(said.get("code", "")).removeprefix("field.") or "value_error"
     path = [] if error["field"] == "body" else str(error["field"]).split(".")

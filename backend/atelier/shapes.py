@@ -16,7 +16,7 @@ from atelier.tables import ImageRow, Job, JobKind, JobStatus
 
 
 class ImageOut(BaseModel):
-    """A picture in the gallery."""
+    """A picture or video in the gallery. A video's thumbnail is its poster."""
 
     id: str
     job_id: str
@@ -25,7 +25,10 @@ class ImageOut(BaseModel):
     thumbnail_url: str
     width: int = Field(description="Pixels.")
     height: int = Field(description="Pixels.")
-    format: Literal["png", "webp", "jpeg"]
+    format: Literal["png", "webp", "jpeg", "mp4"]
+    frames: int | None = Field(None, description="Of a video.")
+    fps: float | None = Field(None, description="Frames per second of a video.")
+    duration_seconds: float | None = Field(None, description="Of a video.")
     bytes: int
     sha256: str
     seed: int
@@ -37,13 +40,24 @@ class ImageOut(BaseModel):
     scheduler: str | None
     created_at: datetime
     recipe: dict[str, Any] = Field(description="Everything that made it; the same is written into the file.")
+    kind: Literal["image", "video"] = "image"
+    parent_id: str | None = Field(None, description="The picture of the gallery that it was made from.")
+    favourite: bool = False
+    rating: int = Field(0, ge=0, le=5, description="0: not rated.")
+    note: str = ""
+    tags: list[str] = []
+    collections: list[str] = Field([], description="Ids of the collections that it is in.")
 
     @classmethod
     def of(cls, row: ImageRow) -> ImageOut:
         recipe = row.recipe
+        frames, fps = (recipe.get("frames"), recipe.get("fps")) if row.kind == "video" else (None, None)
         return cls(
             id=row.id,
             job_id=row.job_id,
+            frames=frames,
+            fps=fps,
+            duration_seconds=round(frames / fps, 3) if frames and fps else None,
             index=row.index,
             url=f"/api/gallery/{row.id}/file",
             thumbnail_url=f"/api/gallery/{row.id}/thumbnail",
@@ -61,6 +75,13 @@ class ImageOut(BaseModel):
             scheduler=recipe.get("scheduler"),
             created_at=row.created_at,
             recipe=recipe,
+            kind=row.kind or "image",
+            parent_id=row.parent_id,
+            favourite=bool(row.favourite),
+            rating=row.rating or 0,
+            note=row.note or "",
+            tags=row.tags,
+            collections=row.collections,
         )
 
 
@@ -188,6 +209,12 @@ class WorkerOut(BaseModel):
     host_bytes: int = Field(0, description="Of a parked worker: what its weights take of the machine's memory.")
     weights_bytes: int = 0
     pinned: bool = False
+    reload_seconds: float = Field(
+        0.0,
+        description="How long it took to load. Of idle workers the one of lowest priority leaves first, and among "
+        "equals the one that is missed least: `reload_seconds` / (1 + seconds idle).",
+    )
+    priority: int = Field(0, description="Of the last request that it served.")
     rss_bytes: int | None
     device: str = Field(description="Kind and index of its device: `cpu:0`, `cuda:1`; the first of several.")
     devices: list[str] = []

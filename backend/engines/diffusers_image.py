@@ -41,8 +41,10 @@ from transformers import conversion_mapping
 
 from engines.engine import LoadFailed, Options, Run, RunFailed
 from engines.failpoints import failpoint
+from engines.image_embeddings import Embeddings
 from engines.image_families import family_of, size_multiple, weights_bytes, weighty
 from engines.image_inputs import canvas
+from engines.image_loras import Loras
 from engines.image_options import Source, chosen_dtype
 from engines.image_passes import MAX_STEPS, Passes, Pipelines, schedules
 from engines.image_previews import Previews, small_jpeg
@@ -143,7 +145,8 @@ class DiffusersImage:
         self._batch = max(1, int(options.get("batch", 1)))
         self._model_name = source.folder.name
         self._multiple = size_multiple(pipe)
-        self._prompts = Prompts(self._family)
+        self._loras, self._embeddings = Loras(), Embeddings()
+        self._prompts = Prompts(self._family, self._embeddings)
         self._previews = Previews(pipe, self._family)
         self.weights_bytes = weights_bytes(pipe)
         self.load_peak_bytes = self._peak_bytes()
@@ -161,6 +164,8 @@ class DiffusersImage:
         plan = schedules(task, self._family)
         total = sum(one.denoisings(sampling.scheduler(self._pipelines.own_scheduler)) for one in plan)
         failpoint("engine.before_run")
+        self._loras.use(self._pipe, task.loras)
+        self._embeddings.use(self._pipe, task.embeddings)
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         written: list[Future[File]] = []
@@ -254,12 +259,14 @@ class DiffusersImage:
         """
         self._prompts.clear()
         self._pipelines.forget()
+        self._embeddings.use(self._pipe, [])
         if self.device == "cuda":
             self._pipe.to("cpu")
             give_back()
             torch.cuda.empty_cache()
             return Parked(rest_bytes=CUDA_CONTEXT_BYTES + torch.cuda.memory_reserved(), host_bytes=self.weights_bytes)
         self._previews.watch(None)
+        self._loras.forget()
         for name in weighty(self._pipe):
             setattr(self._pipe, name, None)
         give_back()

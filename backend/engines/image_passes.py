@@ -225,6 +225,8 @@ class Passes:
         pipe.scheduler = self._sampling.scheduler(self._pipelines.own_scheduler)
         noise.follow(pipe.scheduler)
         self._steps.start_pass(self._first, self._count, pipe.scheduler, size, after)
+        if self._pipelines.family.embeddings:
+            self._steps.follow(self._prompts.reading(pipe, self._task))
         arguments = {
             **self._prompts.arguments(pipe, self._task),
             "width": size[0],

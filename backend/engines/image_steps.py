@@ -16,6 +16,7 @@ import torch
 from engines.engine import Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
 from engines.image_previews import Previews
+from engines.image_prompts import Reading
 from engines.protocol import Preview, Progress, TextToImage
 
 PREVIEW_SECONDS = 0.25
@@ -79,6 +80,11 @@ class Steps:
         self._reported = 0.0
         self._previewed = 0.0
         self._shown: deque[Preview] = deque()
+        self._reading: Reading | None = None
+
+    def follow(self, reading: Reading) -> None:
+        """The words of the passes that begin from now on."""
+        self._reading = reading
 
     def show_finished(self, preview: Preview) -> None:
         """Send a finished picture along with the next step. From any thread."""
@@ -112,7 +118,8 @@ class Steps:
         if previews or index + 1 == pipe.num_timesteps or now - self._reported >= PROGRESS_SECONDS:
             self._reported = now
             self._run.report(Progress(step=self._before + self._here, total=self._total, previews=previews))
-        return {} if self._after is None else {"latents": self._after(pipe, index, tensors["latents"])}
+        words = {} if self._reading is None else self._reading.changes(index, pipe.num_timesteps, self._pictures)
+        return words if self._after is None else {**words, "latents": self._after(pipe, index, tensors["latents"])}
 
     def _make_previews(self, index: int) -> list[Preview]:
         every = self._task.preview_every

@@ -207,9 +207,7 @@ def build_sd3(folder: Path, seed: int = 0) -> Path:
             pos_embed_max_size=64,
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
-        vae=autoencoder(
-            16, scale=1.5305, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False
-        ),
+        vae=autoencoder(16, scale=1.5305, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False),
         text_encoder=CLIPTextModelWithProjection(text_config(len(words))),
         tokenizer=words,
         text_encoder_2=CLIPTextModelWithProjection(text_config(len(words))),
@@ -239,9 +237,7 @@ def _flux(folder: Path, seed: int, cls: type, guided: bool, channels: int = 64) 
             axes_dims_rope=(4, 4, 8),
         ),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0 if guided else 1.0, use_dynamic_shifting=guided),
-        vae=autoencoder(
-            16, scale=0.3611, shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False
-        ),
+        vae=autoencoder(16, scale=0.3611, shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False),
         text_encoder=CLIPTextModel(text_config(len(words))),
         tokenizer=words,
         text_encoder_2=t5(),

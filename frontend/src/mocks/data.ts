@@ -14,7 +14,7 @@ export function image(number: number, over: Partial<ImageOut> = {}): ImageOut {
   const [width, height] = SIZES[number % SIZES.length] ?? SIZES[0];
   const id = over.id ?? `img_${String(number).padStart(6, "0")}`;
   const made = {
-    id, job_id: `job_old_${number >> 2}`, index: number & 3, width, height, format: "png" as const, bytes: 90_000 + ((number * 7919) % 60_000), sha256: id.padEnd(64, "0"),
+    id, kind: "image" as const, parent_id: null, job_id: `job_old_${number >> 2}`, index: number & 3, width, height, format: "png" as const, bytes: 90_000 + ((number * 7919) % 60_000), sha256: id.padEnd(64, "0"),
     seed: (number * 2654435761) % 2 ** 32, model: "creatures", prompt: PROMPTS[number % PROMPTS.length] ?? "", negative_prompt: "", steps: 30, guidance_scale: 5, scheduler: "ddim",
     created_at: iso(Date.UTC(2026, 10, 20) - number * 600_000), ...over,
   };
@@ -64,6 +64,6 @@ export const device = (over: Partial<DeviceOut> = {}): DeviceOut => ({
 });
 
 export const worker = (over: Partial<WorkerOut> = {}): WorkerOut => ({
-  id: "w_01", engine: "diffusers_image", model: "creatures", pid: 41233, state: "ready", bytes_leased: 1.4 * GIB, rss_bytes: 1.1 * GIB, device: "cuda:0", started_at: iso(Date.now() - 380_000), idle_since: iso(Date.now() - 42_000), message: null,
+  id: "w_01", engine: "diffusers_image", model: "creatures", pid: 41233, state: "ready", bytes_leased: 1.4 * GIB, rss_bytes: 1.1 * GIB, device: "cuda:0", started_at: iso(Date.now() - 380_000), idle_since: iso(Date.now() - 42_000), reload_seconds: 6.4, message: null,
   log_tail: ["loading creatures (320 MiB)", "unet 84 tensors, vae 138 tensors", "ready in 1.9 s", "run t_91 30 steps 2.4 s"], ...over,
 });

@@ -56,6 +56,75 @@ export type BodySignIn = {
 };
 
 /**
+ * BulkEditIn
+ *
+ * One change to many pictures. All of them or none: when one cannot be changed, none is, and the answer says why.
+ * `add_to` and `remove_from` together move pictures. `delete` and `restore` stand alone.
+ */
+export type BulkEditIn = {
+    /**
+     * Ids
+     */
+    ids: Array<string>;
+    /**
+     * Favourite
+     */
+    favourite?: boolean | null;
+    /**
+     * Rating
+     */
+    rating?: number | null;
+    /**
+     * Add Tags
+     *
+     * Words of one's own; small letters, each counted once.
+     */
+    add_tags?: Array<string>;
+    /**
+     * Remove Tags
+     *
+     * Words of one's own; small letters, each counted once.
+     */
+    remove_tags?: Array<string>;
+    /**
+     * Add To
+     */
+    add_to?: string | null;
+    /**
+     * Remove From
+     */
+    remove_from?: string | null;
+    /**
+     * Delete
+     *
+     * Into the trash, for an hour.
+     */
+    delete?: boolean;
+    /**
+     * Restore
+     *
+     * Out of the trash.
+     */
+    restore?: boolean;
+};
+
+/**
+ * BulkEditOut
+ */
+export type BulkEditOut = {
+    /**
+     * Images
+     *
+     * As they are now; empty after `delete`.
+     */
+    images: Array<ImageOut>;
+    /**
+     * Restorable Until
+     */
+    restorable_until?: string | null;
+};
+
+/**
  * CatalogueItemOut
  *
  * A model that is known to work well, ready to be downloaded by its key.
@@ -151,6 +220,56 @@ export type CheckOut = {
 };
 
 /**
+ * CollectionIn
+ */
+export type CollectionIn = {
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
+ * CollectionList
+ */
+export type CollectionList = {
+    /**
+     * Items
+     */
+    items: Array<CollectionOut>;
+};
+
+/**
+ * CollectionOut
+ */
+export type CollectionOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Count
+     *
+     * How many pictures it holds.
+     */
+    count: number;
+    /**
+     * Covers
+     *
+     * Thumbnails of its newest pictures, four at most.
+     */
+    covers: Array<string>;
+    /**
+     * Created At
+     */
+    created_at: string;
+};
+
+/**
  * ConsequencesOut
  *
  * What goes when a model is deleted.
@@ -199,6 +318,20 @@ export type ConsequencesOut = {
 };
 
 /**
+ * CountOut
+ */
+export type CountOut = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Count
+     */
+    count: number;
+};
+
+/**
  * CpuOut
  */
 export type CpuOut = {
@@ -212,6 +345,45 @@ export type CpuOut = {
      * Cores
      */
     cores: number;
+};
+
+/**
+ * CreatureMetadata
+ */
+export type CreatureMetadata = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Rarity
+     *
+     * Drawn: of 1000 are F 400, E 250, D 150, C 100, B 60, A 25, S 12, S+ 3.
+     */
+    rarity: 'F' | 'E' | 'D' | 'C' | 'B' | 'A' | 'S' | 'S+';
+};
+
+/**
+ * CreatureOut
+ */
+export type CreatureOut = {
+    /**
+     * Imagebase64
+     *
+     * A PNG.
+     */
+    imageBase64: string;
+    metadata: CreatureMetadata;
+    /**
+     * Generatedat
+     *
+     * UTC: `2026-11-28T12:00:00Z`.
+     */
+    generatedAt: string;
 };
 
 /**
@@ -716,6 +888,38 @@ export type ErrorOut = {
 };
 
 /**
+ * FacetsOut
+ *
+ * What the gallery can be filtered by, most frequent first; 200 of each at most.
+ */
+export type FacetsOut = {
+    /**
+     * Models
+     */
+    models: Array<CountOut>;
+    /**
+     * Loras
+     */
+    loras: Array<CountOut>;
+    /**
+     * Tags
+     */
+    tags: Array<CountOut>;
+    /**
+     * Sizes
+     */
+    sizes: Array<SizeCountOut>;
+    /**
+     * Has Favourites
+     */
+    has_favourites: boolean;
+    /**
+     * Has Videos
+     */
+    has_videos: boolean;
+};
+
+/**
  * FieldProblem
  */
 export type FieldProblem = {
@@ -984,7 +1188,7 @@ export type HealthOut = {
      *
      * What the creature service draws with.
      */
-    backend: 'files';
+    backend: 'files' | 'sdxl';
     /**
      * Checks
      */
@@ -1348,6 +1552,32 @@ export type ImageDeletedOut = {
 };
 
 /**
+ * ImageEditIn
+ *
+ * What changes about a picture; what is left out stays.
+ */
+export type ImageEditIn = {
+    /**
+     * Favourite
+     */
+    favourite?: boolean | null;
+    /**
+     * Rating
+     */
+    rating?: number | null;
+    /**
+     * Note
+     */
+    note?: string | null;
+    /**
+     * Tags
+     *
+     * All its tags from now on.
+     */
+    tags?: Array<string> | null;
+};
+
+/**
  * ImageLimits
  *
  * Sides in pixels; each must be a multiple of `multiple`.
@@ -1370,7 +1600,7 @@ export type ImageLimits = {
 /**
  * ImageOut
  *
- * A picture in the gallery.
+ * A picture or video in the gallery. A video's thumbnail is its poster.
  */
 export type ImageOut = {
     /**
@@ -1410,7 +1640,25 @@ export type ImageOut = {
     /**
      * Format
      */
-    format: 'png' | 'webp' | 'jpeg';
+    format: 'png' | 'webp' | 'jpeg' | 'mp4';
+    /**
+     * Frames
+     *
+     * Of a video.
+     */
+    frames?: number | null;
+    /**
+     * Fps
+     *
+     * Frames per second of a video.
+     */
+    fps?: number | null;
+    /**
+     * Duration Seconds
+     *
+     * Of a video.
+     */
+    duration_seconds?: number | null;
     /**
      * Bytes
      */
@@ -1459,6 +1707,170 @@ export type ImageOut = {
     recipe: {
         [key: string]: unknown;
     };
+    /**
+     * Kind
+     */
+    kind?: 'image' | 'video';
+    /**
+     * Parent Id
+     *
+     * The picture of the gallery that it was made from.
+     */
+    parent_id?: string | null;
+    /**
+     * Favourite
+     */
+    favourite?: boolean;
+    /**
+     * Rating
+     *
+     * 0: not rated.
+     */
+    rating?: number;
+    /**
+     * Note
+     */
+    note?: string;
+    /**
+     * Tags
+     */
+    tags?: Array<string>;
+    /**
+     * Collections
+     *
+     * Ids of the collections that it is in.
+     */
+    collections?: Array<string>;
+};
+
+/**
+ * ImageToImageIn
+ *
+ * Pictures made from another one.
+ */
+export type ImageToImageIn = {
+    /**
+     * Prompt
+     *
+     * What to draw.
+     */
+    prompt: string;
+    /**
+     * Negative Prompt
+     *
+     * What to keep away from.
+     */
+    negative_prompt?: string;
+    /**
+     * Model
+     *
+     * Key of an image model.
+     */
+    model?: string;
+    /**
+     * Num Outputs
+     *
+     * How many pictures.
+     */
+    num_outputs?: number;
+    /**
+     * Steps
+     *
+     * Denoising steps.
+     */
+    steps?: number | null;
+    /**
+     * Guidance Scale
+     */
+    guidance_scale?: number | null;
+    /**
+     * Width
+     *
+     * Pixels, within the `limits` of the model.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * Pixels, within the `limits` of the model.
+     */
+    height?: number | null;
+    /**
+     * Seed
+     *
+     * Of the first picture; the others count up. Null: chosen at random.
+     */
+    seed?: number | null;
+    /**
+     * Scheduler
+     *
+     * A key of GET /api/schedulers.
+     */
+    scheduler?: string | null;
+    /**
+     * Format
+     */
+    format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+};
+
+/**
+ * InputOut
+ *
+ * An uploaded picture as it is kept: decoded, upright, without metadata, as PNG.
+ */
+export type InputOut = {
+    /**
+     * Id
+     *
+     * What requests name it by.
+     */
+    id: string;
+    /**
+     * Width
+     *
+     * Pixels.
+     */
+    width: number;
+    /**
+     * Height
+     *
+     * Pixels.
+     */
+    height: number;
+    /**
+     * Bytes
+     */
+    bytes: number;
+    /**
+     * Sha256
+     */
+    sha256: string;
+    /**
+     * Url
+     */
+    url: string;
+    /**
+     * Created At
+     */
+    created_at: string;
 };
 
 /**
@@ -1578,6 +1990,26 @@ export type JobPage = {
  * └──retry (user) <── failed, cancelled          queued ──cancel (user)──> cancelled
  */
 export type JobStatus = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+
+/**
+ * LineageOut
+ *
+ * Where a picture comes from, and what came of it.
+ */
+export type LineageOut = {
+    /**
+     * Made From
+     *
+     * The picture it was made from, then that one's, and so on; 20 at most.
+     */
+    made_from: Array<ImageOut>;
+    /**
+     * Became
+     *
+     * Pictures that were made from it, newest first; 60 at most.
+     */
+    became: Array<ImageOut>;
+};
 
 /**
  * LoadIn
@@ -2319,6 +2751,24 @@ export type SessionIn = {
 };
 
 /**
+ * SizeCountOut
+ */
+export type SizeCountOut = {
+    /**
+     * Width
+     */
+    width: number;
+    /**
+     * Height
+     */
+    height: number;
+    /**
+     * Count
+     */
+    count: number;
+};
+
+/**
  * StatusOut
  */
 export type StatusOut = {
@@ -2364,6 +2814,18 @@ export type SystemOut = {
      * Environments
      */
     environments: Array<EnvironmentOut>;
+};
+
+/**
+ * TextIn
+ */
+export type TextIn = {
+    /**
+     * Texto
+     *
+     * What to draw.
+     */
+    texto: string;
 };
 
 /**
@@ -2672,6 +3134,18 @@ export type WorkerOut = {
      */
     pinned?: boolean;
     /**
+     * Reload Seconds
+     *
+     * How long it took to load. Of idle workers the one of lowest priority leaves first, and among equals the one that is missed least: `reload_seconds` / (1 + seconds idle).
+     */
+    reload_seconds?: number;
+    /**
+     * Priority
+     *
+     * Of the last request that it served.
+     */
+    priority?: number;
+    /**
      * Rss Bytes
      */
     rss_bytes: number | null;
@@ -2705,6 +3179,18 @@ export type WorkerOut = {
      * Log Tail
      */
     log_tail: Array<string>;
+};
+
+/**
+ * CollectionsChanged
+ *
+ * A collection was made, renamed or deleted, or holds other pictures: ask GET /api/collections again.
+ */
+export type CollectionsChanged = {
+    /**
+     * Type
+     */
+    type: 'collections.changed';
 };
 
 /**
@@ -2751,6 +3237,22 @@ export type ImagesAdded = {
      * Job Id
      */
     job_id: string;
+    /**
+     * Images
+     */
+    images: Array<ImageOut>;
+};
+
+/**
+ * ImagesChanged
+ *
+ * Somebody rated them, put a word on them, moved them to a collection.
+ */
+export type ImagesChanged = {
+    /**
+     * Type
+     */
+    type: 'images.changed';
     /**
      * Images
      */
@@ -2915,6 +3417,10 @@ export type Event = ({
 } & ImagesRemoved) | ({
     type: 'images.restored';
 } & ImagesRestored) | ({
+    type: 'images.changed';
+} & ImagesChanged) | ({
+    type: 'collections.changed';
+} & CollectionsChanged) | ({
     type: 'worker.changed';
 } & WorkerChanged) | ({
     type: 'environment.changed';
@@ -2945,7 +3451,7 @@ export type EventsFrame = {
     /**
      * Events
      */
-    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | WorkerChanged | EnvironmentChanged | ModelsChanged | DevicesSampled>;
+    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | ImagesChanged | CollectionsChanged | WorkerChanged | EnvironmentChanged | ModelsChanged | DevicesSampled>;
 };
 
 /**
@@ -3324,6 +3830,39 @@ export type TextToImageResponses = {
 
 export type TextToImageResponse = TextToImageResponses[keyof TextToImageResponses];
 
+export type ImageToImageData = {
+    body: ImageToImageIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same job, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/generate/image-to-image';
+};
+
+export type ImageToImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageToImageError = ImageToImageErrors[keyof ImageToImageErrors];
+
+export type ImageToImageResponses = {
+    /**
+     * Successful Response
+     */
+    202: AcceptedOut;
+};
+
+export type ImageToImageResponse = ImageToImageResponses[keyof ImageToImageResponses];
+
 export type GetGenerationData = {
     body?: never;
     path: {
@@ -3354,6 +3893,131 @@ export type GetGenerationResponses = {
 
 export type GetGenerationResponse = GetGenerationResponses[keyof GetGenerationResponses];
 
+export type AddInputData = {
+    body: {
+        /**
+         * PNG, JPEG or WebP.
+         */
+        file: Blob | File;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Mask
+         *
+         * Keep it as a mask: its brightness, black where it is transparent.
+         */
+        mask?: boolean;
+    };
+    url: '/api/inputs';
+};
+
+export type AddInputErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddInputError = AddInputErrors[keyof AddInputErrors];
+
+export type AddInputResponses = {
+    /**
+     * Successful Response
+     */
+    201: InputOut;
+};
+
+export type AddInputResponse = AddInputResponses[keyof AddInputResponses];
+
+export type DeleteInputData = {
+    body?: never;
+    path: {
+        /**
+         * Input Id
+         */
+        input_id: string;
+    };
+    query?: never;
+    url: '/api/inputs/{input_id}';
+};
+
+export type DeleteInputErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeleteInputError = DeleteInputErrors[keyof DeleteInputErrors];
+
+export type DeleteInputResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteInputResponse = DeleteInputResponses[keyof DeleteInputResponses];
+
+export type GetInputData = {
+    body?: never;
+    path: {
+        /**
+         * Input Id
+         */
+        input_id: string;
+    };
+    query?: never;
+    url: '/api/inputs/{input_id}';
+};
+
+export type GetInputErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetInputError = GetInputErrors[keyof GetInputErrors];
+
+export type GetInputResponses = {
+    /**
+     * Successful Response
+     */
+    200: InputOut;
+};
+
+export type GetInputResponse = GetInputResponses[keyof GetInputResponses];
+
+export type GetInputFileData = {
+    body?: never;
+    path: {
+        /**
+         * Input Id
+         */
+        input_id: string;
+    };
+    query?: never;
+    url: '/api/inputs/{input_id}/file';
+};
+
+export type GetInputFileErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetInputFileError = GetInputFileErrors[keyof GetInputFileErrors];
+
+export type GetInputFileResponses = {
+    /**
+     * The picture, as it is kept.
+     */
+    200: unknown;
+};
+
 export type ListGalleryData = {
     body?: never;
     path?: never;
@@ -3369,17 +4033,87 @@ export type ListGalleryData = {
          */
         limit?: number;
         /**
+         * Q
+         *
+         * Words that the prompt holds.
+         */
+        q?: string | null;
+        /**
          * Model
          *
          * Only pictures of this model.
          */
         model?: string | null;
         /**
-         * Q
+         * Lora
          *
-         * Words that the prompt holds.
+         * Made with this LoRA.
          */
-        q?: string | null;
+        lora?: string | null;
+        /**
+         * Size
+         *
+         * `512x768`, pixels.
+         */
+        size?: string | null;
+        /**
+         * Aspect
+         */
+        aspect?: 'landscape' | 'portrait' | 'square' | null;
+        /**
+         * Since
+         *
+         * Made at this time or later; without a zone in UTC.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * Made before this time.
+         */
+        until?: string | null;
+        /**
+         * Kind
+         */
+        kind?: 'image' | 'video' | null;
+        /**
+         * Favourite
+         */
+        favourite?: boolean | null;
+        /**
+         * Rating
+         *
+         * So many stars or more.
+         */
+        rating?: number | null;
+        /**
+         * Unrated
+         *
+         * Only those without a rating.
+         */
+        unrated?: boolean | null;
+        /**
+         * Tag
+         *
+         * Each of these tags.
+         */
+        tag?: Array<string>;
+        /**
+         * Collection
+         *
+         * Id of a collection.
+         */
+        collection?: string | null;
+        /**
+         * Parent
+         *
+         * Made from this picture.
+         */
+        parent?: string | null;
+        /**
+         * Sort
+         */
+        sort?: 'newest' | 'oldest' | 'rating';
     };
     url: '/api/gallery';
 };
@@ -3401,6 +4135,56 @@ export type ListGalleryResponses = {
 };
 
 export type ListGalleryResponse = ListGalleryResponses[keyof ListGalleryResponses];
+
+export type GalleryFacetsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/gallery/facets';
+};
+
+export type GalleryFacetsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GalleryFacetsError = GalleryFacetsErrors[keyof GalleryFacetsErrors];
+
+export type GalleryFacetsResponses = {
+    /**
+     * Successful Response
+     */
+    200: FacetsOut;
+};
+
+export type GalleryFacetsResponse = GalleryFacetsResponses[keyof GalleryFacetsResponses];
+
+export type EditImagesData = {
+    body: BulkEditIn;
+    path?: never;
+    query?: never;
+    url: '/api/gallery/edit';
+};
+
+export type EditImagesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type EditImagesError = EditImagesErrors[keyof EditImagesErrors];
+
+export type EditImagesResponses = {
+    /**
+     * Successful Response
+     */
+    200: BulkEditOut;
+};
+
+export type EditImagesResponse = EditImagesResponses[keyof EditImagesResponses];
 
 export type DeleteImageData = {
     body?: never;
@@ -3462,6 +4246,66 @@ export type GetImageResponses = {
 
 export type GetImageResponse = GetImageResponses[keyof GetImageResponses];
 
+export type EditImageData = {
+    body: ImageEditIn;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}';
+};
+
+export type EditImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type EditImageError = EditImageErrors[keyof EditImageErrors];
+
+export type EditImageResponses = {
+    /**
+     * Successful Response
+     */
+    200: ImageOut;
+};
+
+export type EditImageResponse = EditImageResponses[keyof EditImageResponses];
+
+export type ImageLineageData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}/lineage';
+};
+
+export type ImageLineageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageLineageError = ImageLineageErrors[keyof ImageLineageErrors];
+
+export type ImageLineageResponses = {
+    /**
+     * Successful Response
+     */
+    200: LineageOut;
+};
+
+export type ImageLineageResponse = ImageLineageResponses[keyof ImageLineageResponses];
+
 export type RestoreImageData = {
     body?: never;
     path: {
@@ -3522,7 +4366,7 @@ export type GetFileError = GetFileErrors[keyof GetFileErrors];
 
 export type GetFileResponses = {
     /**
-     * The picture.
+     * The picture or video. Parts of it are answered when they are asked for with `Range`.
      */
     200: unknown;
 };
@@ -3549,6 +4393,200 @@ export type GetThumbnailErrors = {
 export type GetThumbnailError = GetThumbnailErrors[keyof GetThumbnailErrors];
 
 export type GetThumbnailResponses = {
+    /**
+     * The picture or video. Parts of it are answered when they are asked for with `Range`.
+     */
+    200: unknown;
+};
+
+export type ListCollectionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/collections';
+};
+
+export type ListCollectionsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListCollectionsError = ListCollectionsErrors[keyof ListCollectionsErrors];
+
+export type ListCollectionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: CollectionList;
+};
+
+export type ListCollectionsResponse = ListCollectionsResponses[keyof ListCollectionsResponses];
+
+export type AddCollectionData = {
+    body: CollectionIn;
+    path?: never;
+    query?: never;
+    url: '/api/collections';
+};
+
+export type AddCollectionErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddCollectionError = AddCollectionErrors[keyof AddCollectionErrors];
+
+export type AddCollectionResponses = {
+    /**
+     * Successful Response
+     */
+    201: CollectionOut;
+};
+
+export type AddCollectionResponse = AddCollectionResponses[keyof AddCollectionResponses];
+
+export type RemoveCollectionData = {
+    body?: never;
+    path: {
+        /**
+         * Collection Id
+         */
+        collection_id: string;
+    };
+    query?: never;
+    url: '/api/collections/{collection_id}';
+};
+
+export type RemoveCollectionErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RemoveCollectionError = RemoveCollectionErrors[keyof RemoveCollectionErrors];
+
+export type RemoveCollectionResponses = {
+    /**
+     * Successful Response
+     */
+    200: CollectionOut;
+};
+
+export type RemoveCollectionResponse = RemoveCollectionResponses[keyof RemoveCollectionResponses];
+
+export type RenameCollectionData = {
+    body: CollectionIn;
+    path: {
+        /**
+         * Collection Id
+         */
+        collection_id: string;
+    };
+    query?: never;
+    url: '/api/collections/{collection_id}';
+};
+
+export type RenameCollectionErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RenameCollectionError = RenameCollectionErrors[keyof RenameCollectionErrors];
+
+export type RenameCollectionResponses = {
+    /**
+     * Successful Response
+     */
+    200: CollectionOut;
+};
+
+export type RenameCollectionResponse = RenameCollectionResponses[keyof RenameCollectionResponses];
+
+export type GenerateCreatureData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Prompt
+         *
+         * What it looks like, for the backend `sdxl`.
+         */
+        prompt?: string | null;
+    };
+    url: '/v1/generate';
+};
+
+export type GenerateCreatureErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GenerateCreatureError = GenerateCreatureErrors[keyof GenerateCreatureErrors];
+
+export type GenerateCreatureResponses = {
+    /**
+     * Successful Response
+     */
+    200: CreatureOut;
+};
+
+export type GenerateCreatureResponse = GenerateCreatureResponses[keyof GenerateCreatureResponses];
+
+export type ImageFromTextData = {
+    body: TextIn;
+    path?: never;
+    query?: never;
+    url: '/generar-imagen-texto';
+};
+
+export type ImageFromTextErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageFromTextError = ImageFromTextErrors[keyof ImageFromTextErrors];
+
+export type ImageFromTextResponses = {
+    /**
+     * The picture.
+     */
+    200: unknown;
+};
+
+export type ImageFromImageData = {
+    body: {
+        /**
+         * PNG, JPEG or WebP.
+         */
+        imagen: Blob | File;
+        texto: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/generar-imagen-imagen';
+};
+
+export type ImageFromImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageFromImageError = ImageFromImageErrors[keyof ImageFromImageErrors];
+
+export type ImageFromImageResponses = {
     /**
      * The picture.
      */
