@@ -39,10 +39,12 @@ class Asked:
     field: str
 
 
-async def resolve(actor: Actor, wanted: GenerationIn, model: ModelRow, registry: ModelRegistry) -> dict[str, Any]:
-    """The parts of `resolved` that are about additions: the prompt without tags, `loras`, `embeddings`. Raises
+async def resolve(
+    actor: Actor, wanted: GenerationIn, decided: dict[str, Any], model: ModelRow, registry: ModelRegistry
+) -> dict[str, Any]:
+    """`decided` with its prompt without tags, and those of `loras`, `embeddings` and `clip_skip` that there are. Raises
     ModelNotFound for a name that nobody knows, BadRequest for one that does not fit the model."""
-    prompt, asked = take_tags(wanted.prompt)
+    prompt, asked = take_tags(decided["prompt"])
     named = [
         Asked(lora.model, lora.weight, lora.text_weight, f"loras.{index}.model")
         for index, lora in enumerate(wanted.loras)
@@ -54,12 +56,9 @@ async def resolve(actor: Actor, wanted: GenerationIn, model: ModelRow, registry:
     loras = [row for row in rows if row.type == "lora"]
     found = [await _find(lora, loras, model, registry) for lora in [*named, *asked]]
     embeddings = [row for row in rows if row.type == "embedding" and row.family == model.family]
-    return {
-        "prompt": prompt,
-        "loras": found,
-        "embeddings": await _spoken(embeddings, f"{prompt}\n{wanted.negative_prompt}", model, registry),
-        "clip_skip": wanted.clip_skip,
-    }
+    spoken = await _spoken(embeddings, f"{prompt}\n{decided['negative_prompt']}", model, registry)
+    added = {"loras": found, "embeddings": spoken, "clip_skip": wanted.clip_skip}
+    return {**decided, "prompt": prompt, **{name: value for name, value in added.items() if value}}
 
 
 def take_tags(prompt: str) -> tuple[str, list[Asked]]:
@@ -107,7 +106,8 @@ async def _find(asked: Asked, rows: list[ModelRow], model: ModelRow, registry: M
     if row.family != model.family:
         raise BadRequest(
             Said(
-                f"The LoRA {row.key!r} was made for {row.family} and does not fit {model.key!r}, which is {model.family}.",
+                f"The LoRA {row.key!r} was made for {row.family} and does not fit {model.key!r}, which is "
+                f"{model.family}.",
                 "request.lora_unfit",
                 lora=row.key,
                 base=row.family,
@@ -147,15 +147,15 @@ def _unknown(asked: Asked, rows: list[ModelRow], files: dict[str, Path | None]) 
     near = difflib.get_close_matches(asked.name.casefold(), names, n=5, cutoff=0.4)
     known = ", ".join(dict.fromkeys(names[name] for name in near)) or ", ".join(sorted(row.key for row in rows)[:5])
     if not known:
-        words = Said(f"There is no LoRA {asked.name[:80]!r}; there are none yet.", "model.no_lora", lora=asked.name[:80])
+        words = Said(
+            f"There is no LoRA {asked.name[:80]!r}; there are none yet.", "model.no_lora", lora=asked.name[:80]
+        )
         return ModelNotFound(words, field=asked.field, hint="Download or import one on the page Models.")
     words = Said(f"There is no LoRA {asked.name[:80]!r}.", "model.no_such_lora", lora=asked.name[:80], known=known)
     return ModelNotFound(words, field=asked.field, hint=f"Is it one of these: {known}?")
 
 
-async def _spoken(
-    rows: list[ModelRow], words: str, model: ModelRow, registry: ModelRegistry
-) -> list[dict[str, Any]]:
+async def _spoken(rows: list[ModelRow], words: str, model: ModelRow, registry: ModelRegistry) -> list[dict[str, Any]]:
     """The embeddings whose names stand in the prompts, as whole words in any case."""
     if not rows or model.family not in _WITH_EMBEDDINGS:
         return []

@@ -26,9 +26,9 @@ from atelier.events import EventBus, ModelsChanged
 from atelier.jobs.queue import JobQueue
 from atelier.jobs.store import by_ids as jobs_by_ids
 from atelier.models import store
+from atelier.models.adapters import ADDED_TYPES, file_of, trigger_words
 from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapshots
 from atelier.models.cache import remove as remove_files
-from atelier.models.adapters import ADDED_TYPES, file_of, trigger_words
 from atelier.models.families import image_defaults, image_limits, sampling
 from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut, RemarkOut
 from atelier.models.keys import free_key
