@@ -19,7 +19,7 @@ from atelier.clock import now
 from atelier.db import Database, after_commit
 from atelier.errors import BadRequest, ImageNotFound
 from atelier.events import EventBus, ImagesChanged
-from atelier.images import store
+from atelier.images import additions, store
 from atelier.images.inputs import InputStore
 from atelier.images.making import Maker
 from atelier.images.schemas import AcceptedOut
@@ -79,7 +79,9 @@ class Verifier:
         row = await self._find(anybody, attempt.job.request["image_id"])
         model = await self._registry.require(anybody, attempt.job.request["resolved"]["model"], "image")
         folder = await asyncio.to_thread(self._storage.make_attempt_folder, attempt.job.id, attempt.job.attempt)
-        task = await task_of(attempt, model, folder, self._inputs)
+        resolved = attempt.job.request["resolved"]
+        uses = await additions.uses_of(anybody, resolved, self._registry)
+        task = await task_of(attempt, model, folder, self._inputs, uses)
         attempt.progress(0, task.steps)
         done = await self._maker.make(attempt, model, task)
         verdict = await self._compare(row, folder, done.files[0])
