@@ -77,9 +77,9 @@ class Verifier:
         # Whether its owner may look at the picture was asked when the request was accepted.
         anybody = Actor(attempt.job.owner_id, "", Role.ADMIN)
         row = await self._find(anybody, attempt.job.request["image_id"])
-        model = await self._registry.require(anybody, attempt.job.request["resolved"]["model"], "image")
-        folder = await asyncio.to_thread(self._storage.make_attempt_folder, attempt.job.id, attempt.job.attempt)
         resolved = attempt.job.request["resolved"]
+        model = await self._registry.require(anybody, resolved["model"], "image")
+        folder = await asyncio.to_thread(self._storage.make_attempt_folder, attempt.job.id, attempt.job.attempt)
         uses = await additions.uses_of(anybody, resolved, self._registry)
         task = await task_of(attempt, model, folder, self._inputs, uses)
         attempt.progress(0, task.steps)
