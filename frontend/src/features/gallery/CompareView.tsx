@@ -2,7 +2,7 @@ import { Box, Dialog, IconButton, Skeleton, Tooltip, Typography } from "@mui/mat
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { ArrowLeftRight, Columns2, Maximize, SquareSplitHorizontal, X, ZoomIn, ZoomOut } from "lucide-react";
-import { useEffect, useRef, useState, type PointerEvent, type ReactNode } from "react";
+import { useEffect, useId, useRef, useState, type PointerEvent, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import { asProblem } from "@/api/errors";
@@ -22,6 +22,7 @@ type Way = "beside" | "over";
 export function CompareView() {
   const { t } = useTranslation();
   const { one, other } = route.useParams();
+  const title = useId();
   const go = route.useNavigate();
   const asked = [useQuery({ ...queries.image(one), retry: false }), useQuery({ ...queries.image(other), retry: false })];
   const [a, b] = [asked[0]?.data, asked[1]?.data];
@@ -43,10 +44,10 @@ export function CompareView() {
     event.preventDefault();
   };
   return (
-    <Dialog open fullScreen onClose={close} onKeyDown={key} aria-label={t("gallery.compareTitle")} slotProps={{ paper: { sx: { bgcolor: "background.default", border: 0, borderRadius: 0 } } }}>
+    <Dialog open fullScreen onClose={close} onKeyDown={key} aria-labelledby={title} slotProps={{ paper: { sx: { bgcolor: "background.default", border: 0, borderRadius: 0 } } }}>
       <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 2, sm: 4 }, height: 56, borderBottom: 1, borderColor: "divider", flexShrink: 0 }}>
         <Tool label={t("common.close")} onClick={close}><X size={19} /></Tool>
-        <Typography component="h2" sx={{ fontWeight: 600, px: 2, display: { xs: "none", md: "block" } }}>{t("gallery.compareTitle")}</Typography>
+        <Typography id={title} component="h2" sx={{ fontWeight: 600, px: 2, display: { xs: "none", md: "block" } }}>{t("gallery.compareTitle")}</Typography>
         <Box sx={{ mx: "auto", minWidth: { xs: 150, sm: 250 } }}>
           <Segmented<Way> label={t("gallery.compareWay")} value={way} onChange={choose} options={[{ value: "beside", label: <Option Icon={Columns2} text={t("gallery.beside")} />, name: t("gallery.beside") }, { value: "over", label: <Option Icon={SquareSplitHorizontal} text={t("gallery.over")} />, name: t("gallery.over") }]} />
         </Box>

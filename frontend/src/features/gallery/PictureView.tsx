@@ -72,7 +72,7 @@ export function PictureView() {
   const missing = !image && one.isError;
   const problem = missing ? asProblem(one.error) : null;
   return (
-    <Dialog open fullScreen onClose={close} onKeyDown={onKey} aria-label={image?.prompt ?? t("common.loading")} slotProps={{ paper: { sx: { bgcolor: "background.default", border: 0, borderRadius: 0 } } }}>
+    <Dialog open fullScreen onClose={close} onKeyDown={onKey} slotProps={{ paper: { "aria-label": image?.prompt ?? t("common.loading"), sx: { bgcolor: "background.default", border: 0, borderRadius: 0 } } }}>
       <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 2, sm: 4 }, height: 56, borderBottom: 1, borderColor: "divider", flexShrink: 0 }}>
         <Tool label={t("common.close")} onClick={close}><X size={19} /></Tool>
         <Box sx={{ flex: 1, minWidth: 0, px: 2, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", color: "text.secondary", fontSize: 14 }}>{image?.prompt}</Box>

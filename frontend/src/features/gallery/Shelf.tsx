@@ -23,7 +23,7 @@ export function Shelf() {
   const [asks, setAsks] = useState<{ what: "new" | "rename" | "delete"; one?: CollectionOut } | null>(null);
   const row = useRef<HTMLDivElement>(null);
   const chosen = collections.data?.find((one) => one.id === look.collection);
-  useEffect(() => row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [chosen?.id]);
+  useEffect(() => void row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [chosen?.id]);
   const close = () => setAsks(null);
   return (
     <>
