@@ -256,7 +256,12 @@ export class MockAtelier {
         return outcome ? json(outcome.status, outcome.body) : this.one(undefined, "collection");
       }
       case "DELETE gallery": return this.removeImage(id);
-      case "POST gallery": return id === "edit" ? json(200, this.gallery.editMany(await body<BulkEditIn>())) : this.restoreImage(id);
+      case "POST gallery":
+        if (verb === "verify") {
+          const verified = this.gallery.verify(id);
+          return verified ? json(202, { job_id: verified.job_id, status: "completed", position: null }) : this.one(undefined, "image");
+        }
+        return id === "edit" ? json(200, this.gallery.editMany(await body<BulkEditIn>())) : this.restoreImage(id);
       case "GET schedulers": return json(200, { items: schedulers });
       case "GET system":
         if (id === "history") return json(200, history(this.devices, this.host().memory_total_bytes));

@@ -85,6 +85,10 @@ export class MockGallery {
     return this.#change([id], (image) => ({ ...image, favourite: change.favourite ?? image.favourite, rating: change.rating ?? image.rating, note: change.note ?? image.note, tags: change.tags ?? image.tags }))[0];
   }
 
+  verify(id: string): ImageOut | undefined {
+    return this.#change([id], (image) => ({ ...image, verified: { result: "same_bytes", most: 0, share: 0, changed: [], at: new Date().toISOString() } }))[0];
+  }
+
   editMany(body: BulkEditIn) {
     const { ids } = body;
     if (body.delete) for (const id of ids) this.#atelier.removeImage(id);

@@ -9,6 +9,7 @@ import { Facts } from "@/ui/Section";
 
 import { Lineage } from "./Lineage";
 import { Opinion } from "./Opinion";
+import { Verdict } from "./Verdict";
 
 /** Everything that made a picture. */
 export function Recipe({ image }: { image: ImageOut }) {
@@ -46,6 +47,7 @@ export function Recipe({ image }: { image: ImageOut }) {
           ["ID", <Box key="id" sx={{ display: "flex", alignItems: "center", my: "-5px" }}>{mono(image.id.length > 16 ? `${image.id.slice(0, 14)}…` : image.id)}<CopyButton text={image.id} /></Box>],
         ]}
       />
+      <Verdict key={image.id} image={image} />
       <Lineage image={image} />
     </Box>
   );
