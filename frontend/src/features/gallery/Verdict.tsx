@@ -17,8 +17,8 @@ export function Verdict({ image }: { image: ImageOut }) {
   const { t } = useTranslation();
   const ask = useMutation({ mutationFn: () => api.verifyImage({ path: { image_id: image.id } }) });
   const id = ask.data?.job_id;
-  const job = useQuery({ ...queries.job(id ?? ""), enabled: id !== undefined }).data;
-  const working = ask.isPending || (id !== undefined && (!job || job.status === "queued" || job.status === "running"));
+  const { data: job, isError: isGone } = useQuery({ ...queries.job(id ?? ""), enabled: id !== undefined });
+  const working = ask.isPending || (id !== undefined && !isGone && (!job || job.status === "queued" || job.status === "running"));
   const problem = ask.isError ? asProblem(ask.error) : job?.status === "failed" ? job.error : null;
   if (image.kind === "video") return null;
   return (
