@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
     from atelier.creatures.service import CreatureService
+    from atelier.images.archive import Archive
     from atelier.images.collections import Collections
     from atelier.images.editing import Editor
     from atelier.images.gallery import Gallery
     from atelier.images.inputs import InputStore
     from atelier.images.service import ImageService
+    from atelier.images.usage import Usage
     from atelier.jobs.service import JobService
     from atelier.models.catalogue import Catalogue
     from atelier.models.downloads import Downloads
@@ -48,6 +50,8 @@ class Services:
     inputs: InputStore
     editor: Editor
     collections: Collections
+    archive: Archive
+    usage: Usage
     creatures: CreatureService
     system: SystemService
     openai_images: OpenAIImages

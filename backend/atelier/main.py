@@ -34,6 +34,7 @@ from atelier.front import Front
 from atelier.imagen import routes as imagen_routes
 from atelier.images import collection_routes, gallery_routes, input_routes
 from atelier.images import routes as image_routes
+from atelier.images.archive import Archive
 from atelier.images.collections import Collections
 from atelier.images.delivery import Delivery
 from atelier.images.editing import Editor
@@ -41,6 +42,7 @@ from atelier.images.gallery import Gallery
 from atelier.images.inputs import InputStore
 from atelier.images.reader import PictureReader
 from atelier.images.service import ImageService
+from atelier.images.usage import Usage
 from atelier.jobs import routes as job_routes
 from atelier.jobs.attempt import Attempt
 from atelier.jobs.queue import JobQueue
@@ -303,6 +305,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             inputs,
             Editor(database, bus),
             Collections(database, bus),
+            Archive(database, storage),
+            Usage(database, storage, gallery),
             creatures,
             system,
             openai_images,
