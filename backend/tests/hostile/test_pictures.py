@@ -67,6 +67,7 @@ def test_bombs_at_every_door(target: Target, door: str) -> None:
     wire, at = target.wire(), list(DOORS).index(door)
     chosen = [name for index, name in enumerate(BOMBS) if index % len(DOORS) in {at, (at + 3) % len(DOORS)}]
     assert len(chosen) >= 5
+    target.fill_the_line()
     files = kept(target)
     for name in chosen:
         answer = DOORS[door](wire, BOMBS[name])
