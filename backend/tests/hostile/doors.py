@@ -40,6 +40,7 @@ DOORS: dict[str, Door] = {
     "/api/inputs": _form("/api/inputs", "file", {}),
     "/api/inputs raw": _raw,
     "/api/inputs mask": _form("/api/inputs?mask=true", "file", {}),
+    "/api/generate/settings": _form("/api/generate/settings", "file", {}),
     "/generar-imagen-imagen": _form("/generar-imagen-imagen", "imagen", {"texto": "un gato"}),
     "/v1/images/edits image": _form("/v1/images/edits", "image", {"prompt": "a cat"}),
     "/v1/images/edits mask": _form("/v1/images/edits", "mask", {"prompt": "a cat"}, {"image": PNG}),
