@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -10,7 +12,11 @@ import transformers
 
 from engines.image_passes import task_of
 from engines.image_sampling import Sampling
+from engines.model_folder import weight_files
 from engines.protocol import InputImage, TextToImage
+
+DENOISERS = ("unet", "transformer")
+"""What pipelines call their denoiser."""
 
 
 def recipe(task: TextToImage, index: int, sampling: Sampling, **about: Any) -> dict[str, Any]:
@@ -28,6 +34,7 @@ def recipe(task: TextToImage, index: int, sampling: Sampling, **about: Any) -> d
         "sampler": sampling.sampler,
         "schedule_type": sampling.schedule_type,
         **_variation(task, index),
+        **_additions(task),
         **_from_pictures(task),
         **about,
         "engine": "diffusers_image",
@@ -43,6 +50,19 @@ def versions() -> dict[str, str]:
     }
 
 
+def model_hash(folder: Path, known: str) -> str:
+    """SHA-256 over the denoiser's weight files in order of name, unless it is known; infotext shows its first ten
+    digits."""
+    if known:
+        return known
+    digest = hashlib.sha256()
+    for path in next(filter(None, (weight_files(folder, name) for name in DENOISERS)), []):
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
 def named(image: InputImage) -> dict[str, str]:
     """A picture that came in: which one, and its bytes' hash."""
     return {"key": image.key, "sha256": image.sha256}
@@ -52,6 +72,27 @@ def _variation(task: TextToImage, index: int) -> dict[str, Any]:
     told: dict[str, Any] = {"clip_skip": task.clip_skip} if task.clip_skip else {}
     if task.subseeds and task.subseed_strength > 0:
         told |= {"subseed": task.subseeds[index], "subseed_strength": task.subseed_strength}
+    return told
+
+
+def _additions(task: TextToImage) -> dict[str, Any]:
+    """LoRAs and embeddings, in the words that the server takes them in."""
+    told: dict[str, Any] = {}
+    if task.loras:
+        told["loras"] = [
+            {
+                "model": lora.key,
+                "name": Path(lora.path).stem,
+                "weight": lora.weight,
+                "text_weight": lora.text_weight,
+                "sha256": lora.sha256,
+            }
+            for lora in task.loras
+        ]
+    if task.embeddings:
+        told["embeddings"] = [
+            {"model": one.key or one.token, "token": one.token, "sha256": one.sha256} for one in task.embeddings
+        ]
     return told
 
 

@@ -63,9 +63,16 @@ export const queries = {
 
   facets: () => queryOptions({ queryKey: keys.facets, queryFn: ({ signal }) => api.galleryFacets({ signal }), staleTime: 10_000 }),
 
+  storage: () => queryOptions({ queryKey: keys.storage, queryFn: ({ signal }) => api.galleryStorage({ signal }), staleTime: 0, retry: false }),
+
   collections: () => queryOptions({ queryKey: keys.collections, queryFn: async ({ signal }) => (await api.listCollections({ signal })).items, staleTime: 60_000 }),
 
   lineage: (id: string) => queryOptions({ queryKey: keys.lineage(id), queryFn: ({ signal }) => api.imageLineage({ path: { image_id: id }, signal }), staleTime: 30_000 }),
+
+  prompts: (words: string, kept: boolean) =>
+    queryOptions({ queryKey: keys.promptList(words, kept), queryFn: async ({ signal }) => (await api.listPrompts({ query: { q: words || undefined, favourite: kept || undefined, limit: 100 }, signal })).items, staleTime: 0, placeholderData: (before) => before }),
+
+  styles: () => queryOptions({ queryKey: keys.styles, queryFn: async ({ signal }) => (await api.listStyles({ signal })).items, staleTime: 60_000 }),
 
   models: () => queryOptions({ queryKey: keys.models, queryFn: async ({ signal }) => (await api.listModels({ signal })).items, staleTime: 60_000 }),
 

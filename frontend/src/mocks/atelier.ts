@@ -10,6 +10,7 @@ import type { BulkEditIn, DeviceOut, EnvironmentOut, ErrorOut, Event, ImageEditI
 import { dependencies, endpoints, history, moving } from "./machine.ts";
 import { device, environment, image, iso, job, models, schedulers } from "./data.ts";
 import { MockGallery } from "./galleryRoutes.ts";
+import { MockPrompts } from "./promptRoutes.ts";
 import { MockModels } from "./modelRoutes.ts";
 import { creature, dataUrl } from "./pictures.ts";
 
@@ -34,6 +35,7 @@ export class MockAtelier {
   unlocked = false;
   models = new MockModels(this);
   gallery = new MockGallery(this);
+  prompts = new MockPrompts();
   role: "admin" | "user" = "admin";
   listeners = new Set<Listener>();
   #timers = new Set<ReturnType<typeof setTimeout>>();
@@ -233,12 +235,14 @@ export class MockAtelier {
     }
     if (this.token !== null && !this.unlocked) return problem(401, "unauthorized", "This Atelier needs its access token.");
     if (["models", "hub", "plan", "admin"].includes(area)) return this.models.answer(request, url);
+    if (area === "prompts" || area === "styles") return this.prompts.answer(request, url, area, id);
     switch (route) {
       case "POST generate": return this.accept(await body<TextToImageIn>());
       case "GET jobs": return id ? this.one(this.find(id), "job") : this.page(this.jobs.filter((item) => matches(item, url.searchParams)), url);
       case "DELETE jobs": return this.removeJob(id);
       case "POST jobs": return this.again(id);
       case "GET gallery": {
+        if (id === "storage") return json(200, this.gallery.storage());
         if (id === "facets") return json(200, this.gallery.facets());
         if (verb === "lineage") return json(200, this.gallery.lineage(id));
         if (id) return this.one(this.images.find((item) => item.id === id), "image");
@@ -255,7 +259,7 @@ export class MockAtelier {
         if (outcome === "taken") return problem(409, "conflict", `There is a collection '${name}' already.`, [{ field: "name", message: `There is a collection '${name}' already.` }], "Choose another name.", { code: "collection.name_taken", params: { name } });
         return outcome ? json(outcome.status, outcome.body) : this.one(undefined, "collection");
       }
-      case "DELETE gallery": return this.removeImage(id);
+      case "DELETE gallery": return id === "trash" ? json(200, this.gallery.emptyTrash()) : this.removeImage(id);
       case "POST gallery":
         if (verb === "verify") {
           const verified = this.gallery.verify(id);
@@ -290,6 +294,7 @@ export class MockAtelier {
     if (why === "full") return problem(429, "queue_full", "The queue is full: 200 jobs wait already.", [], "Try again in a few seconds, or cancel jobs that are no longer wanted.", { code: "queue_full", params: { count: 200 } });
     if (why === "500") return problem(500, "internal_error", "Something went wrong inside Atelier.", [], "Try again. If it stays, look for the request id in the log.");
     const made = this.enqueue(request);
+    this.prompts.note(request.prompt, request.negative_prompt ?? "");
     return json(202, { job_id: made.id, status: "queued", position: made.position });
   }
 

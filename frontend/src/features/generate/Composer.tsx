@@ -10,6 +10,7 @@ import { FieldNote } from "@/ui/NumberField";
 import { PickMenu } from "@/ui/PickMenu";
 import { card } from "@/ui/Section";
 
+import { PromptBook } from "./PromptBook";
 import { change, LIMITS, toRequest, type Field, type Settings } from "./settings";
 import { snippet, type Language } from "./snippets";
 
@@ -96,6 +97,7 @@ export function Composer({ promptRef, form, model, errors, sending, onSubmit, on
         >
           {avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}
         </Button>
+        <PromptBook form={form} onPick={onEdit} />
         <PickMenu
           label={t("generate.copyAs")}
           icon={<Code size={17} />}

@@ -4,6 +4,8 @@ import { randomSeed, store, stored } from "@/lib/browser";
 import { Signal } from "@/lib/signal";
 import { snap } from "@/lib/sizes";
 
+import { lorasFor, lorasOf, type LoraChoice } from "./loras";
+
 export type FileFormat = "png" | "webp" | "jpeg";
 
 export interface Settings {
@@ -19,11 +21,14 @@ export interface Settings {
   /** Locked: every request uses `seed`. Otherwise the server picks one. */
   keepSeed: boolean;
   scheduler: string | null;
+  /** Names of styles, added to the prompt in this order. */
+  styles: string[];
   format: FileFormat;
+  loras: LoraChoice[];
 }
 
 export const fresh: Settings = {
-  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, format: "png",
+  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, styles: [], format: "png", loras: [],
 };
 
 /** Lives outside the page, so that leaving it or reloading loses nothing. */
@@ -35,14 +40,14 @@ function mended(form: Settings): Settings {
   return { ...form, keepSeed: form.keepSeed && form.seed !== null };
 }
 
-export const change = (patch: Partial<Settings>) => settings.set((now) => ({ ...now, ...patch }));
+export const change = (patch: Partial<Settings> | ((now: Settings) => Partial<Settings>)) => settings.set((now) => ({ ...now, ...(typeof patch === "function" ? patch(now) : patch) }));
 
 export function chooseModel(model: string): void {
   change({ model, width: null, height: null, steps: null, guidance: null, scheduler: null });
 }
 
 export function resetToModel(): void {
-  settings.set((now) => ({ ...fresh, prompt: now.prompt, negative: now.negative, model: now.model }));
+  settings.set((now) => ({ ...fresh, styles: now.styles, prompt: now.prompt, negative: now.negative, model: now.model }));
 }
 
 /** Takes over what made `image`, its seed locked. */
@@ -50,6 +55,7 @@ export function reuse(image: ImageOut): void {
   change({
     prompt: image.prompt, negative: image.negative_prompt, model: image.model, width: image.width, height: image.height,
     steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format === "mp4" ? "png" : image.format,
+    loras: lorasOf(image.recipe),
   });
 }
 
@@ -76,6 +82,7 @@ export function effective(form: Settings, model: ModelOut | undefined) {
 
 export function toRequest(form: Settings, model: ModelOut | undefined): TextToImageIn {
   const { width, height, steps, guidance } = effective(form, model);
+  const loras = lorasFor(form.loras, model);
   return {
     prompt: form.prompt.trim(),
     ...(form.negative.trim() ? { negative_prompt: form.negative.trim() } : {}),
@@ -87,6 +94,8 @@ export function toRequest(form: Settings, model: ModelOut | undefined): TextToIm
     height,
     seed: form.keepSeed ? form.seed : null,
     ...(form.scheduler ? { scheduler: form.scheduler } : {}),
+    ...(form.styles.length > 0 ? { styles: form.styles } : {}),
+    ...(loras.length > 0 ? { loras } : {}),
     format: form.format,
   };
 }
@@ -102,7 +111,7 @@ export function sideLimits(model: ModelOut | undefined) {
   };
 }
 
-export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format";
+export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "loras";
 type Complaint =
   | { key: "validation.promptEmpty" }
   | { key: "validation.tooLong"; max: number; count: number }
