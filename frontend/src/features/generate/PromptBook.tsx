@@ -50,12 +50,12 @@ function Prompts({ kept, onPick }: { kept: boolean; onPick: (one: PromptOut) => 
   return (
     <>
       <InputBase value={words} onChange={(event) => setWords(event.target.value.slice(0, 200))} placeholder={t("prompts.search")} fullWidth autoFocus inputProps={{ "aria-label": t("prompts.search") }} sx={{ border: 1, borderColor: "divider", borderRadius: "8px", px: 3, py: 1, fontSize: 14 }} />
-      <Box component="ul" aria-label={t(`prompts.parts.${kept ? "kept" : "recent"}`)} sx={{ m: 0, mt: 2, p: 0, listStyle: "none", height: 300, overflow: "auto" }}>
+      <Box component="ul" aria-label={t(`prompts.parts.${kept ? "kept" : "recent"}`)} sx={{ m: 0, mt: 2, p: 0, listStyle: "none", minHeight: 120, maxHeight: 300, overflow: "auto" }}>
         {list.data?.length === 0 && <Typography component="li" variant="body2" sx={{ color: "text.secondary", p: 3 }}>{t(words ? "prompts.nothingFound" : kept ? "prompts.noneKept" : "prompts.noneUsed")}</Typography>}
         {list.isError && <Typography component="li" variant="body2" sx={{ color: "error.main", p: 3 }}>{t("prompts.failed")}</Typography>}
         {list.data?.map((one) => (
           <Box component="li" key={one.id} sx={{ display: "flex", alignItems: "center", gap: 1, borderRadius: "8px", "&:hover, &:focus-within": { bgcolor: "action.hover" } }}>
-            <ButtonBase onClick={() => onPick(one)} sx={{ flex: 1, minWidth: 0, justifyContent: "flex-start", textAlign: "left", px: 3, py: 2, borderRadius: "8px", fontSize: 14, lineHeight: 1.4 }}>
+            <ButtonBase onClick={() => onPick(one)} sx={{ flex: 1, minWidth: 0, justifyContent: "flex-start", textAlign: "left", px: 3, py: 2, borderRadius: "8px", fontFamily: "inherit", fontSize: 14, lineHeight: 1.4 }}>
               <Box component="span" sx={{ display: "-webkit-box", WebkitLineClamp: 2, WebkitBoxOrient: "vertical", overflow: "hidden" }}>{one.prompt}</Box>
             </ButtonBase>
             <IconButton size="small" aria-label={t("prompts.keep", { prompt: one.prompt })} aria-pressed={one.favourite} onClick={() => acts.favour.mutate(one)} sx={{ color: one.favourite ? "error.main" : "text.faint" }}><Heart size={15} fill={one.favourite ? "currentColor" : "none"} /></IconButton>
@@ -81,7 +81,7 @@ function Styles({ chosen }: { chosen: string[] }) {
         {list.data?.map((style) => (
           <Box component="li" key={style.id} sx={{ display: "flex", alignItems: "center", gap: 1, borderRadius: "8px", "&:hover, &:focus-within": { bgcolor: "action.hover" } }}>
             <Checkbox size="small" checked={chosen.includes(style.name)} onChange={() => toggle(style.name)} slotProps={{ input: { "aria-label": style.name } }} />
-            <ButtonBase onClick={() => setEditing(style)} sx={{ flex: 1, minWidth: 0, display: "block", textAlign: "left", py: 1, borderRadius: "6px" }}>
+            <ButtonBase onClick={() => setEditing(style)} sx={{ flex: 1, minWidth: 0, display: "block", textAlign: "left", py: 1, borderRadius: "6px", fontFamily: "inherit" }}>
               <Box sx={{ fontSize: 14, fontWeight: 550 }}>{style.name}</Box>
               <Box sx={{ fontSize: 12, color: "text.secondary", overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }}>{style.prompt}</Box>
             </ButtonBase>
