@@ -348,6 +348,45 @@ export type CpuOut = {
 };
 
 /**
+ * CreatureMetadata
+ */
+export type CreatureMetadata = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Rarity
+     *
+     * Drawn: of 1000 are F 400, E 250, D 150, C 100, B 60, A 25, S 12, S+ 3.
+     */
+    rarity: 'F' | 'E' | 'D' | 'C' | 'B' | 'A' | 'S' | 'S+';
+};
+
+/**
+ * CreatureOut
+ */
+export type CreatureOut = {
+    /**
+     * Imagebase64
+     *
+     * A PNG.
+     */
+    imageBase64: string;
+    metadata: CreatureMetadata;
+    /**
+     * Generatedat
+     *
+     * UTC: `2026-11-28T12:00:00Z`.
+     */
+    generatedAt: string;
+};
+
+/**
  * DependencyDetailsOut
  *
  * What holds for a whole environment: the CUDA that it brings along against this machine's driver.
@@ -1149,7 +1188,7 @@ export type HealthOut = {
      *
      * What the creature service draws with.
      */
-    backend: 'files';
+    backend: 'files' | 'sdxl';
     /**
      * Checks
      */
@@ -3097,6 +3136,18 @@ export type SystemOut = {
 };
 
 /**
+ * TextIn
+ */
+export type TextIn = {
+    /**
+     * Texto
+     *
+     * What to draw.
+     */
+    texto: string;
+};
+
+/**
  * TextToImageIn
  *
  * One request for pictures. What is left out comes from the model's defaults.
@@ -4980,6 +5031,90 @@ export type RenameCollectionResponses = {
 };
 
 export type RenameCollectionResponse = RenameCollectionResponses[keyof RenameCollectionResponses];
+
+export type GenerateCreatureData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Prompt
+         *
+         * What it looks like, for the backend `sdxl`.
+         */
+        prompt?: string | null;
+    };
+    url: '/v1/generate';
+};
+
+export type GenerateCreatureErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GenerateCreatureError = GenerateCreatureErrors[keyof GenerateCreatureErrors];
+
+export type GenerateCreatureResponses = {
+    /**
+     * Successful Response
+     */
+    200: CreatureOut;
+};
+
+export type GenerateCreatureResponse = GenerateCreatureResponses[keyof GenerateCreatureResponses];
+
+export type ImageFromTextData = {
+    body: TextIn;
+    path?: never;
+    query?: never;
+    url: '/generar-imagen-texto';
+};
+
+export type ImageFromTextErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageFromTextError = ImageFromTextErrors[keyof ImageFromTextErrors];
+
+export type ImageFromTextResponses = {
+    /**
+     * The picture.
+     */
+    200: unknown;
+};
+
+export type ImageFromImageData = {
+    body: {
+        /**
+         * PNG, JPEG or WebP.
+         */
+        imagen: Blob | File;
+        texto: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/generar-imagen-imagen';
+};
+
+export type ImageFromImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageFromImageError = ImageFromImageErrors[keyof ImageFromImageErrors];
+
+export type ImageFromImageResponses = {
+    /**
+     * The picture.
+     */
+    200: unknown;
+};
 
 export type ListJobsData = {
     body?: never;
