@@ -991,7 +991,7 @@ export type FoundModelOut = {
     /**
      * Type
      */
-    type?: 'base_model' | 'lora' | 'fine_tune' | null;
+    type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | null;
     /**
      * Family
      */
@@ -1195,6 +1195,34 @@ export type HealthOut = {
     checks: {
         [key: string]: CheckOut;
     };
+};
+
+/**
+ * HiresIn
+ *
+ * A second pass over the enlarged picture: more detail than one large picture would have.
+ */
+export type HiresIn = {
+    /**
+     * Scale
+     */
+    scale?: number;
+    /**
+     * Steps
+     *
+     * Null: as many as the first pass.
+     */
+    steps?: number | null;
+    /**
+     * Strength
+     *
+     * How much of the picture may change.
+     */
+    strength?: number;
+    /**
+     * Upscaler
+     */
+    upscaler?: 'latent' | 'lanczos' | 'nearest';
 };
 
 /**
@@ -1818,11 +1846,35 @@ export type ImageToImageIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
      */
     scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
     /**
      * Format
      */
@@ -1839,6 +1891,10 @@ export type ImageToImageIn = {
      * Pixels, within the `limits` of the model.
      */
     height?: number | null;
+    /**
+     * A second pass at a larger size. Not with a mask.
+     */
+    hires?: HiresIn | null;
     /**
      * Image
      *
@@ -2034,11 +2090,35 @@ export type InpaintIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
      */
     scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
     /**
      * Format
      */
@@ -2055,6 +2135,10 @@ export type InpaintIn = {
      * Pixels, within the `limits` of the model.
      */
     height?: number | null;
+    /**
+     * A second pass at a larger size. Not with a mask.
+     */
+    hires?: HiresIn | null;
     /**
      * Image
      *
@@ -2352,6 +2436,30 @@ export type LoadOptions = {
 };
 
 /**
+ * LoraIn
+ *
+ * A LoRA to run with. `<lora:name:weight>` in the prompt does the same.
+ */
+export type LoraIn = {
+    /**
+     * Model
+     *
+     * Key, name or file name of a LoRA.
+     */
+    model: string;
+    /**
+     * Weight
+     */
+    weight?: number;
+    /**
+     * Text Weight
+     *
+     * For the text encoders; else as `weight`.
+     */
+    text_weight?: number | null;
+};
+
+/**
  * MeOut
  */
 export type MeOut = {
@@ -2484,7 +2592,7 @@ export type ModelOut = {
     /**
      * Type
      */
-    type: 'base_model' | 'lora' | 'fine_tune';
+    type: 'base_model' | 'lora' | 'fine_tune' | 'embedding';
     /**
      * Family
      */
@@ -2527,6 +2635,12 @@ export type ModelOut = {
      * What a LoRA says it was made for.
      */
     base: string | null;
+    /**
+     * Trigger Words
+     *
+     * Words that a LoRA's file says it answers to.
+     */
+    trigger_words?: Array<string>;
     /**
      * Repo
      *
@@ -2714,11 +2828,35 @@ export type OutpaintIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
      */
     scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
     /**
      * Format
      */
@@ -4465,11 +4603,35 @@ export type TextToImageIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
      */
     scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
     /**
      * Format
      */
@@ -4486,6 +4648,10 @@ export type TextToImageIn = {
      * Pixels, within the `limits` of the model.
      */
     height?: number | null;
+    /**
+     * A second pass at a larger size. Not with a mask.
+     */
+    hires?: HiresIn | null;
 };
 
 /**
@@ -4613,11 +4779,35 @@ export type UpscaleIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
      */
     scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
     /**
      * Format
      */
