@@ -35,6 +35,7 @@ _TOO_LARGE = (
     "body",
 )
 _MIB = 1024 * 1024
+_DRAINED = 256 * _MIB
 _QUIET = ("/assets/", "/health", "/docs-assets/")
 
 # No page needs an inline script. Styles may stand inline: browsers apply some of their own to what they show as it is.
@@ -147,6 +148,8 @@ class Front:
                     return
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
+                if status == 413 and not _ends_soon(scope):
+                    headers["connection"] = "close"
                 if "cache-control" not in headers:
                     # Built files carry their content's hash in their name; everything else is asked for again.
                     is_built = status == 200 and scope["path"].startswith("/assets/")
@@ -194,6 +197,13 @@ class Front:
         headers = [(name.encode(), value.encode()) for name, value in named.items()]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _ends_soon(scope: Scope) -> bool:
+    """Whether a body that is too large is read to its end all the same, so that its sender gets to read the answer. One
+    without an end in sight is hung up on."""
+    length = Headers(scope=scope).get("content-length", "")
+    return length.isdigit() and len(length) < 12 and int(length) <= _DRAINED
 
 
 def _host_name(value: str) -> str:

@@ -30,6 +30,7 @@ TASKS = (ReadPicture, ReadMetadata, ComparePictures, ExtendCanvas)
 
 READ = ("PNG", "JPEG", "WEBP")
 MAX_SIDE = 32_767
+MAX_SCANS = 100
 PNG_LEVEL = 1
 TEXTS, TEXT_CHARACTERS = 32, 200_000
 
@@ -190,6 +191,8 @@ def opened(path: str, max_pixels: int) -> Image.Image:
         head = file.read(64)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         _check_webp(head, max_pixels)  # Pillow makes room for the whole picture when it opens one
+    elif head[:2] == b"\xff\xd8":
+        _check_scans(path)
     try:
         image = Image.open(path, formats=READ)
     except MemoryError:
@@ -232,6 +235,13 @@ def _check_webp(head: bytes, max_pixels: int) -> None:
     else:
         raise _unreadable()
     _room(width, height, max_pixels)
+
+
+def _check_scans(path: str) -> None:
+    """A JPEG may go over the whole picture as often as it likes; honest ones do so ten times."""
+    with open(path, "rb") as file:
+        if file.read().count(b"\xff\xda") > MAX_SCANS:
+            raise _unreadable()
 
 
 def _checked(image: Image.Image, max_pixels: int) -> Image.Image:
