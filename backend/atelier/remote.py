@@ -57,10 +57,10 @@ class RemoteImages:
                         return body
                     url = urljoin(url, onward)
         except TimeoutError:
-            raise _failed("remote.slow", "The address did not answer in time.") from None
+            raise _failed(Said("The address did not answer in time.", "remote.slow")) from None
         except (OSError, ssl.SSLError, h11.RemoteProtocolError, h11.LocalProtocolError, UnicodeError) as error:
-            raise _failed("remote.unreachable", "Nothing can be fetched from that address.") from error
-        raise _failed("remote.redirects", "The address leads from one to the next without end.")
+            raise _failed(Said("Nothing can be fetched from that address.", "remote.unreachable")) from error
+        raise _failed(Said("The address leads from one to the next without end.", "remote.redirects"))
 
     async def _hop(self, parts: SplitResult, most: int) -> tuple[bytes, str | None]:
         """The body, or where it leads on to."""
@@ -118,7 +118,7 @@ async def _converse(
             if event.status_code in {301, 302, 303, 307, 308} and onward:
                 return b"", onward.decode("latin-1")
             if event.status_code != 200:
-                raise _failed("remote.unreachable", "Nothing can be fetched from that address.")
+                raise _failed(Said("Nothing can be fetched from that address.", "remote.unreachable"))
         elif isinstance(event, h11.Data):
             body += event.data
             if len(body) > most:
@@ -149,8 +149,8 @@ def _internal() -> RemoteRefused:
     return RemoteRefused(words, hint="Pictures are fetched from public addresses only; send the picture itself.")
 
 
-def _failed(code: str, words: str) -> RemoteRefused:
-    return RemoteRefused(Said(words, code), hint="Look whether the address is right, or send the picture itself.")
+def _failed(words: Said) -> RemoteRefused:
+    return RemoteRefused(words, hint="Look whether the address is right, or send the picture itself.")
 
 
 async def _look_up(host: str, port: int) -> Sequence[str]:
