@@ -31,6 +31,8 @@ TASKS = (ReadPicture, ReadMetadata, ComparePictures, ExtendCanvas)
 READ = ("PNG", "JPEG", "WEBP")
 MAX_SIDE = 32_767
 MAX_SCANS = 100
+STRIP = 256
+"""Rows."""
 PNG_LEVEL = 1
 TEXTS, TEXT_CHARACTERS = 32, 200_000
 
@@ -83,6 +85,7 @@ def read(task: ReadPicture) -> dict[str, Any]:
     with opened(task.source, task.max_pixels) as source:
         form, orientation = source.format, _orientation(source)
         image = _in_mode(source, task.mode)
+    del source  # it may hold another copy
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
     if task.invert:
@@ -285,14 +288,22 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
             image = image.point(lambda value: value / 256).convert("L")
         if not clear:
             return image.convert(mode) if image.mode != mode else image
-        image = image.convert("RGBA")
-        ground = Image.new(mode, image.size, "white" if mode == "RGB" else "black")
-        ground.paste(image.convert(mode), mask=image.getchannel("A"))
-        return ground
+        return _on_ground(image, mode)
     except (MemoryError, RunFailed):
         raise
     except Exception as error:
         raise _unreadable() from error
+
+
+def _on_ground(image: Image.Image, mode: str) -> Image.Image:
+    """A picture that is transparent in parts, on white (masks: black). In strips: whole copies of 50 megapixels would
+    not fit."""
+    colour = "white" if mode == "RGB" else "black"
+    ground = Image.new(mode, image.size, colour)
+    for top in range(0, image.height, STRIP):
+        strip = image.crop((0, top, image.width, min(top + STRIP, image.height))).convert("RGBA")
+        ground.paste(strip.convert(mode), (0, top), strip.getchannel("A"))
+    return ground
 
 
 def _orientation(image: Image.Image) -> int:
