@@ -1,4 +1,5 @@
-"""What was made to do damage does none: refused soon, with words, and nothing of it is left."""
+"""What was made to do damage to a decoder does none: its child stays small, and so does the server; caps are where they
+are said to be."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from typing import Any
 import psutil
 import pytest
 from serving import Server
-from tests.hostile.bombs import BOMBS, MIB, ODD_BUT_SOUND, grey_png, padded_png
+from tests.hostile.bombs import bombs
+from tests.hostile.decoder_bombs import BOMBS, MIB, ODD_BUT_SOUND, grey_png, padded_png
 
 PATIENCE = 20.0
 """Seconds. Five are the goal, on a machine that has nothing else to do."""
@@ -56,14 +58,10 @@ def upload(server: Server, data: bytes, **how: Any) -> Any:
     return server.client.post("/api/inputs", files={"file": ("a.png", data, "image/png")}, **how)
 
 
-def test_there_are_enough() -> None:
-    assert len(BOMBS) >= 20
-
-
 def test_bombs(server: Server) -> None:
     upload(server, grey_png(64, 64))  # what decodes is there already
     before, watch, slowest = inputs(server), Watch(server.pid), 0.0
-    for name, make in BOMBS.items():
+    for name, make in {**{name: lambda data=data: data for name, data in bombs().items()}, **BOMBS}.items():
         data, begun = make(), time.monotonic()
         answer = upload(server, data)
         took = time.monotonic() - begun
@@ -93,26 +91,6 @@ class TestCaps:
         assert upload(server, padded_png(25 * MIB)).status_code == 201
         answer = upload(server, padded_png(25 * MIB + 1))
         assert (answer.status_code, answer.json()["code"]) == (413, "upload_too_large")
-
-    def test_bytes_that_never_end(self, server: Server) -> None:
-        before, sent = inputs(server), 0
-
-        def body() -> Iterator[bytes]:
-            nonlocal sent
-            for _ in range(2048):
-                sent += MIB
-                yield bytes(MIB)
-
-        try:
-            answer = server.client.post("/api/inputs", content=body(), headers={"content-type": "image/png"})
-            assert answer.status_code == 413
-        except Exception as error:  # the server may hang up before all was sent; that is a refusal as well
-            assert any(word in str(error).lower() for word in ("closed", "reset", "pipe")), error
-        assert sent < 200 * MIB, "it listened on and on"
-        deadline = time.monotonic() + 10
-        while inputs(server) != before:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
 
     def test_pixels(self, server: Server) -> None:
         answer = upload(server, grey_png(10_000, 5_000))
