@@ -34,6 +34,7 @@ from atelier.front import Front
 from atelier.imagen import routes as imagen_routes
 from atelier.images import collection_routes, gallery_routes, input_routes, prompt_routes
 from atelier.images import routes as image_routes
+from atelier.images.archive import Archive
 from atelier.images.collections import Collections
 from atelier.images.delivery import Delivery
 from atelier.images.editing import Editor
@@ -43,6 +44,7 @@ from atelier.images.prompts import PromptBook
 from atelier.images.reader import PictureReader
 from atelier.images.service import ImageService
 from atelier.images.settings import SettingsReader
+from atelier.images.usage import Usage
 from atelier.images.verifying import Verifier
 from atelier.jobs import routes as job_routes
 from atelier.jobs.attempt import Attempt
@@ -72,6 +74,7 @@ from atelier.openai import image_routes as openai_image_routes
 from atelier.openai import model_routes as openai_model_routes
 from atelier.openai.envelope import ENVELOPE as OPENAI_ENVELOPE
 from atelier.openai.image_service import OpenAIImages
+from atelier.remote import RemoteImages
 from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
@@ -234,7 +237,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         runner = JobRunner(database, queue, kinds, slots, settings.jobs, start_attempt)
         jobs = JobService(database, queue, runner, bus)
         stack.push_async_callback(jobs.close)
-        inputs = InputStore(database, storage, queue, PictureReader(pool))
+        remote = RemoteImages(enabled=settings.inputs.remote)
+        inputs = InputStore(database, storage, queue, PictureReader(pool), remote)
         prompts = PromptBook(database)
         images = ImageService(
             database, storage, registry, sizing, queue, jobs, pool, bus, inputs, prompts, settings.runtime
@@ -314,6 +318,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             prompts,
             Editor(database, bus),
             Collections(database, bus),
+            Archive(database, storage),
+            Usage(database, storage, gallery),
             creatures,
             system,
             openai_images,
