@@ -8,12 +8,15 @@ import { queries } from "@/api/queries";
 import type { ModelOut } from "@/api/types";
 import { aboutModel, useSaid } from "@/i18n/said";
 import { lookOf } from "@/lib/models";
+import { useSignal } from "@/lib/signal";
+import type { Size } from "@/lib/sizes";
 import { ModelState } from "@/ui/ModelState";
 import { FieldNote, NumberField, useDraft } from "@/ui/NumberField";
 import { Segmented } from "@/ui/Segmented";
 
 import { change, chooseModel, effective, LIMITS, resetToModel, rollSeed, seedOf, type Field, type FileFormat, type Settings } from "./settings";
 import { ShapePicker } from "./ShapePicker";
+import { changeTask, taskForm, type Task, type TaskForm } from "./tasks";
 
 interface Props {
   form: Settings;
@@ -21,20 +24,37 @@ interface Props {
   models: ModelOut[] | undefined;
   model: ModelOut | undefined;
   loading: boolean;
+  /** What is done with a picture, if there is one; and the size at which it is worked on. */
+  task: Task | null;
+  picture: Size | null;
   errors: Partial<Record<Field, string>>;
 }
 
-export function SettingsPanel({ form, models, model, loading, errors }: Props) {
+export function SettingsPanel({ form, models, model, loading, task, picture, errors }: Props) {
   const { t } = useTranslation();
-  const values = effective(form, model);
+  const values = effective(form, model, picture);
   if (loading) return <Shape />;
+  const many = task === "animate" ? t("task.videos") : t("generate.outputs");
+  const outputs = (
+    <Labelled label={many} error={errors.num_outputs}>
+      <Segmented label={many} value={form.outputs} options={[1, 2, 4, 8].map((value) => ({ value, label: value }))} onChange={(value) => change({ outputs: value })} />
+    </Labelled>
+  );
+  if (task === "animate") {
+    return (
+      <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: "minmax(0, 1fr)" }}>
+        {models && <ModelPicker models={models} model={model} error={errors.model} onChoose={(key) => changeTask({ videoModel: key, frames: null })} />}
+        {outputs}
+        <SeedField form={form} error={errors.seed} />
+        <VideoFormat />
+      </Box>
+    );
+  }
   return (
     <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: "minmax(0, 1fr)" }}>
-      {models && <ModelPicker models={models} model={model} error={errors.model} />}
-      <Labelled label={t("generate.outputs")} error={errors.num_outputs}>
-        <Segmented label={t("generate.outputs")} value={form.outputs} options={[1, 2, 4, 8].map((value) => ({ value, label: value }))} onChange={(outputs) => change({ outputs })} />
-      </Labelled>
-      <ShapePicker form={form} model={model} errors={errors} />
+      {models && <ModelPicker models={models} model={model} error={errors.model} onChoose={chooseModel} />}
+      {outputs}
+      {task !== "outpaint" && task !== "upscale" && <ShapePicker form={form} model={model} picture={picture} errors={errors} />}
       <NumberField label={t("generate.steps")} value={values.steps} min={1} max={LIMITS.steps} sliderMax={60} step={1} error={errors.steps} hint={t("generate.stepsHint")} onChange={(steps) => change({ steps })} />
       <NumberField label={t("generate.guidance")} value={values.guidance} min={0} max={LIMITS.guidance} sliderMax={15} step={0.5} error={errors.guidance_scale} hint={t("generate.guidanceHint")} onChange={(guidance) => change({ guidance })} />
       <SeedField form={form} error={errors.seed} />
@@ -62,7 +82,17 @@ function Labelled({ label, error, hint, children }: { label: string; error?: str
   );
 }
 
-function ModelPicker({ models, model, error }: { models: ModelOut[]; model: ModelOut | undefined; error?: string }) {
+function VideoFormat() {
+  const { t } = useTranslation();
+  const { videoFormat } = useSignal(taskForm);
+  return (
+    <Labelled label={t("generate.format")} hint={t("task.videoFormatHint")}>
+      <Segmented<TaskForm["videoFormat"]> label={t("generate.format")} value={videoFormat} options={[{ value: "mp4", label: "MP4" }, { value: "webp", label: "WebP" }]} onChange={(format) => changeTask({ videoFormat: format })} />
+    </Labelled>
+  );
+}
+
+function ModelPicker({ models, model, error, onChoose }: { models: ModelOut[]; model: ModelOut | undefined; error?: string; onChoose: (key: string) => void }) {
   const { t } = useTranslation();
   useSaid();
   const id = useId();
@@ -70,7 +100,7 @@ function ModelPicker({ models, model, error }: { models: ModelOut[]; model: Mode
   return (
     <Box>
       <Typography component="label" id={id} variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{t("generate.model")}</Typography>
-      <Select size="small" fullWidth value={model.key} labelId={id} error={!!error} onChange={(event) => chooseModel(event.target.value)} renderValue={() => <Named model={model} />}>
+      <Select size="small" fullWidth value={model.key} labelId={id} error={!!error} onChange={(event) => onChoose(event.target.value)} renderValue={() => <Named model={model} />}>
         {models.map((item) => (
           <MenuItem key={item.key} value={item.key} disabled={!item.available} sx={{ display: "block", maxWidth: 320, whiteSpace: "normal" }}>
             <Box sx={{ fontWeight: 550 }}><Named model={item} always /></Box>

@@ -46,7 +46,7 @@ describe("the form", () => {
 describe("what a job makes", () => {
   it("is what the server decided where nothing was asked", () => {
     const request = { prompt: "a fox", resolved: { prompt: "a fox", model: "creatures", width: 384, height: 256, seeds: [7, 8] } };
-    expect(asked(job("a", { request }))).toEqual({ prompt: "a fox", model: "creatures", width: 384, height: 256, count: 2 });
+    expect(asked(job("a", { request }))).toEqual({ prompt: "a fox", model: "creatures", width: 384, height: 256, count: 2, task: null });
   });
 
   it("is what was asked where the server says nothing", () => {
@@ -56,7 +56,7 @@ describe("what a job makes", () => {
 });
 
 describe("copy as code", () => {
-  const request = toRequest({ ...form, prompt: "a fox's \"tail\"\n$HOME" }, model);
+  const request = { path: "text-to-image", body: toRequest({ ...form, prompt: "a fox's \"tail\"\n$HOME" }, model) } as const;
 
   it("quotes for the shell", () => {
     const text = snippet("curl", "http://host:8000", request);

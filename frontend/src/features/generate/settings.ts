@@ -2,7 +2,7 @@
 import type { ImageOut, ModelOut, TextToImageIn } from "@/api/types";
 import { randomSeed, store, stored } from "@/lib/browser";
 import { Signal } from "@/lib/signal";
-import { snap } from "@/lib/sizes";
+import { snap, type Size } from "@/lib/sizes";
 
 export type FileFormat = "png" | "webp" | "jpeg";
 
@@ -49,7 +49,7 @@ export function resetToModel(): void {
 export function reuse(image: ImageOut): void {
   change({
     prompt: image.prompt, negative: image.negative_prompt, model: image.model, width: image.width, height: image.height,
-    steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format,
+    steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, ...(image.format === "mp4" ? {} : { format: image.format }),
   });
 }
 
@@ -64,18 +64,18 @@ export function rollSeed(): void {
   change({ seed: randomSeed(), keepSeed: true });
 }
 
-/** The form with the model's defaults filled in: what is shown and what is checked. */
-export function effective(form: Settings, model: ModelOut | undefined) {
+/** The form with the model's defaults filled in, or the size of the picture that is worked from: what is shown and what is checked. */
+export function effective(form: Settings, model: ModelOut | undefined, own: Size | null = null) {
   return {
-    width: form.width ?? model?.defaults?.width ?? 256,
-    height: form.height ?? model?.defaults?.height ?? 256,
+    width: form.width ?? own?.width ?? model?.defaults?.width ?? 256,
+    height: form.height ?? own?.height ?? model?.defaults?.height ?? 256,
     steps: form.steps ?? model?.defaults?.steps ?? 20,
     guidance: form.guidance ?? model?.defaults?.guidance_scale ?? 5,
   };
 }
 
-export function toRequest(form: Settings, model: ModelOut | undefined): TextToImageIn {
-  const { width, height, steps, guidance } = effective(form, model);
+export function toRequest(form: Settings, model: ModelOut | undefined, own: Size | null = null): TextToImageIn {
+  const { width, height, steps, guidance } = effective(form, model, own);
   return {
     prompt: form.prompt.trim(),
     ...(form.negative.trim() ? { negative_prompt: form.negative.trim() } : {}),
@@ -102,8 +102,10 @@ export function sideLimits(model: ModelOut | undefined) {
   };
 }
 
-export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format";
+export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left";
 type Complaint =
+  | { key: "validation.maskEmpty" | "validation.noGrowth" }
+  | { key: "validation.sizeOver"; width: number; height: number; max: number }
   | { key: "validation.promptEmpty" }
   | { key: "validation.tooLong"; max: number; count: number }
   | { key: "validation.range" | "validation.integer" | "validation.seed"; min: number; max: number }
@@ -111,9 +113,9 @@ type Complaint =
 export type Complaints = Partial<Record<Field, Complaint>>;
 
 /** Every field that the server would refuse, with its limit. */
-export function check(form: Settings, model: ModelOut | undefined): Complaints {
+export function check(form: Settings, model: ModelOut | undefined, own: Size | null = null): Complaints {
   const complaints: Complaints = {};
-  const { width, height, steps, guidance } = effective(form, model);
+  const { width, height, steps, guidance } = effective(form, model, own);
   const sides = sideLimits(model);
   // Characters as the server counts them: code points, not UTF-16 units.
   const length = [...form.prompt.trim()].length;
