@@ -21,44 +21,26 @@ from atelier.access.actor import Actor, Role
 from atelier.clock import new_id, now
 from atelier.config import RuntimeSettings
 from atelier.db import Database, after_commit
-from atelier.errors import AtelierError, BadRequest, ModelNotFound, NotEnoughMemory
+from atelier.errors import AtelierError, BadRequest, ModelNotFound
 from atelier.events import EventBus, ImagesAdded
 from atelier.failpoints import failpoint
 from atelier.images import store
+from atelier.images.making import GenerationFailed, Maker
 from atelier.images.schemas import MAX_SEED, AcceptedOut, GenerationOut, TextToImageIn
 from atelier.jobs.attempt import Attempt, Publish
-from atelier.jobs.driving import until_stopped
 from atelier.jobs.queue import JobQueue, NewJob
-from atelier.jobs.runner import Stopped
 from atelier.jobs.service import JobService
-from atelier.models.estimate import Work
 from atelier.models.families import sampling
 from atelier.models.registry import ModelRegistry
 from atelier.models.schemas import ImageDefaults, ImageLimits
-from atelier.models.sizing import Need, Sizing
-from atelier.runtime import exits, processes
-from atelier.runtime.exits import WorkerLost
+from atelier.models.sizing import Sizing
 from atelier.runtime.pool import WorkerPool
-from atelier.runtime.waiting import Waiting, gigabytes
-from atelier.runtime.worker import Worker
 from atelier.said import Said
-from atelier.shapes import ImageOut, PreviewOut
+from atelier.shapes import ImageOut
 from atelier.storage import Storage, publish
 from atelier.tables import ImageRow, JobKind, ModelRow
 
 log = structlog.get_logger("atelier.images")
-
-
-class GenerationFailed(AtelierError):
-    """The engine ended the run with an error of its own."""
-
-    def __init__(self, update: protocol.Failed) -> None:
-        super().__init__(Said(update.message, update.sentence_code, **update.params), hint=update.hint)
-        self.code = update.code
-
-
-class OutOfMemory(GenerationFailed):
-    """The run asked for more memory than there was."""
 
 
 class ImageService:
@@ -76,8 +58,9 @@ class ImageService:
         bus: EventBus,
         settings: RuntimeSettings,
     ) -> None:
-        self._database, self._storage, self._registry, self._sizing = database, storage, registry, sizing
+        self._database, self._storage, self._registry = database, storage, registry
         self._queue, self._jobs, self._pool, self._bus, self._settings = queue, jobs, pool, bus, settings
+        self._maker = Maker(sizing, pool)
 
     async def prepare(self) -> None:
         """Import the engine's libraries ahead of the first picture, once somebody looks at the page. Failing is no
@@ -140,7 +123,7 @@ class ImageService:
             model_key=model.key,
         )
         attempt.progress(0, task.steps * len(task.seeds))
-        done = await until_stopped(attempt, task.task_id, lambda holding: self._drive(attempt, model, task, holding))
+        done = await self._maker.make(attempt, model, task)
         await asyncio.to_thread(self._move, attempt.job.id, folder, done.files)
         rows = [_image_row(attempt, model, file, resolved) for file in done.files]
 
@@ -161,69 +144,6 @@ class ImageService:
         kept = {(job_id, name) for _, index, form in rows for name in (f"{index}.{form}", f"{index}.thumb.webp")}
         await asyncio.to_thread(self._storage.drop_staging, job_id)
         await asyncio.to_thread(self._storage.keep_only, [job_id], kept)
-
-    async def _drive(
-        self, attempt: Attempt, model: ModelRow, task: protocol.TextToImage, holding: list[Worker]
-    ) -> protocol.Done:
-        """Once, and when memory ran out once more with a higher estimate, for which more has to make room. Raises
-        Stopped, GenerationFailed, WorkerDied."""
-        need = await self._need(model, task)
-        try:
-            return await self._once(attempt, need, task, holding)
-        except OutOfMemory:
-            if attempt.stop.is_set():
-                raise Stopped from None
-            holding.clear()
-            log.warning("images.out_of_memory", job=attempt.job.id, bytes=need.spec.bytes_needed)
-            attempt.waits("memory", Said("starts again with more memory: the estimate was too low", "waiting.again"))
-            again = await self._need(model, task)
-            try:
-                return await self._once(attempt, again, task, holding)
-            except (OutOfMemory, NotEnoughMemory):
-                raise _too_large(again, task) from None
-
-    async def _need(self, model: ModelRow, task: protocol.TextToImage) -> Need:
-        work = Work(task.width, task.height, len(task.seeds), guided=task.guidance_scale > 1)
-        return await asyncio.to_thread(self._sizing.need, model, work, steps=task.steps, outputs=len(task.seeds))
-
-    async def _once(
-        self, attempt: Attempt, need: Need, task: protocol.TextToImage, holding: list[Worker]
-    ) -> protocol.Done:
-        """One run on one worker; what it took is remembered. Raises OutOfMemory besides what `_drive` raises."""
-
-        def tell(what: Waiting) -> None:
-            attempt.waits(what.reason, what.words, what.position, what.seconds)
-
-        async with self._pool.lease(
-            need.spec, priority=attempt.job.priority, waiting=tell, run_seconds=need.run_expected
-        ) as worker:
-            holding.append(worker)
-            self._sizing.note_load(need, worker)
-            kills_before = processes.oom_kills()
-            try:
-                async for update in worker.run(task):
-                    match update:
-                        case protocol.Progress():
-                            previews = [_preview(p) for p in update.previews]
-                            attempt.progress(update.step, update.total, update.message, previews)
-                        case protocol.Done():
-                            self._sizing.note_run(need, worker, update)
-                            return update
-                        case protocol.Failed(code="out_of_memory"):
-                            self._sizing.note_out_of_memory(need, worker)
-                            raise OutOfMemory(update)
-                        case protocol.Failed():
-                            raise GenerationFailed(update)
-                        case protocol.Cancelled():
-                            raise Stopped
-            except WorkerLost as lost:
-                by_kernel = lost.cause.code == "killed" and processes.oom_kills() > kills_before
-                if by_kernel or lost.cause.code in exits.OUT_OF_MEMORY:
-                    self._sizing.note_out_of_memory(need, worker)  # the job's next attempt asks for more
-                raise
-        raise GenerationFailed(
-            protocol.Failed(code="no_result", message="The engine ended without a result.", hint="Try again.")
-        )
 
     def _move(self, job_id: str, folder: Path, files: list[protocol.File]) -> None:
         """Check what the engine wrote and rename it to its final place. Blocking."""
@@ -247,27 +167,6 @@ class ImageService:
             after_each=lambda: failpoint("images.mid_rename"),
         )
         failpoint("images.after_rename")
-
-
-def _too_large(need: Need, task: protocol.TextToImage) -> OutOfMemory:
-    """What is said after the second time, with what would help."""
-    had = gigabytes(need.spec.bytes_needed)
-    words = Said(
-        f"{task.width} × {task.height} pixels do not fit into memory: {had} were kept for them the second time, and it "
-        "was not enough.",
-        "memory.ran_out_twice",
-        width=task.width,
-        height=task.height,
-        bytes=need.spec.bytes_needed,
-    )
-    hint = "Ask for smaller or fewer pictures; POST /api/plan says what would help, and how much."
-    error = OutOfMemory(protocol.Failed(code="out_of_memory", message=words, hint=hint))
-    error.message = words
-    return error
-
-
-def _preview(preview: protocol.Preview) -> PreviewOut:
-    return PreviewOut(index=preview.index, data_url=f"data:image/jpeg;base64,{preview.jpeg}", final=preview.final)
 
 
 def _resolve(wanted: TextToImageIn, model: ModelRow) -> dict[str, Any]:

@@ -48,7 +48,11 @@ export const models: ModelOut[] = [
   },
 ];
 
-export const schedulers = [{ id: "ddim", name: "DDIM", kind: "noise" }, { id: "euler", name: "Euler", kind: "noise" }, { id: "dpm++", name: "DPM++ 2M", kind: "noise" }];
+export const schedulers = [
+  { id: "ddim", name: "DDIM", kind: "noise", sampler: "DDIM", schedule_type: "Automatic" },
+  { id: "euler", name: "Euler", kind: "noise", sampler: "Euler", schedule_type: "Automatic" },
+  { id: "dpm++", name: "DPM++ 2M", kind: "noise", sampler: "DPM++ 2M", schedule_type: "Automatic" },
+];
 
 export const environment = (over: Partial<EnvironmentOut> = {}): EnvironmentOut => ({
   name: "image", hash: "9f2c41d7", state: "ready", fraction: null, message: null, error: null, job_id: null,
@@ -60,6 +64,6 @@ export const device = (over: Partial<DeviceOut> = {}): DeviceOut => ({
 });
 
 export const worker = (over: Partial<WorkerOut> = {}): WorkerOut => ({
-  id: "w_01", engine: "diffusers_image", model: "creatures", pid: 41233, state: "ready", bytes_leased: 1.4 * GIB, rss_bytes: 1.1 * GIB, device: "cuda:0", started_at: iso(Date.now() - 380_000), idle_since: iso(Date.now() - 42_000), message: null,
+  id: "w_01", engine: "diffusers_image", model: "creatures", pid: 41233, state: "ready", bytes_leased: 1.4 * GIB, rss_bytes: 1.1 * GIB, device: "cuda:0", started_at: iso(Date.now() - 380_000), idle_since: iso(Date.now() - 42_000), reload_seconds: 6.4, message: null,
   log_tail: ["loading creatures (320 MiB)", "unet 84 tensors, vae 138 tensors", "ready in 1.9 s", "run t_91 30 steps 2.4 s"], ...over,
 });
