@@ -94,7 +94,7 @@ export function Composer({ promptRef, form, model, errors, sending, words, onSub
         </Collapse>
       </Box>
       {children}
-      <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 3, sm: 4 }, py: 3, pl: { xs: 2, sm: 4 } }}>
+      <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 3, sm: 4 }, py: 3, pl: { xs: 2, sm: 4 }, "& > *": { flexShrink: 0 }, "& > [aria-expanded]": { flexShrink: 1 } }}>
         <PictureButton />
         {words !== "none" && <Button
           size="small"
@@ -105,8 +105,9 @@ export function Composer({ promptRef, form, model, errors, sending, words, onSub
             if (avoid) change({ negative: "" });
             setAvoid(!avoid);
           }}
+          sx={{ minWidth: 0 }}
         >
-          {avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}
+          <Box component="span" sx={{ minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>{avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}</Box>
         </Button>}
         <PickMenu
           label={t("generate.copyAs")}

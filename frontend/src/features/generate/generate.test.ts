@@ -68,5 +68,11 @@ describe("copy as code", () => {
     for (const language of ["curl", "python", "javascript"] as const) expect(snippet(language, "http://h", request)).not.toContain("null");
   });
 
+  it("knows what is done with a picture, in each language's words", () => {
+    const inpaint = { path: "inpaint", body: { ...request.body, image: "img_1", mask: "inp_2", only_masked: true } } as const;
+    for (const language of ["curl", "python", "javascript"] as const) expect(snippet(language, "http://h", inpaint)).toContain("/api/generate/inpaint");
+    expect(snippet("python", "http://h", inpaint)).toContain('"only_masked": True,');
+  });
+
   it("is JavaScript that parses", () => expect(() => new Function(`return async () => {${snippet("javascript", "http://h", request)}}`)).not.toThrow());
 });

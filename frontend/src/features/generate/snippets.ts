@@ -14,7 +14,7 @@ function curl(origin: string, path: string, body: object): string {
 }
 
 function python(origin: string, path: string, body: object): string {
-  const fields = Object.entries(body).map(([name, value]) => `    ${JSON.stringify(name)}: ${JSON.stringify(value)},`);
+  const fields = Object.entries(body).map(([name, value]) => `    ${JSON.stringify(name)}: ${typeof value === "boolean" ? (value ? "True" : "False") : JSON.stringify(value)},`);
   return `import time
 
 import httpx
