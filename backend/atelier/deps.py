@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from atelier.images.collections import Collections
     from atelier.images.editing import Editor
     from atelier.images.gallery import Gallery
+    from atelier.images.inputs import InputStore
     from atelier.images.service import ImageService
     from atelier.jobs.service import JobService
     from atelier.models.catalogue import Catalogue
@@ -41,6 +42,7 @@ class Services:
     planner: Planner
     images: ImageService
     gallery: Gallery
+    inputs: InputStore
     editor: Editor
     collections: Collections
     system: SystemService

@@ -28,11 +28,13 @@ from atelier.deps import Services
 from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
-from atelier.images import collection_routes, gallery_routes
+from atelier.images import collection_routes, gallery_routes, input_routes
 from atelier.images import routes as image_routes
 from atelier.images.collections import Collections
 from atelier.images.editing import Editor
 from atelier.images.gallery import Gallery
+from atelier.images.inputs import InputStore
+from atelier.images.reader import PictureReader
 from atelier.images.service import ImageService
 from atelier.jobs import routes as job_routes
 from atelier.jobs.attempt import Attempt
@@ -78,6 +80,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 ROUTERS = [
     access_routes.router,
     image_routes.router,
+    input_routes.router,
     gallery_routes.router,
     collection_routes.router,
     job_routes.router,
@@ -202,7 +205,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         runner = JobRunner(database, queue, kinds, slots, settings.jobs, start_attempt)
         jobs = JobService(database, queue, runner, bus)
         stack.push_async_callback(jobs.close)
-        images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, settings.runtime)
+        inputs = InputStore(database, storage, queue, PictureReader(pool))
+        images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, inputs, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
         catalogue = Catalogue()
         downloads = Downloads(
@@ -266,13 +270,15 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             planner,
             images,
             gallery,
+            inputs,
             Editor(database, bus),
             Collections(database, bus),
             system,
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
-        for part in (hub, pool, learning, registry, downloads, runner, environment_jobs, gallery, watch, inspector):
+        parts = (hub, pool, learning, registry, downloads, runner, environment_jobs, gallery, inputs, watch, inspector)
+        for part in parts:
             await part.start()
             if hasattr(part, "close"):
                 stack.push_async_callback(part.close)

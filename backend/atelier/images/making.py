@@ -8,10 +8,10 @@ import structlog
 from engines import protocol
 
 from atelier.errors import AtelierError, NotEnoughMemory
+from atelier.images.tasks import Task, work_of
 from atelier.jobs.attempt import Attempt
 from atelier.jobs.driving import until_stopped
 from atelier.jobs.runner import Stopped
-from atelier.models.estimate import Work
 from atelier.models.sizing import Need, Sizing
 from atelier.runtime import exits, processes
 from atelier.runtime.exits import WorkerLost
@@ -43,13 +43,11 @@ class Maker:
     def __init__(self, sizing: Sizing, pool: WorkerPool) -> None:
         self._sizing, self._pool = sizing, pool
 
-    async def make(self, attempt: Attempt, model: ModelRow, task: protocol.TextToImage) -> protocol.Done:
+    async def make(self, attempt: Attempt, model: ModelRow, task: Task) -> protocol.Done:
         """What the engine made. Raises Stopped, GenerationFailed, WorkerDied, WorkerStartFailed."""
         return await until_stopped(attempt, task.task_id, lambda holding: self._drive(attempt, model, task, holding))
 
-    async def _drive(
-        self, attempt: Attempt, model: ModelRow, task: protocol.TextToImage, holding: list[Worker]
-    ) -> protocol.Done:
+    async def _drive(self, attempt: Attempt, model: ModelRow, task: Task, holding: list[Worker]) -> protocol.Done:
         """Once, and when memory ran out once more with a higher estimate, for which more has to make room. Raises
         Stopped, GenerationFailed, WorkerDied."""
         need = await self._need(model, task)
@@ -67,13 +65,11 @@ class Maker:
             except (OutOfMemory, NotEnoughMemory):
                 raise _too_large(again, task) from None
 
-    async def _need(self, model: ModelRow, task: protocol.TextToImage) -> Need:
-        work = Work(task.width, task.height, len(task.seeds), guided=task.guidance_scale > 1)
+    async def _need(self, model: ModelRow, task: Task) -> Need:
+        work = work_of(task)
         return await asyncio.to_thread(self._sizing.need, model, work, steps=task.steps, outputs=len(task.seeds))
 
-    async def _once(
-        self, attempt: Attempt, need: Need, task: protocol.TextToImage, holding: list[Worker]
-    ) -> protocol.Done:
+    async def _once(self, attempt: Attempt, need: Need, task: Task, holding: list[Worker]) -> protocol.Done:
         """One run on one worker; what it took is remembered. Raises OutOfMemory besides what `_drive` raises."""
 
         def tell(what: Waiting) -> None:
@@ -111,7 +107,7 @@ class Maker:
         )
 
 
-def _too_large(need: Need, task: protocol.TextToImage) -> OutOfMemory:
+def _too_large(need: Need, task: Task) -> OutOfMemory:
     """What is said after the second time, with what would help."""
     had = gigabytes(need.spec.bytes_needed)
     words = Said(
