@@ -6,7 +6,7 @@ import { png } from "./png";
 
 test.use({ environment: { ATELIER_FAKE_STEP_SECONDS: "0.02" } });
 
-const photo = { name: "photo.png", mimeType: "image/png", buffer: png(320, 200) };
+const photo = { name: "photo.png", mimeType: "image/png", buffer: png(384, 256) };
 
 /** Gives the page a file to work from, and waits until the server has it. */
 async function give(page: Page, file = photo): Promise<void> {
@@ -32,10 +32,10 @@ test("a picture from this machine is changed after words, and is still there aft
   await page.goto("/");
   await give(page);
   await page.reload();
-  await expect(page.getByRole("img", { name: /photo\.png/ })).toHaveJSProperty("naturalWidth", 320);
+  await expect(page.getByRole("img", { name: /photo\.png/ })).toHaveJSProperty("naturalWidth", 384);
   await ask(page, "a fox in the snow");
   const { request } = await asked(page, "a fox in the snow");
-  expect(request).toMatchObject({ image: expect.stringMatching(/^inp_/), strength: 0.6, resolved: { task: "image_to_image", width: 320, height: 200 } });
+  expect(request).toMatchObject({ image: expect.stringMatching(/^inp_/), strength: 0.6, resolved: { task: "image_to_image", width: 384, height: 256 } });
   expect(await serious(page)).toEqual([]);
 });
 
@@ -92,7 +92,7 @@ test("a mask is painted, undone, painted again, and only what is painted is made
     board?.drawImage(bitmap, 0, 0);
     return [bitmap.width, board?.getImageData(bitmap.width / 2, bitmap.height / 2, 1, 1).data[0], board?.getImageData(2, 2, 1, 1).data[0]];
   }, request.mask);
-  expect(values).toEqual([320, 255, 0]);
+  expect(values).toEqual([384, 255, 0]);
 });
 
 test("a picture goes on beyond an edge that is dragged", async ({ page }) => {
@@ -112,7 +112,7 @@ test("a picture goes on beyond an edge that is dragged", async ({ page }) => {
   await expect(edge).toHaveAttribute("aria-valuenow", String(pixels - 8));
   await ask(page, "a wide field");
   const { request } = await asked(page, "a wide field");
-  expect(request.resolved).toMatchObject({ task: "outpaint", width: 320 + pixels - 8, height: 200 });
+  expect(request.resolved).toMatchObject({ task: "outpaint", width: 384 + pixels - 8, height: 256 });
 });
 
 test("a result is made larger without a word", async ({ page, server }) => {

@@ -14,10 +14,11 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { card } from "@/ui/Section";
 import { visuallyHidden } from "@/ui/StatusMark";
 
+import { again } from "./again";
 import { Composer } from "./Composer";
 import { DropPlace } from "./DropPlace";
 import { Runs } from "./Runs";
-import { change, chooseModel, effective, reuse, settings, type Field } from "./settings";
+import { change, chooseModel, effective, settings, type Field } from "./settings";
 import { SettingsPanel } from "./SettingsPanel";
 import { isEmpty, painting, source, takeImage } from "./source";
 import { SourcePart } from "./SourcePart";
@@ -102,7 +103,7 @@ export function GeneratePage() {
   );
 
   function summary(): string {
-    const { width, height } = (picture && resultSize(job, picture)) ?? effective(form, model, own);
+    const { width, height } = (picture && resultSize(job, picture, model)) ?? effective(form, model, own);
     if (!models.data) return "";
     return [model?.name, t("generate.summary", { count: form.outputs }), !animate && `${width} × ${height}`].filter(Boolean).join(" · ");
   }
@@ -122,7 +123,7 @@ function useStartFromAddress(prompt: React.RefObject<HTMLTextAreaElement | null>
     if (!search.reuse && !search.prompt && !search.model && !search.input) return;
     if (search.prompt) change({ prompt: search.prompt });
     if (search.model) chooseModel(search.model);
-    if (search.reuse) void getImage({ path: { image_id: search.reuse } }).then(reuse, () => undefined);
+    if (search.reuse) void getImage({ path: { image_id: search.reuse } }).then(again).catch(() => undefined);
     if (search.input) void getImage({ path: { image_id: search.input } }).then(takeImage, () => undefined);
     const task = TASKS.find((each) => each === search.do);
     if (task) changeTask({ task });

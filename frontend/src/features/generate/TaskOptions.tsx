@@ -95,7 +95,7 @@ function Outpaint({ picture, job, model, errors }: Props) {
         </Box>
         <FieldNote error={errors.left} />
       </Box>
-      <Comes job={job} picture={picture} />
+      <Comes job={job} picture={picture} model={model} />
       <More>
         <NumberField label={t("task.feather")} value={job.feather} min={0} max={128} step={4} hint={t("task.featherHint")} onChange={(feather) => changeTask({ feather })} />
       </More>
@@ -103,12 +103,13 @@ function Outpaint({ picture, job, model, errors }: Props) {
   );
 }
 
-function Upscale({ picture, job }: Props) {
+function Upscale({ picture, job, model, errors }: Props) {
   const { t } = useTranslation();
   return (
     <>
       <Segmented label={t("task.scale")} value={job.scale} options={[1.5, 2, 4].map((value) => ({ value, label: `× ${value}` }))} onChange={(scale) => changeTask({ scale })} />
-      <Comes job={job} picture={picture} />
+      <FieldNote error={errors.scale} />
+      <Comes job={job} picture={picture} model={model} />
       <Strength value={job.redraw} label={t("task.redraw")} zero={t("task.redrawNone")} onChange={(redraw) => changeTask({ redraw })} />
     </>
   );
@@ -130,9 +131,9 @@ function Animate({ job }: Props) {
 }
 
 /** How large the result is. */
-function Comes({ job, picture }: { job: TaskForm; picture: Source }) {
+function Comes({ job, picture, model }: Pick<Props, "job" | "picture" | "model">) {
   const { t } = useTranslation();
-  const size = resultSize(job, picture);
+  const size = resultSize(job, picture, model);
   return size && <Typography variant="body2" sx={{ color: "text.faint", mt: -2 }}>{t("task.comes", { size: `${size.width} × ${size.height}` })}</Typography>;
 }
 

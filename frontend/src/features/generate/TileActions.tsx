@@ -1,17 +1,17 @@
 import { Box, IconButton, Tooltip } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
-import { Brush, Clapperboard, CopyPlus, Download, Ellipsis, Expand, ImageUp, Quote, Scaling, Trash2 } from "lucide-react";
+import { Brush, Clapperboard, CopyPlus, Download, Ellipsis, Expand, ImageUp, Quote, Scaling, Shuffle, Trash2 } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
-import { downloadImages, useDeleteImages } from "@/api/actions";
+import { downloadImages, useComplain, useDeleteImages } from "@/api/actions";
 import { queries } from "@/api/queries";
 import type { ImageOut } from "@/api/types";
 import { copyText } from "@/lib/browser";
 import { toast } from "@/lib/toast";
 import { PickMenu } from "@/ui/PickMenu";
 
-import { reuse } from "./settings";
+import { again, vary } from "./again";
 import { takeImage } from "./source";
 import { changeTask, makes, type Task } from "./tasks";
 
@@ -50,16 +50,15 @@ function useActions(image: ImageOut): Action[] {
     changeTask({ task });
     top();
   };
-  const same = () => {
-    reuse(image);
-    top();
-  };
+  const complain = useComplain();
+  const fill = (work: (image: ImageOut) => Promise<void>) => () => void work(image).then(top, complain);
   const copyPrompt = async () => {
     if (await copyText(image.prompt)) toast(t("generate.promptCopied"));
   };
   const picture: Action[] = [
     { key: "use", text: t("task.use"), icon: <ImageUp size={16} />, run: start("change"), first: true },
-    { key: "same", text: t("generate.same"), icon: <CopyPlus size={16} />, run: same, first: true },
+    { key: "same", text: t("generate.same"), icon: <CopyPlus size={16} />, run: fill(again), first: true },
+    { key: "vary", text: t("refine.vary"), icon: <Shuffle size={16} />, run: fill(vary) },
     { key: "inpaint", text: t("task.names.inpaint"), icon: <Brush size={16} />, run: start("inpaint") },
     { key: "outpaint", text: t("task.names.outpaint"), icon: <Expand size={16} />, run: start("outpaint") },
     { key: "upscale", text: t("task.names.upscale"), icon: <Scaling size={16} />, run: start("upscale") },

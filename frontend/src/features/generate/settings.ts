@@ -20,10 +20,18 @@ export interface Settings {
   keepSeed: boolean;
   scheduler: string | null;
   format: FileFormat;
+  /** How far each picture is moved towards that of another seed: 0 not at all. */
+  variation: number;
+  /** That other seed; null is a new one each time. */
+  subseed: number | null;
+  /** A second pass over the enlarged picture. */
+  hires: boolean;
+  hiresScale: number;
+  hiresStrength: number;
 }
 
 export const fresh: Settings = {
-  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, format: "png",
+  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, format: "png", variation: 0, subseed: null, hires: false, hiresScale: 2, hiresStrength: 0.5,
 };
 
 /** Lives outside the page, so that leaving it or reloading loses nothing. */
@@ -32,7 +40,7 @@ settings.subscribe(() => store("generate", settings.get()));
 
 /** JSON keeps no NaN: a seed that was no number when the page was left is none now, and nothing is locked to it. */
 function mended(form: Settings): Settings {
-  return { ...form, keepSeed: form.keepSeed && form.seed !== null };
+  return { ...form, keepSeed: form.keepSeed && form.seed !== null, variation: form.variation ?? 0 };
 }
 
 export const change = (patch: Partial<Settings>) => settings.set((now) => ({ ...now, ...patch }));
@@ -45,10 +53,15 @@ export function resetToModel(): void {
   settings.set((now) => ({ ...fresh, prompt: now.prompt, negative: now.negative, model: now.model }));
 }
 
+/** What a recipe says of variations and of a second pass; nothing of them where it says nothing. */
+interface Refined { subseed?: number; subseed_strength?: number; hires?: { width: number; strength: number } }
+
 /** Takes over what made `image`, its seed locked. */
 export function reuse(image: ImageOut): void {
+  const { subseed = null, subseed_strength: variation = 0, hires } = image.recipe as Refined;
   change({
     prompt: image.prompt, negative: image.negative_prompt, model: image.model, width: image.width, height: image.height,
+    variation, subseed, hires: hires !== undefined, ...(hires ? { hiresStrength: hires.strength } : {}),
     steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format === "mp4" ? "png" : image.format,
   });
 }
@@ -87,6 +100,8 @@ export function toRequest(form: Settings, model: ModelOut | undefined, own: Size
     height,
     seed: form.keepSeed ? form.seed : null,
     ...(form.scheduler ? { scheduler: form.scheduler } : {}),
+    ...(form.variation > 0 ? { subseed_strength: form.variation, ...(form.subseed === null ? {} : { subseed: form.subseed }) } : {}),
+    ...(form.hires ? { hires: { scale: form.hiresScale, strength: form.hiresStrength } } : {}),
     format: form.format,
   };
 }
@@ -102,7 +117,7 @@ export function sideLimits(model: ModelOut | undefined) {
   };
 }
 
-export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left";
+export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires";
 type Complaint =
   | { key: "validation.maskEmpty" | "validation.noGrowth" }
   | { key: "validation.sizeOver"; width: number; height: number; max: number }
@@ -128,8 +143,9 @@ export function check(form: Settings, model: ModelOut | undefined, own: Size | n
   for (const [field, side] of [["width", width], ["height", height]] as const) {
     if (snap(side, sides) !== side) complaints[field] = { key: "validation.multiple", multiple: sides.multiple, min: sides.min_side, max: sides.max_side };
   }
-  if (form.keepSeed && (form.seed === null || !Number.isInteger(form.seed) || form.seed < 0 || form.seed > LIMITS.seed)) {
-    complaints.seed = { key: "validation.seed", min: 0, max: LIMITS.seed };
-  }
+  const noSeed = (seed: number) => !Number.isInteger(seed) || seed < 0 || seed > LIMITS.seed;
+  if (form.keepSeed && (form.seed === null || noSeed(form.seed))) complaints.seed = { key: "validation.seed", min: 0, max: LIMITS.seed };
+  if (!(form.variation >= 0 && form.variation <= 1)) complaints.subseed_strength = { key: "validation.range", min: 0, max: 1 };
+  if (form.variation > 0 && form.subseed !== null && noSeed(form.subseed)) complaints.subseed = { key: "validation.seed", min: 0, max: LIMITS.seed };
   return complaints;
 }

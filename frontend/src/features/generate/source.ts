@@ -1,6 +1,6 @@
 /** The picture that is worked from, and the mask painted over it. Lives outside the page, like the form. */
 import { asProblem, type ApiProblem } from "@/api/errors";
-import type { ImageOut } from "@/api/types";
+import type { ImageOut, InputOut } from "@/api/types";
 import { upload } from "@/api/uploads";
 import { NO_GROWTH } from "@/lib/frame";
 import { blank, covered, Steps, type Mask } from "@/lib/mask";
@@ -82,6 +82,11 @@ export function takeImage(image: ImageOut): void {
   // The result follows its shape until another is chosen.
   change({ width: null, height: null });
   replace({ id: image.id, name: image.prompt, url: image.url, kept: image.url, width: image.width, height: image.height, image, progress: null, problem: null });
+}
+
+/** An upload from before. */
+export function takeInput({ id, url, width, height }: InputOut): void {
+  replace({ id, name: id, url, kept: url, width, height, image: null, progress: null, problem: null });
 }
 
 /** A file of this machine: looked at here, then sent. False when it is refused; what was there stays. */

@@ -36,8 +36,8 @@ describe("the request", () => {
       expect(wanted(patch).body).not.toHaveProperty("height");
     }
     expect(wanted({ task: "outpaint", growth: { left: 64, right: 0, top: 0, bottom: 8 } }).body).toMatchObject({ left: 64, right: 0, bottom: 8 });
-    expect(resultSize(job({ task: "outpaint", growth: { left: 64, right: 0, top: 0, bottom: 8 } }), picture)).toEqual({ width: 384, height: 208 });
-    expect(resultSize(job({ task: "upscale", scale: 1.5 }), picture)).toEqual({ width: 480, height: 300 });
+    expect(resultSize(job({ task: "outpaint", growth: { left: 64, right: 0, top: 0, bottom: 8 } }), picture, model)).toEqual({ width: 384, height: 208 });
+    expect(resultSize(job({ task: "upscale", scale: 1.5 }), picture, model)).toEqual({ width: 480, height: 304 });
   });
 
   it("for a video has no words", () => {
@@ -60,6 +60,11 @@ describe("what is missing", () => {
     expect(missing({ task: "outpaint" }).left?.key).toBe("validation.noGrowth");
     expect(missing({ task: "outpaint", growth: { left: 64, right: 0, top: 0, bottom: 0 } })).toEqual({});
     expect(missing({ task: "outpaint", growth: { left: 64, right: 0, top: 0, bottom: 0 } }, true, "a fox", of(480, 480)).left).toEqual({ key: "validation.sizeOver", width: 544, height: 480, max: 512 });
+  });
+
+  it("is a smaller scale where the result would be huge", () => {
+    expect(missing({ task: "upscale", scale: 4 }, true, "", of(1200, 800)).scale).toEqual({ key: "validation.sizeOver", width: 4800, height: 3200, max: 4096 });
+    expect(missing({ task: "upscale", scale: 2 }, true, "", of(1200, 800))).toEqual({});
   });
 
   it("is words, but not for what needs none", () => {

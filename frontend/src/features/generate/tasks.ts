@@ -55,12 +55,17 @@ export function ownSize(task: Task, picture: Source | null, model: ModelOut | un
   return fitted(picture, { width: model?.defaults?.width ?? 256, height: model?.defaults?.height ?? 256 }, sideLimits(model));
 }
 
-/** Outpaint and upscale: what comes out follows from the picture. */
-export function resultSize(form: TaskForm, picture: Size): Size | null {
-  if (form.task === "outpaint") return grown(picture, form.growth);
-  if (form.task === "upscale") return { width: Math.round(picture.width * form.scale), height: Math.round(picture.height * form.scale) };
+/** Outpaint and upscale: what comes out follows from the picture, up to the next size that the model can make. */
+export function resultSize(form: TaskForm, picture: Size, model: ModelOut | undefined): Size | null {
+  const { multiple, min_side: least } = sideLimits(model);
+  const each = (work: (side: number) => number, { width, height }: Size) => ({ width: work(width), height: work(height) });
+  if (form.task === "outpaint") return each((side) => Math.max(least, Math.ceil(side / multiple) * multiple), grown(picture, form.growth));
+  if (form.task === "upscale") return each((side) => Math.max(1, Math.round((side * form.scale) / multiple)) * multiple, picture);
   return null;
 }
+
+/** Of any result, whatever its model may do. */
+const MOST_SIDE = 4096;
 
 /** One request, and where it goes. */
 export type Wanted =
@@ -74,7 +79,7 @@ export type Wanted =
 /** `image` and `mask` are what the server calls them. */
 export function toWanted(form: Settings, model: ModelOut | undefined, job: TaskForm, picture: Source | null, image: string, mask: string): Wanted {
   if (!picture) return { path: "text-to-image", body: toRequest(form, model) };
-  const body = toRequest(form, model, ownSize(job.task, picture, model));
+  const body = toRequest({ ...form, hires: false }, model, ownSize(job.task, picture, model));
   // Where the size follows from the picture, none is asked for.
   const sizeless = { ...body };
   delete sizeless.width;
@@ -107,7 +112,8 @@ export function checkAll(form: Settings, model: ModelOut | undefined, job: TaskF
   const said = form.prompt.trim() !== "";
   if (job.task === "animate") return complaints.seed ? { seed: complaints.seed } : {};
   if (job.task === "upscale" && !said) delete complaints.prompt;
-  const size = resultSize(job, picture);
+  const size = resultSize(job, picture, model);
+  if (job.task === "upscale" && size && Math.max(size.width, size.height) > MOST_SIDE) complaints.scale = { key: "validation.sizeOver", ...size, max: MOST_SIDE };
   if (size) {
     delete complaints.width;
     delete complaints.height;
