@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from atelier.access.accounts import Accounts
     from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
+    from atelier.creatures.service import CreatureService
     from atelier.images.collections import Collections
     from atelier.images.editing import Editor
     from atelier.images.gallery import Gallery
@@ -45,6 +46,7 @@ class Services:
     inputs: InputStore
     editor: Editor
     collections: Collections
+    creatures: CreatureService
     system: SystemService
 
 

@@ -23,11 +23,15 @@ from atelier.access.gate import Gate
 from atelier.access.limit import SignInLimit
 from atelier.access.tokens import Tokens
 from atelier.config import BACKEND, RuntimeSettings, Settings
+from atelier.creatures import routes as creature_routes
+from atelier.creatures.schemas import creatures_body
+from atelier.creatures.service import CreatureService
 from atelier.db import Database
 from atelier.deps import Services
 from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
+from atelier.imagen import routes as imagen_routes
 from atelier.images import collection_routes, gallery_routes, input_routes
 from atelier.images import routes as image_routes
 from atelier.images.collections import Collections
@@ -83,6 +87,8 @@ ROUTERS = [
     input_routes.router,
     gallery_routes.router,
     collection_routes.router,
+    creature_routes.router,
+    imagen_routes.router,
     job_routes.router,
     hub_routes.router,
     model_routes.router,
@@ -93,7 +99,7 @@ ROUTERS = [
 ]
 
 # How the doors of other APIs tell an error; the rest speaks problem details.
-ENVELOPES: Envelopes = {"imagen": Envelope(imagen_body)}
+ENVELOPES: Envelopes = {"imagen": Envelope(imagen_body), "creatures": Envelope(creatures_body)}
 
 DESCRIPTION = """A private AI studio for one GPU machine.
 
@@ -208,6 +214,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         inputs = InputStore(database, storage, queue, PictureReader(pool))
         images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, inputs, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
+        creatures = CreatureService(settings.creatures, settings.log, registry, images, gallery)
         catalogue = Catalogue()
         downloads = Downloads(
             database,
@@ -235,6 +242,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             inspector,
             AdminStatus(watch, inspector, registry),
             settings.server.advertised_hosts,
+            settings.creatures.backend,
         )
         environment_jobs.changed = system.environment_changed
 
@@ -273,11 +281,13 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             inputs,
             Editor(database, bus),
             Collections(database, bus),
+            creatures,
             system,
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
-        parts = (hub, pool, learning, registry, downloads, runner, environment_jobs, gallery, inputs, watch, inspector)
+        features = (gallery, inputs, creatures)
+        parts = (hub, pool, learning, registry, downloads, runner, environment_jobs, *features, watch, inspector)
         for part in parts:
             await part.start()
             if hasattr(part, "close"):

@@ -61,7 +61,7 @@ async def add_input(
             if not isinstance(file, UploadFile):
                 words = Said("The form has no file named `file`.", "input.file_missing")
                 raise BadRequest(words, field="file", hint="Send the picture as the form's field `file`.")
-            return await services.inputs.take(actor, _chunks(file), mask=mask)
+            return await services.inputs.take(actor, in_pieces(file), mask=mask)
     return await services.inputs.take(actor, request.stream(), mask=mask)
 
 
@@ -85,6 +85,7 @@ async def delete_input(input_id: str, actor: User, services: ServicesDep) -> Non
     await services.inputs.delete(actor, input_id)
 
 
-async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
+async def in_pieces(file: UploadFile) -> AsyncIterator[bytes]:
+    """A form's file, as `InputStore.take` wants it."""
     while chunk := await file.read(CHUNK):
         yield chunk

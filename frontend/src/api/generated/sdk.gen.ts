@@ -2,7 +2,7 @@
 
 import { type Client, type ClientMeta, formDataBodySerializer, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client';
 import { client } from './client.gen';
-import type { AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddInputData, AddInputErrors, AddInputResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
+import type { AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddInputData, AddInputErrors, AddInputResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GenerateCreatureData, GenerateCreatureErrors, GenerateCreatureResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageFromImageData, ImageFromImageErrors, ImageFromImageResponses, ImageFromTextData, ImageFromTextErrors, ImageFromTextResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImageToVideoData, ImageToVideoErrors, ImageToVideoResponses, ImportModelData, ImportModelErrors, ImportModelResponses, InpaintData, InpaintErrors, InpaintResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, OutpaintData, OutpaintErrors, OutpaintResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, UpscaleData, UpscaleErrors, UpscaleResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -138,6 +138,68 @@ export const textToImage = <ThrowOnError extends boolean = true>(options: Option
 export const imageToImage = <ThrowOnError extends boolean = true>(options: Options<ImageToImageData, ThrowOnError>): RequestResult<ImageToImageResponses, ImageToImageErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ImageToImageResponses, ImageToImageErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/generate/image-to-image',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Paint a part of a picture anew
+ *
+ * Where the mask is white. Everything else stays as it is, to the pixel.
+ */
+export const inpaint = <ThrowOnError extends boolean = true>(options: Options<InpaintData, ThrowOnError>): RequestResult<InpaintResponses, InpaintErrors, ThrowOnError, 'data'> => (options.client ?? client).post<InpaintResponses, InpaintErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/generate/inpaint',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Paint on beyond a picture's edges
+ *
+ * The result is as large as the picture and what is added at its sides, rounded up to what the model can make: the
+ * rest is added at a side that grows.
+ */
+export const outpaint = <ThrowOnError extends boolean = true>(options: Options<OutpaintData, ThrowOnError>): RequestResult<OutpaintResponses, OutpaintErrors, ThrowOnError, 'data'> => (options.client ?? client).post<OutpaintResponses, OutpaintErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/generate/outpaint',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Make a picture larger
+ *
+ * No side beyond 4096 pixels. With `strength` 0 the picture is only enlarged, else the model draws it once more at
+ * its new size. Without a prompt a picture of the gallery keeps its own.
+ */
+export const upscale = <ThrowOnError extends boolean = true>(options: Options<UpscaleData, ThrowOnError>): RequestResult<UpscaleResponses, UpscaleErrors, ThrowOnError, 'data'> => (options.client ?? client).post<UpscaleResponses, UpscaleErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/generate/upscale',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Make videos from a picture
+ *
+ * Without a size it is the model's own, upright for a picture that stands upright; the picture is cut to it.
+ */
+export const imageToVideo = <ThrowOnError extends boolean = true>(options: Options<ImageToVideoData, ThrowOnError>): RequestResult<ImageToVideoResponses, ImageToVideoErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ImageToVideoResponses, ImageToVideoErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/generate/image-to-video',
     ...options,
     headers: {
         'Content-Type': 'application/json',
@@ -341,6 +403,50 @@ export const renameCollection = <ThrowOnError extends boolean = true>(options: O
     ...options,
     headers: {
         'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * A new creature: picture, name and rarity
+ *
+ * Errors are `{"code", "message"}` with the codes UNAUTHORIZED (401), RATE_LIMITED (429, with `Retry-After`) and
+ * GENERATION_FAILED (500). Which backend draws stands in `/health`.
+ */
+export const generateCreature = <ThrowOnError extends boolean = true>(options?: Options<GenerateCreatureData, ThrowOnError>): RequestResult<GenerateCreatureResponses, GenerateCreatureErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<GenerateCreatureResponses, GenerateCreatureErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/generate',
+    ...options
+});
+
+/**
+ * A picture from words
+ *
+ * With Stable Diffusion 1.5 where it is installed, else with the model that ships with Atelier. A client that hangs
+ * up cancels. Errors are `{"detail": …}`.
+ */
+export const imageFromText = <ThrowOnError extends boolean = true>(options: Options<ImageFromTextData, ThrowOnError>): RequestResult<ImageFromTextResponses, ImageFromTextErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ImageFromTextResponses, ImageFromTextErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/generar-imagen-texto',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * A picture from a picture and words
+ *
+ * The picture as the form's file `imagen` (or `image`, `file`), the words as `texto` (or `text`, `prompt`).
+ */
+export const imageFromImage = <ThrowOnError extends boolean = true>(options: Options<ImageFromImageData, ThrowOnError>): RequestResult<ImageFromImageResponses, ImageFromImageErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ImageFromImageResponses, ImageFromImageErrors, ThrowOnError, 'data'>({
+    ...formDataBodySerializer,
+    responseStyle: 'data',
+    url: '/generar-imagen-imagen',
+    ...options,
+    headers: {
+        'Content-Type': null,
         ...options.headers
     }
 });
