@@ -17,6 +17,7 @@ from atelier.errors import BadRequest
 from atelier.images.inputs import InputStore, Source
 from atelier.images.schemas import (
     MAX_SEED,
+    GenerationIn,
     ImageToImageIn,
     ImageToVideoIn,
     InpaintIn,
@@ -56,7 +57,8 @@ async def resolve(actor: Actor, wanted: Wanted, model: ModelRow, inputs: InputSt
     """Everything decided. Raises BadRequest for what this model cannot do, ImageNotFound and InputNotFound."""
     decided = {"task": TASKS[type(wanted)], **_sampled(wanted, model)}
     if isinstance(wanted, TextToImageIn):
-        return decided | _size(wanted, model)
+        sides = _size(wanted, model)
+        return decided | sides | _second_pass(wanted, sides, decided["steps"], model)
     source = await inputs.use(actor, wanted.image)
     decided |= {"image": source.ref, "image_size": [source.width, source.height], "parent_id": source.parent_id}
     match wanted:
@@ -77,7 +79,6 @@ async def resolve(actor: Actor, wanted: Wanted, model: ModelRow, inputs: InputSt
 def _sampled(wanted: Wanted, model: ModelRow) -> dict[str, Any]:
     """What every task has: which model, what to draw, how, and from which seeds."""
     defaults = ImageDefaults(**model.defaults)
-    seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
     has_words = not isinstance(wanted, ImageToVideoIn)
     return {
         "model": model.key,
@@ -87,8 +88,22 @@ def _sampled(wanted: Wanted, model: ModelRow) -> dict[str, Any]:
         "guidance_scale": defaults.guidance_scale if wanted.guidance_scale is None else wanted.guidance_scale,
         "scheduler": _scheduler((wanted.scheduler if has_words else None) or defaults.scheduler, model),
         "format": wanted.format,
-        "seeds": [(seed + index) % (MAX_SEED + 1) for index in range(wanted.num_outputs)],
+        "seeds": _counted(wanted.seed, wanted.num_outputs),
+        **(_variation(wanted) if has_words else {}),
     }
+
+
+def _counted(seed: int | None, count: int) -> list[int]:
+    """One seed for each picture, from `seed` on; from one that is drawn when there is none."""
+    first = secrets.randbelow(MAX_SEED + 1) if seed is None else seed
+    return [(first + index) % (MAX_SEED + 1) for index in range(count)]
+
+
+def _variation(wanted: GenerationIn) -> dict[str, Any]:
+    """Of pictures that are not to vary nothing is decided."""
+    if wanted.subseed_strength == 0:
+        return {}
+    return {"subseeds": _counted(wanted.subseed, wanted.num_outputs), "subseed_strength": wanted.subseed_strength}
 
 
 def _scheduler(scheduler: str | None, model: ModelRow) -> str | None:
@@ -174,17 +189,30 @@ def _canvas(wanted: OutpaintIn, model: ModelRow, source: Source) -> dict[str, An
 
 def _enlarged(wanted: UpscaleIn, model: ModelRow, source: Source) -> dict[str, Any]:
     """The picture's size times the scale. Beyond what the model draws in one piece: it has a picture to go by."""
-    multiple = ImageLimits(**model.limits).multiple
     sides = {"width": source.width, "height": source.height}
-    result = {name: max(1, round(side * wanted.scale / multiple)) * multiple for name, side in sides.items()}
+    return {**_times(wanted.scale, sides, model, "scale"), "scale": wanted.scale}
+
+
+def _second_pass(wanted: TextToImageIn, sides: dict[str, int], steps: int, model: ModelRow) -> dict[str, Any]:
+    if (hires := wanted.hires) is None:
+        return {}
+    larger = _times(hires.scale, sides, model, "hires.scale")
+    told = {"steps": hires.steps or steps, "strength": hires.strength, "upscaler": hires.upscaler}
+    return {"hires": {**larger, **told}}
+
+
+def _times(scale: float, sides: dict[str, int], model: ModelRow, field: str) -> dict[str, int]:
+    """These sides enlarged, in multiples that the model can make. Raises BadRequest."""
+    multiple = ImageLimits(**model.limits).multiple
+    result = {name: max(1, round(side * scale / multiple)) * multiple for name, side in sides.items()}
     if (largest := max(result.values())) > MAX_SIDE:
         words = f"The picture would be {largest} pixels on a side; {MAX_SIDE} are made at most."
         raise BadRequest(
             Said(words, "request.upscale_too_large", side=largest, max=MAX_SIDE),
-            field="scale",
+            field=field,
             hint="Take a smaller scale.",
         )
-    return {**result, "scale": wanted.scale}
+    return result
 
 
 def _moving(wanted: ImageToVideoIn, model: ModelRow, source: Source) -> dict[str, Any]:

@@ -64,6 +64,14 @@ class GenerationIn(BaseModel):
         int | None,
         Field(ge=0, le=MAX_SEED, description="Of the first picture; the others count up. Null: chosen at random."),
     ] = None
+    subseed: Annotated[
+        int | None,
+        Field(ge=0, le=MAX_SEED, description="Of the first picture's variation, as `seed`. Null: chosen at random."),
+    ] = None
+    subseed_strength: Annotated[
+        float,
+        Field(ge=0, le=1, allow_inf_nan=False, description="How far a picture is moved to that of its subseed: 0 no."),
+    ] = 0.0
     scheduler: Annotated[str | None, Field(max_length=50, description="A key of GET /api/schedulers.")] = None
     format: Literal["png", "webp", "jpeg"] = "png"
 
@@ -89,6 +97,8 @@ class TextToImageIn(SizedIn):
         extra="forbid",
         json_schema_extra={"examples": [{"prompt": "a red dragon with wings on a blue background", "num_outputs": 2}]},
     )
+
+    hires: Annotated[HiresIn | None, Field(description="Null: one pass, at the size that was asked for.")] = None
 
 
 class ImageToImageIn(SizedIn):

@@ -23,7 +23,8 @@ async def task_of(attempt: Attempt, model: ModelRow, folder: Path, inputs: Input
     actor = Actor(attempt.job.owner_id, "", Role.ADMIN)
     common = _common(attempt, resolved, model, folder)
     if "image" not in resolved:
-        return protocol.TextToImage(**common, **_words(resolved))
+        hires = protocol.Hires(**resolved["hires"]) if "hires" in resolved else None
+        return protocol.TextToImage(**common, **_words(resolved), hires=hires)
     image = await inputs.open(actor, resolved["image"], folder=folder)
     match resolved["task"]:
         case "image_to_video":
@@ -87,4 +88,6 @@ def _common(attempt: Attempt, resolved: dict[str, Any], model: ModelRow, folder:
 
 
 def _words(resolved: dict[str, Any]) -> dict[str, Any]:
-    return {name: resolved[name] for name in ("prompt", "negative_prompt")}
+    """What tasks with a prompt have beside the common; jobs from before there were variations say nothing of them."""
+    names = ("prompt", "negative_prompt", "subseeds", "subseed_strength")
+    return {name: resolved[name] for name in names if name in resolved}

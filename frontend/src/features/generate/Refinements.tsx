@@ -7,7 +7,7 @@ import { FieldNote, NumberField } from "@/ui/NumberField";
 import { Segmented } from "@/ui/Segmented";
 
 import { SeedInput } from "./SeedInput";
-import { change, type Field, type Settings } from "./settings";
+import { change, HIRES_SCALES, type Field, type Settings } from "./settings";
 
 interface Props { form: Settings; errors: Partial<Record<Field, string>> }
 
@@ -35,7 +35,7 @@ export function SecondPass({ form, errors, size }: Props & { size: { width: numb
       {form.hires && (
         <>
           <Box>
-            <Segmented label={t("task.scale")} value={form.hiresScale} options={[1.5, 2, 3, 4].map((value) => ({ value, label: `× ${value}` }))} onChange={(hiresScale) => change({ hiresScale })} />
+            <Segmented label={t("task.scale")} value={form.hiresScale} options={HIRES_SCALES.map((value) => ({ value, label: `× ${value}` }))} onChange={(hiresScale) => change({ hiresScale })} />
             <Typography variant="caption" component="p" sx={{ mt: 1, color: "text.faint" }}>{t("task.comes", { size: `${width} × ${height}` })}</Typography>
           </Box>
           <NumberField label={t("task.redraw")} value={form.hiresStrength} min={0.05} max={1} step={0.05} hint={t("refine.hiresStrengthHint")} onChange={(hiresStrength) => change({ hiresStrength })} />

@@ -115,9 +115,9 @@ function Upscale({ picture, job, model, errors }: Props) {
   );
 }
 
-function Animate({ job }: Props) {
+function Animate({ job, model }: Props) {
   const { t } = useTranslation();
-  const frames = job.frames ?? 14;
+  const frames = job.frames ?? model?.defaults?.frames ?? 14;
   return (
     <>
       <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "1fr 1fr" } }}>

@@ -8,7 +8,7 @@ export interface Asked { prompt?: string; model?: string; width?: number; height
 type Wanted = Omit<Asked, "count" | "task"> & { num_outputs?: number; task?: string };
 
 /** The server's names for what is done with a picture. */
-const TASK_OF: Record<string, Task> = { image_to_image: "change", inpaint: "inpaint", outpaint: "outpaint", upscale: "upscale", image_to_video: "animate" };
+export const TASK_OF: Record<string, Task> = { image_to_image: "change", inpaint: "inpaint", outpaint: "outpaint", upscale: "upscale", image_to_video: "animate" };
 
 export function asked(job: Pick<JobOut, "request" | "images">): Asked {
   const request = job.request as Wanted & { resolved?: Partial<Wanted> & { seeds?: number[] } };

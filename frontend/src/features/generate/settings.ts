@@ -54,17 +54,21 @@ export function resetToModel(): void {
 }
 
 /** What a recipe says of variations and of a second pass; nothing of them where it says nothing. */
-interface Refined { subseed?: number; subseed_strength?: number; hires?: { width: number; strength: number } }
+interface Refined { subseed?: number; subseed_strength?: number; hires?: { width: number; strength: number } | null }
 
 /** Takes over what made `image`, its seed locked. */
 export function reuse(image: ImageOut): void {
   const { subseed = null, subseed_strength: variation = 0, hires } = image.recipe as Refined;
   change({
     prompt: image.prompt, negative: image.negative_prompt, model: image.model, width: image.width, height: image.height,
-    variation, subseed, hires: hires !== undefined, ...(hires ? { hiresStrength: hires.strength } : {}),
+    variation, subseed, hires: !!hires, ...(hires ? { hiresStrength: hires.strength, hiresScale: nearestScale(hires.width / Number((image.recipe as { width?: number }).width)) } : {}),
     steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format === "mp4" ? "png" : image.format,
   });
 }
+
+/** The scales that there are to choose from. */
+export const HIRES_SCALES = [1.5, 2, 3, 4];
+const nearestScale = (scale: number) => HIRES_SCALES.reduce((best, each) => (Math.abs(each - scale) < Math.abs(best - scale) ? each : best));
 
 /** What was typed as a seed: null when nothing was, NaN when it is none. Digits may stand in groups. */
 export function seedOf(text: string): number | null {
