@@ -1,4 +1,4 @@
-"""Variations of a seed, and a second pass over the enlarged picture: what is decided about them, and what is refused."""
+"""Variations of a seed, and a second pass over the enlarged picture: what is decided, and what is refused."""
 
 from __future__ import annotations
 

@@ -9,6 +9,8 @@ export const NO_GROWTH: Growth = { left: 0, right: 0, top: 0, bottom: 0 };
 /** The most that one edge may move, as the server has it. */
 export const MOST_GROWTH = 2048;
 
+export const grows = (growth: Growth): boolean => EDGES.some((edge) => growth[edge] > 0);
+
 export const grown = (size: Size, growth: Growth): Size => ({ width: size.width + growth.left + growth.right, height: size.height + growth.top + growth.bottom });
 
 const OPPOSITE: Record<Edge, Edge> = { left: "right", right: "left", top: "bottom", bottom: "top" };

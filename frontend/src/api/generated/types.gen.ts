@@ -1198,6 +1198,34 @@ export type HealthOut = {
 };
 
 /**
+ * HiresIn
+ *
+ * A second pass over the enlarged picture: more detail than one large picture would have.
+ */
+export type HiresIn = {
+    /**
+     * Scale
+     */
+    scale?: number;
+    /**
+     * Steps
+     *
+     * Null: as many as the first pass.
+     */
+    steps?: number | null;
+    /**
+     * Strength
+     *
+     * How much of the picture may change.
+     */
+    strength?: number;
+    /**
+     * Upscaler
+     */
+    upscaler?: 'latent' | 'lanczos' | 'nearest';
+};
+
+/**
  * HistoryOut
  *
  * The last quarter of an hour in columns, oldest first: a second apart while something runs, five otherwise.
@@ -1796,6 +1824,18 @@ export type ImageToImageIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first picture's variation, as `seed`. Null: chosen at random.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far a picture is moved to that of its subseed: 0 no.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
@@ -1955,6 +1995,18 @@ export type InpaintIn = {
      * Of the first picture; the others count up. Null: chosen at random.
      */
     seed?: number | null;
+    /**
+     * Subseed
+     *
+     * Of the first picture's variation, as `seed`. Null: chosen at random.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far a picture is moved to that of its subseed: 0 no.
+     */
+    subseed_strength?: number;
     /**
      * Scheduler
      *
@@ -2582,6 +2634,18 @@ export type OutpaintIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first picture's variation, as `seed`. Null: chosen at random.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far a picture is moved to that of its subseed: 0 no.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
@@ -3194,6 +3258,18 @@ export type TextToImageIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first picture's variation, as `seed`. Null: chosen at random.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far a picture is moved to that of its subseed: 0 no.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
@@ -3215,6 +3291,10 @@ export type TextToImageIn = {
      * Pixels, within the `limits` of the model.
      */
     height?: number | null;
+    /**
+     * Null: one pass, at the size that was asked for.
+     */
+    hires?: HiresIn | null;
 };
 
 /**
@@ -3341,6 +3421,18 @@ export type UpscaleIn = {
      * Of the first picture; the others count up. Null: chosen at random.
      */
     seed?: number | null;
+    /**
+     * Subseed
+     *
+     * Of the first picture's variation, as `seed`. Null: chosen at random.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far a picture is moved to that of its subseed: 0 no.
+     */
+    subseed_strength?: number;
     /**
      * Scheduler
      *

@@ -15,7 +15,7 @@ export function ShapePicker({ form, model, picture, errors }: { form: Settings; 
   const { t } = useTranslation();
   const { width, height } = effective(form, model, picture);
   const limits = sideLimits(model);
-  const choices = presets({ width: model?.defaults?.width ?? 256, height: model?.defaults?.height ?? 256 }, limits);
+  const choices = model?.presets?.length ? model.presets : presets({ width: model?.defaults?.width ?? 256, height: model?.defaults?.height ?? 256 }, limits);
   const follows = picture !== null && form.width === null && form.height === null;
   const matches = follows || choices.some((choice) => choice.width === width && choice.height === height);
   const [own, setOwn] = useState(false);

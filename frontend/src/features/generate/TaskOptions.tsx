@@ -4,7 +4,7 @@ import { useId, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { ModelOut } from "@/api/types";
-import { EDGES, moveEdge, NO_GROWTH, preset, type Preset } from "@/lib/frame";
+import { EDGES, grows, moveEdge, NO_GROWTH, preset, type Preset } from "@/lib/frame";
 import { covered } from "@/lib/mask";
 import { percent } from "@/lib/numbers";
 import { FieldNote, NumberField } from "@/ui/NumberField";
@@ -83,17 +83,19 @@ const PRESETS: [Preset, typeof Expand][] = [["wider", MoveHorizontal], ["taller"
 function Outpaint({ picture, job, model, errors }: Props) {
   const { t } = useTranslation();
   const limits = sideLimits(model);
+  const presets = PRESETS.map(([which, Icon]) => ({ which, Icon, growth: preset(which, picture, limits) }));
+  const room = presets.some(({ growth }) => grows(growth));
   return (
     <>
       <Box sx={{ display: "flex", flexWrap: "wrap", gap: 2 }}>
-        {PRESETS.map(([which, Icon]) => <Button key={which} size="small" variant="outlined" color="inherit" startIcon={<Icon size={15} />} onClick={() => changeTask({ growth: preset(which, picture, limits) })}>{t(`task.presets.${which}`)}</Button>)}
-        {EDGES.some((edge) => job.growth[edge] > 0) && <Button size="small" color="inherit" onClick={() => changeTask({ growth: NO_GROWTH })}>{t("task.presets.none")}</Button>}
+        {presets.map(({ which, Icon, growth }) => <Button key={which} size="small" variant="outlined" color="inherit" disabled={!grows(growth)} startIcon={<Icon size={15} />} onClick={() => changeTask({ growth })}>{t(`task.presets.${which}`)}</Button>)}
+        {grows(job.growth) && <Button size="small" color="inherit" onClick={() => changeTask({ growth: NO_GROWTH })}>{t("task.presets.none")}</Button>}
       </Box>
       <Box>
         <Box role="group" aria-label={t("task.edges")} sx={{ display: "grid", gap: 2, gridTemplateColumns: "repeat(auto-fit, minmax(112px, 1fr))" }}>
           {EDGES.map((edge) => <RoundedPixelField key={edge} label={t(`task.sides.${edge}`)} name={t(`task.edge.${edge}`)} value={job.growth[edge]} onChange={(pixels) => changeTask({ growth: moveEdge(job.growth, edge, pixels, picture, limits) })} />)}
         </Box>
-        <FieldNote error={errors.left} />
+        <FieldNote error={room ? errors.left : undefined} hint={room ? undefined : t("task.noRoom", { max: limits.max_side })} />
       </Box>
       <Comes job={job} picture={picture} model={model} />
       <More>

@@ -27,6 +27,8 @@ describe("the form", () => {
     ["width", { width: 100 }, "validation.multiple"],
     ["height", { height: 1024 }, "validation.multiple"],
     ["seed", { seed: 2 ** 32, keepSeed: true }, "validation.seed"],
+    ["subseed", { subseed: 2 ** 32, variation: 0.1 }, "validation.seed"],
+    ["subseed_strength", { variation: 1.2 }, "validation.range"],
     ["seed", { seed: seedOf("forty"), keepSeed: true }, "validation.seed"],
   ] as const)("names %s for %j", (field, patch, key) => expect(check({ ...form, ...patch }, model)[field]?.key).toBe(key));
 
@@ -35,6 +37,16 @@ describe("the form", () => {
   it("takes over everything that made a picture", () => {
     reuse(image(3, { negative_prompt: "blur", seed: 99 }));
     expect(toRequest(settings.get(), model)).toMatchObject({ prompt: image(3).prompt, negative_prompt: "blur", seed: 99, width: image(3).width, steps: 30, scheduler: "ddim" });
+    settings.set(fresh);
+  });
+
+  it("takes over variations and the second pass, at the size of the first", () => {
+    const made = image(3, { width: 512, height: 768 });
+    reuse({ ...made, recipe: { ...made.recipe, width: 256, height: 384, subseed: 5, subseed_strength: 0.2, hires: { width: 512, height: 768, steps: 20, strength: 0.4, upscaler: "lanczos" } } });
+    expect(toRequest(settings.get(), model)).toMatchObject({ width: 256, height: 384, subseed: 5, subseed_strength: 0.2, hires: { scale: 2, strength: 0.4 } });
+    reuse(image(4));
+    expect(toRequest(settings.get(), model)).not.toHaveProperty("hires");
+    expect(toRequest(settings.get(), model)).not.toHaveProperty("subseed_strength");
     settings.set(fresh);
   });
 

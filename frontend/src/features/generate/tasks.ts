@@ -1,7 +1,7 @@
 /** What can be done with a picture, what that needs besides the form, and the request it comes to. */
 import type { ImageToImageIn, ImageToVideoIn, InpaintIn, ModelOut, OutpaintIn, TextToImageIn, UpscaleIn } from "@/api/types";
 import { store, stored } from "@/lib/browser";
-import { grown, NO_GROWTH, type Growth } from "@/lib/frame";
+import { grown, grows, NO_GROWTH, type Growth } from "@/lib/frame";
 import { Signal } from "@/lib/signal";
 import { fitted, type Size } from "@/lib/sizes";
 
@@ -121,7 +121,7 @@ export function checkAll(form: Settings, model: ModelOut | undefined, job: TaskF
   if (job.task === "inpaint" && maskIsEmpty) complaints.mask = { key: "validation.maskEmpty" };
   if (job.task === "outpaint" && size) {
     const { max_side: max } = sideLimits(model);
-    if (Object.values(job.growth).every((pixels) => pixels === 0)) complaints.left = { key: "validation.noGrowth" };
+    if (!grows(job.growth)) complaints.left = { key: "validation.noGrowth" };
     else if (Math.max(size.width, size.height) > max) complaints.left = { key: "validation.sizeOver", width: size.width, height: size.height, max };
   }
   return complaints;
