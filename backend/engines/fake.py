@@ -2,9 +2,9 @@
 
     python -m engines.host fake --model-path . --socket /tmp/w.sock --options '{"step_seconds": 0.05}'
 
-It takes `TextToImage` and draws small real pictures in a colour made from the seed, or `ImageToVideo` and writes files
-that begin as an mp4 or a webp does, or a `FakeTask` whose script is a list of verbs, done in order. Words of a prompt
-that begin with `fake:` are verbs too, done before the drawing: "a fox fake:hang". What it starts from has to be there.
+It takes `TextToImage` and draws small real pictures in a colour made from the seed, or `ImageToVideo` and writes a
+short clip, or a `FakeTask` whose script is a list of verbs, done in order. Words of a prompt that begin with `fake:`
+are verbs too, done before the drawing: "a fox fake:hang". What it starts from has to be there.
 
     step:SECONDS          one step of progress after that time (one step of the script's total)
     file                  a picture, listed in Done
@@ -37,6 +37,7 @@ from pathlib import Path
 
 from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
+from engines.fake_clip import clip
 from engines.protocol import Done, FakeTask, File, ImageToVideo, Parked, Progress, TextToImage
 
 TASKS = (TextToImage, ImageToVideo, FakeTask)
@@ -231,9 +232,8 @@ def write_picture(directory: str, index: int, seed: int, width: int, height: int
 
 
 def write_video(task: ImageToVideo, index: int, seed: int) -> File:
-    """A file that begins as a video of that format does and goes on with the seed; its poster is a PNG."""
-    head = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" if task.format == "mp4" else b"RIFF\0\0\0\0WEBPVP8X"
-    data = head + str(seed).encode() * 1000
+    """A short clip, the same for all but for the seed; as webp a file that only begins as one. Its poster is a PNG."""
+    data = clip(seed) if task.format == "mp4" else b"RIFF\0\0\0\0WEBPVP8X" + str(seed).encode() * 1000
     _write(Path(task.output_dir) / f"{index}.{task.format}", data)
     _write(Path(task.output_dir) / f"{index}.thumb.webp", png(b"\x80\x80\x80", 64, 36))
     return File(

@@ -1,8 +1,10 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
+import { rmSync } from "node:fs";
 
 import { ask, expect, fits, prompt, run, test } from "./fixtures";
 import { png } from "./png";
+import { videoModel } from "./videoModel";
 
 test.use({ environment: { ATELIER_FAKE_STEP_SECONDS: "0.02" } });
 
@@ -128,6 +130,35 @@ test("a result is made larger without a word", async ({ page, server }) => {
   await page.getByRole("button", { name: "Generate", exact: true }).click();
   const { request } = await asked(page, "a small boat");
   expect(request.resolved).toMatchObject({ task: "upscale", width: 512, height: 512 });
+});
+
+test("a picture becomes a video, which plays where it is pointed at and in the full view", async ({ page, server }) => {
+  const folder = videoModel();
+  const model = await page.request.post(`${server.url}/api/models/import`, { data: { path: folder, key: "svd", name: "Films" } });
+  expect(model.ok(), await model.text()).toBe(true);
+  const done = await server.ended(await server.generate("a windmill", { steps: 1 }));
+  await page.goto(`/?input=${done.images[0]?.id}&do=animate`);
+  await expect(page.getByRole("radio", { name: "Animate" })).toBeChecked();
+  await expect(prompt(page)).toHaveCount(0);
+  expect(await serious(page)).toEqual([]);
+  await page.getByRole("button", { name: "Generate", exact: true }).click();
+  const tile = run(page, "Animate").locator("[data-tile=image]");
+  await expect(tile.locator("[data-video=rests]")).toBeVisible();
+  await tile.hover();
+  const video = tile.locator("video");
+  await expect(video).toHaveJSProperty("muted", true);
+  await expect.poll(() => video.evaluate((each: HTMLVideoElement) => each.currentTime)).toBeGreaterThan(0);
+  await page.mouse.move(0, 0);
+  await expect(video).toHaveCount(0);
+  await page.emulateMedia({ reducedMotion: "reduce" });
+  await tile.hover();
+  await expect(tile.locator("[data-video=rests]")).toBeVisible();
+  await page.emulateMedia({ reducedMotion: "no-preference" });
+  await tile.getByRole("link").click();
+  const player = page.getByRole("dialog").locator("video");
+  await expect(player).toHaveAttribute("controls", "");
+  await expect.poll(() => player.evaluate((each: HTMLVideoElement) => each.currentTime)).toBeGreaterThan(0);
+  rmSync(folder, { recursive: true });
 });
 
 test.describe("on a phone", () => {
