@@ -12,6 +12,7 @@ from atelier.shapes import ErrorOut, ImageOut
 from atelier.tables import InputRow, JobStatus
 
 MAX_SEED = 2**32 - 1
+MAX_LORA_WEIGHT = 4
 
 # How large a picture may be is for its model to say: see `limits` of GET /api/models/.
 Side = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -31,10 +32,16 @@ class LoraIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    model: Annotated[str, Field(min_length=1, max_length=200, description="Key of a LoRA.")]
-    weight: Annotated[float, Field(ge=-4, le=4, allow_inf_nan=False)] = 1.0
+    model: Annotated[str, Field(min_length=1, max_length=200, description="Key, name or file name of a LoRA.")]
+    weight: Annotated[float, Field(ge=-MAX_LORA_WEIGHT, le=MAX_LORA_WEIGHT, allow_inf_nan=False)] = 1.0
     text_weight: Annotated[
-        float | None, Field(ge=-4, le=4, allow_inf_nan=False, description="For the text encoders; else as `weight`.")
+        float | None,
+        Field(
+            ge=-MAX_LORA_WEIGHT,
+            le=MAX_LORA_WEIGHT,
+            allow_inf_nan=False,
+            description="For the text encoders; else as `weight`.",
+        ),
     ] = None
 
 
@@ -66,13 +73,19 @@ class GenerationIn(BaseModel):
     ] = None
     subseed: Annotated[
         int | None,
-        Field(ge=0, le=MAX_SEED, description="Of the first picture's variation, as `seed`. Null: chosen at random."),
+        Field(ge=0, le=MAX_SEED, description="Of the first variation; the others count up, and all share the seed."),
     ] = None
     subseed_strength: Annotated[
         float,
-        Field(ge=0, le=1, allow_inf_nan=False, description="How far a picture is moved to that of its subseed: 0 no."),
+        Field(ge=0, le=1, allow_inf_nan=False, description="How far the subseed leads away from the seed. 0: not."),
     ] = 0.0
     scheduler: Annotated[str | None, Field(max_length=50, description="A key of GET /api/schedulers.")] = None
+    loras: Annotated[
+        list[LoraIn], Field(max_length=32, description="Any number; the model of each must be of this model's family.")
+    ] = []
+    clip_skip: Annotated[
+        int, Field(ge=0, le=8, description="How many of CLIP's last layers are left out. Others read no CLIP alone: 0.")
+    ] = 0
     format: Literal["png", "webp", "jpeg"] = "png"
 
     @field_validator("prompt")
@@ -88,6 +101,7 @@ class SizedIn(GenerationIn):
 
     width: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
     height: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
+    hires: Annotated[HiresIn | None, Field(description="A second pass at a larger size. Not with a mask.")] = None
 
 
 class TextToImageIn(SizedIn):
@@ -97,8 +111,6 @@ class TextToImageIn(SizedIn):
         extra="forbid",
         json_schema_extra={"examples": [{"prompt": "a red dragon with wings on a blue background", "num_outputs": 2}]},
     )
-
-    hires: Annotated[HiresIn | None, Field(description="Null: one pass, at the size that was asked for.")] = None
 
 
 class ImageToImageIn(SizedIn):

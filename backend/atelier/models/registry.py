@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from atelier.events import EventBus, ModelsChanged
 from atelier.jobs.queue import JobQueue
 from atelier.jobs.store import by_ids as jobs_by_ids
 from atelier.models import store
+from atelier.models.adapters import ADDED_TYPES, file_of, trigger_words
 from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapshots
 from atelier.models.cache import remove as remove_files
 from atelier.models.families import SIZES, image_defaults, image_limits, sampling, size_presets
@@ -142,6 +143,21 @@ class ModelRegistry:
             hint=f"These exist: {names}. See GET /api/models/.",
         )
 
+    async def usable(self, actor: Actor, tasks: Collection[str]) -> list[ModelRow]:
+        """The models of these tasks that can be run, oldest first."""
+        rows = [row for row in await self.rows(actor) if row.task in tasks and _is_runnable(row)]
+        return await asyncio.to_thread(lambda: [row for row in rows if _lies_there(path_of(row))])
+
+    async def named(self, actor: Actor, name: str, tasks: Collection[str]) -> ModelRow:
+        """The usable model that is called so: by its key, or by its repository on the hub. Raises ModelNotFound."""
+        rows = await self.usable(actor, tasks)
+        for row in rows:
+            if name in (row.key, row.repo):
+                return row
+        known = ", ".join(row.key for row in rows) or "none"
+        words = Said(f"There is no model {name[:80]!r}.", "model.none_such", model=name[:80], known=known)
+        raise ModelNotFound(words, field="model", hint=f"These exist: {known}.")
+
     def path_of(self, row: ModelRow) -> Path:
         """Where the model's files lie; embedded ones are named relative to the backend folder."""
         return path_of(row)
@@ -171,6 +187,7 @@ class ModelRegistry:
             limits=ImageLimits(**row.limits) if row.limits else None,
             presets=_presets(row),
             sampling=sampling(row.family),
+            trigger_words=_trigger_words(row),
             available=row.download_job is None and _lies_there(self.path_of(row)),
             runnable=_is_runnable(row),
             removable=row.source != "embedded" and actor.owns(row.owner_id),
@@ -405,7 +422,13 @@ def _presets(row: ModelRow) -> list[SizePreset]:
 
 def _is_runnable(row: ModelRow) -> bool:
     is_here = row.download_job is None
-    return is_here and bool(row.engine) and row.type != "lora" and row.pipeline != "single_file"
+    return is_here and bool(row.engine) and row.type not in ADDED_TYPES and row.pipeline != "single_file"
+
+
+def _trigger_words(row: ModelRow) -> list[str]:
+    """Looks at the disk; a header is read once."""
+    file = file_of(path_of(row)) if row.type == "lora" and row.download_job is None else None
+    return trigger_words(file) if file is not None else []
 
 
 def _lies_there(path: Path) -> bool:
