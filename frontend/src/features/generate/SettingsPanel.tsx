@@ -62,7 +62,7 @@ export function SettingsPanel({ form, models, model, loading, task, picture, err
       <NumberField label={t("generate.guidance")} value={values.guidance} min={0} max={LIMITS.guidance} sliderMax={15} step={0.5} error={errors.guidance_scale} hint={t("generate.guidanceHint")} onChange={(guidance) => change({ guidance })} />
       <SeedField form={form} error={errors.seed} />
       <Variations form={form} errors={errors} />
-      {!task && <SecondPass form={form} errors={errors} size={values} />}
+      {(!task || task === "change") && <SecondPass form={form} errors={errors} size={values} />}
       <Advanced form={form} errors={errors} model={model} />
     </Box>
   );

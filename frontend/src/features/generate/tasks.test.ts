@@ -40,6 +40,12 @@ describe("the request", () => {
     expect(resultSize(job({ task: "upscale", scale: 1.5 }), picture, model)).toEqual({ width: 480, height: 304 });
   });
 
+  it("has a second pass only where the whole picture is drawn", () => {
+    const hires = (task: TaskForm["task"]) => toWanted({ ...form, hires: true }, model, job({ task }), picture, "inp_1", "inp_2").body;
+    expect(hires("change")).toMatchObject({ hires: { scale: 2, strength: 0.5 } });
+    for (const task of ["inpaint", "outpaint", "upscale"] as const) expect(hires(task)).not.toHaveProperty("hires");
+  });
+
   it("for a video has no words", () => {
     const video = { ...(model as NonNullable<typeof model>), key: "svd", task: "video" as const };
     const { path, body } = toWanted(form, video, job({ task: "animate", fps: 9 }), picture, "inp_1", "");

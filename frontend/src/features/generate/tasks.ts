@@ -79,7 +79,7 @@ export type Wanted =
 /** `image` and `mask` are what the server calls them. */
 export function toWanted(form: Settings, model: ModelOut | undefined, job: TaskForm, picture: Source | null, image: string, mask: string): Wanted {
   if (!picture) return { path: "text-to-image", body: toRequest(form, model) };
-  const body = toRequest({ ...form, hires: false }, model, ownSize(job.task, picture, model));
+  const body = toRequest({ ...form, hires: form.hires && job.task === "change" }, model, ownSize(job.task, picture, model));
   // Where the size follows from the picture, none is asked for.
   const sizeless = { ...body };
   delete sizeless.width;
