@@ -112,6 +112,8 @@ export function GeneratePage() {
 /** Where a field of a request is shown. */
 function fieldOf(name: string): Field {
   if (["right", "top", "bottom"].includes(name)) return "left";
+  if (name.startsWith("loras.")) return "loras";
+  if (name.startsWith("hires.")) return "hires";
   return name as Field;
 }
 

@@ -15,6 +15,7 @@ import { ModelState } from "@/ui/ModelState";
 import { FieldNote, NumberField } from "@/ui/NumberField";
 import { Segmented } from "@/ui/Segmented";
 
+import { LoraPicker } from "./LoraPicker";
 import { SecondPass, Variations } from "./Refinements";
 import { SeedInput } from "./SeedInput";
 import { change, chooseModel, effective, LIMITS, resetToModel, rollSeed, type Field, type FileFormat, type Settings } from "./settings";
@@ -61,6 +62,7 @@ export function SettingsPanel({ form, models, model, loading, task, picture, err
       <NumberField label={t("generate.steps")} value={values.steps} min={1} max={LIMITS.steps} sliderMax={60} step={1} error={errors.steps} hint={t("generate.stepsHint")} onChange={(steps) => change({ steps })} />
       <NumberField label={t("generate.guidance")} value={values.guidance} min={0} max={LIMITS.guidance} sliderMax={15} step={0.5} error={errors.guidance_scale} hint={t("generate.guidanceHint")} onChange={(guidance) => change({ guidance })} />
       <SeedField form={form} error={errors.seed} />
+      <LoraPicker form={form} model={model} error={errors.loras} />
       <Variations form={form} errors={errors} />
       {(!task || task === "change") && <SecondPass form={form} errors={errors} size={values} />}
       <Advanced form={form} errors={errors} model={model} />

@@ -4,6 +4,8 @@ import { randomSeed, store, stored } from "@/lib/browser";
 import { Signal } from "@/lib/signal";
 import { snap, type Size } from "@/lib/sizes";
 
+import { lorasFor, lorasOf, type LoraChoice } from "./loras";
+
 export type FileFormat = "png" | "webp" | "jpeg";
 
 export interface Settings {
@@ -20,6 +22,7 @@ export interface Settings {
   keepSeed: boolean;
   scheduler: string | null;
   format: FileFormat;
+  loras: LoraChoice[];
   /** How far each picture is moved towards that of another seed: 0 not at all. */
   variation: number;
   /** That other seed; null is a new one each time. */
@@ -31,7 +34,7 @@ export interface Settings {
 }
 
 export const fresh: Settings = {
-  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, format: "png", variation: 0, subseed: null, hires: false, hiresScale: 2, hiresStrength: 0.5,
+  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, format: "png", loras: [], variation: 0, subseed: null, hires: false, hiresScale: 2, hiresStrength: 0.5,
 };
 
 /** Lives outside the page, so that leaving it or reloading loses nothing. */
@@ -65,6 +68,7 @@ export function reuse(image: ImageOut): void {
     prompt: image.prompt, negative: image.negative_prompt, model: image.model, ...first,
     variation, subseed, hires: !!hires, ...(hires ? { hiresStrength: hires.strength, hiresScale: nearestScale(hires.width / width) } : {}),
     steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format === "mp4" ? "png" : image.format,
+    loras: lorasOf(image.recipe),
   });
 }
 
@@ -95,6 +99,7 @@ export function effective(form: Settings, model: ModelOut | undefined, own: Size
 
 export function toRequest(form: Settings, model: ModelOut | undefined, own: Size | null = null): TextToImageIn {
   const { width, height, steps, guidance } = effective(form, model, own);
+  const loras = lorasFor(form.loras, model);
   return {
     prompt: form.prompt.trim(),
     ...(form.negative.trim() ? { negative_prompt: form.negative.trim() } : {}),
@@ -108,6 +113,7 @@ export function toRequest(form: Settings, model: ModelOut | undefined, own: Size
     ...(form.scheduler ? { scheduler: form.scheduler } : {}),
     ...(form.variation > 0 ? { subseed_strength: form.variation, ...(form.subseed === null ? {} : { subseed: form.subseed }) } : {}),
     ...(form.hires ? { hires: { scale: form.hiresScale, strength: form.hiresStrength } } : {}),
+    ...(loras.length > 0 ? { loras } : {}),
     format: form.format,
   };
 }
@@ -123,7 +129,7 @@ export function sideLimits(model: ModelOut | undefined) {
   };
 }
 
-export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires";
+export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires" | "loras";
 type Complaint =
   | { key: "validation.maskEmpty" | "validation.noGrowth" }
   | { key: "validation.sizeOver"; width: number; height: number; max: number }
