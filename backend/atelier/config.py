@@ -75,12 +75,14 @@ class RuntimeSettings:
     """ATELIER_IDLE_SECONDS (an idle worker is stopped), ATELIER_MEMORY_BUDGET (bytes for workers on each device),
     ATELIER_PARK_BUDGET (bytes of the machine's memory for the weights of parked models; half of it when not set),
     ATELIER_THREADS (torch threads of a worker, 0 = chosen by the engine), ATELIER_FAKE_ENGINE and ATELIER_FAILPOINTS
-    (tests of the server), XDG_RUNTIME_DIR (sockets of workers; else the folder for temporary files)."""
+    (tests of the server), ATELIER_SHARE_BATCHES (auto, or never: whether requests of several people are made together
+    where that pays), XDG_RUNTIME_DIR (sockets of workers; else the folder for temporary files)."""
 
     idle_seconds: float = 600.0
     memory_budget_bytes: int | None = None
     park_budget_bytes: int | None = None
     threads: int = 0
+    share_batches: bool = True
     fake_engine: bool = False
     fake_step_seconds: float = 0.02
     sockets_root: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
@@ -190,6 +192,14 @@ def _switch(env: Mapping[str, str], name: str) -> bool:
     return env.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
 
 
+def _one_of(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """The variable's value; the first of `choices` when it is not set."""
+    text = env.get(name, "").strip().lower() or choices[0]
+    if text not in choices:
+        raise BadSetting(f"{name}={text!r} must be {' or '.join(choices)}.")
+    return text
+
+
 def own_variables() -> dict[str, str]:
     """The server's variables as they are, for the processes it starts; these get a selection."""
     return dict(os.environ)
@@ -220,6 +230,7 @@ def read_settings(
         memory_budget_bytes=budget or None,
         park_budget_bytes=None if parked < 0 else parked,
         threads=_whole(env, "ATELIER_THREADS", 0, 0, 1024),
+        share_batches=_one_of(env, "ATELIER_SHARE_BATCHES", ("auto", "never")) == "auto",
         fake_engine=_switch(env, "ATELIER_FAKE_ENGINE"),
         fake_step_seconds=_seconds(env, "ATELIER_FAKE_STEP_SECONDS", 0.02),
         sockets_root=_path(env, "XDG_RUNTIME_DIR", Path(tempfile.gettempdir())),

@@ -608,6 +608,9 @@ class ShellRun:
 
     cancelled = False
 
+    def left_out(self, task_id: str) -> bool:
+        return False
+
     def report(self, progress: Progress) -> None:
         print(f"\r{progress.step}/{progress.total}", end="", file=sys.stderr, flush=True)
 

@@ -4,7 +4,7 @@
 
 It takes `TextToImage` and draws small real pictures in a colour made from the seed, or a `FakeTask` whose script is a
 list of verbs, done in order. Words of a prompt that begin with `fake:` are verbs too, done before the drawing:
-"a fox fake:hang".
+"a fox fake:hang". A batch takes `step_seconds` for a step of all its pictures together.
 
     step:SECONDS          one step of progress after that time (one step of the script's total)
     file                  a picture, listed in Done
@@ -37,9 +37,9 @@ from pathlib import Path
 
 from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
-from engines.protocol import Done, FakeTask, File, Parked, Progress, TextToImage
+from engines.protocol import Batch, BatchDone, Cancelled, Done, Failed, FakeTask, File, Parked, Progress, TextToImage
 
-TASKS = (TextToImage, FakeTask)
+TASKS = (TextToImage, Batch, FakeTask)
 
 
 def preload() -> None:
@@ -62,15 +62,36 @@ class FakeEngine:
         self._step_seconds = float(options.get("step_seconds", 0))
         self.weights_bytes = int(options.get("weights_bytes", 1024))
 
-    def run(self, task: TextToImage | FakeTask, run: Run) -> Done:
+    def run(self, task: TextToImage | Batch | FakeTask, run: Run) -> Done | BatchDone:
         failpoint("engine.before_run")
-        done = self._draw(task, run) if isinstance(task, TextToImage) else Script(task, run).play()
+        match task:
+            case TextToImage():
+                done: Done | BatchDone = self._draw(task, run)
+            case Batch():
+                done = self._draw_together(task, run)
+            case _:
+                done = Script(task, run).play()
         done.peak_bytes = int(self._options.get("peak_bytes", 0))
         return done
 
+    def _draw_together(self, batch: Batch, run: Run) -> BatchDone:
+        for task in batch.tasks:
+            _perform_prompt(task, run)
+        pictures = sum(len(task.seeds) for task in batch.tasks)
+        steps = batch.tasks[0].steps
+        for step in range(steps):
+            _sleep(self._step_seconds, run)
+            failpoint("engine.mid_step")
+            run.report(Progress(step=(step + 1) * pictures, total=steps * pictures))
+        ends: dict[str, Done | Failed | Cancelled] = {}
+        for task in batch.tasks:
+            ends[task.task_id] = Cancelled() if run.left_out(task.task_id) else Done(files=_pictures_of(task))
+            failpoint("engine.after_encode")
+        failpoint("engine.before_done")
+        return BatchDone(ends=ends, at_once=min(pictures, batch.at_once))
+
     def _draw(self, task: TextToImage, run: Run) -> Done:
-        verbs = [word.removeprefix("fake:") for word in task.prompt.split() if word.startswith("fake:")]
-        Script(FakeTask(task_id=task.task_id, output_dir=task.output_dir, script=verbs), run).perform()
+        _perform_prompt(task, run)
         total = task.steps * len(task.seeds)
         files = []
         for index, seed in enumerate(task.seeds):
@@ -82,6 +103,17 @@ class FakeEngine:
             failpoint("engine.after_encode")
         failpoint("engine.before_done")
         return Done(files=files)
+
+
+def _perform_prompt(task: TextToImage, run: Run) -> None:
+    verbs = [word.removeprefix("fake:") for word in task.prompt.split() if word.startswith("fake:")]
+    Script(FakeTask(task_id=task.task_id, output_dir=task.output_dir, script=verbs), run).perform()
+
+
+def _pictures_of(task: TextToImage) -> list[File]:
+    return [
+        write_picture(task.output_dir, index, seed, task.width, task.height) for index, seed in enumerate(task.seeds)
+    ]
 
 
 class ParkableFake(FakeEngine):

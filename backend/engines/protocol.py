@@ -179,6 +179,20 @@ class TextToImage(Message):
     hires: Hires | None = None
 
 
+class Batch(Message):
+    """Several tasks in one denoising loop. They differ in prompts, seeds, formats and folders alone; each picture is
+    the one that it would be alone, but for one level of 255 in some pixels. At most `at_once` pictures go through
+    together; fewer when memory does not suffice.
+
+    `Progress` counts over the pictures of all tasks, and a preview's index counts through them in order. A `Cancel`
+    of one task lets the others go on: nothing of it is written any more. Ends with `BatchDone`.
+    """
+
+    task_id: str
+    tasks: list[TextToImage]
+    at_once: int
+
+
 class ImageToVideo(Message):
     """Make one short video per seed out of `image`: `frames` frames at `fps`. `motion` 1 to 255 and `noise` 0 to 1 are
     Stable Video Diffusion's motion bucket and augmentation. Files: `<index>.mp4` or `<index>.webp`, and a poster
@@ -284,7 +298,7 @@ class HubDownload(Message):
     pause: float = 1.0
 
 
-Task = TextToImage | ImageToVideo | FakeTask | Park | Wake | HubSearch | HubToken | HubPlan | HubDownload
+Task = TextToImage | Batch | ImageToVideo | FakeTask | Park | Wake | HubSearch | HubToken | HubPlan | HubDownload
 
 
 class Cancel(Message):
@@ -403,6 +417,16 @@ class Cancelled(Message):
     """The run ended because it was asked to."""
 
 
+class BatchDone(Message):
+    """How each task of a batch ended, by its id. `at_once`: so many pictures went through together at most. `seconds`
+    and `peak_bytes` as in `Done`, of the whole."""
+
+    ends: dict[str, Done | Failed | Cancelled]
+    at_once: int
+    seconds: float = 0.0
+    peak_bytes: int = 0
+
+
 class Parked(Message):
     """The weights are aside: `rest_bytes` stay on the device, `host_bytes` are in the host's memory instead."""
 
@@ -417,7 +441,7 @@ class Awake(Message):
     seconds: float = 0.0
 
 
-Update = Heartbeat | Progress | Transfer | Done | Failed | Cancelled | Parked | Awake
+Update = Heartbeat | Progress | Transfer | Done | BatchDone | Failed | Cancelled | Parked | Awake
 
 _encoder = msgspec.json.Encoder()
 task_decoder = msgspec.json.Decoder(Task)

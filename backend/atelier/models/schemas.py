@@ -40,6 +40,12 @@ class LoadOptions(BaseModel):
         None, description="Type of the weights in memory. Left out: float32 on the CPU, bfloat16 on a GPU."
     )
     batch: int | None = Field(None, ge=1, le=8, description="Most pictures of one request made at once; else 1.")
+    share_batches: Literal["auto", "never"] | None = Field(
+        None,
+        description="`auto`: requests of several people that differ in prompt and seed alone are made together where "
+        "measurements of this model say that it pays; a picture then differs from the one made alone by at most one "
+        "level of 255. Left out: as the server is set.",
+    )
     ttl_seconds: float | None = Field(
         None,
         ge=0,

@@ -74,13 +74,15 @@ class Sizing:
         steps: int = 1,
         outputs: int = 1,
         options: LoadOptions | None = None,
+        together: int = 1,
     ) -> Need:
         """What this work needs; without one, a picture of the model's own size (a request of its whole context).
-        `options` replace those that the model is loaded with. Reads small files the first time."""
+        `options` replace those that the model is loaded with. `together`: so many pictures of several requests at
+        once. Reads small files the first time."""
         options = options or self.options_of(row)
         work = work or self.usual_work(row)
         if row.task in ("image", "video"):
-            work = replace(work, batch=min(work.batch, options.batch or 1))
+            work = replace(work, batch=max(min(work.batch, options.batch or 1), together))
         engine = "fake" if self._settings.fake_engine else row.engine
         dtype = options.dtype or ("float32" if self._kind == "cpu" else "bfloat16")
         anatomy = self.anatomy_of(row)
@@ -139,14 +141,21 @@ class Sizing:
         peak = self._peak(worker.loaded.load_peak_bytes, need.parts.fixed)
         self.learning.note(need.subject, Measured("load", 0, 1.0, peak, round(worker.load_seconds, 3)))
 
-    def note_run(self, need: Need, worker: Worker, done: protocol.Done) -> None:
-        """What the run took. After a larger one the worker's memory still shows that one, and its peak says nothing."""
+    def shares(self, row: ModelRow) -> bool:
+        """Whether requests of several people may be made together with this model."""
+        chosen = self.options_of(row).share_batches
+        return self._settings.share_batches if chosen is None else chosen == "auto"
+
+    def note_run(self, need: Need, worker: Worker, done: protocol.Done | protocol.BatchDone) -> None:
+        """What the run took. After a larger one the worker's memory still shows that one, and its peak says nothing.
+        How long several took together says nothing of one."""
         size = need.parts.moving
         larger_before = self._largest.get(worker, 0) > size
         self._largest[worker] = max(size, self._largest.get(worker, 0))
         if not larger_before:
             peak = self._peak(done.peak_bytes, need.parts.total)
-            self.learning.note(need.subject, Measured("run", size, need.amount, peak, done.seconds))
+            seconds = 0.0 if isinstance(done, protocol.BatchDone) else done.seconds
+            self.learning.note(need.subject, Measured("run", size, need.amount, peak, seconds))
 
     def note_out_of_memory(self, need: Need, worker: Worker | None) -> None:
         """It had so many bytes, and they were not enough."""
