@@ -4,7 +4,9 @@
     python -m engines.diffusers_image MODEL "a blue creature" --seed 7 --output /tmp        one picture, from the shell
 
 The stock pipeline runs as diffusers wrote it; this file picks precision and scheduler, seeds, watches steps and hands
-finished tensors to encoder threads. Order of the file: load, run, prompts, previews, shell.
+finished tensors to encoder threads. Order of the file: load, run, parking, shell. Beside it:
+`image_families` (which pipeline for what), `image_options` (how it is loaded), `image_prompts`, `image_sampling`,
+`image_steps` (between two steps) and `image_previews`.
 
 Load options: `device` ("cuda" when there is one, else "cpu"), `dtype` ("float32" on the CPU, "bfloat16" or "float16" on
 CUDA), `threads` (CPU threads of torch; half the usable cores), `batch` (most pictures of one request at once; 1),
@@ -20,20 +22,14 @@ the same bytes.
 from __future__ import annotations
 
 import argparse
-import base64
-import functools
 import hashlib
 import inspect
-import io
 import math
 import os
 import sys
-import time
-from collections import OrderedDict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import diffusers
 import torch
@@ -42,22 +38,24 @@ from diffusers.schedulers import KarrasDiffusionSchedulers
 from PIL import Image
 from transformers import conversion_mapping
 
-from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
+from engines.engine import LoadFailed, Options, Run, RunFailed
 from engines.failpoints import failpoint
+from engines.image_families import family_of, size_multiple, weights_bytes, weighty
+from engines.image_options import Source, chosen_dtype
+from engines.image_previews import Previews, small_jpeg
+from engines.image_prompts import Prompts
+from engines.image_sampling import Sampling, choose_sampling
+from engines.image_steps import Steps
 from engines.lifeline import memory_bytes
 from engines.measured import give_back
 from engines.model_folder import check_model_folder, weight_files
 from engines.picture_files import FORMATS, write_picture
 from engines.protocol import Done, File, Parked, Preview, Progress, TextToImage
-from engines.schedulers import SCHEDULERS, choices_for, key_of_class
+from engines.schedulers import SCHEDULERS
 
 TASKS = (TextToImage,)
 
-PROMPTS_KEPT = 64
-PREVIEW_SECONDS = 0.25
-PREVIEW_SIDE = 128
 FINAL_PREVIEW_SIDE = 256
-PROGRESS_SECONDS = 0.03
 MAX_SEED = 2**32 - 1
 MAX_STEPS = 1000
 CUDA_CONTEXT_BYTES = 512 * 1024**2
@@ -115,7 +113,7 @@ def load(model_path: Path, options: Options) -> DiffusersImage:
         )
     device = str(options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu"))
     torch.set_num_threads(int(options.get("threads") or max(1, len(os.sched_getaffinity(0)) // 2)))
-    source = Source(model_path, device, _dtype(device, str(options.get("dtype", ""))))
+    source = Source(model_path, device, chosen_dtype(device, str(options.get("dtype", ""))))
     try:
         return DiffusersImage(source.pipeline(), source, options)
     except torch.OutOfMemoryError as error:
@@ -127,57 +125,7 @@ def load(model_path: Path, options: Options) -> DiffusersImage:
         ) from error
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a pipeline comes from and where it goes to."""
-
-    folder: Path
-    device: str
-    dtype: torch.dtype
-
-    def pipeline(self, **there: Any) -> Any:
-        """The pipeline with its weights on the device. Components that are `there` already are not read again."""
-        return diffusers.DiffusionPipeline.from_pretrained(
-            str(self.folder),
-            dtype=self.dtype,
-            use_safetensors=True,
-            local_files_only=True,
-            variant=_variant(self.folder),
-            **there,
-        ).to(self.device)
-
-
-def _dtype(device: str, wanted: str) -> torch.dtype:
-    if wanted:
-        if wanted not in ("float32", "float16", "bfloat16"):
-            raise LoadFailed(
-                "invalid_option", f"dtype {wanted!r} is none of float32, float16, bfloat16", value=str(wanted)
-            )
-        return getattr(torch, wanted)
-    if device == "cpu":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-
-
-def _variant(folder: Path) -> str | None:
-    """ "fp16" for a folder that holds nothing else; diffusers looks for plain names unless told."""
-    files = list(folder.glob("*/*.safetensors"))
-    return "fp16" if files and all(".fp16." in file.name for file in files) else None
-
-
 # ── run ───────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """The scheduler of one run: key (None for the model's own, with settings that no key stands for) and A1111's words
-    for the recipe, class and differing settings for diffusers."""
-
-    key: str | None
-    sampler: str
-    schedule_type: str
-    cls: type
-    kwargs: dict[str, str | int | float | bool]
 
 
 class DiffusersImage:
@@ -190,13 +138,13 @@ class DiffusersImage:
         self._pipe = pipe
         self._batch = max(1, int(options.get("batch", 1)))
         self._model_name = source.folder.name
-        self._multiple = _size_multiple(pipe)
+        self._family = family_of(pipe)
+        self._multiple = size_multiple(pipe)
         self._own_scheduler = pipe.scheduler
-        self._kind: Literal["noise", "flow"] = "flow" if _is_flow(pipe.scheduler) else "noise"
         self._accepts = frozenset(inspect.signature(pipe.__call__).parameters)
-        self._prompts: OrderedDict[tuple, dict[str, torch.Tensor]] = OrderedDict()
+        self._prompts = Prompts(self._family)
         self._previews = Previews(pipe)
-        self.weights_bytes = _weights_bytes(pipe)
+        self.weights_bytes = weights_bytes(pipe)
         self.load_peak_bytes = self._peak_bytes()
         self._encoders = ThreadPoolExecutor(2, thread_name_prefix="encode")
         self._model_hash = self._encoders.submit(_model_hash, source.folder, str(options.get("model_hash", "")))
@@ -205,7 +153,7 @@ class DiffusersImage:
         """Make the task's pictures. Raises RunFailed naming the field, RunCancelled at the next step after a cancel."""
         self._check(task)
         failpoint("engine.before_run")
-        sampling = self._choose_sampling(task.scheduler)
+        sampling = choose_sampling(task.scheduler, self._own_scheduler)
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         written: list[Future[File]] = []
@@ -236,10 +184,10 @@ class DiffusersImage:
     def _generate(self, task: TextToImage, seeds: list[int], sampling: Sampling, steps: Steps) -> torch.Tensor:
         """Pixels of one batch: uint8 [pictures, height, width, 3] on the CPU."""
         pipe = self._pipe
-        pipe.scheduler = sampling.cls.from_config(self._own_scheduler.config, **sampling.kwargs)
+        pipe.scheduler = sampling.scheduler(self._own_scheduler)
         steps.start_batch(pipe.scheduler, len(seeds))
         arguments = {
-            **self._prompt_arguments(task),
+            **self._prompts.arguments(pipe, task),
             "width": task.width,
             "height": task.height,
             "num_inference_steps": task.steps,
@@ -311,31 +259,6 @@ class DiffusersImage:
         if not Path(task.output_dir).is_dir():
             raise RunFailed("invalid_output_dir", "the folder for the pictures does not exist")
 
-    def _choose_sampling(self, key: str | None) -> Sampling:
-        """The table's entry; without a key the model's own scheduler as it was published."""
-        if key is None:
-            cls = type(self._own_scheduler)
-            own = key_of_class(cls.__name__)
-            return Sampling(None, SCHEDULERS[own].sampler if own else cls.__name__, "Automatic", cls, {})
-        choice = SCHEDULERS.get(key)
-        if choice is None:
-            known = ", ".join(SCHEDULERS)
-            raise RunFailed(
-                "invalid_scheduler", f"there is no scheduler {key!r}", f"Known: {known}.", scheduler=key, known=known
-            )
-        if choice.kind != self._kind:
-            fitting = ", ".join(choices_for(self._kind))
-            what = "a flow-matching model" if self._kind == "flow" else "no flow-matching model"
-            raise RunFailed(
-                "invalid_scheduler",
-                f"{key} does not fit, since this is {what}",
-                f"Take one of {fitting}.",
-                sentence="unfit_scheduler",
-                scheduler=choice.name,
-                known=fitting,
-            )
-        return Sampling(key, choice.sampler, choice.schedule_type, getattr(diffusers, choice.cls), choice.kwargs)
-
     def _peak_bytes(self) -> int:
         """Of the GPU's memory; 0 on the CPU, where the host looks itself. What the allocator keeps beyond what it gave
         out is not counted: it is left from earlier runs, and taken back when memory is short."""
@@ -357,7 +280,7 @@ class DiffusersImage:
             torch.cuda.empty_cache()
             return Parked(rest_bytes=CUDA_CONTEXT_BYTES + torch.cuda.memory_reserved(), host_bytes=self.weights_bytes)
         self._previews.watch(None)
-        for name in _weighty(self._pipe):
+        for name in weighty(self._pipe):
             setattr(self._pipe, name, None)
         give_back()
         return Parked(rest_bytes=memory_bytes()[1], host_bytes=0)
@@ -379,62 +302,10 @@ class DiffusersImage:
                 "out_of_memory", "the weights do not fit back into the device's memory", "Stop another worker."
             ) from error
 
-    # prompts
-
-    def _prompt_arguments(self, task: TextToImage) -> dict[str, Any]:
-        """The pipeline's prompt arguments: embeddings, kept for the latest prompts, where we know how to ask."""
-        guided = task.guidance_scale > 1
-        if isinstance(self._pipe, diffusers.StableDiffusionXLPipeline):
-            names = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
-        elif isinstance(self._pipe, diffusers.StableDiffusionPipeline):
-            names = ("prompt_embeds", "negative_prompt_embeds")
-        else:
-            return {"prompt": task.prompt, "negative_prompt": task.negative_prompt or None}
-        key = (task.prompt, task.negative_prompt, guided)
-        if key not in self._prompts:
-            with torch.no_grad():
-                encoded = self._pipe.encode_prompt(
-                    prompt=task.prompt,
-                    negative_prompt=task.negative_prompt or None,
-                    device=self._pipe.device,
-                    num_images_per_prompt=1,
-                    do_classifier_free_guidance=guided,
-                )
-            self._prompts[key] = {
-                name: tensor for name, tensor in zip(names, encoded, strict=True) if tensor is not None
-            }
-            if len(self._prompts) > PROMPTS_KEPT:
-                self._prompts.popitem(last=False)
-        self._prompts.move_to_end(key)
-        return self._prompts[key]
-
-
-def _weighty(pipe: Any) -> list[str]:
-    """The names of the components that hold weights."""
-    return [name for name, part in pipe.components.items() if isinstance(part, torch.nn.Module)]
-
 
 def _kept(pipe: Any) -> dict[str, Any]:
     """The components that parking leaves, as arguments for a new pipeline."""
     return {name: part for name, part in pipe.components.items() if part is not None and name != "scheduler"}
-
-
-def _size_multiple(pipe: Any) -> int:
-    """Width and height must be multiples of this: the autoencoder's factor times a transformer's patch."""
-    transformer = getattr(pipe, "transformer", None)
-    patch = getattr(transformer.config, "patch_size", 1) if transformer is not None else 1
-    return int(getattr(pipe, "vae_scale_factor", 8)) * (patch if isinstance(patch, int) else 1)
-
-
-def _is_flow(scheduler: Any) -> bool:
-    config = scheduler.config
-    by_config = config.get("use_flow_sigmas") or config.get("prediction_type") == "flow_prediction"
-    return type(scheduler).__name__.startswith("FlowMatch") or bool(by_config)
-
-
-def _weights_bytes(pipe: Any) -> int:
-    modules = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
-    return sum(tensor.nbytes for module in modules for tensor in (*module.parameters(), *module.buffers()))
 
 
 def _model_hash(folder: Path, known: str) -> str:
@@ -451,153 +322,6 @@ def _model_hash(folder: Path, known: str) -> str:
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-# ── steps and previews ────────────────────────────────────────────────────────
-
-
-class Steps:
-    """The pipeline's `callback_on_step_end`: counts steps over all pictures, cancels between them, sends previews."""
-
-    def __init__(self, task: TextToImage, run: Run, previews: Previews) -> None:
-        self._task = task
-        self._run = run
-        self._previews = previews
-        self._finished = 0  # pictures of earlier batches
-        self._batch = 0
-        self._reported = 0.0
-        self._previewed = 0.0
-        self._shown: deque[Preview] = deque()
-
-    def show_finished(self, preview: Preview) -> None:
-        """Send a finished picture along with the next step. From any thread."""
-        self._shown.append(preview)
-
-    def start_batch(self, scheduler: Any, size: int) -> None:
-        self._finished += self._batch
-        self._batch = size
-        self._view = watch(scheduler)
-
-    def __call__(
-        self, pipe: Any, index: int, timestep: Any, tensors: dict[str, torch.Tensor]
-    ) -> dict[str, torch.Tensor]:
-        failpoint("engine.mid_step")
-        if self._run.cancelled:
-            raise RunCancelled
-        now = time.monotonic()
-        per_picture = pipe.num_timesteps  # some schedulers take two for a step
-        previews = self._make_previews(index) if now - self._previewed >= PREVIEW_SECONDS else []
-        if previews:
-            self._previewed = now
-        while self._shown:
-            previews.append(self._shown.popleft())
-        if previews or index + 1 == per_picture or now - self._reported >= PROGRESS_SECONDS:
-            self._reported = now
-            step = self._finished * per_picture + (index + 1) * self._batch
-            self._run.report(Progress(step=step, total=per_picture * len(self._task.seeds), previews=previews))
-        return {}
-
-    def _make_previews(self, index: int) -> list[Preview]:
-        every = self._task.preview_every
-        if every < 1 or (index + 1) % every:
-            return []
-        latents = self._view.denoised()
-        shape = (self._task.width, self._task.height)
-        return [
-            Preview(index=self._finished + i, jpeg=jpeg) for i, jpeg in enumerate(self._previews.jpegs(latents, shape))
-        ]
-
-
-class watch:
-    """Stands between a scheduler and its `step`, to say what is behind the noise (see `denoised`)."""
-
-    def __init__(self, scheduler: Any) -> None:
-        self._scheduler = scheduler
-        self._last: tuple[torch.Tensor, Any, torch.Tensor] | None = None
-        step = scheduler.step
-
-        @functools.wraps(step)  # pipelines look at the signature
-        def watched(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *rest: Any, **named: Any) -> Any:
-            self._last = (model_output, timestep, sample)
-            return step(model_output, timestep, sample, *rest, **named)
-
-        scheduler.step = watched
-
-    def denoised(self) -> torch.Tensor | None:
-        """The model's guess of the clean latents at the latest step, from x = a·x₀ + s·ε and what the model predicts
-        (Salimans & Ho 2022, "Progressive distillation", §4 for v). None before the first step.
-        """
-        if self._last is None:
-            return None
-        output, timestep, sample = self._last
-        name, config = type(self._scheduler).__name__, self._scheduler.config
-        if name.startswith("FlowMatch"):
-            return sample - self._scheduler.sigmas[self._scheduler.step_index - 1] * output
-        if name.startswith(("Euler", "Heun", "LMS", "KDPM2")):  # x = x₀ + σ·ε
-            sigma = self._scheduler.sigmas[self._scheduler.step_index - 1]
-            scale = 1 / (sigma**2 + 1) ** 0.5
-            sample, signal, noise = sample * scale, scale, sigma * scale
-        else:
-            alpha = self._scheduler.alphas_cumprod[int(timestep)]
-            signal, noise = alpha**0.5, (1 - alpha) ** 0.5
-        match config.get("prediction_type", "epsilon"):
-            case "epsilon":
-                return (sample - noise * output) / signal
-            case "v_prediction":
-                return signal * sample - noise * output
-            case _:
-                return output
-
-
-def small_jpeg(image: Image.Image, side: int, shape: tuple[int, int] | None = None) -> str:
-    """A base64 JPEG of `shape` (the image's own size by default), scaled down so that no side is above `side`."""
-    width, height = shape or image.size
-    scale = min(1.0, side / max(width, height))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    buffer = io.BytesIO()
-    image.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=75)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-class Previews:
-    """Small JPEGs from latents by a linear map to RGB, fitted once to this model's own decoder."""
-
-    def __init__(self, pipe: Any) -> None:
-        self.watch(pipe)
-        self._fit: torch.Tensor | None = None
-
-    def watch(self, pipe: Any) -> None:
-        """Another pipeline with the same weights; None while there is none."""
-        self._vae = getattr(pipe, "vae", None)
-
-    def jpegs(self, latents: torch.Tensor | None, shape: tuple[int, int]) -> list[str]:
-        """One base64 JPEG per picture, no side above `PREVIEW_SIDE`; none for latents of another shape."""
-        channels = getattr(getattr(self._vae, "config", None), "latent_channels", None)
-        if latents is None or latents.ndim != 4 or latents.shape[1] != channels:
-            return []
-        if self._fit is None:
-            self._fit = self._fitted(channels)
-        features = torch.cat([latents.float(), torch.ones_like(latents[:, :1], dtype=torch.float32)], dim=1)
-        rgb = torch.einsum("bchw,cr->bhwr", features, self._fit)
-        pixels = ((rgb / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-        return [small_jpeg(Image.fromarray(picture), PREVIEW_SIDE, shape) for picture in pixels]
-
-    @torch.no_grad()
-    def _fitted(self, channels: int) -> torch.Tensor:
-        """Least squares from latents to the mean colour of the patch that each becomes: [channels + 1, 3].
-
-        Fitted on a handful of smooth random latents, since a decoder answers to smooth ones as it does to pictures.
-        """
-        vae, generator = self._vae, torch.Generator("cpu").manual_seed(0)
-        coarse = torch.randn(8, channels, 3, 3, generator=generator)
-        smooth = torch.nn.functional.interpolate(coarse, size=(12, 12), mode="bicubic")
-        latents = (smooth + 0.3 * torch.randn(smooth.shape, generator=generator)).to(vae.device)
-        shift = getattr(vae.config, "shift_factor", None) or 0.0
-        decoded = vae.decode((latents / vae.config.scaling_factor + shift).to(vae.dtype)).sample.float()
-        colours = torch.nn.functional.adaptive_avg_pool2d(decoded, (12, 12)).clamp(-1, 1)
-        inputs = torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1).movedim(1, -1).reshape(-1, channels + 1)
-        targets = colours.movedim(1, -1).reshape(-1, 3)
-        return torch.linalg.lstsq(inputs.cpu(), targets.cpu()).solution.to(vae.device)
 
 
 # ── shell ─────────────────────────────────────────────────────────────────────

@@ -3,8 +3,9 @@
 Pure data: importing this needs neither torch nor diffusers, so the server lists the same table that the engine runs.
 Names are A1111's (https://github.com/AUTOMATIC1111/stable-diffusion-webui), the mapping to classes is the table in
 diffusers' documentation (api/schedulers/overview). Samplers that diffusers has no equal of (DPM fast, DPM adaptive,
-DPM++ 2S a, DPM++ 3M SDE) are left out rather than mapped to something else. A scheduler is made with
-`cls.from_config(model's scheduler config, **kwargs)`, which keeps the noise schedule that the model was trained on.
+DPM++ 2S a, Restart) are left out rather than mapped to something else; `engines.sampler_names` knows the nearest of
+them for clients that send such a name. A scheduler is made with `cls.from_config(model's scheduler config, **kwargs)`,
+which keeps the noise schedule that the model was trained on.
 """
 
 from __future__ import annotations
@@ -26,14 +27,6 @@ class SchedulerChoice:
     sampler: str = ""
     schedule_type: str = "Automatic"
     kind: Literal["noise", "flow"] = "noise"
-
-
-def _choice(
-    sampler: str, cls: str, schedule: str = "Automatic", kind: Literal["noise", "flow"] = "noise", **kwargs
-) -> SchedulerChoice:
-    schedule_kwargs = SCHEDULE_TYPES[schedule]
-    name = sampler if schedule == "Automatic" else f"{sampler} {schedule}"
-    return SchedulerChoice(name, cls, {**kwargs, **schedule_kwargs}, sampler, schedule, kind)
 
 
 # Each entry sets all three spacings of sigmas, so that a model's own choice does not mix with the one asked for.
@@ -58,7 +51,43 @@ SCHEDULE_TYPES: dict[str, dict[str, str | int | float | bool]] = {
         "use_beta_sigmas": False,
         "timestep_spacing": "trailing",
     },
+    "Uniform": {
+        "use_karras_sigmas": False,
+        "use_exponential_sigmas": False,
+        "use_beta_sigmas": False,
+        "timestep_spacing": "linspace",
+    },
 }
+_SUFFIX = {
+    "Automatic": "",
+    "Karras": "_karras",
+    "Exponential": "_exponential",
+    "Beta": "_beta",
+    "SGM Uniform": "_trailing",
+    "Uniform": "_uniform",
+}
+_SIGMAS = ("Automatic", "Karras", "Exponential", "Beta")
+_SPACINGS = ("Automatic", "SGM Uniform", "Uniform")
+_ALL = (*_SIGMAS, "SGM Uniform", "Uniform")
+
+
+def _choices(
+    key: str,
+    sampler: str,
+    cls: str,
+    schedules: tuple[str, ...] = ("Automatic",),
+    kind: Literal["noise", "flow"] = "noise",
+    **kwargs,
+) -> dict[str, SchedulerChoice]:
+    """One sampler with each of its schedules."""
+    made = {}
+    for schedule in schedules:
+        name = sampler if schedule == "Automatic" else f"{sampler} {schedule}"
+        made[key + _SUFFIX[schedule]] = SchedulerChoice(
+            name, cls, {**kwargs, **SCHEDULE_TYPES[schedule]}, sampler, schedule, kind
+        )
+    return made
+
 
 _MULTISTEP = "DPMSolverMultistepScheduler"
 _SINGLESTEP = "DPMSolverSinglestepScheduler"
@@ -68,34 +97,28 @@ _PLUS = {"algorithm_type": "dpmsolver++", "solver_order": 2, "final_sigmas_type"
 _UNCLIPPED = {"clip_sample": False}
 _SDE = {"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "final_sigmas_type": "zero"}
 
+_SDE_3 = {**_SDE, "solver_order": 3}
+
 SCHEDULERS: dict[str, SchedulerChoice] = {
-    "euler": _choice("Euler", "EulerDiscreteScheduler"),
-    "euler_karras": _choice("Euler", "EulerDiscreteScheduler", "Karras"),
-    "euler_trailing": _choice("Euler", "EulerDiscreteScheduler", "SGM Uniform"),
-    "euler_a": _choice("Euler a", "EulerAncestralDiscreteScheduler"),
-    "dpmpp_2m": _choice("DPM++ 2M", _MULTISTEP, **_PLUS),
-    "dpmpp_2m_karras": _choice("DPM++ 2M", _MULTISTEP, "Karras", **_PLUS),
-    "dpmpp_2m_exponential": _choice("DPM++ 2M", _MULTISTEP, "Exponential", **_PLUS),
-    "dpmpp_2m_beta": _choice("DPM++ 2M", _MULTISTEP, "Beta", **_PLUS),
-    "dpmpp_2m_trailing": _choice("DPM++ 2M", _MULTISTEP, "SGM Uniform", **_PLUS),
-    "dpmpp_2m_sde": _choice("DPM++ 2M SDE", _MULTISTEP, **_SDE),
-    "dpmpp_2m_sde_karras": _choice("DPM++ 2M SDE", _MULTISTEP, "Karras", **_SDE),
-    "dpmpp_sde": _choice("DPM++ SDE", _SINGLESTEP, lower_order_final=True, **_SDE),
-    "dpmpp_sde_karras": _choice("DPM++ SDE", _SINGLESTEP, "Karras", lower_order_final=True, **_SDE),
-    "dpm2": _choice("DPM2", "KDPM2DiscreteScheduler"),
-    "dpm2_a": _choice("DPM2 a", "KDPM2AncestralDiscreteScheduler"),
-    "heun": _choice("Heun", "HeunDiscreteScheduler"),
-    "lms": _choice("LMS", "LMSDiscreteScheduler"),
-    "unipc": _choice("UniPC", "UniPCMultistepScheduler"),
-    "unipc_karras": _choice("UniPC", "UniPCMultistepScheduler", "Karras"),
-    "deis": _choice("DEIS", "DEISMultistepScheduler", algorithm_type="deis", solver_order=2),
-    "ddim": _choice("DDIM", "DDIMScheduler", set_alpha_to_one=False, **_UNCLIPPED),
-    "ddim_trailing": _choice("DDIM", "DDIMScheduler", "SGM Uniform", set_alpha_to_one=False, **_UNCLIPPED),
-    "ddpm": _choice("DDPM", "DDPMScheduler", **_UNCLIPPED),
-    "plms": _choice("PLMS", "PNDMScheduler", skip_prk_steps=True),
-    "lcm": _choice("LCM", "LCMScheduler", **_UNCLIPPED),
-    "flow_euler": _choice("Euler", "FlowMatchEulerDiscreteScheduler", kind="flow"),
-    "flow_heun": _choice("Heun", "FlowMatchHeunDiscreteScheduler", kind="flow"),
+    **_choices("euler", "Euler", "EulerDiscreteScheduler", _ALL),
+    **_choices("euler_a", "Euler a", "EulerAncestralDiscreteScheduler", _SPACINGS),
+    **_choices("dpmpp_2m", "DPM++ 2M", _MULTISTEP, _ALL, **_PLUS),
+    **_choices("dpmpp_2m_sde", "DPM++ 2M SDE", _MULTISTEP, _ALL, **_SDE),
+    **_choices("dpmpp_2m_sde_heun", "DPM++ 2M SDE Heun", _MULTISTEP, _SIGMAS, solver_type="heun", **_SDE),
+    **_choices("dpmpp_3m_sde", "DPM++ 3M SDE", _MULTISTEP, _SIGMAS, **_SDE_3),
+    **_choices("dpmpp_sde", "DPM++ SDE", _SINGLESTEP, _SIGMAS, lower_order_final=True, **_SDE),
+    **_choices("dpm2", "DPM2", "KDPM2DiscreteScheduler", _SIGMAS),
+    **_choices("dpm2_a", "DPM2 a", "KDPM2AncestralDiscreteScheduler", _SIGMAS),
+    **_choices("heun", "Heun", "HeunDiscreteScheduler", _ALL),
+    **_choices("lms", "LMS", "LMSDiscreteScheduler", _ALL),
+    **_choices("unipc", "UniPC", "UniPCMultistepScheduler", _ALL),
+    **_choices("deis", "DEIS", "DEISMultistepScheduler", _SIGMAS, algorithm_type="deis", solver_order=2),
+    **_choices("ddim", "DDIM", "DDIMScheduler", ("Automatic", "SGM Uniform"), set_alpha_to_one=False, **_UNCLIPPED),
+    **_choices("ddpm", "DDPM", "DDPMScheduler", **_UNCLIPPED),
+    **_choices("plms", "PLMS", "PNDMScheduler", skip_prk_steps=True),
+    **_choices("lcm", "LCM", "LCMScheduler", **_UNCLIPPED),
+    **_choices("flow_euler", "Euler", "FlowMatchEulerDiscreteScheduler", _SIGMAS, kind="flow"),
+    **_choices("flow_heun", "Heun", "FlowMatchHeunDiscreteScheduler", kind="flow"),
 }
 
 

@@ -61,5 +61,14 @@ async def remove_model(key: str, actor: User, services: ServicesDep) -> ModelOut
 @router.get("/schedulers", summary="List the schedulers that an image model can be run with")
 async def list_schedulers(_actor: User) -> SchedulerList:
     return SchedulerList(
-        items=[SchedulerOut(id=key, name=choice.name, kind=choice.kind) for key, choice in SCHEDULERS.items()]
+        items=[
+            SchedulerOut(
+                id=key,
+                name=choice.name,
+                kind=choice.kind,
+                sampler=choice.sampler,
+                schedule_type=choice.schedule_type,
+            )
+            for key, choice in SCHEDULERS.items()
+        ]
     )

@@ -209,6 +209,8 @@ class SchedulerOut(BaseModel):
     id: str
     name: str
     kind: Literal["noise", "flow"] = Field(description="The `sampling` of the models that it fits.")
+    sampler: str = Field(description="The sampler alone, in A1111's words.")
+    schedule_type: str = Field(description="Its schedule, in A1111's words.")
 
 
 class SchedulerList(BaseModel):

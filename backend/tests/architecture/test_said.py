@@ -35,8 +35,7 @@ MANY = {
     "validation_failed", "conflict", "unavailable", "model_not_recognised", "environment_build_failed",
     "worker_start_failed", "worker_died", "not_enough_memory",
 }  # fmt: skip
-ENGINES = ("diffusers_image", "engine", "host", "hub_api", "hub_door", "hub_download", "hub_errors", "hub_fetch",
-           "hub_files", "hub_parts", "model_folder", "picture_files", "remote_code", "schedulers")  # fmt: skip
+ENGINES = tuple(path.stem for path in sorted((BACKEND / "engines").glob("*.py")) if path.stem != "fake")
 ENGINE_ERRORS = {"LoadFailed", "RunFailed", "EngineError"}
 # Raised with their sentence first, and always with a hint: what may go right later, and what no honest hub offers.
 HUB_ERRORS = {"Trouble", "Refused"}

@@ -48,7 +48,11 @@ export const models: ModelOut[] = [
   },
 ];
 
-export const schedulers = [{ id: "ddim", name: "DDIM", kind: "noise" }, { id: "euler", name: "Euler", kind: "noise" }, { id: "dpm++", name: "DPM++ 2M", kind: "noise" }];
+export const schedulers = [
+  { id: "ddim", name: "DDIM", kind: "noise", sampler: "DDIM", schedule_type: "Automatic" },
+  { id: "euler", name: "Euler", kind: "noise", sampler: "Euler", schedule_type: "Automatic" },
+  { id: "dpm++", name: "DPM++ 2M", kind: "noise", sampler: "DPM++ 2M", schedule_type: "Automatic" },
+];
 
 export const environment = (over: Partial<EnvironmentOut> = {}): EnvironmentOut => ({
   name: "image", hash: "9f2c41d7", state: "ready", fraction: null, message: null, error: null, job_id: null,

@@ -2262,6 +2262,18 @@ export type SchedulerOut = {
      * The `sampling` of the models that it fits.
      */
     kind: 'noise' | 'flow';
+    /**
+     * Sampler
+     *
+     * The sampler alone, in A1111's words.
+     */
+    sampler: string;
+    /**
+     * Schedule Type
+     *
+     * Its schedule, in A1111's words.
+     */
+    schedule_type: string;
 };
 
 /**

@@ -1,0 +1,53 @@
+"""How a model is loaded: from which folder, onto which device, in which precision, with which options.
+
+`Source` is asked twice: at the start, and on the CPU when a parked model wakes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+
+from engines.engine import LoadFailed
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a pipeline comes from and where it goes to."""
+
+    folder: Path
+    device: str
+    dtype: torch.dtype
+
+    def pipeline(self, **there: Any) -> Any:
+        """The pipeline with its weights on the device. Components that are `there` already are not read again."""
+        return diffusers.DiffusionPipeline.from_pretrained(
+            str(self.folder),
+            dtype=self.dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            variant=_variant(self.folder),
+            **there,
+        ).to(self.device)
+
+
+def chosen_dtype(device: str, wanted: str) -> torch.dtype:
+    if wanted:
+        if wanted not in ("float32", "float16", "bfloat16"):
+            raise LoadFailed(
+                "invalid_option", f"dtype {wanted!r} is none of float32, float16, bfloat16", value=str(wanted)
+            )
+        return getattr(torch, wanted)
+    if device == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _variant(folder: Path) -> str | None:
+    """ "fp16" for a folder that holds nothing else; diffusers looks for plain names unless told."""
+    files = list(folder.glob("*/*.safetensors"))
+    return "fp16" if files and all(".fp16." in file.name for file in files) else None
