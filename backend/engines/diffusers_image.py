@@ -40,6 +40,7 @@ from transformers import conversion_mapping
 
 from engines.engine import LoadFailed, Options, Run, RunFailed
 from engines.failpoints import failpoint
+from engines.image_batch import Arguments, Rows
 from engines.image_families import family_of, size_multiple, weights_bytes, weighty
 from engines.image_options import Source, chosen_dtype
 from engines.image_previews import Previews, small_jpeg
@@ -50,10 +51,10 @@ from engines.lifeline import memory_bytes
 from engines.measured import give_back
 from engines.model_folder import check_model_folder, weight_files
 from engines.picture_files import FORMATS, write_picture
-from engines.protocol import Done, File, Parked, Preview, Progress, TextToImage
+from engines.protocol import Batch, BatchDone, Cancelled, Done, Failed, File, Parked, Preview, Progress, TextToImage
 from engines.schedulers import SCHEDULERS
 
-TASKS = (TextToImage,)
+TASKS = (TextToImage, Batch)
 
 FINAL_PREVIEW_SIDE = 256
 MAX_SEED = 2**32 - 1
@@ -149,8 +150,10 @@ class DiffusersImage:
         self._encoders = ThreadPoolExecutor(2, thread_name_prefix="encode")
         self._model_hash = self._encoders.submit(_model_hash, source.folder, str(options.get("model_hash", "")))
 
-    def run(self, task: TextToImage, run: Run) -> Done:
+    def run(self, task: TextToImage | Batch, run: Run) -> Done | BatchDone:
         """Make the task's pictures. Raises RunFailed naming the field, RunCancelled at the next step after a cancel."""
+        if isinstance(task, Batch):
+            return self._run_batch(task, run)
         self._check(task)
         failpoint("engine.before_run")
         sampling = choose_sampling(task.scheduler, self._own_scheduler)
@@ -164,15 +167,13 @@ class DiffusersImage:
                 images = self._generate(task, seeds, sampling, steps)
                 for offset, pixels in enumerate(images):
                     index = start + offset
-                    recipe = self._recipe(task, task.seeds[index], sampling)
+                    recipe = self._recipe(task, task.seeds[index], sampling, len(images))
                     written.append(self._encoders.submit(self._finish, pixels, task, index, recipe, steps))
             files = [future.result() for future in written]
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            raise RunFailed(
-                "out_of_memory", "the pictures do not fit into memory", "Ask for a smaller size or fewer at once."
-            ) from error
+            raise _out_of_memory() from error
         finally:
             for future in written:  # a cancelled run leaves no encoder writing behind its back
                 future.cancel() or future.exception()
@@ -181,18 +182,91 @@ class DiffusersImage:
         failpoint("engine.before_done")
         return Done(files=files, peak_bytes=self._peak_bytes())
 
-    def _generate(self, task: TextToImage, seeds: list[int], sampling: Sampling, steps: Steps) -> torch.Tensor:
-        """Pixels of one batch: uint8 [pictures, height, width, 3] on the CPU."""
+    # several tasks in one loop
+
+    def _run_batch(self, batch: Batch, run: Run) -> BatchDone:
+        """Make the pictures of several tasks together. A task that cannot be done fails alone. Raises as `run`."""
+        failpoint("engine.before_run")
+        ends: dict[str, Done | Failed | Cancelled] = {}
+        tasks: list[TextToImage] = []
+        for task in batch.tasks:
+            try:
+                self._check(task)
+                tasks.append(task)
+            except RunFailed as error:
+                ends[task.task_id] = error.as_update()
+        if not tasks:
+            return BatchDone(ends=ends, at_once=batch.at_once)
+        if self.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        written: list[tuple[TextToImage, Future[File]]] = []
+        try:
+            at_once = self._draw_rows(tasks, batch.at_once, run, written)
+            for task in tasks:
+                files = [future for whose, future in written if whose is task]
+                ends[task.task_id] = Cancelled() if run.left_out(task.task_id) else _collected(files)
+        finally:
+            for _, future in written:
+                future.cancel() or future.exception()
+            if self.device == "cuda" and sys.exception() is not None:
+                torch.cuda.empty_cache()
+        failpoint("engine.before_done")
+        return BatchDone(ends=ends, at_once=at_once, peak_bytes=self._peak_bytes())
+
+    def _draw_rows(
+        self, tasks: list[TextToImage], at_once: int, run: Run, written: list[tuple[TextToImage, Future[File]]]
+    ) -> int:
+        """Draw all pictures, so many at once as memory allows; that number. Files go to `written` as they are begun."""
+        rows = Rows(tasks, [self._prompts.arguments(self._pipe, task) for task in tasks])
+        sampling = choose_sampling(rows.merged.scheduler, self._own_scheduler)
+        steps = Steps(rows.merged, run, self._previews)
+        first = 0
+        while first < len(rows):
+            count = rows.part(first, at_once)
+            seeds = rows.merged.seeds[first : first + count]
+            try:
+                images = self._generate(rows.merged, seeds, sampling, steps, rows.prompts(first, count))
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                if count == 1:
+                    raise _out_of_memory() from error
+                images = None
+            if images is None:  # beyond the handler, which keeps the failed call's tensors alive
+                give_back()
+                if self.device == "cuda":
+                    torch.cuda.empty_cache()
+                steps.repeat_batch()
+                at_once = count // 2
+                continue
+            for row, pixels in enumerate(images, first):
+                task, index = rows.tasks[row], rows.indices[row]
+                if not run.left_out(task.task_id):
+                    recipe = self._recipe(task, task.seeds[index], sampling, count)
+                    file = self._encoders.submit(self._finish, pixels, task, index, recipe, steps, row)
+                    written.append((task, file))
+            first += count
+        return at_once
+
+    def _generate(
+        self,
+        task: TextToImage,
+        seeds: list[int],
+        sampling: Sampling,
+        steps: Steps,
+        prompts: Arguments | None = None,
+    ) -> torch.Tensor:
+        """Pixels of one batch: uint8 [pictures, height, width, 3] on the CPU. `prompts`: each picture's own."""
         pipe = self._pipe
         pipe.scheduler = sampling.scheduler(self._own_scheduler)
         steps.start_batch(pipe.scheduler, len(seeds))
         arguments = {
-            **self._prompts.arguments(pipe, task),
+            **(prompts or self._prompts.arguments(pipe, task)),
             "width": task.width,
             "height": task.height,
             "num_inference_steps": task.steps,
             "guidance_scale": task.guidance_scale,
-            "num_images_per_prompt": len(seeds),
+            "num_images_per_prompt": 1 if prompts else len(seeds),
             "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             "output_type": "pt",
             "callback_on_step_end": steps,
@@ -200,18 +274,30 @@ class DiffusersImage:
         images = pipe(**{name: value for name, value in arguments.items() if name in self._accepts}).images
         return (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
 
-    def _finish(self, pixels: torch.Tensor, task: TextToImage, index: int, recipe: dict, steps: Steps) -> File:
-        """On an encoder thread."""
+    def _finish(
+        self,
+        pixels: torch.Tensor,
+        task: TextToImage,
+        index: int,
+        recipe: dict,
+        steps: Steps,
+        row: int | None = None,
+    ) -> File:
+        """On an encoder thread. `row`: the picture's place in its batch."""
         recipe["model_hash"] = self._model_hash.result()
         image = Image.fromarray(pixels.numpy())
         if task.preview_every:
-            steps.show_finished(Preview(index=index, jpeg=small_jpeg(image, FINAL_PREVIEW_SIDE), final=True))
+            steps.show_finished(
+                Preview(index=index if row is None else row, jpeg=small_jpeg(image, FINAL_PREVIEW_SIDE), final=True)
+            )
         file = write_picture(image, Path(task.output_dir), index, task.format, recipe)
         failpoint("engine.after_encode")
         return file
 
-    def _recipe(self, task: TextToImage, seed: int, sampling: Sampling) -> dict:
+    def _recipe(self, task: TextToImage, seed: int, sampling: Sampling, together: int = 1) -> dict:
+        """`batch` is said of pictures that were not made alone: another one may differ by a level of 255."""
         return {
+            **({"batch": together} if together > 1 else {}),
             "prompt": task.prompt,
             "negative_prompt": task.negative_prompt,
             "seed": seed,
@@ -318,6 +404,24 @@ def _model_hash(folder: Path, known: str) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _collected(files: list[Future[File]]) -> Done | Failed:
+    """What became of one task of a batch: that its files could not be written is its own affair."""
+    try:
+        return Done(files=[future.result() for future in files])
+    except OSError as error:
+        reason = f"{type(error).__name__}: {error.strerror or error}"
+        return Failed(
+            code="internal_error",
+            message=reason,
+            hint="The worker's log has the details.",
+            params={"reason": reason},
+        )
+
+
+def _out_of_memory() -> RunFailed:
+    return RunFailed("out_of_memory", "the pictures do not fit into memory", "Ask for a smaller size or fewer at once.")
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

@@ -40,6 +40,10 @@ class Steps:
         self._batch = size
         self._view = watch(scheduler)
 
+    def repeat_batch(self) -> None:
+        """The latest batch came to nothing; its pictures are in those that follow."""
+        self._batch = 0
+
     def __call__(
         self, pipe: Any, index: int, timestep: Any, tensors: dict[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
