@@ -1,4 +1,4 @@
-"""atelier serve | migrate | openapi | worker-env
+"""atelier serve | migrate | openapi | worker-env | user
 
 `python -m atelier serve --port 8000` is what `run.sh` ends in.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
 import json
 import signal
 import sys
@@ -24,6 +25,18 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("openapi", help="print the OpenAPI document")
     environment = commands.add_parser("worker-env", help="build an engine's environment now")
     environment.add_argument("name", choices=["image", "hub"])
+    users = commands.add_parser("user", help="accounts, while no server runs; a running one has /api/users")
+    actions = users.add_subparsers(dest="action", required=True)
+    actions.add_parser("list", help="who can sign in")
+    for action, words in (
+        ("add", "make an account; asks for its password, or reads it from standard input"),
+        ("passwd", "give an account another password; ends all its sessions"),
+        ("remove", "nobody can sign in as them any more; what they made stays"),
+    ):
+        one = actions.add_parser(action, help=words)
+        one.add_argument("name")
+        if action == "add":
+            one.add_argument("--role", choices=["admin", "user"], default="user")
     options = parser.parse_args(arguments)
     try:
         match options.command:
@@ -33,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
                 return _migrate()
             case "openapi":
                 return _openapi()
+            case "user":
+                return _user(options)
             case _:
                 return _worker_environment(options.name)
     except BadSetting as problem:
@@ -98,6 +113,54 @@ def _openapi() -> int:
     front = create_app(read_settings({}))
     print(json.dumps(front.app.openapi(), indent=2, ensure_ascii=False))
     return 0
+
+
+def _user(options: argparse.Namespace) -> int:
+    from atelier.access.accounts import Accounts
+    from atelier.access.actor import Role
+    from atelier.db import Database
+    from atelier.errors import AtelierError
+    from atelier.migrate import migrate
+    from atelier.storage import Storage
+
+    async def change(database: Database) -> None:
+        accounts = Accounts(database)
+        await accounts.start()
+        match options.action:
+            case "add":
+                await accounts.add(options.name, _password(), Role(options.role))
+            case "passwd":
+                await accounts.set_password(options.name, _password())
+            case "remove":
+                await accounts.remove(options.name)
+        for account in accounts.all():
+            print(f"{account.name}\t{account.role}\t{account.created_at:%Y-%m-%d}")
+        await database.close()
+
+    storage = Storage(read_settings().storage.data_dir)
+    try:
+        storage.open()
+    except BadSetting as problem:
+        raise BadSetting(f"{problem} A server that runs changes accounts itself: see /api/users.") from None
+    try:
+        migrate(storage.database)
+        asyncio.run(change(Database(storage.database)))
+    except AtelierError as error:
+        print(f"atelier: {error.message} {error.hint}", file=sys.stderr)
+        return 1
+    finally:
+        storage.close()
+    return 0
+
+
+def _password() -> str:
+    """From the terminal, unseen and twice, or the first line of standard input; never from the command line."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    given = getpass.getpass("Password: ")
+    if getpass.getpass("Again: ") != given:
+        raise BadSetting("The two passwords are not the same.")
+    return given
 
 
 def _worker_environment(name: str) -> int:

@@ -55,9 +55,14 @@ class StorageSettings:
 
 @dataclass(frozen=True)
 class AccessSettings:
-    """ATELIER_TOKEN: when set, every call but the public ones must carry it. Needed to bind beyond loopback."""
+    """ATELIER_TOKEN: when set, every call but the public ones must carry a credential. Needed to bind beyond loopback.
+    ATELIER_SIGN_IN (1 = accounts are asked for on loopback too), OPENAI_API_KEYS (comma-separated; they guard /v1),
+    POKEMON_BEARER_TOKEN (guards /v1/generate)."""
 
-    token: str = ""
+    token: str = field(default="", repr=False)
+    sign_in: bool = False
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    creatures_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,10 @@ def _one_of(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     return text
 
 
+def _listed(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in env.get(name, "").split(",") if one.strip())
+
+
 def own_variables() -> dict[str, str]:
     """The server's variables as they are, for the processes it starts; these get a selection."""
     return dict(os.environ)
@@ -210,11 +219,10 @@ def read_settings(
 ) -> Settings:
     """Settings from the environment; `host` and `port` (command line) win over it. Raises BadSetting."""
     env = os.environ if env is None else env
-    names = tuple(name.strip() for name in env.get("ADVERTISED_HOSTS", "").split(",") if name.strip())
     server = ServerSettings(
         host=host or env.get("HOST", "").strip() or "127.0.0.1",
         port=port if port is not None else _whole(env, "PORT", 8000, 0, 65535),
-        advertised_hosts=names,
+        advertised_hosts=_listed(env, "ADVERTISED_HOSTS"),
     )
     server = replace(server, frontend_dir=_path(env, "ATELIER_FRONTEND_DIR", server.frontend_dir))
     default = StorageSettings()
@@ -247,5 +255,10 @@ def read_settings(
     )
     if log.level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise BadSetting(f"LOG_LEVEL={log.level!r} must be DEBUG, INFO, WARNING or ERROR.")
-    access = AccessSettings(env.get("ATELIER_TOKEN", "").strip())
+    access = AccessSettings(
+        token=env.get("ATELIER_TOKEN", "").strip(),
+        sign_in=_switch(env, "ATELIER_SIGN_IN"),
+        api_keys=_listed(env, "OPENAI_API_KEYS"),
+        creatures_token=env.get("POKEMON_BEARER_TOKEN", "").strip(),
+    )
     return Settings(server, storage, access, jobs, runtime, log, _hub(env)).checked()

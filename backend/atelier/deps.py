@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 if TYPE_CHECKING:
-    from atelier.access.actor import Gate
+    from atelier.access.accounts import Accounts
+    from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
+    from atelier.images.collections import Collections
+    from atelier.images.editing import Editor
     from atelier.images.gallery import Gallery
     from atelier.images.service import ImageService
     from atelier.jobs.service import JobService
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 @dataclass
 class Services:
     gate: Gate
+    accounts: Accounts
     sign_in_limit: SignInLimit
     jobs: JobService
     models: ModelRegistry
@@ -37,6 +41,8 @@ class Services:
     planner: Planner
     images: ImageService
     gallery: Gallery
+    editor: Editor
+    collections: Collections
     system: SystemService
 
 

@@ -16,18 +16,30 @@ field, the limit and the remedy; internals stay in the log.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class AtelierError(Exception):
-    """Base: `status` is the HTTP status, `code` a stable word for clients, `hint` the next step for a person."""
+    """Base: `status` is the HTTP status, `code` a stable word for clients, `hint` the next step for a person. `fields`
+    says what is wrong with each of several."""
 
     status = 500
     code = "internal_error"
 
-    def __init__(self, message: str, *, hint: str = "", field: str | None = None, log_tail: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        field: str | None = None,
+        fields: Mapping[str, str] | None = None,
+        log_tail: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.field = field
+        self.fields = dict(fields or ({field: message} if field else {}))
         self.log_tail = log_tail
 
 
@@ -68,8 +80,14 @@ class ModelNotRecognised(BadRequest):
 
 
 class Unauthorized(AtelierError):
+    """`scheme` is the kind of credential that would help, as `WWW-Authenticate` says it."""
+
     status = 401
     code = "unauthorized"
+
+    def __init__(self, message: str, *, hint: str = "", field: str | None = None, scheme: str = "Bearer") -> None:
+        super().__init__(message, hint=hint, field=field)
+        self.scheme = scheme
 
 
 class Forbidden(AtelierError):
@@ -88,6 +106,10 @@ class JobNotFound(NotFound):
 
 class ImageNotFound(NotFound):
     code = "image_not_found"
+
+
+class CollectionNotFound(NotFound):
+    code = "collection_not_found"
 
 
 class ModelNotFound(NotFound):

@@ -66,6 +66,19 @@ class ImagesRestored(BaseModel):
     images: list[ImageOut]
 
 
+class ImagesChanged(BaseModel):
+    """Somebody rated them, put a word on them, moved them to a collection."""
+
+    type: Literal["images.changed"] = "images.changed"
+    images: list[ImageOut]
+
+
+class CollectionsChanged(BaseModel):
+    """A collection was made, renamed or deleted, or holds other pictures: ask GET /api/collections again."""
+
+    type: Literal["collections.changed"] = "collections.changed"
+
+
 class WorkerChanged(BaseModel):
     """`stopped` and `failed` mean that it is gone."""
 
@@ -98,6 +111,8 @@ Event = Annotated[
     | ImagesAdded
     | ImagesRemoved
     | ImagesRestored
+    | ImagesChanged
+    | CollectionsChanged
     | WorkerChanged
     | EnvironmentChanged
     | ModelsChanged

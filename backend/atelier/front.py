@@ -18,6 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.config import BadSetting, ServerSettings
+from atelier.dialects import Envelopes, dialect_of
 
 log = structlog.get_logger("atelier.http")
 
@@ -44,8 +45,8 @@ _SECURITY_HEADERS = {
 class Front:
     """The outermost application; also passes on lifespan events."""
 
-    def __init__(self, app: ASGIApp, live: ASGIApp, settings: ServerSettings) -> None:
-        self.app, self._live = app, live
+    def __init__(self, app: ASGIApp, live: ASGIApp, settings: ServerSettings, envelopes: Envelopes) -> None:
+        self.app, self._live, self._envelopes = app, live, envelopes
         self._hosts = {"localhost", "127.0.0.1", "[::1]", *(name.lower() for name in settings.advertised_hosts)}
         if settings.host not in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound to
             self._hosts.add(f"[{settings.host}]" if ":" in settings.host else settings.host.lower())
@@ -132,7 +133,7 @@ class Front:
                 # The body limit below FastAPI does not say what the limit is.
                 if status == 413 and not explained:
                     explained = True
-                    await _send_problem(send_with_headers, request_id, *_TOO_LARGE)
+                    await self._send_problem(scope, send_with_headers, request_id, *_TOO_LARGE)
                     replaced = True
                     return
                 headers = MutableHeaders(scope=message)
@@ -147,7 +148,7 @@ class Front:
 
         try:
             if refused:
-                await _send_problem(send_with_headers, request_id, *refused)
+                await self._send_problem(scope, send_with_headers, request_id, *refused)
             else:
                 await self.app(scope, receive, send_with_headers)
         finally:
@@ -155,18 +156,18 @@ class Front:
                 took = round((time.perf_counter() - begun) * 1000, 1)
                 log.info("http.response", method=scope["method"], path=scope["path"], status=status, ms=took)
 
-
-def _host_name(value: str) -> str:
-    """The name in a Host header, without its port; '' for one that is no plain host."""
-    match = re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", value.strip().lower())
-    return match[1] if match else ""
-
-
-async def _send_problem(
-    send: Send, request_id: str, status: int, code: str, words: str, hint: str, field: str | None = None
-) -> None:
-    body = orjson.dumps(
-        {
+    async def _send_problem(
+        self,
+        scope: Scope,
+        send: Send,
+        request_id: str,
+        status: int,
+        code: str,
+        words: str,
+        hint: str,
+        field: str | None = None,
+    ) -> None:
+        problem = {
             "type": "about:blank",
             "title": HTTPStatus(status).phrase,
             "status": status,
@@ -176,7 +177,17 @@ async def _send_problem(
             "errors": [{"field": field, "message": words}] if field else [],
             "request_id": request_id,
         }
-    )
-    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+        envelope, kind, more = self._envelopes.get(dialect_of(scope["path"])), PROBLEM_TYPE, {}
+        if envelope:
+            kind, status, more = "application/json", envelope.status(problem), envelope.headers(problem)
+        body = orjson.dumps(envelope.body(problem) if envelope else problem)
+        named = {"content-type": kind, "content-length": str(len(body)), **more}
+        headers = [(name.encode(), value.encode()) for name, value in named.items()]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _host_name(value: str) -> str:
+    """The name in a Host header, without its port; '' for one that is no plain host."""
+    match = re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", value.strip().lower())
+    return match[1] if match else ""

@@ -17,14 +17,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from atelier import __version__, documentation, failpoints, garbage, openapi, problems
 from atelier.access import routes as access_routes
-from atelier.access.actor import LOCAL_USER_ID, Actor, Gate, check_declared
+from atelier.access.accounts import Accounts
+from atelier.access.actor import LOCAL_USER_ID, Actor, check_declared
+from atelier.access.gate import Gate
 from atelier.access.limit import SignInLimit
+from atelier.access.tokens import Tokens
 from atelier.config import BACKEND, RuntimeSettings, Settings
 from atelier.db import Database
 from atelier.deps import Services
+from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
+from atelier.images import collection_routes, gallery_routes
 from atelier.images import routes as image_routes
+from atelier.images.collections import Collections
+from atelier.images.editing import Editor
 from atelier.images.gallery import Gallery
 from atelier.images.service import ImageService
 from atelier.jobs import routes as job_routes
@@ -71,6 +78,8 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 ROUTERS = [
     access_routes.router,
     image_routes.router,
+    gallery_routes.router,
+    collection_routes.router,
     job_routes.router,
     hub_routes.router,
     model_routes.router,
@@ -79,6 +88,9 @@ ROUTERS = [
     worker_log.router,
     documentation.router,
 ]
+
+# How the doors of other APIs tell an error; the rest speaks problem details.
+ENVELOPES: Envelopes = {"imagen": Envelope(imagen_body)}
 
 DESCRIPTION = """A private AI studio for one GPU machine.
 
@@ -91,19 +103,18 @@ otherwise send `Authorization: Bearer <ATELIER_TOKEN>`.
 def create_app(settings: Settings) -> ASGIApp:
     """The ASGI application for these settings. Nothing is opened before its lifespan starts."""
     check_declared(ROUTERS)
-    gate = Gate(settings.access)
     app = FastAPI(
         title="Atelier",
         version=__version__,
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
-        lifespan=lambda app: lifespan(app, settings, gate),
+        lifespan=lambda app: lifespan(app, settings),
         generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
         max_body_size=MAX_BODY_BYTES,
         responses=problems.PROBLEM_RESPONSES,
     )
-    problems.install(app)
+    problems.install(app, ENVELOPES)
     for router in ROUTERS:
         app.include_router(router)
     documentation.install(app)
@@ -113,11 +124,11 @@ def create_app(settings: Settings) -> ASGIApp:
     async def live(scope: Scope, receive: Receive, send: Send) -> None:
         await app.state.live(scope, receive, send)
 
-    return Front(app, live, settings.server)
+    return Front(app, live, settings.server, ENVELOPES)
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
     """Open everything in order, close it in reverse. What fails to open closes what was opened before."""
     failpoints.arm(settings.runtime.failpoints)
     async with AsyncExitStack() as stack:
@@ -127,6 +138,11 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         await asyncio.to_thread(migrate, storage.database)
         database = Database(storage.database)
         stack.push_async_callback(database.close)
+
+        accounts, sign_in_limit = Accounts(database), SignInLimit()
+        gate = Gate(settings.access, accounts, Tokens(storage.secrets), sign_in_limit)
+        await accounts.start()
+        await accounts.ensure(gate.key_holders())
 
         bus = EventBus()
         hub = LiveHub(bus)
@@ -238,7 +254,8 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
         planner = Planner(registry, sizing, pool)
         app.state.services = Services(
             gate,
-            SignInLimit(),
+            accounts,
+            sign_in_limit,
             jobs,
             registry,
             hub_client,
@@ -249,6 +266,8 @@ async def lifespan(app: FastAPI, settings: Settings, gate: Gate) -> AsyncIterato
             planner,
             images,
             gallery,
+            Editor(database, bus),
+            Collections(database, bus),
             system,
         )
         app.state.live = LiveSocket(hub, gate, snapshot)

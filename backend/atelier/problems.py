@@ -1,4 +1,5 @@
-"""Errors on the wire: RFC 9457 problem details for `/api`. One place, so that no route writes its own.
+"""Errors on the wire: RFC 9457 problem details for `/api`, and for the doors of other APIs what their clients expect
+(`install` is told how). One place, so that no route writes its own.
 
 The response carries the request's id; paths, addresses and tracebacks stay in the log under that id.
 """
@@ -15,7 +16,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from atelier.errors import AtelierError, TooManyJobs
+from atelier.dialects import Envelopes, dialect_of
+from atelier.errors import AtelierError, TooManyJobs, Unauthorized
 from atelier.shapes import SaidOut
 
 log = structlog.get_logger("atelier.http")
@@ -48,14 +50,18 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 def problem_response(request: Request, problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
     problem.request_id = request.scope.get("atelier.request_id", "")
-    return JSONResponse(
-        problem.model_dump(), problem.status, {**(headers or {})}, media_type="application/problem+json"
-    )
+    envelopes: Envelopes = request.app.state.envelopes
+    if envelope := envelopes.get(dialect_of(request.scope["path"])):
+        values = problem.model_dump()
+        return JSONResponse(
+            envelope.body(values), envelope.status(values), {**envelope.headers(values), **(headers or {})}
+        )
+    return JSONResponse(problem.model_dump(), problem.status, headers, media_type="application/problem+json")
 
 
 def from_error(error: AtelierError) -> Problem:
     said = SaidOut.of(error.message)
-    fields = [FieldProblem(field=error.field, message=error.message, said=said)] if error.field else []
+    fields = [FieldProblem(field=name, message=words, said=SaidOut.of(words)) for name, words in error.fields.items()]
     return Problem(
         title=HTTPStatus(error.status).phrase,
         status=error.status,
@@ -72,8 +78,8 @@ async def _atelier_error(request: Request, error: Exception) -> JSONResponse:
     headers: dict[str, str] = {}
     if isinstance(error, TooManyJobs):
         headers["Retry-After"] = str(error.retry_after)
-    if error.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = error.scheme
     return problem_response(request, from_error(error), headers)
 
 
@@ -159,7 +165,8 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     return problem_response(request, problem)
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, envelopes: Envelopes) -> None:
+    app.state.envelopes = envelopes
     app.add_exception_handler(AtelierError, _atelier_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)

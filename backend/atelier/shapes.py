@@ -37,6 +37,13 @@ class ImageOut(BaseModel):
     scheduler: str | None
     created_at: datetime
     recipe: dict[str, Any] = Field(description="Everything that made it; the same is written into the file.")
+    kind: Literal["image", "video"] = "image"
+    parent_id: str | None = Field(None, description="The picture or upload that it was made from.")
+    favourite: bool = False
+    rating: int = Field(0, ge=0, le=5, description="0: not rated.")
+    note: str = ""
+    tags: list[str] = []
+    collections: list[str] = Field([], description="Ids of the collections that it is in.")
 
     @classmethod
     def of(cls, row: ImageRow) -> ImageOut:
@@ -61,6 +68,13 @@ class ImageOut(BaseModel):
             scheduler=recipe.get("scheduler"),
             created_at=row.created_at,
             recipe=recipe,
+            kind=row.kind or "image",
+            parent_id=row.parent_id,
+            favourite=bool(row.favourite),
+            rating=row.rating or 0,
+            note=row.note or "",
+            tags=row.tags,
+            collections=row.collections,
         )
 
 
@@ -188,6 +202,12 @@ class WorkerOut(BaseModel):
     host_bytes: int = Field(0, description="Of a parked worker: what its weights take of the machine's memory.")
     weights_bytes: int = 0
     pinned: bool = False
+    reload_seconds: float = Field(
+        0.0,
+        description="How long it took to load. Of idle workers the one of lowest priority leaves first, and among "
+        "equals the one that is missed least: `reload_seconds` / (1 + seconds idle).",
+    )
+    priority: int = Field(0, description="Of the last request that it served.")
     rss_bytes: int | None
     device: str = Field(description="Kind and index of its device: `cpu:0`, `cuda:1`; the first of several.")
     devices: list[str] = []

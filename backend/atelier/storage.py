@@ -7,7 +7,7 @@ DATA_DIR/
   images/<job>/         published pictures: <index>.<format> and <index>.thumb.webp
   staging/<job>/<n>/    what attempt n of a job is writing; emptied when the attempt ends
   logs/                 workers' output
-  secrets/              0700; the hub's token
+  secrets/              0700; the hub's token, what sign-in tokens are signed with
 """
 
 from __future__ import annotations
@@ -134,6 +134,20 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file that only the server's user may read (0600, its folder 0700): whole and on disk, or not at all."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.parent.chmod(0o700)
+    beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
 
 
 def publish(moves: Iterable[tuple[Path, Path]], after_each=lambda: None) -> None:

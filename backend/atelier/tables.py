@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, String, UniqueConstraint, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    UniqueConstraint,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 
@@ -165,7 +178,8 @@ class Job:
 
 class ImageRow(Row):
     """One published picture or video. Its files lie at `storage.image_file(job_id, f"{index}.{format}")`.
-    `parent_id` is the picture that it was made from; `rating` 0 (none) to 5."""
+    `parent_id` is the picture that it was made from; `rating` 0 (none) to 5. `tags_json`, `collections_json` are read
+    along with every row (see below the tables)."""
 
     __tablename__ = "images"
     __table_args__ = (
@@ -173,8 +187,16 @@ class ImageRow(Row):
         Index("ix_images_gallery", "owner_id", "seq", sqlite_where=text("deleted_at IS NULL")),
         Index("ix_images_model", "model", "seq", sqlite_where=text("deleted_at IS NULL")),
         Index("ix_images_trash", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
-        Index("ix_images_favourite", "owner_id", "seq", sqlite_where=text("favourite AND deleted_at IS NULL")),
-        Index("ix_images_rated", "rating", "seq", sqlite_where=text("rating > 0 AND deleted_at IS NULL")),
+        Index("ix_images_favourite", "seq", sqlite_where=text("favourite = 1 AND deleted_at IS NULL")),
+        Index("ix_images_rating", "rating", "seq", sqlite_where=text("deleted_at IS NULL")),
+        Index("ix_images_size", "width", "height", "seq", sqlite_where=text("deleted_at IS NULL")),
+        Index("ix_images_created", "created_at", "seq", sqlite_where=text("deleted_at IS NULL")),
+        Index(
+            "ix_images_aspect",
+            text("(width > height) - (width < height)"),
+            "seq",
+            sqlite_where=text("deleted_at IS NULL"),
+        ),
         Index("ix_images_video", "seq", sqlite_where=text("kind = 'video' AND deleted_at IS NULL")),
         Index("ix_images_parent", "parent_id", sqlite_where=text("parent_id IS NOT NULL")),
     )
@@ -201,6 +223,18 @@ class ImageRow(Row):
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
 
+    @property
+    def tags(self) -> list[str]:
+        return self._listed("tags_json")
+
+    @property
+    def collections(self) -> list[str]:
+        return self._listed("collections_json")
+
+    def _listed(self, name: str) -> list[str]:
+        # Not by attribute: a row that was only just added has none, and must not go and ask for it.
+        return sorted(json.loads(self.__dict__.get(name) or "[]"))
+
 
 class ImageTagRow(Row):
     """A word that someone put on a picture."""
@@ -210,6 +244,16 @@ class ImageTagRow(Row):
 
     image_seq: Mapped[int] = mapped_column(ForeignKey("images.seq", ondelete="CASCADE"), primary_key=True)
     tag: Mapped[str] = mapped_column(String(40), primary_key=True)
+
+
+class ImageLoraRow(Row):
+    """A LoRA that a picture was made with: a trigger keeps it from the recipe."""
+
+    __tablename__ = "image_loras"
+    __table_args__ = (Index("ix_image_loras_image", "image_seq"),)
+
+    lora: Mapped[str] = mapped_column(String(200), primary_key=True)
+    image_seq: Mapped[int] = mapped_column(ForeignKey("images.seq", ondelete="CASCADE"), primary_key=True)
 
 
 class CollectionRow(Row):
@@ -232,6 +276,16 @@ class CollectionImageRow(Row):
 
     collection_id: Mapped[str] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True)
     image_seq: Mapped[int] = mapped_column(ForeignKey("images.seq", ondelete="CASCADE"), primary_key=True)
+
+
+def _listed_with(column: Any, image_seq: Any) -> Any:
+    """The values of `column` that name the picture of the row, as a JSON list: one look into an index for each row."""
+    listed = select(func.json_group_array(column)).where(image_seq == ImageRow.__table__.c.seq)
+    return column_property(listed.correlate(ImageRow.__table__).scalar_subquery(), expire_on_flush=False)
+
+
+ImageRow.tags_json = _listed_with(ImageTagRow.tag, ImageTagRow.image_seq)
+ImageRow.collections_json = _listed_with(CollectionImageRow.collection_id, CollectionImageRow.image_seq)
 
 
 class InputRow(Row):

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from bench.measuring import (
@@ -128,8 +129,12 @@ async def _serve(kind: str, events: int) -> dict[str, float]:
 
 async def _serve_atelier(kind: str, events: int) -> dict[str, float]:
     import uvicorn
-    from atelier.access.actor import Gate
+    from atelier.access.accounts import Accounts
+    from atelier.access.gate import Gate
+    from atelier.access.limit import SignInLimit
+    from atelier.access.tokens import Tokens
     from atelier.config import AccessSettings, ServerSettings
+    from atelier.db import Database
     from atelier.events import Envelope, EventBus
     from atelier.front import Front
     from atelier.live.frames import SnapshotFrame
@@ -148,7 +153,9 @@ async def _serve_atelier(kind: str, events: int) -> dict[str, float]:
     async def nothing(_scope: Any, _receive: Any, _send: Any) -> None:
         raise RuntimeError("only the live socket is served here")
 
-    front = Front(nothing, LiveSocket(hub, Gate(AccessSettings()), snapshot), ServerSettings())
+    nowhere = Path("/nonexistent")
+    gate = Gate(AccessSettings(), Accounts(Database(nowhere)), Tokens(nowhere), SignInLimit())
+    front = Front(nothing, LiveSocket(hub, gate, snapshot), ServerSettings(), {})
     config = uvicorn.Config(
         front,
         host="127.0.0.1",

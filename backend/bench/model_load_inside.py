@@ -1,6 +1,7 @@
-"""The side of `bench.model_load` that runs in the image environment: builds a pipeline, loads it in turns.
+"""What `bench.model_load` runs in the image environment: builds a pipeline, or loads it each time it is told to.
 
-ENV/bin/python -m bench.model_load_inside FOLDER ROUNDS       prints a JSON object
+ENV/bin/python -m bench.model_load_inside FOLDER build
+ENV/bin/python -m bench.model_load_inside FOLDER atelier|load_file     a JSON object for each line of its input
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ PAGE = 4096
 
 
 def build(folder: Path) -> None:
-    """A Stable Diffusion pipeline of real shape and half of SD 1.5's size, in half precision as such models come."""
+    """A Stable Diffusion pipeline with the denoiser of SD 1.5, in half precision as such models come."""
     import tiny_models
     from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
@@ -28,8 +29,8 @@ def build(folder: Path) -> None:
     pipe = StableDiffusionPipeline.from_pretrained(folder)
     pipe.unet = UNet2DConditionModel(
         sample_size=64,
-        block_out_channels=(256, 512, 896, 896),
-        cross_attention_dim=tiny_models.TEXT_WIDTH,
+        block_out_channels=(320, 640, 1280, 1280),
+        cross_attention_dim=768,
         attention_head_dim=8,
     )
     pipe.to(torch.float16).save_pretrained(folder, safe_serialization=True)
@@ -67,18 +68,16 @@ def timed(load: Callable[[Path], list[torch.Tensor]], folder: Path) -> dict[str,
 
 
 def main() -> None:
-    folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
+    folder, what = Path(sys.argv[1]), sys.argv[2]
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "engines"))
     torch.set_num_threads(1)
-    build(folder)
-    sides = {"atelier": ours, "load_file": plain}
-    for side in sides.values():
-        timed(side, folder)  # imports, page cache
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
-    for number in range(rounds):
-        for name in sorted(sides, reverse=bool(number % 2)):
-            found[name].append(timed(sides[name], folder))
-    print(json.dumps(found))
+    if what == "build":
+        build(folder)
+        return
+    side = {"atelier": ours, "load_file": plain}[what]
+    timed(side, folder)  # imports, page cache
+    for _ in sys.stdin:
+        print(json.dumps(timed(side, folder)), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,11 @@ from bench.serving import Client, Server
 SMALL, LARGE = 100, 10_000
 SETTINGS = {"steps": 20, "guidance_scale": 5.0, "seeds": [7], "width": 64, "height": 64}
 RARE = 10
-"""So many of the oldest jobs failed, were cancelled, built an engine; as many of the oldest pictures show a newt."""
+"""So many of the oldest jobs failed, were cancelled, built an engine; as many of the oldest pictures show a newt, are
+favourites, have five stars, a tag, a LoRA, a shape and a collection that no other has. The others have three stars,
+a tag and a collection of their own."""
+BEGUN = datetime.now(UTC) - timedelta(days=365)
+FIRST = BEGUN + timedelta(minutes=RARE) - timedelta(seconds=1)
 LOOKS = {
     "jobs": ("/api/jobs?limit=50", 50),
     "jobs, completed": ("/api/jobs?limit=50&status=completed&kind=image.generate", 50),
@@ -40,6 +44,23 @@ LOOKS = {
     "gallery of a rare model": ("/api/gallery?limit=60&model=ponds", RARE),
     "gallery, a word of all": ("/api/gallery?limit=60&q=dragon", 60),
     "gallery, a rare word": ("/api/gallery?limit=60&q=newt", RARE),
+    "gallery, oldest first": ("/api/gallery?limit=60&sort=oldest", 60),
+    "gallery, best first": ("/api/gallery?limit=60&sort=rating", 60),
+    "gallery, favourites": ("/api/gallery?limit=60&favourite=true", RARE),
+    "gallery, three stars and more": ("/api/gallery?limit=60&rating=3", 60),
+    "gallery, five stars": ("/api/gallery?limit=60&rating=5", RARE),
+    "gallery of a tag": ("/api/gallery?limit=60&tag=usual", 60),
+    "gallery of a rare tag": ("/api/gallery?limit=60&tag=rare", RARE),
+    "gallery of a LoRA": ("/api/gallery?limit=60&lora=ink", RARE),
+    "gallery of a collection": ("/api/gallery?limit=60&collection=col_usual", 60),
+    "gallery of a rare collection": ("/api/gallery?limit=60&collection=col_rare", RARE),
+    "gallery of a shape": ("/api/gallery?limit=60&aspect=square", 60),
+    "gallery of a rare shape": ("/api/gallery?limit=60&aspect=portrait", RARE),
+    "gallery of a rare size": ("/api/gallery?limit=60&size=64x96", RARE),
+    "gallery of videos": ("/api/gallery?limit=60&kind=video", 0),
+    "gallery of the first minutes": (f"/api/gallery?limit=60&until={FIRST:%Y-%m-%dT%H:%M:%SZ}", RARE),
+    "facets": ("/api/gallery/facets", None),
+    "collections": ("/api/collections", 2),
     "one picture": ("/api/gallery/img_7", None),
 }
 
@@ -72,8 +93,8 @@ def fill(data_dir: Path, count: int) -> None:
 
     data_dir.mkdir(parents=True)
     migrate(data_dir / "atelier.db")
-    begun = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=365)
-    jobs, images = [], []
+    begun = BEGUN.replace(tzinfo=None)
+    jobs, images, tags, held = [], [], [], []
     for number in range(count):
         at = (begun + timedelta(minutes=number)).isoformat(" ")
         status = {0: "failed", 1: "cancelled"}.get(number // RARE, "completed")
@@ -81,11 +102,15 @@ def fill(data_dir: Path, count: int) -> None:
         model, prompt = ("ponds", "a violet newt and a dragon") if number < RARE else ("creatures", "a red dragon")
         resolved = {**SETTINGS, "model": model, "prompt": prompt}
         request = json.dumps({"prompt": prompt, "resolved": resolved})
-        recipe = json.dumps({**resolved, "seed": 7, "sampler": "Euler", "engine": "diffusers_image"})
+        rare = number < RARE
+        more = {"loras": [{"key": "ink", "weight": 1.0}] if rare else []}
+        recipe = json.dumps({**resolved, **more, "seed": 7, "sampler": "Euler", "engine": "diffusers_image"})
         job = f"job_{number}"
         jobs.append((job, kind, "local", prompt, status, 0, request, 1, 0, 0, 20, 20, 0, at, at, at))
-        picture = (f"img_{number}", "local", job, 0, "png", 64, 64, 9000, f"{number:064x}", 7)
-        images.append((*picture, model, prompt, recipe, at))
+        picture = (f"img_{number}", "local", job, 0, "png", 64, 96 if rare else 64, 9000, f"{number:064x}", 7)
+        images.append((*picture, model, prompt, recipe, at, rare, 5 if rare else 3))
+        tags.append((number + 1, "rare" if rare else "usual"))
+        held.append(("col_rare" if rare else "col_usual", number + 1))
     connection = sqlite3.connect(data_dir / "atelier.db")
     with connection:
         connection.executemany(
@@ -96,9 +121,15 @@ def fill(data_dir: Path, count: int) -> None:
         )
         connection.executemany(
             'INSERT INTO images (id, owner_id, job_id, "index", format, width, height, bytes, sha256, seed, model,'
-            " prompt, recipe, created_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " prompt, recipe, created_at, favourite, rating) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             images,
         )
+        connection.executemany("INSERT INTO image_tags (image_seq, tag) VALUES (?,?)", tags)
+        connection.executemany(
+            "INSERT INTO collections (id, owner_id, name, created_at) VALUES (?, 'local', ?, ?)",
+            [(f"col_{name}", name, begun.isoformat(" ")) for name in ("rare", "usual")],
+        )
+        connection.executemany("INSERT INTO collection_images (collection_id, image_seq) VALUES (?,?)", held)
     connection.close()
 
 

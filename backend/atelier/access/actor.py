@@ -1,26 +1,22 @@
 """The actor: who a request speaks for. Every store call takes one, every route says which it needs.
 
-A route declares its access by a parameter: `actor: User`, `actor: Admin` or `caller: Anyone`. `check_declared` refuses
-to start an application in which a route declares none, so a forgotten declaration can never mean "open".
+A route declares its access by a parameter: `actor: User`, `actor: Admin` or `caller: Anyone`, and at the doors of other
+APIs `ApiUser`, `BasicUser`, `TokenUser` or `CreaturesUser`. `check_declared` refuses to start an application in which a
+route declares none, so a forgotten declaration can never mean "open".
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from enum import StrEnum
-from http.cookies import CookieError, SimpleCookie
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from starlette.datastructures import Headers
-from starlette.types import Scope
 
-from atelier.config import AccessSettings
 from atelier.errors import Forbidden, Unauthorized
+from atelier.said import Said
 
 SESSION_COOKIE = "atelier_session"
 LOCAL_USER_ID = "local"
@@ -29,6 +25,16 @@ LOCAL_USER_ID = "local"
 class Role(StrEnum):
     ADMIN = "admin"
     USER = "user"
+
+
+class Door(StrEnum):
+    """Whose clients come in, and so which credentials are looked at: see the table of `access.gate`."""
+
+    OWN = "own"
+    OPENAI = "openai"
+    BASIC = "basic"
+    TOKEN = "token"  # noqa: S105 - no secret
+    CREATURES = "creatures"
 
 
 @dataclass(frozen=True)
@@ -50,60 +56,19 @@ class Actor:
 LOCAL_ADMIN = Actor(LOCAL_USER_ID, "You", Role.ADMIN)
 
 
-class Gate:
-    """Tells from a request's headers who is calling. Without a configured token the local user is the administrator."""
-
-    def __init__(self, settings: AccessSettings) -> None:
-        self._digest = hashlib.sha256(settings.token.encode()).digest() if settings.token else None
-        # What the cookie holds is derived, so that reading a browser's cookie store does not reveal the token.
-        self.session = hashlib.sha256(b"session:" + settings.token.encode()).hexdigest() if settings.token else ""
-
-    @property
-    def is_open(self) -> bool:
-        return self._digest is None
-
-    def accepts(self, token: str) -> bool:
-        given = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-        return self._digest is None or hmac.compare_digest(given, self._digest)
-
-    def identify(self, headers: Headers) -> Actor | None:
-        if self._digest is None:
-            return LOCAL_ADMIN
-        scheme, _, credential = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.accepts(credential.strip()):
-            return LOCAL_ADMIN
-        if hmac.compare_digest(_session_of(headers).encode(), self.session.encode()):
-            return LOCAL_ADMIN
-        return None
-
-    def identify_scope(self, scope: Scope) -> Actor | None:
-        return self.identify(Headers(scope=scope))
-
-
-def _session_of(headers: Headers) -> str:
-    try:
-        cookie = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    morsel = cookie.get(SESSION_COOKIE)
-    return morsel.value if morsel else ""
-
-
 class Require:
-    """The dependency behind `User`, `Admin` and `Anyone`: identifies the caller, and refuses who may not."""
+    """The dependency behind the declarations: identifies the caller, and refuses who may not. Role None: anyone."""
 
-    def __init__(self, role: Role | None) -> None:
-        self.role = role
+    def __init__(self, role: Role | None, door: Door = Door.OWN) -> None:
+        self.role, self.door = role, door
 
-    def __call__(self, request: Request) -> Actor | None:
-        actor = request.app.state.services.gate.identify(request.headers)
+    async def __call__(self, request: Request) -> Actor | None:
+        gate = request.app.state.services.gate
+        actor = await gate.identify(request.headers, self.door, address_of(request))
         if self.role is None:
             return actor
         if actor is None:
-            raise Unauthorized(
-                "This Atelier asks for its access token.",
-                hint="Send it as `Authorization: Bearer …`, or unlock the dashboard with the padlock.",
-            )
+            raise _unauthorized(self.door)
         if self.role is Role.ADMIN and not actor.is_admin:
             raise Forbidden("Only an administrator may do this.", hint="Ask one of the administrators of this Atelier.")
         return actor
@@ -112,6 +77,35 @@ class Require:
 User = Annotated[Actor, Depends(Require(Role.USER))]
 Admin = Annotated[Actor, Depends(Require(Role.ADMIN))]
 Anyone = Annotated[Actor | None, Depends(Require(None))]
+# The doors: OpenAI's (`/v1`), Automatic1111's (`/sdapi`), the Spanish API's, the creature service's.
+ApiUser = Annotated[Actor, Depends(Require(Role.USER, Door.OPENAI))]
+BasicUser = Annotated[Actor, Depends(Require(Role.USER, Door.BASIC))]
+TokenUser = Annotated[Actor, Depends(Require(Role.USER, Door.TOKEN))]
+CreaturesUser = Annotated[Actor, Depends(Require(Role.USER, Door.CREATURES))]
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from, for limits."""
+    return request.client.host if request.client else ""
+
+
+def _unauthorized(door: Door) -> Unauthorized:
+    match door:
+        case Door.BASIC:
+            words = Said("This needs a name and a password.", "access.needs_password")
+            hint = "Send those of an account as HTTP Basic; the access token is a password too."
+            return Unauthorized(words, hint=hint, scheme='Basic realm="Atelier"')
+        case Door.TOKEN:
+            words = Said("This needs a valid token.", "access.needs_sign_in")
+            return Unauthorized(words, hint="Get one from POST /token, and send it as `Authorization: Bearer …`.")
+        case Door.OPENAI | Door.CREATURES:
+            words = Said("This needs a valid API key.", "access.needs_key")
+            return Unauthorized(words, hint="Send it as `Authorization: Bearer …`.")
+        case _:
+            return Unauthorized(
+                "This Atelier asks for its access token.",
+                hint="Send it as `Authorization: Bearer …`, or unlock the dashboard with the padlock.",
+            )
 
 
 def declared_access(route: APIRoute) -> list[Require]:

@@ -16,19 +16,23 @@ from atelier.access.actor import Actor
 from atelier.clock import now
 from atelier.db import Database, after_commit
 from atelier.errors import ImageNotFound
-from atelier.events import EventBus, ImagesRemoved, ImagesRestored
-from atelier.images import store
+from atelier.events import Envelope, EventBus, ImagesRemoved, ImagesRestored
+from atelier.images import search, store
+from atelier.images.gallery_schemas import CountOut, FacetsOut, LineageOut, SizeCountOut
 from atelier.images.schemas import GalleryPage, ImageDeletedOut
-from atelier.jobs.service import JobService, read_cursor
+from atelier.images.search import Look
+from atelier.jobs.service import JobService
 from atelier.shapes import ImageOut
 from atelier.storage import Storage
-from atelier.tables import ImageRow
+from atelier.tables import ImageLoraRow, ImageRow, ImageTagRow
 
 log = structlog.get_logger("atelier.gallery")
 
 TRASH_SECONDS = 3600
 SWEEP_SECONDS = 600
 SWEEP_JOBS = 100
+MOST_ABOVE = 20
+MOST_BELOW = 60
 
 
 class Gallery:
@@ -37,6 +41,8 @@ class Gallery:
     def __init__(self, database: Database, storage: Storage, jobs: JobService, bus: EventBus) -> None:
         self._database, self._storage, self._jobs, self._bus = database, storage, jobs, bus
         self._sweeper: asyncio.Task[None] | None = None
+        self._facets: dict[Actor, FacetsOut] = {}
+        bus.listen(self._hear)
 
     async def start(self) -> None:
         self._sweeper = asyncio.create_task(self._sweep_forever(), name="gallery.sweep")
@@ -46,18 +52,55 @@ class Gallery:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
 
-    async def page(
-        self, actor: Actor, *, cursor: str | None, limit: int, model: str | None, words: str | None
-    ) -> GalleryPage:
-        before = read_cursor(cursor)
+    async def page(self, actor: Actor, look: Look, *, cursor: str | None, limit: int) -> GalleryPage:
         async with self._database.read() as session:
-            rows = await store.page(session, actor, before_seq=before, limit=limit, model=model, words=words)
+            rows, following = await search.page(session, actor, look, cursor=cursor, limit=limit)
             # Of the whole gallery only: to count what a search finds would be to search all of it.
-            whole = before is None and model is None and not words
-            total = await store.count(session, actor) if whole else None
-        more = len(rows) > limit
-        items = [ImageOut.of(row) for row in rows[:limit]]
-        return GalleryPage(items=items, next_cursor=str(rows[limit - 1].seq) if more else None, total=total)
+            total = await store.count(session, actor) if cursor is None and look.is_everything else None
+        return GalleryPage(items=[ImageOut.of(row) for row in rows], next_cursor=following, total=total)
+
+    def _hear(self, event: Envelope) -> None:
+        if event.body.startswith(b'{"type":"images.'):
+            self._facets = {}
+
+    async def facets(self, actor: Actor) -> FacetsOut:
+        """Counted anew after every change to any picture."""
+        known = self._facets
+        if actor not in known:
+            # Into the counts of before the reading: a change in the meantime has put others in their place.
+            known[actor] = await self._count(actor)
+        return known[actor]
+
+    async def _count(self, actor: Actor) -> FacetsOut:
+        async with self._database.read() as session:
+            models = await search.counted(session, actor, ImageRow.model)
+            sizes = await search.counted(session, actor, (ImageRow.width, ImageRow.height))
+            loras = await search.counted_beside(session, actor, ImageLoraRow.lora, ImageLoraRow.image_seq)
+            tags = await search.counted_beside(session, actor, ImageTagRow.tag, ImageTagRow.image_seq)
+            videos = await search.has_any(session, actor, "kind = 'video'")
+            favourites = await search.has_any(session, actor, "favourite = 1")
+        return FacetsOut(
+            models=[CountOut(name=name, count=count) for name, count in models],
+            sizes=[SizeCountOut(width=width, height=height, count=count) for width, height, count in sizes],
+            loras=_counts(loras),
+            tags=_counts(tags),
+            has_videos=videos,
+            has_favourites=favourites,
+        )
+
+    async def lineage(self, actor: Actor, image_id: str) -> LineageOut:
+        above: list[ImageOut] = []
+        async with self._database.read() as session:
+            row = await store.find(session, actor, image_id)
+            if row is None:
+                raise _missing(image_id)
+            below = await store.made_from(session, actor, image_id, MOST_BELOW)
+            seen = {row.id}
+            while row and row.parent_id and row.parent_id not in seen and len(above) < MOST_ABOVE:
+                seen.add(row.parent_id)
+                row = await store.find(session, actor, row.parent_id)
+                above += [ImageOut.of(row)] if row else []
+        return LineageOut(made_from=above, became=[ImageOut.of(child) for child in below])
 
     async def get(self, actor: Actor, image_id: str) -> ImageOut:
         async with self._database.read() as session:
@@ -140,6 +183,10 @@ class Gallery:
             except Exception:  # loop edge: an unreadable file must not end the sweeping
                 log.exception("gallery.sweep_failed")
             await asyncio.sleep(SWEEP_SECONDS)
+
+
+def _counts(found: dict[str, int]) -> list[CountOut]:
+    return [CountOut(name=name, count=count) for name, count in list(found.items())[: search.MOST_NAMES]]
 
 
 def _missing(image_id: str) -> ImageNotFound:

@@ -13,9 +13,11 @@ from urllib.parse import parse_qs
 
 import msgspec
 import structlog
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from atelier.access.actor import Actor, Gate
+from atelier.access.actor import Actor
+from atelier.access.gate import Gate
 from atelier.live.frames import LiveErrorFrame, PongFrame, ResumedFrame, SnapshotFrame
 from atelier.live.hub import Listener, LiveHub
 from atelier.live.wire import EXTENSION
@@ -37,7 +39,7 @@ class LiveSocket:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
-        actor = self._gate.identify_scope(scope)
+        actor = await self._gate.identify(Headers(scope=scope))
         if actor is None:
             await send({"type": "websocket.close", "code": 4401, "reason": "needs the access token"})
             return

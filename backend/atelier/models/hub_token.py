@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from atelier.errors import AtelierError, BadRequest
 from atelier.models.hub import HubClient
 from atelier.models.hub_schemas import RemarkOut, TokenOut
 from atelier.said import Said
+from atelier.storage import write_secret
 
 REFUSED = "token_refused"
 
@@ -41,16 +41,7 @@ class TokenStore:
         return content if isinstance(content, dict) else {}
 
     def write(self, content: dict[str, Any]) -> None:
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        self._path.parent.chmod(0o700)
-        beside = self._path.with_suffix(".new")
-        beside.unlink(missing_ok=True)
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, self._path)
+        write_secret(self._path, json.dumps(content).encode())
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)

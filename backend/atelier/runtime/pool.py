@@ -401,7 +401,13 @@ class WorkerPool:
         slot = self.ledger.slots.get(worker.id)
         if slot is None:
             return worker.info
-        return replace(worker.info, held_bytes=slot.bytes, pinned=slot.pinned)
+        return replace(
+            worker.info,
+            held_bytes=slot.bytes,
+            pinned=slot.pinned,
+            reload_seconds=round(worker.load_seconds, 3),
+            priority=slot.priority,
+        )
 
     def _changed(self, worker: Worker) -> None:
         try:

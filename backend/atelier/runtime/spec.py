@@ -77,6 +77,8 @@ class WorkerInfo:
     weights_bytes: int = 0
     host_bytes: int = 0
     pinned: bool = False
+    reload_seconds: float = 0.0
+    priority: int = 0
     idle_since: datetime | None = None
     message: str | None = None
     log_tail: tuple[str, ...] = field(default=(), repr=False)

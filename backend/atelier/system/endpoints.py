@@ -5,30 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from atelier.system.schemas import Dialect, EndpointList, EndpointOut
+from atelier.dialects import dialect_of
+from atelier.system.schemas import EndpointList, EndpointOut
 
 METHODS = ("get", "post", "put", "patch", "delete")
 LIVE_PATH = "/api/live"
-
-# The longest beginning that fits decides.
-DIALECTS: dict[str, Dialect] = {
-    "/v1/": "openai",
-    "/v1/generate": "creatures",
-    "/sdapi/": "automatic1111",
-    "/token": "imagen",
-    "/generar-": "imagen",
-}
 
 
 def endpoint_list(document: dict[str, Any], scheme: str, host: str, advertised: Iterable[str]) -> EndpointList:
     """`host` is what the caller used, port included; `advertised` names of ours answer on the same port."""
     bases = _bases(scheme, host, advertised)
     return EndpointList(base_urls=bases, docs_url=f"{bases[0]}/docs", items=list(_items(document, bases[0])))
-
-
-def dialect_of(path: str) -> Dialect:
-    fitting = [start for start in DIALECTS if path.startswith(start)]
-    return DIALECTS[max(fitting, key=len)] if fitting else "atelier"
 
 
 def _bases(scheme: str, host: str, advertised: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from atelier.dialects import Dialect
 from atelier.models.schemas import ModelOut
 from atelier.shapes import DeviceOut, DeviceProcessOut, EnvironmentOut, HostOut, SaidOut, WorkerOut
 
@@ -114,9 +115,6 @@ class StatusOut(BaseModel):
     models: list[ModelOut]
     cpu: CpuOut
     ram: RamOut
-
-
-Dialect = Literal["atelier", "openai", "automatic1111", "creatures", "imagen"]
 
 
 class EndpointOut(BaseModel):

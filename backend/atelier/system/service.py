@@ -171,6 +171,8 @@ class SystemService:
             host_bytes=info.host_bytes,
             weights_bytes=info.weights_bytes,
             pinned=info.pinned,
+            reload_seconds=info.reload_seconds,
+            priority=info.priority,
             rss_bytes=info.rss_bytes,
             device=self._watch.name_of(info.device),
             devices=[self._watch.name_of(index) for index in info.devices],

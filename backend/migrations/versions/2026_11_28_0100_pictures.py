@@ -7,10 +7,23 @@ revision = "20261128_0100"
 down_revision = "20261121_0700"
 
 IMAGE_INDEXES = (
-    ("ix_images_favourite", ["owner_id", "seq"], "favourite AND deleted_at IS NULL"),
-    ("ix_images_rated", ["rating", "seq"], "rating > 0 AND deleted_at IS NULL"),
+    ("ix_images_favourite", ["seq"], "favourite = 1 AND deleted_at IS NULL"),
+    ("ix_images_rating", ["rating", "seq"], "deleted_at IS NULL"),
+    ("ix_images_size", ["width", "height", "seq"], "deleted_at IS NULL"),
+    ("ix_images_created", ["created_at", "seq"], "deleted_at IS NULL"),
     ("ix_images_video", ["seq"], "kind = 'video' AND deleted_at IS NULL"),
     ("ix_images_parent", ["parent_id"], "parent_id IS NOT NULL"),
+)
+
+
+# 1 wider than high, -1 higher than wide, 0 square.
+ASPECT = "(width > height) - (width < height)"
+LORAS = (
+    "CREATE TRIGGER images_loras_in AFTER INSERT ON images BEGIN"
+    " INSERT OR IGNORE INTO image_loras (lora, image_seq)"
+    " SELECT coalesce(json_extract(value, '$.key'), json_extract(value, '$.model')), new.seq"
+    " FROM json_each(new.recipe, '$.loras') WHERE json_type(value) = 'object'"
+    " AND coalesce(json_extract(value, '$.key'), json_extract(value, '$.model')) IS NOT NULL; END"
 )
 
 
@@ -32,6 +45,12 @@ def upgrade() -> None:
     op.add_column("images", sa.Column("note", sa.String, nullable=False, server_default=""))
     for name, columns, where in IMAGE_INDEXES:
         op.create_index(name, "images", columns, sqlite_where=sa.text(where))
+    aspect = [sa.text(ASPECT), "seq"]
+    op.create_index("ix_images_aspect", "images", aspect, sqlite_where=sa.text("deleted_at IS NULL"))
+    # Which LoRAs a picture was made with, kept from its recipe: to find it by one, and to count.
+    op.create_table("image_loras", sa.Column("lora", sa.String(200), primary_key=True), _image("image_loras"))
+    op.create_index("ix_image_loras_image", "image_loras", ["image_seq"])
+    op.execute(LORAS)
     op.add_column("users", sa.Column("password_hash", sa.String(200)))
     op.create_table("image_tags", _image("image_tags"), sa.Column("tag", sa.String(40), primary_key=True))
     op.create_index("ix_image_tags_tag", "image_tags", ["tag", "image_seq"])
@@ -83,7 +102,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("prompts", "inputs", "collection_images", "collections", "image_tags"):
+    op.execute("DROP TRIGGER images_loras_in")
+    op.drop_index("ix_images_aspect", "images")
+    for table in ("image_loras", "prompts", "inputs", "collection_images", "collections", "image_tags"):
         op.drop_table(table)
     op.drop_column("users", "password_hash")
     for name, _columns, _where in IMAGE_INDEXES:

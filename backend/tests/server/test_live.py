@@ -6,12 +6,18 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
-from atelier.access.actor import Actor, Gate, Role
+from atelier.access.accounts import Accounts
+from atelier.access.actor import Actor, Role
+from atelier.access.gate import Gate
+from atelier.access.limit import SignInLimit
+from atelier.access.tokens import Tokens
 from atelier.config import AccessSettings
+from atelier.db import Database
 from atelier.events import EventBus, JobProgress, JobRemoved
 from atelier.live.frames import SnapshotFrame
 from atelier.live.hub import QUEUE_FRAMES, LiveHub
@@ -229,7 +235,9 @@ async def serving_live(hub: LiveHub) -> AsyncIterator[str]:
         host = HostOut(cpu_percent=0, memory_used_bytes=0, memory_total_bytes=0)
         return SnapshotFrame(epoch=hub.epoch, seq=hub.seq, jobs=[], workers=[], environments=[], devices=[], host=host)
 
-    application = LiveSocket(hub, Gate(AccessSettings()), snapshot)
+    nowhere = Path("/nonexistent")
+    gate = Gate(AccessSettings(), Accounts(Database(nowhere)), Tokens(nowhere), SignInLimit())
+    application = LiveSocket(hub, gate, snapshot)
     config = uvicorn.Config(
         application, port=0, lifespan="off", log_config=None, ws=LiveProtocol, ws_per_message_deflate=False
     )

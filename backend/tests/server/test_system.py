@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
+from atelier.dialects import dialect_of
 from atelier.runtime.devices import Driver
 from atelier.shapes import DeviceOut, DeviceProcessOut
-from atelier.system.endpoints import dialect_of
 from atelier.system.status import gpu_out
 from serving import Server
 

@@ -6,7 +6,7 @@ import { Signal } from "@/lib/signal";
 
 import { forget, lastWord, remember } from "./freshest";
 import { keys } from "./keys";
-import { addImages, forgetDeletions, removeImages, returnImages } from "./pictures";
+import { addImages, changeImages, forgetDeletions, removeImages, returnImages } from "./pictures";
 import type { DownloadOut, Event, HistoryOut, ImageOut, JobOut, JobPage, ModelOut, PreviewOut, SnapshotFrame, SystemOut, WorkerOut } from "./types";
 
 /** The latest preview of each picture of the newest jobs, as `job → index → preview`. */
@@ -37,6 +37,7 @@ export function applySnapshot(client: QueryClient, frame: SnapshotFrame): void {
   void client.invalidateQueries({ queryKey: keys.jobLists });
   void client.invalidateQueries({ queryKey: ["jobs", "one"] });
   void client.invalidateQueries({ queryKey: keys.gallery });
+  void client.invalidateQueries({ queryKey: keys.collections });
   void client.invalidateQueries({ queryKey: keys.allModels });
   void client.invalidateQueries({ queryKey: keys.me });
   if (!client.getQueryData(keys.system)) void client.invalidateQueries({ queryKey: keys.system });
@@ -56,6 +57,10 @@ export function applyEvent(client: QueryClient, event: Event): void {
       return dropImages(client, new Set(event.ids));
     case "images.restored":
       return restoreImages(client, event.images);
+    case "images.changed":
+      return imagesChanged(client, event.images);
+    case "collections.changed":
+      return void client.invalidateQueries({ queryKey: keys.collections });
     case "worker.changed":
       modelOfWorker(client, event.worker);
       return patchSystem(client, (system) => {
@@ -167,6 +172,13 @@ export function dropImages(client: QueryClient, ids: ReadonlySet<string>): void 
 export function restoreImages(client: QueryClient, images: ImageOut[]): void {
   returnImages(client, images);
   patchJobs(client, (job) => withRestored(job, images));
+}
+
+/** Puts what somebody said of pictures everywhere they are shown; also used before the server has answered. */
+export function imagesChanged(client: QueryClient, images: ImageOut[]): void {
+  changeImages(client, images);
+  const news = new Map(images.map((image) => [image.id, image]));
+  patchJobs(client, (job) => (job.images.some((image) => news.has(image.id)) ? { ...job, images: job.images.map((image) => news.get(image.id) ?? image) } : job));
 }
 
 function withRestored(job: JobOut, images: ImageOut[]): JobOut {

@@ -1,4 +1,6 @@
 /** Names of everything in the query cache; the live socket patches by these. */
+import type { Look } from "@/lib/look";
+
 export const keys = {
   jobs: ["jobs"] as const,
   recentJobs: ["jobs", "recent"] as const,
@@ -7,7 +9,11 @@ export const keys = {
   job: (id: string) => ["jobs", "one", id] as const,
   gallery: ["gallery"] as const,
   galleryLists: ["gallery", "list"] as const,
-  galleryList: (q: string) => ["gallery", "list", q] as const,
+  galleryList: (look: Look) => ["gallery", "list", look] as const,
+  facets: ["gallery", "facets"] as const,
+  storage: ["gallery", "storage"] as const,
+  lineage: (id: string) => ["gallery", "lineage", id] as const,
+  collections: ["collections"] as const,
   image: (id: string) => ["gallery", "one", id] as const,
   allModels: ["models"] as const,
   models: ["models", "list"] as const,

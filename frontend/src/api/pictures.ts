@@ -1,8 +1,10 @@
 /**
  * The lists of pictures in the query cache: what comes, goes and comes back is put where it belongs, and no page is asked
- * for again. Lists are newest first; `total` (of the whole gallery only) stands on their first page.
+ * for again. Lists are in the order of their look; `total` (of the whole gallery only) stands on their first page.
  */
 import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query";
+
+import { isWhole, matches, type Look } from "@/lib/look";
 
 import { keys } from "./keys";
 import type { ImageOut, ImagePage } from "./types";
@@ -24,14 +26,39 @@ export function forgetDeletions(): void {
 
 export function addImages(client: QueryClient, images: ImageOut[]): void {
   const newest = [...images].sort((a, b) => b.index - a.index);
-  client.setQueryData<ImagePages>(keys.galleryList(""), (data) => {
+  client.setQueryData<ImagePages>(keys.galleryList({}), (data) => {
     const [first, ...rest] = data?.pages ?? [];
     if (!data || !first) return data;
     const known = new Set(data.pages.flatMap((page) => page.items.map((image) => image.id)));
     const added = newest.filter((image) => !known.has(image.id));
     return { ...data, pages: [counted({ ...first, items: [...added, ...first.items] }, added.length), ...rest] };
   });
-  void client.invalidateQueries({ queryKey: keys.galleryLists, predicate: (query) => query.queryKey[2] !== "" });
+  void client.invalidateQueries({ queryKey: keys.galleryLists, predicate: (query) => !isWhole(lookOf(query.queryKey)) });
+  void client.invalidateQueries({ queryKey: keys.facets });
+}
+
+/** What somebody said of pictures: changed where they are shown, taken off where they no longer belong, put where they do now. */
+export function changeImages(client: QueryClient, images: ImageOut[]): void {
+  const news = new Map(images.map((image) => [image.id, image]));
+  eachList(client, (data, key) => {
+    let pages = data.pages;
+    const here = new Set<string>();
+    if (pages.some((page) => page.items.some((item) => news.has(item.id)))) {
+      pages = pages.map((page) => {
+        if (!page.items.some((item) => news.has(item.id))) return page;
+        const items = page.items.flatMap((item) => {
+          here.add(item.id);
+          const image = news.get(item.id) ?? item;
+          return image === item || matches(image, lookOf(key)) ? [image] : [];
+        });
+        return { ...page, items };
+      });
+    }
+    for (const image of images) if (!here.has(image.id) && matches(image, lookOf(key))) pages = insert(pages, image, undefined, lookOf(key)) ?? pages;
+    return pages === data.pages ? data : { ...data, pages };
+  });
+  client.setQueriesData<ImageOut>({ queryKey: ["gallery", "one"] }, (image) => (image && news.get(image.id)) ?? image);
+  void client.invalidateQueries({ queryKey: keys.facets });
 }
 
 /** Takes pictures off every list at once; also used before the server has answered a deletion. */
@@ -50,6 +77,8 @@ export function removeImages(client: QueryClient, ids: ReadonlySet<string>): voi
     });
     return recounted({ ...data, pages }, -fresh.length);
   });
+  void client.invalidateQueries({ queryKey: keys.facets });
+  void client.invalidateQueries({ queryKey: keys.collections });
 }
 
 /** Puts pictures back where they were. Those that belong to a page that is not read yet come with it. */
@@ -59,18 +88,21 @@ export function returnImages(client: QueryClient, images: ImageOut[]): void {
     let pages = data.pages;
     let back = 0;
     for (const image of images) {
-      const next = matches(image, key) ? insert(pages, image, ends.get(place(key, image))) : null;
+      const next = matches(image, lookOf(key)) ? insert(pages, image, ends.get(place(key, image)), lookOf(key)) : null;
       if (next) pages = next;
       if (next || ours.has(image.id)) back += 1;
     }
     return recounted({ ...data, pages }, back);
   });
+  void client.invalidateQueries({ queryKey: keys.facets });
+  void client.invalidateQueries({ queryKey: keys.collections });
 }
 
 /** `pages` with `image` before the first that is older; null where it is already, or has no place yet. */
-function insert(pages: ImagePage[], image: ImageOut, end: string | undefined): ImagePage[] | null {
+function insert(pages: ImagePage[], image: ImageOut, end: string | undefined, look: Look): ImagePage[] | null {
   if (pages.some((page) => page.items.some((item) => item.id === image.id))) return null;
-  let page = pages.findIndex(({ items }) => items.some((item) => older(item, image)));
+  const follows = (item: ImageOut) => comesAfter(item, image, look);
+  let page = pages.findIndex(({ items }) => items.some(follows));
   if (page < 0) {
     // Older than all that are here: the last, when nothing follows or when what follows begins after it.
     const last = pages.at(-1);
@@ -79,7 +111,7 @@ function insert(pages: ImagePage[], image: ImageOut, end: string | undefined): I
   }
   return pages.map((each, index) => {
     if (index !== page) return each;
-    const at = each.items.findIndex((item) => older(item, image));
+    const at = each.items.findIndex(follows);
     return { ...each, items: at < 0 ? [...each.items, image] : [...each.items.slice(0, at), image, ...each.items.slice(at)] };
   });
 }
@@ -91,10 +123,13 @@ function older(one: ImageOut, other: ImageOut): boolean {
   return one.created_at === other.created_at ? one.index < other.index : one.created_at < other.created_at;
 }
 
-function matches(image: ImageOut, key: QueryKey): boolean {
-  const prompt = image.prompt.toLowerCase();
-  return String(key[2]).toLowerCase().split(/\s+/).every((word) => prompt.includes(word));
+function comesAfter(one: ImageOut, other: ImageOut, { order }: Look): boolean {
+  if (order === "oldest") return older(other, one);
+  if (order === "rating" && (one.rating ?? 0) !== (other.rating ?? 0)) return (one.rating ?? 0) < (other.rating ?? 0);
+  return older(one, other);
 }
+
+const lookOf = (key: QueryKey) => key[2] as Look;
 
 function eachList(client: QueryClient, change: (data: ImagePages, key: QueryKey) => ImagePages): void {
   for (const [key, data] of client.getQueriesData<ImagePages>({ queryKey: keys.galleryLists })) {
@@ -102,6 +137,6 @@ function eachList(client: QueryClient, change: (data: ImagePages, key: QueryKey)
   }
 }
 
-const place = (key: QueryKey, image: ImageOut) => `${String(key[2])}\n${image.id}`;
+const place = (key: QueryKey, image: ImageOut) => `${JSON.stringify(key[2])}\n${image.id}`;
 const counted = (page: ImagePage, more: number): ImagePage => ({ ...page, total: page.total === null ? null : Math.max(0, page.total + more) });
 const recounted = (data: ImagePages, more: number): ImagePages => ({ ...data, pages: data.pages.map((page, index) => (index === 0 ? counted(page, more) : page)) });

@@ -1,6 +1,8 @@
 /** Queries, one per thing the server knows. Jobs pass through `freshest`, so that a slow answer never undoes a live event. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 
+import { queryOf, type Look } from "@/lib/look";
+
 import { beginSamples } from "./cache";
 import { freshest } from "./freshest";
 import * as api from "./generated/sdk.gen";
@@ -47,10 +49,10 @@ export const queries = {
       },
     }),
 
-  gallery: (q: string) =>
+  gallery: (look: Look = {}) =>
     infiniteQueryOptions({
-      queryKey: keys.galleryList(q),
-      queryFn: ({ pageParam, signal }) => api.listGallery({ query: { cursor: pageParam, limit: PAGE, q: q || undefined }, signal }),
+      queryKey: keys.galleryList(look),
+      queryFn: ({ pageParam, signal }) => api.listGallery({ query: { cursor: pageParam, limit: PAGE, ...queryOf(look) }, signal }),
       initialPageParam: undefined as string | undefined,
       getNextPageParam: (page) => page.next_cursor ?? undefined,
       staleTime: 60_000,
@@ -58,6 +60,12 @@ export const queries = {
     }),
 
   image: (id: string) => queryOptions({ queryKey: keys.image(id), queryFn: ({ signal }) => api.getImage({ path: { image_id: id }, signal }), staleTime: 60_000 }),
+
+  facets: () => queryOptions({ queryKey: keys.facets, queryFn: ({ signal }) => api.galleryFacets({ signal }), staleTime: 10_000 }),
+
+  collections: () => queryOptions({ queryKey: keys.collections, queryFn: async ({ signal }) => (await api.listCollections({ signal })).items, staleTime: 60_000 }),
+
+  lineage: (id: string) => queryOptions({ queryKey: keys.lineage(id), queryFn: ({ signal }) => api.imageLineage({ path: { image_id: id }, signal }), staleTime: 30_000 }),
 
   models: () => queryOptions({ queryKey: keys.models, queryFn: async ({ signal }) => (await api.listModels({ signal })).items, staleTime: 60_000 }),
 

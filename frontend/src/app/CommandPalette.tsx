@@ -93,7 +93,7 @@ function useCommands(onShortcuts: () => void): Command[] {
   const { t } = useTranslation();
   const go = useNavigate();
   const { setMode } = useColorScheme();
-  const { data } = useInfiniteQuery(queries.gallery(""));
+  const { data } = useInfiniteQuery(queries.gallery());
   const models = useQuery(queries.models());
   const pictures = data?.pages.flatMap((page) => page.items).slice(0, 300) ?? [];
   const examples = t("generate.examples", { returnObjects: true });

@@ -3,6 +3,7 @@ import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "
 
 import { SORTS, STATES, type Sort, type StateFilter } from "@/features/models/cards";
 import { WAYS, type Way } from "@/features/models/ways";
+import { readLook } from "@/lib/look";
 import { TASKS, type Task } from "@/lib/models";
 
 import { CrashPage, LoadingPage, NotFoundPage } from "./Fallbacks";
@@ -38,7 +39,7 @@ const generate = createRoute({
 const gallery = createRoute({
   getParentRoute: () => root,
   path: "/gallery",
-  validateSearch: (search: Record<string, unknown>): { q?: string } => ({ q: text(search.q) }),
+  validateSearch: readLook,
   component: lazyRouteComponent(pages.GalleryPage, "GalleryPage"),
 });
 

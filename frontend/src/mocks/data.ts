@@ -64,6 +64,6 @@ export const device = (over: Partial<DeviceOut> = {}): DeviceOut => ({
 });
 
 export const worker = (over: Partial<WorkerOut> = {}): WorkerOut => ({
-  id: "w_01", engine: "diffusers_image", model: "creatures", pid: 41233, state: "ready", bytes_leased: 1.4 * GIB, rss_bytes: 1.1 * GIB, device: "cuda:0", started_at: iso(Date.now() - 380_000), idle_since: iso(Date.now() - 42_000), message: null,
+  id: "w_01", engine: "diffusers_image", model: "creatures", pid: 41233, state: "ready", bytes_leased: 1.4 * GIB, rss_bytes: 1.1 * GIB, device: "cuda:0", started_at: iso(Date.now() - 380_000), idle_since: iso(Date.now() - 42_000), reload_seconds: 6.4, message: null,
   log_tail: ["loading creatures (320 MiB)", "unet 84 tensors, vae 138 tensors", "ready in 1.9 s", "run t_91 30 steps 2.4 s"], ...over,
 });

@@ -42,6 +42,89 @@ export type BandOut = {
 };
 
 /**
+ * Body_sign_in
+ */
+export type BodySignIn = {
+    /**
+     * Username
+     */
+    username: string;
+    /**
+     * Password
+     */
+    password: string;
+};
+
+/**
+ * BulkEditIn
+ *
+ * One change to many pictures. All of them or none: when one cannot be changed, none is, and the answer says why.
+ * `add_to` and `remove_from` together move pictures. `delete` and `restore` stand alone.
+ */
+export type BulkEditIn = {
+    /**
+     * Ids
+     */
+    ids: Array<string>;
+    /**
+     * Favourite
+     */
+    favourite?: boolean | null;
+    /**
+     * Rating
+     */
+    rating?: number | null;
+    /**
+     * Add Tags
+     *
+     * Words of one's own; small letters, each counted once.
+     */
+    add_tags?: Array<string>;
+    /**
+     * Remove Tags
+     *
+     * Words of one's own; small letters, each counted once.
+     */
+    remove_tags?: Array<string>;
+    /**
+     * Add To
+     */
+    add_to?: string | null;
+    /**
+     * Remove From
+     */
+    remove_from?: string | null;
+    /**
+     * Delete
+     *
+     * Into the trash, for an hour.
+     */
+    delete?: boolean;
+    /**
+     * Restore
+     *
+     * Out of the trash.
+     */
+    restore?: boolean;
+};
+
+/**
+ * BulkEditOut
+ */
+export type BulkEditOut = {
+    /**
+     * Images
+     *
+     * As they are now; empty after `delete`.
+     */
+    images: Array<ImageOut>;
+    /**
+     * Restorable Until
+     */
+    restorable_until?: string | null;
+};
+
+/**
  * CatalogueItemOut
  *
  * A model that is known to work well, ready to be downloaded by its key.
@@ -137,6 +220,56 @@ export type CheckOut = {
 };
 
 /**
+ * CollectionIn
+ */
+export type CollectionIn = {
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
+ * CollectionList
+ */
+export type CollectionList = {
+    /**
+     * Items
+     */
+    items: Array<CollectionOut>;
+};
+
+/**
+ * CollectionOut
+ */
+export type CollectionOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Count
+     *
+     * How many pictures it holds.
+     */
+    count: number;
+    /**
+     * Covers
+     *
+     * Thumbnails of its newest pictures, four at most.
+     */
+    covers: Array<string>;
+    /**
+     * Created At
+     */
+    created_at: string;
+};
+
+/**
  * ConsequencesOut
  *
  * What goes when a model is deleted.
@@ -182,6 +315,20 @@ export type ConsequencesOut = {
      * Ids of the workers that hold it; they are stopped.
      */
     workers: Array<string>;
+};
+
+/**
+ * CountOut
+ */
+export type CountOut = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Count
+     */
+    count: number;
 };
 
 /**
@@ -699,6 +846,38 @@ export type ErrorOut = {
      * The last lines that the worker or the build printed.
      */
     log_tail?: string | null;
+};
+
+/**
+ * FacetsOut
+ *
+ * What the gallery can be filtered by, most frequent first; 200 of each at most.
+ */
+export type FacetsOut = {
+    /**
+     * Models
+     */
+    models: Array<CountOut>;
+    /**
+     * Loras
+     */
+    loras: Array<CountOut>;
+    /**
+     * Tags
+     */
+    tags: Array<CountOut>;
+    /**
+     * Sizes
+     */
+    sizes: Array<SizeCountOut>;
+    /**
+     * Has Favourites
+     */
+    has_favourites: boolean;
+    /**
+     * Has Videos
+     */
+    has_videos: boolean;
 };
 
 /**
@@ -1334,6 +1513,32 @@ export type ImageDeletedOut = {
 };
 
 /**
+ * ImageEditIn
+ *
+ * What changes about a picture; what is left out stays.
+ */
+export type ImageEditIn = {
+    /**
+     * Favourite
+     */
+    favourite?: boolean | null;
+    /**
+     * Rating
+     */
+    rating?: number | null;
+    /**
+     * Note
+     */
+    note?: string | null;
+    /**
+     * Tags
+     *
+     * All its tags from now on.
+     */
+    tags?: Array<string> | null;
+};
+
+/**
  * ImageLimits
  *
  * Sides in pixels; each must be a multiple of `multiple`.
@@ -1445,6 +1650,40 @@ export type ImageOut = {
     recipe: {
         [key: string]: unknown;
     };
+    /**
+     * Kind
+     */
+    kind?: 'image' | 'video';
+    /**
+     * Parent Id
+     *
+     * The picture or upload that it was made from.
+     */
+    parent_id?: string | null;
+    /**
+     * Favourite
+     */
+    favourite?: boolean;
+    /**
+     * Rating
+     *
+     * 0: not rated.
+     */
+    rating?: number;
+    /**
+     * Note
+     */
+    note?: string;
+    /**
+     * Tags
+     */
+    tags?: Array<string>;
+    /**
+     * Collections
+     *
+     * Ids of the collections that it is in.
+     */
+    collections?: Array<string>;
 };
 
 /**
@@ -1566,6 +1805,26 @@ export type JobPage = {
 export type JobStatus = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
 
 /**
+ * LineageOut
+ *
+ * Where a picture comes from, and what came of it.
+ */
+export type LineageOut = {
+    /**
+     * Made From
+     *
+     * The picture it was made from, then that one's, and so on; 20 at most.
+     */
+    made_from: Array<ImageOut>;
+    /**
+     * Became
+     *
+     * Pictures that were made from it, newest first; 60 at most.
+     */
+    became: Array<ImageOut>;
+};
+
+/**
  * LoadIn
  *
  * Load a model now. What is left out stays as the model's own options say.
@@ -1599,6 +1858,12 @@ export type LoadOptions = {
      * Most pictures of one request made at once; else 1.
      */
     batch?: number | null;
+    /**
+     * Share Batches
+     *
+     * `auto`: requests of several people that differ in prompt and seed alone are made together where measurements of this model say that it pays; a picture then differs from the one made alone by at most one level of 255. Left out: as the server is set.
+     */
+    share_batches?: 'auto' | 'never' | null;
     /**
      * Ttl Seconds
      *
@@ -1910,6 +2175,16 @@ export type PartsOut = {
      * Keys and values of a language model's context.
      */
     cache: number;
+};
+
+/**
+ * PasswordIn
+ */
+export type PasswordIn = {
+    /**
+     * Password
+     */
+    password: string;
 };
 
 /**
@@ -2283,9 +2558,33 @@ export type SessionIn = {
     /**
      * Token
      *
-     * The access token of this Atelier.
+     * The access token; with a name, that account's password.
      */
     token: string;
+    /**
+     * Username
+     *
+     * Name of an account, or nothing.
+     */
+    username?: string;
+};
+
+/**
+ * SizeCountOut
+ */
+export type SizeCountOut = {
+    /**
+     * Width
+     */
+    width: number;
+    /**
+     * Height
+     */
+    height: number;
+    /**
+     * Count
+     */
+    count: number;
 };
 
 /**
@@ -2407,6 +2706,28 @@ export type TextToImageIn = {
 };
 
 /**
+ * TokenGrantOut
+ */
+export type TokenGrantOut = {
+    /**
+     * Access Token
+     *
+     * Send it as `Authorization: Bearer …`.
+     */
+    access_token: string;
+    /**
+     * Token Type
+     */
+    token_type: 'bearer';
+    /**
+     * Expires In
+     *
+     * Seconds.
+     */
+    expires_in: number;
+};
+
+/**
  * TokenIn
  */
 export type TokenIn = {
@@ -2460,6 +2781,60 @@ export type UnloadIn = {
      * Also while it is at work: its job is started again on another worker.
      */
     force?: boolean;
+};
+
+/**
+ * UserIn
+ */
+export type UserIn = {
+    /**
+     * Name
+     *
+     * What they sign in as.
+     */
+    name: string;
+    /**
+     * Password
+     */
+    password: string;
+    /**
+     * Role
+     */
+    role?: 'admin' | 'user';
+};
+
+/**
+ * UserList
+ */
+export type UserList = {
+    /**
+     * Items
+     */
+    items: Array<UserOut>;
+};
+
+/**
+ * UserOut
+ *
+ * Someone who can sign in.
+ */
+export type UserOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Role
+     */
+    role: 'admin' | 'user';
+    /**
+     * Created At
+     */
+    created_at: string;
 };
 
 /**
@@ -2566,6 +2941,18 @@ export type WorkerOut = {
      */
     pinned?: boolean;
     /**
+     * Reload Seconds
+     *
+     * How long it took to load. Of idle workers the one of lowest priority leaves first, and among equals the one that is missed least: `reload_seconds` / (1 + seconds idle).
+     */
+    reload_seconds?: number;
+    /**
+     * Priority
+     *
+     * Of the last request that it served.
+     */
+    priority?: number;
+    /**
      * Rss Bytes
      */
     rss_bytes: number | null;
@@ -2599,6 +2986,18 @@ export type WorkerOut = {
      * Log Tail
      */
     log_tail: Array<string>;
+};
+
+/**
+ * CollectionsChanged
+ *
+ * A collection was made, renamed or deleted, or holds other pictures: ask GET /api/collections again.
+ */
+export type CollectionsChanged = {
+    /**
+     * Type
+     */
+    type: 'collections.changed';
 };
 
 /**
@@ -2645,6 +3044,22 @@ export type ImagesAdded = {
      * Job Id
      */
     job_id: string;
+    /**
+     * Images
+     */
+    images: Array<ImageOut>;
+};
+
+/**
+ * ImagesChanged
+ *
+ * Somebody rated them, put a word on them, moved them to a collection.
+ */
+export type ImagesChanged = {
+    /**
+     * Type
+     */
+    type: 'images.changed';
     /**
      * Images
      */
@@ -2809,6 +3224,10 @@ export type Event = ({
 } & ImagesRemoved) | ({
     type: 'images.restored';
 } & ImagesRestored) | ({
+    type: 'images.changed';
+} & ImagesChanged) | ({
+    type: 'collections.changed';
+} & CollectionsChanged) | ({
     type: 'worker.changed';
 } & WorkerChanged) | ({
     type: 'environment.changed';
@@ -2839,7 +3258,7 @@ export type EventsFrame = {
     /**
      * Events
      */
-    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | WorkerChanged | EnvironmentChanged | ModelsChanged | DevicesSampled>;
+    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | ImagesChanged | CollectionsChanged | WorkerChanged | EnvironmentChanged | ModelsChanged | DevicesSampled>;
 };
 
 /**
@@ -3050,6 +3469,141 @@ export type UnlockResponses = {
 
 export type UnlockResponse = UnlockResponses[keyof UnlockResponses];
 
+export type SignInData = {
+    body: BodySignIn;
+    path?: never;
+    query?: never;
+    url: '/token';
+};
+
+export type SignInErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SignInError = SignInErrors[keyof SignInErrors];
+
+export type SignInResponses = {
+    /**
+     * Successful Response
+     */
+    200: TokenGrantOut;
+};
+
+export type SignInResponse = SignInResponses[keyof SignInResponses];
+
+export type ListUsersData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/users';
+};
+
+export type ListUsersErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListUsersError = ListUsersErrors[keyof ListUsersErrors];
+
+export type ListUsersResponses = {
+    /**
+     * Successful Response
+     */
+    200: UserList;
+};
+
+export type ListUsersResponse = ListUsersResponses[keyof ListUsersResponses];
+
+export type AddUserData = {
+    body: UserIn;
+    path?: never;
+    query?: never;
+    url: '/api/users';
+};
+
+export type AddUserErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddUserError = AddUserErrors[keyof AddUserErrors];
+
+export type AddUserResponses = {
+    /**
+     * Successful Response
+     */
+    201: UserOut;
+};
+
+export type AddUserResponse = AddUserResponses[keyof AddUserResponses];
+
+export type SetUserPasswordData = {
+    body: PasswordIn;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/users/{name}/password';
+};
+
+export type SetUserPasswordErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SetUserPasswordError = SetUserPasswordErrors[keyof SetUserPasswordErrors];
+
+export type SetUserPasswordResponses = {
+    /**
+     * Successful Response
+     */
+    200: UserOut;
+};
+
+export type SetUserPasswordResponse = SetUserPasswordResponses[keyof SetUserPasswordResponses];
+
+export type RemoveUserData = {
+    body?: never;
+    path: {
+        /**
+         * Name
+         */
+        name: string;
+    };
+    query?: never;
+    url: '/api/users/{name}';
+};
+
+export type RemoveUserErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RemoveUserError = RemoveUserErrors[keyof RemoveUserErrors];
+
+export type RemoveUserResponses = {
+    /**
+     * Successful Response
+     */
+    200: UserOut;
+};
+
+export type RemoveUserResponse = RemoveUserResponses[keyof RemoveUserResponses];
+
 export type TextToImageData = {
     body: TextToImageIn;
     headers?: {
@@ -3128,17 +3682,87 @@ export type ListGalleryData = {
          */
         limit?: number;
         /**
+         * Q
+         *
+         * Words that the prompt holds.
+         */
+        q?: string | null;
+        /**
          * Model
          *
          * Only pictures of this model.
          */
         model?: string | null;
         /**
-         * Q
+         * Lora
          *
-         * Words that the prompt holds.
+         * Made with this LoRA.
          */
-        q?: string | null;
+        lora?: string | null;
+        /**
+         * Size
+         *
+         * `512x768`, pixels.
+         */
+        size?: string | null;
+        /**
+         * Aspect
+         */
+        aspect?: 'landscape' | 'portrait' | 'square' | null;
+        /**
+         * Since
+         *
+         * Made at this time or later; without a zone in UTC.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * Made before this time.
+         */
+        until?: string | null;
+        /**
+         * Kind
+         */
+        kind?: 'image' | 'video' | null;
+        /**
+         * Favourite
+         */
+        favourite?: boolean | null;
+        /**
+         * Rating
+         *
+         * So many stars or more.
+         */
+        rating?: number | null;
+        /**
+         * Unrated
+         *
+         * Only those without a rating.
+         */
+        unrated?: boolean | null;
+        /**
+         * Tag
+         *
+         * Each of these tags.
+         */
+        tag?: Array<string>;
+        /**
+         * Collection
+         *
+         * Id of a collection.
+         */
+        collection?: string | null;
+        /**
+         * Parent
+         *
+         * Made from this picture.
+         */
+        parent?: string | null;
+        /**
+         * Sort
+         */
+        sort?: 'newest' | 'oldest' | 'rating';
     };
     url: '/api/gallery';
 };
@@ -3160,6 +3784,56 @@ export type ListGalleryResponses = {
 };
 
 export type ListGalleryResponse = ListGalleryResponses[keyof ListGalleryResponses];
+
+export type GalleryFacetsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/gallery/facets';
+};
+
+export type GalleryFacetsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GalleryFacetsError = GalleryFacetsErrors[keyof GalleryFacetsErrors];
+
+export type GalleryFacetsResponses = {
+    /**
+     * Successful Response
+     */
+    200: FacetsOut;
+};
+
+export type GalleryFacetsResponse = GalleryFacetsResponses[keyof GalleryFacetsResponses];
+
+export type EditImagesData = {
+    body: BulkEditIn;
+    path?: never;
+    query?: never;
+    url: '/api/gallery/edit';
+};
+
+export type EditImagesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type EditImagesError = EditImagesErrors[keyof EditImagesErrors];
+
+export type EditImagesResponses = {
+    /**
+     * Successful Response
+     */
+    200: BulkEditOut;
+};
+
+export type EditImagesResponse = EditImagesResponses[keyof EditImagesResponses];
 
 export type DeleteImageData = {
     body?: never;
@@ -3220,6 +3894,66 @@ export type GetImageResponses = {
 };
 
 export type GetImageResponse = GetImageResponses[keyof GetImageResponses];
+
+export type EditImageData = {
+    body: ImageEditIn;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}';
+};
+
+export type EditImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type EditImageError = EditImageErrors[keyof EditImageErrors];
+
+export type EditImageResponses = {
+    /**
+     * Successful Response
+     */
+    200: ImageOut;
+};
+
+export type EditImageResponse = EditImageResponses[keyof EditImageResponses];
+
+export type ImageLineageData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}/lineage';
+};
+
+export type ImageLineageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageLineageError = ImageLineageErrors[keyof ImageLineageErrors];
+
+export type ImageLineageResponses = {
+    /**
+     * Successful Response
+     */
+    200: LineageOut;
+};
+
+export type ImageLineageResponse = ImageLineageResponses[keyof ImageLineageResponses];
 
 export type RestoreImageData = {
     body?: never;
@@ -3313,6 +4047,116 @@ export type GetThumbnailResponses = {
      */
     200: unknown;
 };
+
+export type ListCollectionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/collections';
+};
+
+export type ListCollectionsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListCollectionsError = ListCollectionsErrors[keyof ListCollectionsErrors];
+
+export type ListCollectionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: CollectionList;
+};
+
+export type ListCollectionsResponse = ListCollectionsResponses[keyof ListCollectionsResponses];
+
+export type AddCollectionData = {
+    body: CollectionIn;
+    path?: never;
+    query?: never;
+    url: '/api/collections';
+};
+
+export type AddCollectionErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddCollectionError = AddCollectionErrors[keyof AddCollectionErrors];
+
+export type AddCollectionResponses = {
+    /**
+     * Successful Response
+     */
+    201: CollectionOut;
+};
+
+export type AddCollectionResponse = AddCollectionResponses[keyof AddCollectionResponses];
+
+export type RemoveCollectionData = {
+    body?: never;
+    path: {
+        /**
+         * Collection Id
+         */
+        collection_id: string;
+    };
+    query?: never;
+    url: '/api/collections/{collection_id}';
+};
+
+export type RemoveCollectionErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RemoveCollectionError = RemoveCollectionErrors[keyof RemoveCollectionErrors];
+
+export type RemoveCollectionResponses = {
+    /**
+     * Successful Response
+     */
+    200: CollectionOut;
+};
+
+export type RemoveCollectionResponse = RemoveCollectionResponses[keyof RemoveCollectionResponses];
+
+export type RenameCollectionData = {
+    body: CollectionIn;
+    path: {
+        /**
+         * Collection Id
+         */
+        collection_id: string;
+    };
+    query?: never;
+    url: '/api/collections/{collection_id}';
+};
+
+export type RenameCollectionErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RenameCollectionError = RenameCollectionErrors[keyof RenameCollectionErrors];
+
+export type RenameCollectionResponses = {
+    /**
+     * Successful Response
+     */
+    200: CollectionOut;
+};
+
+export type RenameCollectionResponse = RenameCollectionResponses[keyof RenameCollectionResponses];
 
 export type ListJobsData = {
     body?: never;

@@ -19,8 +19,9 @@ const route = getRouteApi("/gallery");
 
 export function GalleryPage() {
   const { t } = useTranslation();
-  const { q = "" } = route.useSearch();
-  const gallery = useInfiniteQuery(queries.gallery(useDeferredValue(q)));
+  const look = route.useSearch();
+  const { q } = look;
+  const gallery = useInfiniteQuery(queries.gallery(useDeferredValue(look)));
   const images = useMemo(() => gallery.data?.pages.flatMap((page) => page.items) ?? [], [gallery.data]);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const chosen = images.filter((image) => selected.has(image.id));

@@ -22,9 +22,9 @@ const route = getRouteApi("/gallery/$id");
 export function PictureView() {
   const { t } = useTranslation();
   const { id } = route.useParams();
-  const { q = "" } = route.useSearch();
+  const look = route.useSearch();
   const go = route.useNavigate();
-  const gallery = useInfiniteQuery(queries.gallery(q));
+  const gallery = useInfiniteQuery(queries.gallery(look));
   const list = gallery.data?.pages.flatMap((page) => page.items) ?? [];
   const at = list.findIndex((image) => image.id === id);
   const one = useQuery({ ...queries.image(id), enabled: at < 0, retry: false });

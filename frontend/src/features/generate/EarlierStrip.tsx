@@ -17,7 +17,7 @@ const MOST = 40;
 export const EarlierStrip = memo(function EarlierStrip() {
   const { t } = useTranslation();
   const ours = useSignal(shown);
-  const gallery = useInfiniteQuery(queries.gallery(""));
+  const gallery = useInfiniteQuery(queries.gallery());
   const images = (gallery.data?.pages[0]?.items ?? []).filter((image) => !ours.includes(image.job_id)).slice(0, MOST);
   const strip = useRef<HTMLDivElement>(null);
   // By id and not by place: new pictures come in from the left.

@@ -24,7 +24,7 @@ export const Runs = memo(function Runs({ onExample }: { onExample: (prompt: stri
   const { t } = useTranslation();
   const ours = useSignal(shown);
   const jobs = useQuery(queries.recentJobs());
-  const gallery = useInfiniteQuery(queries.gallery(""));
+  const gallery = useInfiniteQuery(queries.gallery());
   const system = useQuery(queries.system());
   const runs = (jobs.data ?? [])
     .filter((job) => job.kind === "image.generate" && (!hasEnded(job) || ours.includes(job.id)))

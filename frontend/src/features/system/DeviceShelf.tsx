@@ -3,7 +3,7 @@ import { Cpu, MemoryStick, TriangleAlert } from "lucide-react";
 import { useTranslation } from "react-i18next";
 
 import type { DeviceOut, WorkerOut } from "@/api/types";
-import { decimal, gib, percent } from "@/lib/numbers";
+import { decimal, duration, gib, percent } from "@/lib/numbers";
 import { seriesColour } from "@/lib/series";
 import { card } from "@/ui/Section";
 
@@ -102,7 +102,7 @@ function Legend({ device, shelf }: { device: DeviceOut; shelf: Shelf }) {
           <Box aria-hidden sx={{ ...swatch, bgcolor: block.kind === "worker" ? seriesColour(block.place) : OTHER }} />
           <Box component="span" sx={{ fontWeight: 550, color: "text.primary", overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }}>{words.name(block)}</Box>
           <span>{words.size(block)}</span>
-          {block.key === shelf.leavesFirst && <Box component="span" sx={{ color: "text.faint" }}>{t("system.leavesFirst")}</Box>}
+          {block.key === shelf.leavesFirst?.id && <Box component="span" sx={{ color: "text.faint" }}>{words.leaving(shelf.leavesFirst)}</Box>}
         </Box>
       ))}
       {!device.problem && <Box component="li" sx={entry}><Box aria-hidden sx={{ ...swatch, boxShadow: "inset 0 0 0 1px var(--a-palette-text-disabled)" }} />{t("machine.free", { size: gib(shelf.free, lang) })}</Box>}
@@ -122,16 +122,17 @@ function useWords() {
     const leased = gib(block.worker.bytes_leased, lang);
     return block.held === null ? leased : t("machine.heldOf", { held: gib(block.held, lang), leased });
   };
+  const leaving = (worker: WorkerOut) => t("system.leavesFirst", { time: duration(Math.max(1, worker.reload_seconds ?? 0)) });
   const tip = (block: Block, shelf: Shelf) => {
     const strangers = shelf.strangers.slice(0, 4).map((one) => (one.bytes === null ? one.name : `${one.name} ${gib(one.bytes, lang)}`));
     return [
       name(block), size(block),
       block.worker && t(`system.workerStates.${block.worker.state}`),
-      block.key === shelf.leavesFirst && t("system.leavesFirst"),
+      shelf.leavesFirst && block.key === shelf.leavesFirst.id && leaving(shelf.leavesFirst),
       block.kind === "other" && strangers.join(", "),
     ].filter(Boolean).join(" · ");
   };
-  return { name, size, tip };
+  return { name, size, leaving, tip };
 }
 
 const swatch = { width: 9, height: 9, borderRadius: "3px", flexShrink: 0 } as const;

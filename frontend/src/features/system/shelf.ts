@@ -19,7 +19,7 @@ export interface Shelf {
   /** Programs that are not ours, largest first. */
   strangers: { name: string; bytes: number | null }[];
   /** The idle worker that would be put out first, when there are others. */
-  leavesFirst: string | null;
+  leavesFirst: WorkerOut | null;
 }
 
 /** Which workers lie on this device: "cuda:0", "cuda" or "cpu". */
@@ -35,7 +35,19 @@ function heldBy(worker: WorkerOut, device: DeviceOut): number | null {
   return own.reduce((sum, process) => sum + (process.bytes ?? 0), 0);
 }
 
-export function shelfOf(device: DeviceOut, workers: readonly WorkerOut[]): Shelf {
+/** How much an idle worker would be missed, as the broker reckons it: what having it back costs, over how long nobody has wanted it. */
+function missed(worker: WorkerOut, now: number): number {
+  const idle = Math.max(0, (now - Date.parse(worker.idle_since ?? "")) / 1000);
+  return (worker.reload_seconds ?? 0) / (1 + idle);
+}
+
+/** Who would be put out first to make room: neither the busy nor the pinned, the least important, then the least missed. */
+function firstToLeave(workers: readonly WorkerOut[], now: number): WorkerOut | null {
+  const idle = workers.filter((worker) => worker.idle_since && !worker.pinned);
+  return idle.sort((a, b) => (a.priority ?? 0) - (b.priority ?? 0) || missed(a, now) - missed(b, now))[0] ?? null;
+}
+
+export function shelfOf(device: DeviceOut, workers: readonly WorkerOut[], now = Date.now()): Shelf {
   const ours = workers.filter((worker) => onDevice(worker, device) && worker.bytes_leased > 0);
   const blocks: Block[] = ours.map((worker, place) => {
     const held = heldBy(worker, device);
@@ -50,11 +62,10 @@ export function shelfOf(device: DeviceOut, workers: readonly WorkerOut[]): Shelf
   const total = Math.max(1, device.total_bytes);
   const wanted = blocks.reduce((sum, block) => sum + block.bytes, 0);
   const shrink = Math.min(1, total / Math.max(1, wanted));
-  const idle = ours.filter((worker) => worker.idle_since).sort((a, b) => (a.idle_since ?? "").localeCompare(b.idle_since ?? ""));
   return {
     blocks: blocks.map((block) => ({ ...block, bytes: block.bytes * shrink })),
     free: Math.max(0, total - wanted),
     strangers: device.processes.filter((process) => process.worker_id === null).map((process) => ({ name: process.name ?? `${process.pid}`, bytes: process.bytes })),
-    leavesFirst: ours.length > 1 ? (idle[0]?.id ?? null) : null,
+    leavesFirst: ours.length > 1 ? firstToLeave(ours, now) : null,
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 
+import type { WorkerOut } from "@/api/types";
 import { device, worker } from "@/mocks/data";
 
 import { nearest, paths, roundTop, windowed } from "@/lib/chart";
@@ -38,8 +39,14 @@ describe("the shelf of a device", () => {
   it("says who leaves first, when there is a choice", () => {
     const old = worker({ id: "old", idle_since: "2026-11-21T10:00:00Z" });
     const newer = worker({ id: "new", idle_since: "2026-11-21T10:05:00Z" });
-    expect(shelfOf(gpu(), [newer, old]).leavesFirst).toBe("old");
-    expect(shelfOf(gpu(), [old]).leavesFirst).toBeNull();
+    const now = Date.parse("2026-11-21T10:06:00Z");
+    const first = (...workers: WorkerOut[]) => shelfOf(gpu(), workers, now).leavesFirst?.id;
+    expect(first(newer, old)).toBe("old");
+    expect(first(old)).toBeUndefined();
+    // As the broker decides: what takes long to load is missed more, what is pinned stays, priority comes before both.
+    expect(first({ ...newer, reload_seconds: 1 }, { ...old, reload_seconds: 60 })).toBe("new");
+    expect(first(newer, { ...old, pinned: true })).toBe("new");
+    expect(first({ ...newer, priority: -1 }, old)).toBe("new");
   });
 
   it("says nothing of others on a device that does not answer", () => {

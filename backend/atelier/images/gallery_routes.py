@@ -1,0 +1,158 @@
+"""/api/gallery: looking, changing, files"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
+
+from atelier.access.actor import User
+from atelier.deps import ServicesDep
+from atelier.errors import ImageNotFound
+from atelier.images.gallery_schemas import (
+    BulkEditIn,
+    BulkEditOut,
+    FacetsOut,
+    ImageEditIn,
+    LineageOut,
+    Tag,
+)
+from atelier.images.schemas import GalleryPage, ImageDeletedOut
+from atelier.images.search import Aspect, Look, Sort
+from atelier.said import Said
+from atelier.shapes import ImageOut
+
+router = APIRouter(prefix="/api", tags=["images"])
+
+# A picture never changes under its id. It is served as data, never as a page: see `Content-Security-Policy: sandbox`.
+_FILE_HEADERS = {
+    "Cache-Control": "private, max-age=31536000, immutable",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+_FILE_RESPONSE = {
+    200: {"content": {"image/png": {}, "image/webp": {}, "image/jpeg": {}}, "description": "The picture."}
+}
+
+
+@router.get("/gallery", summary="A page of the gallery, newest first")
+async def list_gallery(
+    actor: User,
+    services: ServicesDep,
+    cursor: Annotated[str | None, Query(max_length=40, description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 60,
+    q: Annotated[str | None, Query(max_length=200, description="Words that the prompt holds.")] = None,
+    model: Annotated[str | None, Query(max_length=200, description="Only pictures of this model.")] = None,
+    lora: Annotated[str | None, Query(max_length=200, description="Made with this LoRA.")] = None,
+    size: Annotated[str | None, Query(pattern="^[0-9]{1,6}x[0-9]{1,6}$", description="`512x768`, pixels.")] = None,
+    aspect: Aspect | None = None,
+    since: Annotated[datetime | None, Query(description="Made at this time or later; without a zone in UTC.")] = None,
+    until: Annotated[datetime | None, Query(description="Made before this time.")] = None,
+    kind: Literal["image", "video"] | None = None,
+    favourite: bool | None = None,
+    rating: Annotated[int | None, Query(ge=1, le=5, description="So many stars or more.")] = None,
+    unrated: Annotated[bool | None, Query(description="Only those without a rating.")] = None,
+    tag: Annotated[list[Tag], Query(max_length=5, description="Each of these tags.")] = [],  # noqa: B006
+    collection: Annotated[str | None, Query(max_length=40, description="Id of a collection.")] = None,
+    parent: Annotated[str | None, Query(max_length=40, description="Made from this picture.")] = None,
+    sort: Sort = "newest",
+) -> GalleryPage:
+    """All filters together. A page goes on with the same filters and the same order as the one before."""
+    look = Look(
+        words=q or None,
+        model=model,
+        lora=lora,
+        size=None if size is None else (int(size.partition("x")[0]), int(size.partition("x")[2])),
+        aspect=aspect,
+        since=_in_utc(since),
+        until=_in_utc(until),
+        kind=kind,
+        favourite=favourite,
+        rating=rating,
+        unrated=unrated or None,
+        tags=tuple(dict.fromkeys(tag)),
+        collection=collection,
+        parent=parent,
+        sort=sort,
+    )
+    return await services.gallery.page(actor, look, cursor=cursor, limit=limit)
+
+
+@router.get("/gallery/facets", summary="What the gallery can be filtered by")
+async def gallery_facets(actor: User, services: ServicesDep) -> FacetsOut:
+    return await services.gallery.facets(actor)
+
+
+@router.post("/gallery/edit", summary="Change many pictures at once: all of them or none")
+async def edit_images(wanted: BulkEditIn, actor: User, services: ServicesDep) -> BulkEditOut:
+    return await services.editor.change_many(actor, wanted)
+
+
+@router.get("/gallery/{image_id}", summary="One picture with its recipe")
+async def get_image(image_id: str, actor: User, services: ServicesDep) -> ImageOut:
+    return await services.gallery.get(actor, image_id)
+
+
+@router.patch("/gallery/{image_id}", summary="Rate a picture, mark it, tag it, write a note")
+async def edit_image(image_id: str, wanted: ImageEditIn, actor: User, services: ServicesDep) -> ImageOut:
+    return await services.editor.change(actor, image_id, wanted)
+
+
+@router.get("/gallery/{image_id}/lineage", summary="What a picture was made from, and what came of it")
+async def image_lineage(image_id: str, actor: User, services: ServicesDep) -> LineageOut:
+    return await services.gallery.lineage(actor, image_id)
+
+
+@router.delete("/gallery/{image_id}", summary="Delete a picture; it can be restored for an hour")
+async def delete_image(image_id: str, actor: User, services: ServicesDep) -> ImageDeletedOut:
+    return await services.gallery.delete(actor, image_id)
+
+
+@router.post("/gallery/{image_id}/restore", summary="Take a picture back out of the trash")
+async def restore_image(image_id: str, actor: User, services: ServicesDep) -> ImageOut:
+    return await services.gallery.restore(actor, image_id)
+
+
+@router.get("/gallery/{image_id}/file", response_class=FileResponse, responses=_FILE_RESPONSE, summary="The picture")
+async def get_file(
+    image_id: str,
+    actor: User,
+    services: ServicesDep,
+    download: Annotated[bool, Query(description="Answer as a download with a file name.")] = False,
+) -> FileResponse:
+    path, image = await services.gallery.file(actor, image_id, thumbnail=False)
+    name = f"atelier-{image.seed}-{image.id}.{image.format}" if download else None
+    return _file(str(path), f"image/{image.format}", name)
+
+
+@router.get(
+    "/gallery/{image_id}/thumbnail", response_class=FileResponse, responses=_FILE_RESPONSE, summary="The picture, small"
+)
+async def get_thumbnail(image_id: str, actor: User, services: ServicesDep) -> FileResponse:
+    path, _image = await services.gallery.file(actor, image_id, thumbnail=True)
+    return _file(str(path), "image/webp", None)
+
+
+class _ImageFile(FileResponse):
+    """A file response that answers a missing file with our own 404."""
+
+    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        try:
+            await super().__call__(scope, receive, send)
+        except RuntimeError as error:
+            if "does not exist" not in str(error):
+                raise
+            raise ImageNotFound(
+                Said("The file of this picture is gone.", "image.file_gone"),
+                hint="Delete the picture, or restore the file.",
+            ) from None
+
+
+def _file(path: str, media_type: str, name: str | None) -> FileResponse:
+    return _ImageFile(path, media_type=media_type, filename=name, headers=_FILE_HEADERS)
+
+
+def _in_utc(time: datetime | None) -> datetime | None:
+    return time and (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC))
