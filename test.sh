@@ -28,6 +28,8 @@ part() {
   "$@" 2>&1 | tee "$results/$name.log"
   status=${PIPESTATUS[0]}
   say "── $name took $((SECONDS - begun)) s, status $status"
+  # What pytest, vitest and playwright say of a failure, for the end: there it is found.
+  [ "$status" -eq 0 ] || { echo "── $name"; grep -E '^(FAILED|ERROR) |^E  |^ +[0-9]+\) |Error: |✗|×' "$results/$name.log" | head -n 40; } >> "$results/failures"
   return "$status"
 }
 
@@ -135,5 +137,6 @@ for chosen in $parts; do
   esac
 done
 
+[ ! -s "$results/failures" ] || { printf '\nWhat failed:\n'; cat "$results/failures"; }
 printf '\ntests: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -41,7 +41,9 @@ from transformers import conversion_mapping
 from engines.engine import LoadFailed, Options, Run, RunFailed
 from engines.failpoints import failpoint
 from engines.image_batch import Arguments, Rows
+from engines.image_embeddings import Embeddings
 from engines.image_families import family_of, size_multiple, weights_bytes, weighty
+from engines.image_loras import Loras
 from engines.image_options import Source, chosen_dtype
 from engines.image_previews import Previews, small_jpeg
 from engines.image_prompts import Prompts
@@ -143,7 +145,8 @@ class DiffusersImage:
         self._multiple = size_multiple(pipe)
         self._own_scheduler = pipe.scheduler
         self._accepts = frozenset(inspect.signature(pipe.__call__).parameters)
-        self._prompts = Prompts(self._family)
+        self._loras, self._embeddings = Loras(), Embeddings()
+        self._prompts = Prompts(self._family, self._embeddings)
         self._previews = Previews(pipe)
         self.weights_bytes = weights_bytes(pipe)
         self.load_peak_bytes = self._peak_bytes()
@@ -157,6 +160,8 @@ class DiffusersImage:
         self._check(task)
         failpoint("engine.before_run")
         sampling = choose_sampling(task.scheduler, self._own_scheduler)
+        self._loras.use(self._pipe, task.loras)
+        self._embeddings.use(self._pipe, task.embeddings)
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         written: list[Future[File]] = []
@@ -217,6 +222,8 @@ class DiffusersImage:
         self, tasks: list[TextToImage], at_once: int, run: Run, written: list[tuple[TextToImage, Future[File]]]
     ) -> int:
         """Draw all pictures, so many at once as memory allows; that number. Files go to `written` as they are begun."""
+        self._loras.use(self._pipe, tasks[0].loras)
+        self._embeddings.use(self._pipe, tasks[0].embeddings)
         rows = Rows(tasks, [self._prompts.arguments(self._pipe, task) for task in tasks])
         sampling = choose_sampling(rows.merged.scheduler, self._own_scheduler)
         steps = Steps(rows.merged, run, self._previews)
@@ -224,8 +231,9 @@ class DiffusersImage:
         while first < len(rows):
             count = rows.part(first, at_once)
             seeds = rows.merged.seeds[first : first + count]
+            prompts = None if rows.of_one(first, count) else rows.prompts(first, count)
             try:
-                images = self._generate(rows.merged, seeds, sampling, steps, rows.prompts(first, count))
+                images = self._generate(rows.tasks[first], seeds, sampling, steps, prompts)
             except (torch.OutOfMemoryError, RuntimeError) as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -260,6 +268,8 @@ class DiffusersImage:
         pipe = self._pipe
         pipe.scheduler = sampling.scheduler(self._own_scheduler)
         steps.start_batch(pipe.scheduler, len(seeds))
+        if self._family.embeddings and prompts is None:
+            steps.follow(self._prompts.reading(pipe, task))
         arguments = {
             **(prompts or self._prompts.arguments(pipe, task)),
             "width": task.width,
@@ -360,12 +370,14 @@ class DiffusersImage:
         as nobody needs that memory more.
         """
         self._prompts.clear()
+        self._embeddings.use(self._pipe, [])
         if self.device == "cuda":
             self._pipe.to("cpu")
             give_back()
             torch.cuda.empty_cache()
             return Parked(rest_bytes=CUDA_CONTEXT_BYTES + torch.cuda.memory_reserved(), host_bytes=self.weights_bytes)
         self._previews.watch(None)
+        self._loras.forget()
         for name in weighty(self._pipe):
             setattr(self._pipe, name, None)
         give_back()

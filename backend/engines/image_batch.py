@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import torch
 
+from engines.image_prompts import changes_by_step
 from engines.protocol import TextToImage
 
 Arguments = dict[str, Any]
@@ -36,11 +37,21 @@ class Rows:
         return len(self.tasks)
 
     def part(self, first: int, at_once: int) -> int:
-        """How many go through together from `first` on: prompts of different lengths cannot."""
+        """How many go through together from `first` on: prompts of different lengths cannot, nor those that change."""
         last = first + 1
-        while last < min(len(self), first + at_once) and _shape(self.arguments[last]) == _shape(self.arguments[first]):
+        while last < min(len(self), first + at_once) and self._go_together(first, last):
             last += 1
         return last - first
+
+    def of_one(self, first: int, count: int) -> bool:
+        """Whether all of these are pictures of one task."""
+        return self.tasks[first] is self.tasks[first + count - 1]
+
+    def _go_together(self, one: int, other: int) -> bool:
+        if self.tasks[one] is self.tasks[other]:
+            return True
+        changing = changes_by_step(self.tasks[one]) or changes_by_step(self.tasks[other])
+        return not changing and _shape(self.arguments[one]) == _shape(self.arguments[other])
 
     def prompts(self, first: int, count: int) -> Arguments:
         """The prompt arguments of some rows, for one call."""

@@ -12,6 +12,7 @@ import torch
 from engines.engine import Run, RunCancelled
 from engines.failpoints import failpoint
 from engines.image_previews import Previews
+from engines.image_prompts import Reading
 from engines.protocol import Preview, Progress, TextToImage
 
 PREVIEW_SECONDS = 0.25
@@ -30,6 +31,11 @@ class Steps:
         self._reported = 0.0
         self._previewed = 0.0
         self._shown: deque[Preview] = deque()
+        self._reading: Reading | None = None
+
+    def follow(self, reading: Reading) -> None:
+        """The words of the passes that begin from now on."""
+        self._reading = reading
 
     def show_finished(self, preview: Preview) -> None:
         """Send a finished picture along with the next step. From any thread."""
@@ -38,6 +44,7 @@ class Steps:
     def start_batch(self, scheduler: Any, size: int) -> None:
         self._finished += self._batch
         self._batch = size
+        self._reading = None
         self._view = watch(scheduler)
 
     def repeat_batch(self) -> None:
@@ -61,7 +68,7 @@ class Steps:
             self._reported = now
             step = self._finished * per_picture + (index + 1) * self._batch
             self._run.report(Progress(step=step, total=per_picture * len(self._task.seeds), previews=previews))
-        return {}
+        return self._reading.changes(index, per_picture, self._batch) if self._reading is not None else {}
 
     def _make_previews(self, index: int) -> list[Preview]:
         every = self._task.preview_every

@@ -1,6 +1,7 @@
 """A small hub on loopback for the browser tests, and a folder that is a model.
 
-python e2e/hub.py FOLDER     prints {"endpoint": …, "folder": …} and serves until its standard input ends
+python e2e/hub.py FOLDER     prints {"endpoint": …, "folder": …} and serves until its standard input ends; a number on it
+                             is how many bytes a second each connection gets from there on
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ def main(folder: Path) -> None:
         hub.tokens["hf_good"] = "ada"
         hub.add(diffusers_repo("someone/secret", gated="manual", open_to={"hf_good"}))
         hub.add(chat_repo("someone/talker"))
-        # Slow enough to be paused on the way.
-        hub.bytes_per_second = 100_000
+        hub.bytes_per_second = 1_000_000
         print(json.dumps({"endpoint": hub.endpoint, "folder": str(folder)}), flush=True)
-        sys.stdin.read()
+        for line in sys.stdin:
+            hub.bytes_per_second = float(line)
 
 
 if __name__ == "__main__":

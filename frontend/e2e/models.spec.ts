@@ -9,7 +9,7 @@ import type { Locator, Page } from "@playwright/test";
 
 import { expect, fits, prompt, run, test as base } from "./fixtures";
 
-interface Hub { endpoint: string; folder: string }
+interface Hub { endpoint: string; folder: string; bytesPerSecond: (speed: number) => void }
 
 /** A server of its own that downloads from a small hub on loopback. */
 const test = base.extend<object, { hub: Hub }>({
@@ -19,7 +19,7 @@ const test = base.extend<object, { hub: Hub }>({
       const script = join(dirname(fileURLToPath(import.meta.url)), "hub.py");
       const child = spawn(process.env.ATELIER_PYTHON ?? "python3", [script, join(folder, "paint")], { stdio: ["pipe", "pipe", "inherit"] });
       const { value } = await createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
-      await use({ ...(JSON.parse(String(value)) as Hub) });
+      await use({ ...(JSON.parse(String(value)) as Hub), bytesPerSecond: (speed) => child.stdin.write(`${speed}\n`) });
       child.stdin.end();
       await new Promise((done) => child.once("exit", done));
       await rm(folder, { recursive: true, force: true });
@@ -85,8 +85,9 @@ test("a folder on the server's disk is entered, loaded, used, unloaded and forgo
   await expect(card(page, "paint")).toHaveCount(0);
 });
 
-test("from a search to a downloaded model: plan, pause, resume, and all of it gone again", async ({ page }) => {
+test("from a search to a downloaded model: plan, pause, resume, and all of it gone again", async ({ page, hub }) => {
   test.slow();
+  hub.bytesPerSecond(8_000); // it cannot end before it is paused
   await page.goto("/models?add=hub");
   const search = page.getByRole("dialog", { name: "Add a model" });
   await search.getByLabel("Search Hugging Face").fill("lant");
@@ -110,6 +111,7 @@ test("from a search to a downloaded model: plan, pause, resume, and all of it go
   await expect(card(page, "lanterns")).toContainText("paused");
   await page.reload();
   await look(page, "lanterns", "paused");
+  hub.bytesPerSecond(1_000_000);
   await next(page, "lanterns", "resume").click();
   await look(page, "lanterns", "idle");
   await menu(page, card(page, "lanterns"), "Delete…");

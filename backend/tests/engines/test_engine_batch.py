@@ -100,6 +100,20 @@ class TestSamePictures:
         size = json.loads((creatures / "atelier.json").read_text())["defaults"]
         assert furthest(engine, tmp_path, steps=3, width=size["width"], height=size["height"]) <= 1
 
+    def test_prompts_that_are_longer_or_change_on_the_way(self, sd, tmp_path: Path) -> None:
+        """They go through apart where they must."""
+        prompts = ["a fox", "a [red:blue:1] fox", "a dragon", "a cat", "an (old:1.3) fox BREAK at night"]
+
+        def asked(folder: Path) -> list[TextToImage]:
+            return [task(folder, f"p{n}", prompt=prompt, seeds=[n]) for n, prompt in enumerate(prompts)]
+
+        tasks = asked(tmp_path / "together")
+        done = together(sd, tasks)
+        for one, alone in zip(tasks, asked(tmp_path / "alone"), strict=True):
+            end, lonely = done.ends[one.task_id], sd.run(alone, Watcher())
+            off = pixels(one.output_dir, end.files[0]) - pixels(alone.output_dir, lonely.files[0])  # type: ignore[union-attr]
+            assert np.abs(off).max() <= 1
+
     def test_in_parts_smaller_than_the_batch(self, sd, tmp_path: Path) -> None:
         done = together(sd, tasks_of(tmp_path), at_once=3)
         batches = [file.recipe.get("batch", 1) for end in done.ends.values() for file in end.files]  # type: ignore[union-attr]

@@ -1,0 +1,210 @@
+"""LoRAs and embeddings on tiny real models: both layouts, weights, switching, eviction, parking, what does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny_loras
+import torch
+from engines.diffusers_image import DiffusersImage, load
+from engines.engine import RunFailed
+from engines.protocol import EmbeddingUse, LoraUse, TextToImage
+from safetensors.torch import save_file
+
+OPTIONS = {"threads": 1, "device": "cpu"}
+
+
+class Quiet:
+    cancelled = False
+
+    def report(self, progress: object) -> None:
+        pass
+
+
+class Studio:
+    """An engine that draws one small picture and says the hash of its file."""
+
+    def __init__(self, engine: DiffusersImage, output: Path) -> None:
+        self.engine, self._output = engine, output
+
+    def draw(self, *loras: LoraUse, prompt: str = "a blue dragon", embeddings: list[EmbeddingUse] | None = None) -> str:
+        task = TextToImage(
+            task_id="t",
+            output_dir=str(self._output),
+            prompt=prompt,
+            negative_prompt="",
+            seeds=[7],
+            steps=2,
+            guidance_scale=3.0,
+            width=32,
+            height=32,
+            preview_every=0,
+            loras=list(loras),
+            embeddings=embeddings or [],
+        )
+        return self.engine.run(task, Quiet()).files[0].sha256
+
+    @property
+    def names(self) -> list[str]:
+        return [adapter.name for adapter in self.engine._loras._adapters.values()]
+
+
+def use(file: Path, weight: float = 1.0, text_weight: float | None = None) -> LoraUse:
+    return LoraUse(key=file.stem, path=str(file), weight=weight, text_weight=text_weight)
+
+
+@pytest.fixture(scope="module")
+def files(tiny_sd: Path, tiny_sdxl: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("loras")
+    return {
+        "sd": tiny_loras.build_lora(tiny_sd, folder / "sd.safetensors", text=True),
+        "sd_kohya": tiny_loras.build_kohya(tiny_sd, folder / "sd_kohya.safetensors"),
+        "sdxl": tiny_loras.build_lora(tiny_sdxl, folder / "sdxl.safetensors"),
+        "sdxl_kohya": tiny_loras.build_kohya(tiny_sdxl, folder / "sdxl_kohya.safetensors"),
+        "word": tiny_loras.build_embedding(folder / "fox.safetensors"),
+        "wide_word": tiny_loras.build_embedding(folder / "wide.safetensors", wide=True, vectors=1),
+    }
+
+
+@pytest.fixture(scope="module")
+def sd(tiny_sd: Path, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    return Studio(load(tiny_sd, OPTIONS), tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def sdxl(tiny_sdxl: Path, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    return Studio(load(tiny_sdxl, OPTIONS), tmp_path_factory.mktemp("pictures"))
+
+
+class TestLoras:
+    @pytest.mark.parametrize("name", ["sd", "sd_kohya"])
+    def test_it_changes_the_picture_and_leaves_no_trace(self, sd: Studio, files: dict[str, Path], name: str) -> None:
+        bare = sd.draw()
+        whole, half = sd.draw(use(files[name])), sd.draw(use(files[name], 0.5))
+        assert len({bare, whole, half, sd.draw(use(files[name], 1.0, 0.0)), sd.draw(use(files[name], 0.0, 1.0))}) == 5
+        assert sd.draw(use(files[name], 0.0)) == bare == sd.draw()
+        assert sd.draw(use(files[name])) == whole
+
+    @pytest.mark.parametrize("name", ["sdxl", "sdxl_kohya"])
+    def test_sdxl(self, sdxl: Studio, files: dict[str, Path], name: str) -> None:
+        bare = sdxl.draw()
+        assert sdxl.draw(use(files[name])) != bare == sdxl.draw()
+
+    def test_a_fresh_model_gives_the_same(self, sd: Studio, tiny_sd: Path, files, tmp_path: Path) -> None:
+        fresh = Studio(load(tiny_sd, OPTIONS), tmp_path)
+        assert fresh.draw(use(files["sd"])) == sd.draw(use(files["sd"]))
+
+    def test_what_it_computes(self, sd: Studio, files: dict[str, Path]) -> None:
+        """kohya's alpha over rank scales what the matrices say; with a weight of one half it is half of that."""
+        from safetensors.torch import load_file
+
+        sd.draw(use(files["sd_kohya"], 0.5))
+        layer = sd.engine._pipe.unet.get_submodule("mid_block.attentions.0.transformer_blocks.0.attn1.to_q")
+        state = load_file(files["sd_kohya"])
+        key = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
+        down, up = state[f"{key}.lora_down.weight"], state[f"{key}.lora_up.weight"]
+        x = torch.randn(1, down.shape[1], generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            expected = layer.base_layer(x) + 0.5 * (2.0 / 4) * x @ down.T @ up.T
+            assert torch.allclose(layer(x), expected, atol=1e-5)
+
+    def test_several_at_once_in_any_order(self, sd: Studio, files: dict[str, Path]) -> None:
+        both = sd.draw(use(files["sd"], 0.7), use(files["sd_kohya"], 0.4))
+        assert both not in (sd.draw(use(files["sd"], 0.7)), sd.draw(use(files["sd_kohya"], 0.4)))
+        assert sd.draw(use(files["sd"], 0.7), use(files["sd_kohya"], 0.4)) == both
+
+    def test_switching_reads_nothing_again(self, sd: Studio, files, monkeypatch: pytest.MonkeyPatch) -> None:
+        sd.draw(use(files["sd"]))
+        sd.draw(use(files["sd_kohya"]))
+        monkeypatch.setattr(type(sd.engine._pipe), "load_lora_weights", None)
+        sd.draw(use(files["sd"], 0.3))
+        sd.draw(use(files["sd_kohya"]), use(files["sd"]))
+
+    def test_the_longest_unused_leaves(self, tiny_sd: Path, files: dict[str, Path], tmp_path: Path) -> None:
+        studio = Studio(load(tiny_sd, OPTIONS), tmp_path)
+        bare, one = studio.draw(), studio.draw(use(files["sd"]))
+        studio.engine._loras._kept_bytes = studio.engine._loras.bytes
+        other = studio.draw(use(files["sd_kohya"]))
+        assert studio.names == ["lora_2"]
+        assert studio.draw() == bare
+        assert studio.draw(use(files["sd"])) == one and studio.draw(use(files["sd_kohya"])) == other
+
+    def test_parking(self, tiny_sd: Path, files: dict[str, Path], tmp_path: Path) -> None:
+        studio = Studio(load(tiny_sd, OPTIONS), tmp_path)
+        word = [EmbeddingUse(token="fox", path=str(files["word"]))]
+        bare = studio.draw()
+        before = studio.draw(use(files["sd"]), prompt="a fox", embeddings=word)
+        studio.engine.park()
+        studio.engine.wake()
+        assert studio.draw() == bare
+        assert studio.draw(use(files["sd"]), prompt="a fox", embeddings=word) == before
+
+    @pytest.mark.parametrize("name", ["sdxl", "sdxl_kohya"])
+    def test_one_for_another_family_is_refused(self, sd: Studio, files: dict[str, Path], name: str) -> None:
+        bare, names = sd.draw(), sd.names
+        with pytest.raises(RunFailed) as caught:
+            sd.draw(use(files[name]))
+        assert caught.value.code == "invalid_loras" and caught.value.params["lora"] == name
+        assert ("sdxl_base_v1-0" in str(caught.value)) == name.endswith("kohya")
+        assert sd.names == names and sd.draw() == bare
+
+    def test_bad_files(self, sd: Studio, files: dict[str, Path], tmp_path: Path) -> None:
+        pickle, cut, empty = (tmp_path / name for name in ("a.pt", "b.safetensors", "c.safetensors"))
+        pickle.write_bytes(b"\x80\x04")
+        cut.write_bytes(files["sd"].read_bytes()[:-7])
+        save_file({"something": torch.zeros(3)}, empty)
+        bare = sd.draw()
+        for file, sentence in (
+            (pickle, "lora_pickle"),
+            (cut, "lora_damaged"),
+            (tmp_path / "gone.safetensors", "lora_missing"),
+            (empty, "lora_unfit_unknown"),
+        ):
+            with pytest.raises(RunFailed) as caught:
+                sd.draw(use(file))
+            assert caught.value.sentence == sentence and sd.draw() == bare
+        with pytest.raises(RunFailed, match="from -20 to 20"):
+            sd.draw(use(files["sd"], 21.0))
+
+
+class TestEmbeddings:
+    def test_it_changes_the_picture_and_leaves_no_trace(self, sd: Studio, files: dict[str, Path]) -> None:
+        word = [EmbeddingUse(token="Fox", path=str(files["word"]))]
+        bare = sd.draw(prompt="a fox, foxes")
+        drawn = sd.draw(prompt="a fox, foxes", embeddings=word)
+        assert drawn != bare
+        assert sd.draw(prompt="a (fox:1.4), foxes", embeddings=word) not in (drawn, bare)
+        assert sd.draw(prompt="a fox, foxes") == bare
+        assert sd.draw(prompt="a fox, foxes", embeddings=word) == drawn
+        other = [EmbeddingUse(token="dragon", path=str(files["word"])), *word]
+        sd.draw(prompt="a fox, a dragon", embeddings=other)
+        assert sd.draw(prompt="a fox, foxes", embeddings=word) == drawn
+
+    def test_its_vectors_are_what_the_encoder_reads(self, sd: Studio, files: dict[str, Path]) -> None:
+        from safetensors.torch import load_file
+
+        sd.engine._embeddings.use(sd.engine._pipe, [EmbeddingUse(token="fox", path=str(files["word"]))])
+        pipe = sd.engine._pipe
+        words = pipe.maybe_convert_prompt(sd.engine._embeddings.spelled("a fox"), pipe.tokenizer)
+        ids = pipe.tokenizer(words, add_special_tokens=False).input_ids
+        vectors = pipe.text_encoder.get_input_embeddings().weight[ids[-2:]]
+        assert torch.equal(vectors, load_file(files["word"])["emb_params"])
+
+    def test_sdxl_takes_a_pair(self, sdxl: Studio, files: dict[str, Path]) -> None:
+        word = [EmbeddingUse(token="<fox>", path=str(files["wide_word"]))]
+        bare = sdxl.draw(prompt="a <fox>")
+        assert sdxl.draw(prompt="a <fox>", embeddings=word) != bare == sdxl.draw(prompt="a <fox>")
+
+    def test_one_for_another_family_is_refused(self, sd: Studio, sdxl: Studio, files, tmp_path: Path) -> None:
+        broad = tiny_loras.build_embedding(tmp_path / "broad.safetensors", width=64)
+        for studio, file in ((sd, files["wide_word"]), (sdxl, files["word"]), (sd, broad)):
+            bare = studio.draw()
+            with pytest.raises(RunFailed) as caught:
+                studio.draw(embeddings=[EmbeddingUse(token="fox", path=str(file))])
+            assert caught.value.sentence == "embedding_unfit" and studio.draw() == bare
+
+    def test_a_file_of_something_else(self, sd: Studio, files: dict[str, Path]) -> None:
+        with pytest.raises(RunFailed) as caught:
+            sd.draw(embeddings=[EmbeddingUse(token="fox", path=str(files["sd"]))])
+        assert caught.value.sentence == "embedding_damaged"
