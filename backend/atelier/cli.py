@@ -84,6 +84,8 @@ def _serve(host: str | None, port: int | None) -> int:
         h11_max_incomplete_event_size=32 * 1024,
         limit_concurrency=2000,
         proxy_headers=False,
+        ssl_certfile=str(settings.server.tls[0]) if settings.server.tls else None,
+        ssl_keyfile=str(settings.server.tls[1]) if settings.server.tls else None,
     )
     server = uvicorn.Server(config)
     # uvicorn shuts down on these signals and then raises them again for whoever handled them before: that is an

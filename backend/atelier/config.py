@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 BACKEND = Path(__file__).resolve().parent.parent
@@ -26,10 +28,12 @@ class BadSetting(ValueError):
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """HOST, PORT, ADVERTISED_HOSTS (comma-separated names that browsers may use besides the bound one)."""
+    """HOST, PORT, ADVERTISED_HOSTS (comma-separated names that browsers may use besides the bound one), TLS_CERT_FILE
+    and TLS_KEY_FILE (HTTPS with these; without them with certs/cert.pem and certs/key.pem, where both are there)."""
 
     host: str = "127.0.0.1"
     port: int = 8000
+    tls: tuple[Path, Path] | None = None
     advertised_hosts: tuple[str, ...] = ()
     frontend_dir: Path = REPOSITORY / "frontend" / "dist"
 
@@ -111,12 +115,43 @@ class HubSettings:
 
 
 @dataclass(frozen=True)
+class CreatureSettings:
+    """The creature service: POKEMON_GENERATION_BACKEND (files or sdxl), POKEMON_IMAGES_DIR, POKEMON_IMAGE_PATTERN,
+    POKEMON_MIN_INDEX, POKEMON_MAX_INDEX, POKEMON_NAME_BACKEND (local or remote), POKEMON_RATE_LIMIT_PER_MIN (0 = off),
+    SDXL_TURBO_MODEL (a model's key or repository), SDXL_WIDTH, SDXL_HEIGHT, SDXL_STEPS, OPENAI_BASE_URL, OPENAI_MODEL,
+    OPENAI_API_KEY, OPENAI_TIMEOUT (who gives names), REDIS_URL (where given names are kept)."""
+
+    backend: Literal["files", "sdxl"] = "files"
+    images_dir: Path = REPOSITORY / "pokemon"
+    image_pattern: str = "image_{:02d}.png"
+    min_index: int = 0
+    max_index: int = 5
+    name_backend: Literal["local", "remote"] = "local"
+    rate_per_minute: int = 60
+    model: str = "stabilityai/sdxl-turbo"
+    width: int | None = None
+    height: int | None = None
+    steps: int = 1
+    openai_base_url: str = ""
+    openai_model: str = ""
+    openai_api_key: str = field(default="", repr=False)
+    openai_timeout: float = 5.0
+    redis_url: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class LogSettings:
-    """LOG_LEVEL, LOG_JSON (1 = JSON lines), LOG_DIR (rotating backend.log beside stdout)."""
+    """LOG_LEVEL, LOG_JSON (1 = JSON lines), LOG_DIR (rotating backend.log beside stdout). Of the creature service:
+    LOG_REQUEST_BODY, LOG_REMOTE_CONTENT (what a chat model answered), LOG_IMAGE_B64 (whole pictures),
+    LOG_SAMPLE_IMAGE_BYTES (so many bytes of each)."""
 
     level: str = "INFO"
     json: bool = False
     directory: Path | None = None
+    request_body: bool = False
+    remote_content: bool = False
+    image_b64: bool = False
+    sample_image_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,6 +163,7 @@ class Settings:
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
     log: LogSettings = field(default_factory=LogSettings)
     hub: HubSettings = field(default_factory=HubSettings)
+    creatures: CreatureSettings = field(default_factory=CreatureSettings)
 
     def checked(self) -> Settings:
         """These settings, or BadSetting where two of them contradict each other."""
@@ -193,6 +229,67 @@ def _hub(env: Mapping[str, str]) -> HubSettings:
     )
 
 
+def _address(env: Mapping[str, str], name: str, schemes: set[str], example: str) -> str:
+    """An address without a slash at its end, or nothing."""
+    text = env.get(name, "").strip().rstrip("/")
+    parts = urlsplit(text)
+    if text and (parts.scheme not in schemes or not (parts.hostname or parts.path)):
+        raise BadSetting(f"{name} must be an address such as {example}.")
+    return text
+
+
+def _one_of(env: Mapping[str, str], name: str, *choices: str) -> str:
+    """The first choice is what it is without the variable."""
+    text = env.get(name, "").strip().lower() or choices[0]
+    if text not in choices:
+        raise BadSetting(f"{name}={text!r} must be {' or '.join(choices)}.")
+    return text
+
+
+def _creatures(env: Mapping[str, str]) -> CreatureSettings:
+    default = CreatureSettings()
+    pattern = env.get("POKEMON_IMAGE_PATTERN", "").strip() or default.image_pattern
+    if not re.fullmatch(r"[^/\\{}\0]*\{(:0?\d?d)?\}[^/\\{}\0]*", pattern):
+        raise BadSetting(
+            f"POKEMON_IMAGE_PATTERN={pattern!r} must be a file name with one place for the index, such as "
+            f"{default.image_pattern}."
+        )
+    low = _whole(env, "POKEMON_MIN_INDEX", default.min_index, 0, 99_999)
+    high = _whole(env, "POKEMON_MAX_INDEX", default.max_index, 0, 99_999)
+    if low > high:
+        raise BadSetting(f"POKEMON_MIN_INDEX={low} must not be above POKEMON_MAX_INDEX={high}.")
+    return CreatureSettings(
+        backend=_one_of(env, "POKEMON_GENERATION_BACKEND", "files", "sdxl"),
+        images_dir=_path(env, "POKEMON_IMAGES_DIR", default.images_dir),
+        image_pattern=pattern,
+        min_index=low,
+        max_index=high,
+        name_backend=_one_of(env, "POKEMON_NAME_BACKEND", "local", "remote"),
+        rate_per_minute=_whole(env, "POKEMON_RATE_LIMIT_PER_MIN", default.rate_per_minute, 0, 1_000_000),
+        model=env.get("SDXL_TURBO_MODEL", "").strip() or default.model,
+        width=_whole(env, "SDXL_WIDTH", 0, 0, 8192) or None,
+        height=_whole(env, "SDXL_HEIGHT", 0, 0, 8192) or None,
+        steps=_whole(env, "SDXL_STEPS", default.steps, 1, 200),
+        openai_base_url=_address(env, "OPENAI_BASE_URL", {"http", "https"}, "http://127.0.0.1:8001/v1"),
+        openai_model=env.get("OPENAI_MODEL", "").strip(),
+        openai_api_key=env.get("OPENAI_API_KEY", "").strip(),
+        openai_timeout=_seconds(env, "OPENAI_TIMEOUT", default.openai_timeout),
+        redis_url=_address(env, "REDIS_URL", {"redis", "rediss", "unix"}, "redis://127.0.0.1:6379/0"),
+    )
+
+
+def _tls(env: Mapping[str, str]) -> tuple[Path, Path] | None:
+    """Certificate and key. Those that are named must be there; those in certs/ are used when both are."""
+    named = _path(env, "TLS_CERT_FILE", None), _path(env, "TLS_KEY_FILE", None)
+    if not any(named):
+        certificate, key = REPOSITORY / "certs" / "cert.pem", REPOSITORY / "certs" / "key.pem"
+        return (certificate, key) if certificate.is_file() and key.is_file() else None
+    for name, path in zip(("TLS_CERT_FILE", "TLS_KEY_FILE"), named, strict=True):
+        if path is None or not path.is_file():
+            raise BadSetting(f"{name} must be a file: HTTPS needs a certificate and its key, or neither.")
+    return named[0], named[1]
+
+
 def _switch(env: Mapping[str, str], name: str) -> bool:
     return env.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
 
@@ -224,7 +321,7 @@ def read_settings(
         port=port if port is not None else _whole(env, "PORT", 8000, 0, 65535),
         advertised_hosts=_listed(env, "ADVERTISED_HOSTS"),
     )
-    server = replace(server, frontend_dir=_path(env, "ATELIER_FRONTEND_DIR", server.frontend_dir))
+    server = replace(server, frontend_dir=_path(env, "ATELIER_FRONTEND_DIR", server.frontend_dir), tls=_tls(env))
     default = StorageSettings()
     storage = StorageSettings(
         data_dir=_path(env, "DATA_DIR", default.data_dir),
@@ -252,6 +349,10 @@ def read_settings(
         level=env.get("LOG_LEVEL", "INFO").strip().upper() or "INFO",
         json=_switch(env, "LOG_JSON"),
         directory=_path(env, "LOG_DIR", None),
+        request_body=_switch(env, "LOG_REQUEST_BODY"),
+        remote_content=_switch(env, "LOG_REMOTE_CONTENT"),
+        image_b64=_switch(env, "LOG_IMAGE_B64"),
+        sample_image_bytes=_whole(env, "LOG_SAMPLE_IMAGE_BYTES", 0, 0, 65536),
     )
     if log.level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise BadSetting(f"LOG_LEVEL={log.level!r} must be DEBUG, INFO, WARNING or ERROR.")
@@ -261,4 +362,4 @@ def read_settings(
         api_keys=_listed(env, "OPENAI_API_KEYS"),
         creatures_token=env.get("POKEMON_BEARER_TOKEN", "").strip(),
     )
-    return Settings(server, storage, access, jobs, runtime, log, _hub(env)).checked()
+    return Settings(server, storage, access, jobs, runtime, log, _hub(env), _creatures(env)).checked()

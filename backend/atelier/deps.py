@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from atelier.access.accounts import Accounts
     from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
+    from atelier.creatures.service import CreatureService
     from atelier.images.collections import Collections
     from atelier.images.editing import Editor
     from atelier.images.gallery import Gallery
+    from atelier.images.inputs import InputStore
     from atelier.images.service import ImageService
     from atelier.jobs.service import JobService
     from atelier.models.catalogue import Catalogue
@@ -41,8 +43,10 @@ class Services:
     planner: Planner
     images: ImageService
     gallery: Gallery
+    inputs: InputStore
     editor: Editor
     collections: Collections
+    creatures: CreatureService
     system: SystemService
 
 

@@ -1,7 +1,7 @@
 """Every error that a caller can see, as one tree.
 
     AtelierError                 status, code, message, hint
-    ├── BadRequest               400 / 422   the request is wrong; names the field   ModelNotRecognised
+    ├── BadRequest               400 / 422   the request is wrong; names the field   ModelNotRecognised, InputRefused
     ├── Unauthorized             401
     ├── Forbidden                403
     ├── HubFailed                by code     what the hub refused, or why it cannot be reached
@@ -41,6 +41,11 @@ class AtelierError(Exception):
         self.field = field
         self.fields = dict(fields or ({field: message} if field else {}))
         self.log_tail = log_tail
+
+    def blame(self, field: str) -> None:
+        """Name the field that brought it about, where whoever raised it could not know."""
+        if not self.fields:
+            self.field, self.fields = field, {field: self.message}
 
 
 class BadRequest(AtelierError):
@@ -106,6 +111,28 @@ class JobNotFound(NotFound):
 
 class ImageNotFound(NotFound):
     code = "image_not_found"
+
+
+class InputNotFound(NotFound):
+    code = "input_not_found"
+
+
+class InputRefused(BadRequest):
+    """An uploaded picture that is not taken: too large, of another format, animated, damaged. Codes: `engines.
+    picture_reader`, `engines.limited_child`."""
+
+    STATUS = {
+        "upload_too_large": 413,
+        "picture_too_large": 413,
+        "picture_format": 415,
+        "insufficient_storage": 507,
+        "internal_error": 500,
+    }
+
+    def __init__(self, message: str, *, code: str, hint: str = "", field: str | None = None) -> None:
+        super().__init__(message, hint=hint, field=field)
+        self.code = code
+        self.status = self.STATUS.get(code, 422)
 
 
 class CollectionNotFound(NotFound):

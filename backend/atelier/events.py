@@ -136,12 +136,29 @@ class EventBus:
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Envelope], None]] = []
+        self._followers: dict[str, list[Callable[[JobChanged | JobProgress], None]]] = {}
 
     def listen(self, listener: Callable[[Envelope], None]) -> None:
         self._listeners.append(listener)
 
+    def follow(self, job_id: str, heard: Callable[[JobChanged | JobProgress], None]) -> Callable[[], None]:
+        """`heard` gets the events of one job as they are, inside the server, until the answer is called."""
+        followers = self._followers.setdefault(job_id, [])
+        followers.append(heard)
+
+        def leave() -> None:
+            followers.remove(heard)
+            if not followers and self._followers.get(job_id) is followers:
+                del self._followers[job_id]
+
+        return leave
+
     def publish(self, event: BaseModel, *, owner: str | None = None, key: str | None = None) -> None:
         """Encode `event` once and hand it on. Call it after the commit that made it true."""
+        if self._followers and isinstance(event, JobChanged | JobProgress):
+            job_id = event.job.id if isinstance(event, JobChanged) else event.id
+            for heard in tuple(self._followers.get(job_id, ())):
+                heard(event)
         if not self._listeners:
             return
         envelope = Envelope(orjson.dumps(event.model_dump(mode="json")), owner, key)

@@ -15,6 +15,7 @@ from http import HTTPStatus
 import orjson
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.config import BadSetting, ServerSettings
@@ -26,7 +27,14 @@ LIVE_PATH = "/api/live"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PROBLEM_TYPE = "application/problem+json"
-_TOO_LARGE = (413, "body_too_large", "The body of the request is larger than 2 MiB.", "Send less at once.", "body")
+_TOO_LARGE = (
+    413,
+    "body_too_large",
+    "The body of the request is larger than {most:g} MiB.",
+    "Send less at once.",
+    "body",
+)
+_MIB = 1024 * 1024
 _QUIET = ("/assets/", "/health", "/docs-assets/")
 
 # No page needs an inline script. Styles may stand inline: browsers apply some of their own to what they show as it is.
@@ -122,18 +130,19 @@ class Front:
         self, scope: Scope, receive: Receive, send: Send, refused: tuple[int, str, str, str] | None, request_id: str
     ) -> None:
         begun = time.perf_counter()
-        status, explained, replaced = 500, False, False
+        status, replaced = 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status, explained, replaced
+            nonlocal status, replaced
             if replaced:
                 return
             if message["type"] == "http.response.start":
                 status = message["status"]
-                # The body limit below FastAPI does not say what the limit is.
-                if status == 413 and not explained:
-                    explained = True
-                    await self._send_problem(scope, send_with_headers, request_id, *_TOO_LARGE)
+                # The body limit below FastAPI does not say what the limit is; a route may have one of its own.
+                if status == 413 and Headers(raw=message["headers"])["content-type"].startswith("text/plain"):
+                    _, code, words, *rest = _TOO_LARGE
+                    words = words.format(most=scope[MAX_BODY_SIZE_SCOPE_KEY] / _MIB)
+                    await self._send_problem(scope, send_with_headers, request_id, status, code, words, *rest)
                     replaced = True
                     return
                 headers = MutableHeaders(scope=message)

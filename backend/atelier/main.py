@@ -23,16 +23,22 @@ from atelier.access.gate import Gate
 from atelier.access.limit import SignInLimit
 from atelier.access.tokens import Tokens
 from atelier.config import BACKEND, RuntimeSettings, Settings
+from atelier.creatures import routes as creature_routes
+from atelier.creatures.schemas import creatures_body
+from atelier.creatures.service import CreatureService
 from atelier.db import Database
 from atelier.deps import Services
 from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
-from atelier.images import collection_routes, gallery_routes
+from atelier.imagen import routes as imagen_routes
+from atelier.images import collection_routes, gallery_routes, input_routes
 from atelier.images import routes as image_routes
 from atelier.images.collections import Collections
 from atelier.images.editing import Editor
 from atelier.images.gallery import Gallery
+from atelier.images.inputs import InputStore
+from atelier.images.reader import PictureReader
 from atelier.images.service import ImageService
 from atelier.jobs import routes as job_routes
 from atelier.jobs.attempt import Attempt
@@ -78,8 +84,11 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 ROUTERS = [
     access_routes.router,
     image_routes.router,
+    input_routes.router,
     gallery_routes.router,
     collection_routes.router,
+    creature_routes.router,
+    imagen_routes.router,
     job_routes.router,
     hub_routes.router,
     model_routes.router,
@@ -90,7 +99,7 @@ ROUTERS = [
 ]
 
 # How the doors of other APIs tell an error; the rest speaks problem details.
-ENVELOPES: Envelopes = {"imagen": Envelope(imagen_body)}
+ENVELOPES: Envelopes = {"imagen": Envelope(imagen_body), "creatures": Envelope(creatures_body)}
 
 DESCRIPTION = """A private AI studio for one GPU machine.
 
@@ -202,8 +211,10 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         runner = JobRunner(database, queue, kinds, slots, settings.jobs, start_attempt)
         jobs = JobService(database, queue, runner, bus)
         stack.push_async_callback(jobs.close)
-        images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, settings.runtime)
+        inputs = InputStore(database, storage, queue, PictureReader(pool))
+        images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, inputs, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
+        creatures = CreatureService(settings.creatures, settings.log, registry, images, gallery)
         catalogue = Catalogue()
         downloads = Downloads(
             database,
@@ -231,6 +242,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             inspector,
             AdminStatus(watch, inspector, registry),
             settings.server.advertised_hosts,
+            settings.creatures.backend,
         )
         environment_jobs.changed = system.environment_changed
 
@@ -266,13 +278,17 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             planner,
             images,
             gallery,
+            inputs,
             Editor(database, bus),
             Collections(database, bus),
+            creatures,
             system,
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
-        for part in (hub, pool, learning, registry, downloads, runner, environment_jobs, gallery, watch, inspector):
+        features = (gallery, inputs, creatures)
+        parts = (hub, pool, learning, registry, downloads, runner, environment_jobs, *features, watch, inspector)
+        for part in parts:
             await part.start()
             if hasattr(part, "close"):
                 stack.push_async_callback(part.close)

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -117,6 +117,17 @@ def _invalid_json(words: str) -> Problem:
     )
 
 
+def _invalid_form(words: str) -> Problem:
+    return Problem(
+        title="Bad Request",
+        status=400,
+        code="invalid_form",
+        detail=f"The form cannot be read: {words}",
+        hint="Send multipart/form-data with one file.",
+        errors=[FieldProblem(field="body", message=words)],
+    )
+
+
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     items = error.errors()
@@ -137,13 +148,16 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     return problem_response(request, problem)
 
 
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
+_CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
 
 
-async def _http_exception(request: Request, error: Exception) -> JSONResponse:
+async def _http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 413:  # `front` knows the limit, and says it
+        return PlainTextResponse("", 413)
     if error.status_code == 400:  # FastAPI's answer to a body that the parser gave up on, such as one nested too deep
-        return problem_response(request, _invalid_json(str(error.detail)))
+        is_form = request.headers.get("content-type", "").startswith("multipart/")
+        return problem_response(request, (_invalid_form if is_form else _invalid_json)(str(error.detail)))
     problem = Problem(
         title=HTTPStatus(error.status_code).phrase,
         status=error.status_code,

@@ -16,7 +16,7 @@ from atelier.tables import ImageRow, Job, JobKind, JobStatus
 
 
 class ImageOut(BaseModel):
-    """A picture in the gallery."""
+    """A picture or video in the gallery. A video's thumbnail is its poster."""
 
     id: str
     job_id: str
@@ -25,7 +25,10 @@ class ImageOut(BaseModel):
     thumbnail_url: str
     width: int = Field(description="Pixels.")
     height: int = Field(description="Pixels.")
-    format: Literal["png", "webp", "jpeg"]
+    format: Literal["png", "webp", "jpeg", "mp4"]
+    frames: int | None = Field(None, description="Of a video.")
+    fps: float | None = Field(None, description="Frames per second of a video.")
+    duration_seconds: float | None = Field(None, description="Of a video.")
     bytes: int
     sha256: str
     seed: int
@@ -38,7 +41,7 @@ class ImageOut(BaseModel):
     created_at: datetime
     recipe: dict[str, Any] = Field(description="Everything that made it; the same is written into the file.")
     kind: Literal["image", "video"] = "image"
-    parent_id: str | None = Field(None, description="The picture or upload that it was made from.")
+    parent_id: str | None = Field(None, description="The picture of the gallery that it was made from.")
     favourite: bool = False
     rating: int = Field(0, ge=0, le=5, description="0: not rated.")
     note: str = ""
@@ -48,9 +51,13 @@ class ImageOut(BaseModel):
     @classmethod
     def of(cls, row: ImageRow) -> ImageOut:
         recipe = row.recipe
+        frames, fps = (recipe.get("frames"), recipe.get("fps")) if row.kind == "video" else (None, None)
         return cls(
             id=row.id,
             job_id=row.job_id,
+            frames=frames,
+            fps=fps,
+            duration_seconds=round(frames / fps, 3) if frames and fps else None,
             index=row.index,
             url=f"/api/gallery/{row.id}/file",
             thumbnail_url=f"/api/gallery/{row.id}/thumbnail",

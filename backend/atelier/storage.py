@@ -5,6 +5,7 @@ DATA_DIR/
   instance              one UUID: processes of this data folder carry it
   lock                  held by the one server that may use the folder
   images/<job>/         published pictures: <index>.<format> and <index>.thumb.webp
+  inputs/               uploaded pictures: <id>.png, and <id>.part while one comes in
   staging/<job>/<n>/    what attempt n of a job is writing; emptied when the attempt ends
   logs/                 workers' output
   secrets/              0700; the hub's token, what sign-in tokens are signed with
@@ -50,6 +51,7 @@ class Storage:
     def __init__(self, data_dir: Path) -> None:
         self.root = data_dir
         self.images = data_dir / "images"
+        self.inputs = data_dir / "inputs"
         self.staging = data_dir / "staging"
         self.logs = data_dir / "logs"
         self.secrets = data_dir / "secrets"
@@ -59,7 +61,7 @@ class Storage:
 
     def open(self) -> None:
         try:
-            for folder in (self.root, self.images, self.staging, self.logs):
+            for folder in (self.root, self.images, self.inputs, self.staging, self.logs):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock.acquire(timeout=5)
         except Timeout:
@@ -89,6 +91,12 @@ class Storage:
 
     def image_file(self, job_id: str, name: str) -> Path:
         return safe_join(self.images, job_id, name)
+
+    def input_file(self, input_id: str, suffix: str = "png") -> Path:
+        return safe_join(self.inputs, f"{input_id}.{suffix}")
+
+    def stored_inputs(self) -> list[Path]:
+        return sorted(Path(entry.path) for entry in os.scandir(self.inputs))
 
     def attempt_folder(self, job_id: str, attempt: int) -> Path:
         return safe_join(self.staging, job_id, str(attempt))

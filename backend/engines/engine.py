@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from engines.protocol import BatchDone, Cancelled, Done, Failed, Message, Parked, Progress
 
@@ -33,6 +33,11 @@ class EngineError(Exception):
     ) -> None:
         super().__init__(message)
         self.code, self.hint, self.sentence, self.params = code, hint, sentence, params
+
+    @classmethod
+    def of(cls, update: Failed) -> Self:
+        """The error that an update tells of, to be raised again on this side of a pipe."""
+        return cls(update.code, update.message, update.hint, sentence=update.sentence, **update.params)
 
     def as_update(self) -> Failed:
         return Failed(

@@ -298,7 +298,56 @@ class HubDownload(Message):
     pause: float = 1.0
 
 
-Task = TextToImage | Batch | ImageToVideo | FakeTask | Park | Wake | HubSearch | HubToken | HubPlan | HubDownload
+class ReadPicture(Message):
+    """Decode the file `source` (PNG, JPEG or WebP, told by its content) and write it anew to `target`: upright, without
+    metadata, on white where it is transparent. Without a `target` it is only looked at.
+
+    `mode`: "RGB"; "L" for masks, on black where it is transparent; "A" for a mask of its transparency, white where it
+    is transparent. `invert` swaps black and white. `width` and `height` (0: as it is) bring it to another size by
+    `resample` ("lanczos", "nearest"), `format` is "png", "jpeg" or "webp". Answer: `width`, `height`, `format` (the
+    source's), `low` and `high` (darkest and brightest value of a mask), and of what was written `bytes`, `sha256`."""
+
+    task_id: str
+    source: str
+    target: str = ""
+    mode: str = "RGB"
+    invert: bool = False
+    width: int = 0
+    height: int = 0
+    resample: str = "lanczos"
+    format: str = "png"
+    max_pixels: int = 50_000_000
+
+
+class ReadMetadata(Message):
+    """What the file `source` says of itself. Answer: `width`, `height`, `format`, `texts` (PNG's text chunks, and
+    `parameters` and `atelier` from EXIF as well), cut off where they are long beyond reason."""
+
+    task_id: str
+    source: str
+    max_pixels: int = 50_000_000
+
+
+class ExtendCanvas(Message):
+    """Write the picture `source` with so many pixels more at each side to `target`, its edges drawn out into them, and
+    to `mask` where there is something to be painted: white outside, and `feather` pixels of the old picture gently.
+    Answer: `width`, `height` of the canvas."""
+
+    task_id: str
+    source: str
+    target: str
+    mask: str
+    left: int = 0
+    right: int = 0
+    top: int = 0
+    bottom: int = 0
+    feather: int = 16
+    max_pixels: int = 50_000_000
+
+
+PictureTask = ReadPicture | ReadMetadata | ExtendCanvas
+HubTask = HubSearch | HubToken | HubPlan | HubDownload
+Task = TextToImage | Batch | ImageToVideo | FakeTask | Park | Wake | HubTask | PictureTask
 
 
 class Cancel(Message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -25,17 +26,19 @@ class Server:
         self.log_path = data_dir.parent / f"{data_dir.name}.log"
         self.url = ""
         self.client = httpx2.Client()
+        self.certificate: Path | None = None  # what the client trusts, for a server that speaks TLS
 
     def start(self, seconds: float = 90.0) -> Server:
         data_dir = str(self.data_dir)
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ATELIER_", "HOST", "PORT", "LOG_"))}
         environment = {**kept, "PYTHONPATH": str(BACKEND), "DATA_DIR": data_dir, **self._environment}
         port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{'https' if self.certificate else 'http'}://127.0.0.1:{port}"
         with self.log_path.open("ab") as log:
             command = [sys.executable, "-m", "atelier", "serve", "--port", str(port)]
             self._process = subprocess.Popen(command, cwd=BACKEND, env=environment, stdout=log, stderr=log)
-        self.client = httpx2.Client(base_url=self.url, timeout=30)
+        trusted = ssl.create_default_context(cafile=str(self.certificate)) if self.certificate else True
+        self.client = httpx2.Client(base_url=self.url, timeout=30, verify=trusted)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self._process.poll() is not None:

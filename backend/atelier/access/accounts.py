@@ -106,10 +106,9 @@ class Accounts:
     async def add(self, name: str, password: str, role: Role) -> Account:
         """A new account. Raises BadRequest for a name or password that cannot be, Conflict for a name that is taken."""
         name = _checked_name(name)
+        self._check_free(name)
         password_hash = await self._hash(_checked_password(password))
-        if self.named(name):
-            words = Said(f"There is an account {name!r} already.", "account.name_taken", name=name)
-            raise Conflict(words, field="name", hint="Take another name.")
+        self._check_free(name)
         row = UserRow(id=new_id("user"), name=name, role=role.value, password_hash=password_hash, created_at=now())
         account = self._by_id[row.id] = _account(row)
         try:
@@ -121,6 +120,7 @@ class Accounts:
         return account
 
     async def set_password(self, name: str, password: str) -> Account:
+        self._require(name)
         password_hash = await self._hash(_checked_password(password))
         return await self._write(self._require(name), password_hash)
 
@@ -133,6 +133,11 @@ class Accounts:
         changed = Account(account.id, account.name, account.role, password_hash, account.created_at)
         self._by_id[account.id] = changed
         return changed
+
+    def _check_free(self, name: str) -> None:
+        if self.named(name):
+            words = Said(f"There is an account {name!r} already.", "account.name_taken", name=name)
+            raise Conflict(words, field="name", hint="Take another name.")
 
     def _require(self, name: str) -> Account:
         if (account := self.named(name)) is None:

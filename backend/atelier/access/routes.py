@@ -94,7 +94,10 @@ async def unlock(_caller: Anyone, body: SessionIn, services: ServicesDep, reques
     else:
         services.sign_in_limit.pass_or_raise(address_of(request))
         session, seconds = gate.session, 30 * 86400
-    response.set_cookie(SESSION_COOKIE, session, max_age=seconds, httponly=True, samesite="strict", path="/")
+    secure = request.url.scheme == "https"
+    response.set_cookie(
+        SESSION_COOKIE, session, max_age=seconds, httponly=True, samesite="strict", secure=secure, path="/"
+    )
 
 
 @router.delete("/api/access/session", status_code=204, summary="Lock the dashboard in this browser")

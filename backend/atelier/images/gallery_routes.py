@@ -33,7 +33,10 @@ _FILE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _FILE_RESPONSE = {
-    200: {"content": {"image/png": {}, "image/webp": {}, "image/jpeg": {}}, "description": "The picture."}
+    200: {
+        "content": {"image/png": {}, "image/webp": {}, "image/jpeg": {}, "video/mp4": {}},
+        "description": "The picture or video. Parts of it are answered when they are asked for with `Range`.",
+    }
 }
 
 
@@ -124,7 +127,7 @@ async def get_file(
 ) -> FileResponse:
     path, image = await services.gallery.file(actor, image_id, thumbnail=False)
     name = f"atelier-{image.seed}-{image.id}.{image.format}" if download else None
-    return _file(str(path), f"image/{image.format}", name)
+    return stored_file(str(path), _media_type(image.format), name)
 
 
 @router.get(
@@ -132,7 +135,7 @@ async def get_file(
 )
 async def get_thumbnail(image_id: str, actor: User, services: ServicesDep) -> FileResponse:
     path, _image = await services.gallery.file(actor, image_id, thumbnail=True)
-    return _file(str(path), "image/webp", None)
+    return stored_file(str(path), "image/webp")
 
 
 class _ImageFile(FileResponse):
@@ -150,7 +153,12 @@ class _ImageFile(FileResponse):
             ) from None
 
 
-def _file(path: str, media_type: str, name: str | None) -> FileResponse:
+def _media_type(form: str) -> str:
+    return f"video/{form}" if form == "mp4" else f"image/{form}"
+
+
+def stored_file(path: str, media_type: str, name: str | None = None) -> FileResponse:
+    """A picture of ours as an answer; with a `name` as a download."""
     return _ImageFile(path, media_type=media_type, filename=name, headers=_FILE_HEADERS)
 
 

@@ -14,11 +14,11 @@ from engines import protocol
 from atelier.clock import now
 from atelier.errors import AtelierError, NotEnoughMemory
 from atelier.images.sharing import AGAIN, Member, Ride, choose, likeness
+from atelier.images.tasks import Task, work_of
 from atelier.jobs.attempt import Attempt
 from atelier.jobs.queue import JobQueue
 from atelier.jobs.runner import Stopped, TakenBack
 from atelier.models.batching import BatchProfile
-from atelier.models.estimate import Work
 from atelier.models.sizing import Need, Sizing
 from atelier.runtime import exits, processes
 from atelier.runtime.exits import WorkerLost
@@ -65,7 +65,7 @@ class Maker:
         self._lately: dict[str, tuple[datetime, int]] = {}
         self._warm: WeakKeyDictionary[Worker, set[tuple[int, int, int]]] = WeakKeyDictionary()
 
-    async def make(self, attempt: Attempt, model: ModelRow, task: protocol.TextToImage) -> protocol.Done:
+    async def make(self, attempt: Attempt, model: ModelRow, task: Task) -> protocol.Done:
         """What the engine made. Raises Stopped, TakenBack, GenerationFailed, WorkerDied, WorkerStartFailed."""
         joined = attempt.joins
         if isinstance(joined, Ride):
@@ -80,7 +80,7 @@ class Maker:
             if attempt.mates == 1:
                 self._alone.discard(attempt.job.id)
 
-    async def _drive(self, ride: Ride, attempt: Attempt, model: ModelRow, task: protocol.TextToImage) -> None:
+    async def _drive(self, ride: Ride, attempt: Attempt, model: ModelRow, task: Task) -> None:
         """Once, and when memory ran out once more with a higher estimate, for which more has to make room. Raises
         Stopped, GenerationFailed, WorkerDied."""
         need = await self._need(model, task)
@@ -98,9 +98,9 @@ class Maker:
             except (OutOfMemory, NotEnoughMemory):
                 raise _too_large(again, task) from None
 
-    async def _need(self, model: ModelRow, task: protocol.TextToImage, together: int = 1, outputs: int = 0) -> Need:
+    async def _need(self, model: ModelRow, task: Task, together: int = 1, outputs: int = 0) -> Need:
         outputs = outputs or len(task.seeds)
-        work = Work(task.width, task.height, len(task.seeds), guided=task.guidance_scale > 1)
+        work = work_of(task)
         return await asyncio.to_thread(
             self._sizing.need, model, work, steps=task.steps, outputs=outputs, together=together
         )
@@ -213,7 +213,11 @@ class Maker:
         steps, pictures = members[0].task.steps, ride.pictures
         ride.task_id = f"{members[0].task.task_id}-together"
         log.info("images.together", jobs=[member.attempt.job.id for member in members], pictures=pictures)
-        batch = protocol.Batch(task_id=ride.task_id, tasks=[member.task for member in members], at_once=together)
+        batch = protocol.Batch(
+            task_id=ride.task_id,
+            tasks=[m.task for m in members if isinstance(m.task, protocol.TextToImage)],
+            at_once=together,
+        )
         async for update in worker.run(batch):
             match update:
                 case protocol.Progress():
@@ -277,7 +281,7 @@ def _no_result() -> protocol.Failed:
     return protocol.Failed(code="no_result", message="The engine ended without a result.", hint="Try again.")
 
 
-def _too_large(need: Need, task: protocol.TextToImage) -> OutOfMemory:
+def _too_large(need: Need, task: Task) -> OutOfMemory:
     """What is said after the second time, with what would help."""
     had = gigabytes(need.spec.bytes_needed)
     words = Said(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from atelier.shapes import ErrorOut, ImageOut
-from atelier.tables import JobStatus
+from atelier.tables import InputRow, JobStatus
 
 MAX_SEED = 2**32 - 1
 
@@ -54,9 +54,7 @@ class GenerationIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    prompt: Annotated[
-        str, Field(min_length=1, max_length=2000, description="What to draw.")
-    ]
+    prompt: Annotated[str, Field(min_length=1, max_length=2000, description="What to draw.")]
     negative_prompt: Annotated[str, Field(max_length=2000, description="What to keep away from.")] = ""
     model: Annotated[str, Field(min_length=1, max_length=200, description="Key of an image model.")] = "creatures"
     num_outputs: Annotated[int, Field(ge=1, le=8, description="How many pictures.")] = 1
@@ -162,6 +160,30 @@ class ImageToVideoIn(BaseModel):
     height: Side | None = None
     seed: Annotated[int | None, Field(ge=0, le=MAX_SEED)] = None
     format: Literal["mp4", "webp"] = "mp4"
+
+
+class InputOut(BaseModel):
+    """An uploaded picture as it is kept: decoded, upright, without metadata, as PNG."""
+
+    id: str = Field(description="What requests name it by.", examples=["inp_0123456789abcdef0123"])
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
+    bytes: int
+    sha256: str
+    url: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: InputRow) -> InputOut:
+        return cls(
+            id=row.id,
+            width=row.width,
+            height=row.height,
+            bytes=row.bytes,
+            sha256=row.sha256,
+            url=f"/api/inputs/{row.id}/file",
+            created_at=row.created_at,
+        )
 
 
 class AcceptedOut(BaseModel):

@@ -8,35 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 from pathlib import Path
 from typing import Any
 
 import structlog
 from engines import protocol
-from engines.schedulers import SCHEDULERS, choices_for
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor, Role
 from atelier.clock import new_id, now
 from atelier.config import RuntimeSettings
 from atelier.db import Database, after_commit
-from atelier.errors import AtelierError, BadRequest, ModelNotFound
+from atelier.errors import AtelierError, ModelNotFound
 from atelier.events import EventBus, ImagesAdded
 from atelier.failpoints import failpoint
 from atelier.images import store
+from atelier.images.asking import TASKS, Wanted, resolve
+from atelier.images.finishing import Gone, OnProgress, finished
+from atelier.images.inputs import InputStore
 from atelier.images.making import GenerationFailed, Maker
-from atelier.images.schemas import MAX_SEED, AcceptedOut, GenerationOut, TextToImageIn
+from atelier.images.schemas import AcceptedOut, GenerationOut
+from atelier.images.tasks import task_of
 from atelier.jobs.attempt import Attempt, Publish
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.service import JobService
-from atelier.models.families import sampling
 from atelier.models.registry import ModelRegistry
-from atelier.models.schemas import ImageDefaults, ImageLimits
 from atelier.models.sizing import Sizing
 from atelier.runtime.pool import WorkerPool
 from atelier.said import Said
-from atelier.shapes import ImageOut
+from atelier.shapes import ImageOut, JobOut
 from atelier.storage import Storage, publish
 from atelier.tables import ImageRow, JobKind, ModelRow
 
@@ -56,11 +56,12 @@ class ImageService:
         jobs: JobService,
         pool: WorkerPool,
         bus: EventBus,
+        inputs: InputStore,
         settings: RuntimeSettings,
     ) -> None:
         self._database, self._storage, self._registry = database, storage, registry
         self._queue, self._jobs, self._pool, self._bus, self._settings = queue, jobs, pool, bus, settings
-        self._maker = Maker(sizing, pool, queue)
+        self._inputs, self._maker = inputs, Maker(sizing, pool, queue)
 
     async def prepare(self) -> None:
         """Import the engine's libraries ahead of the first picture, once somebody looks at the page. Failing is no
@@ -72,33 +73,34 @@ class ImageService:
 
     # ── asking ──
 
-    async def ask(self, actor: Actor, wanted: TextToImageIn, idempotency_key: str | None) -> AcceptedOut:
-        """Accept a request: durable when this returns. Raises ModelNotFound, BadRequest, TooManyJobs, Conflict."""
-        model = await self._registry.require(actor, wanted.model, "image")
+    async def ask(self, actor: Actor, wanted: Wanted, idempotency_key: str | None = None) -> AcceptedOut:
+        """Accept a request: durable when this returns. Raises ModelNotFound, BadRequest, TooManyJobs, Conflict,
+        ImageNotFound, InputNotFound."""
+        model = await self._registry.require(actor, wanted.model, _model_task(TASKS[type(wanted)]))
         if not await asyncio.to_thread((self._registry.path_of(model) / "model_index.json").is_file):
             raise ModelNotFound(
                 Said(f"The files of the model {model.key!r} are missing.", "model.files_missing", model=model.key),
                 field="model",
                 hint="Choose another model, or restore its folder.",
             )
-        resolved = _resolve(wanted, model)
+        resolved = await resolve(actor, wanted, model, self._inputs)
         request = {**wanted.model_dump(exclude_unset=True), "resolved": resolved}
         row = await self._queue.submit(
-            NewJob(JobKind.IMAGE_GENERATE, actor.id, wanted.prompt, request, idempotency_key=idempotency_key)
+            NewJob(JobKind.IMAGE_GENERATE, actor.id, resolved["prompt"], request, idempotency_key=idempotency_key)
         )
         return AcceptedOut(job_id=row.id, status=row.status, position=await self._jobs.position(row.id))
 
     async def get(self, actor: Actor, job_id: str) -> GenerationOut:
         job = await self._jobs.get(actor, job_id, JobKind.IMAGE_GENERATE)
-        return GenerationOut(
-            job_id=job.id,
-            status=job.status,
-            progress=job.progress,
-            step=job.step,
-            total_steps=job.total_steps,
-            images=job.images,
-            error=job.error,
-        )
+        return _generation(job)
+
+    async def finish(
+        self, actor: Actor, job_id: str, gone: Gone | None = None, on_progress: OnProgress | None = None
+    ) -> GenerationOut:
+        """For doors that answer with the pictures: the job once it has completed. `gone` says whether the client has
+        hung up (then the job is cancelled), `on_progress` hears how far it is. Raises JobNotFound, JobFailed, and
+        Conflict when it was cancelled."""
+        return _generation(await finished(self._jobs, self._bus, actor, job_id, gone, on_progress))
 
     # ── making ──
 
@@ -106,22 +108,9 @@ class ImageService:
         """The handler: generate, move the files to their place, answer how to publish their rows."""
         owner = Actor(attempt.job.owner_id, "", Role.USER)
         resolved = attempt.job.request["resolved"]
-        model = await self._registry.require(owner, resolved["model"], "image")
+        model = await self._registry.require(owner, resolved["model"], _model_task(resolved["task"]))
         folder = await asyncio.to_thread(self._storage.make_attempt_folder, attempt.job.id, attempt.job.attempt)
-        task = protocol.TextToImage(
-            task_id=f"{attempt.job.id}-{attempt.job.attempt}",
-            output_dir=str(folder),
-            prompt=resolved["prompt"],
-            negative_prompt=resolved["negative_prompt"],
-            seeds=resolved["seeds"],
-            steps=resolved["steps"],
-            guidance_scale=resolved["guidance_scale"],
-            width=resolved["width"],
-            height=resolved["height"],
-            scheduler=resolved["scheduler"],
-            format=resolved["format"],
-            model_key=model.key,
-        )
+        task = await task_of(attempt, model, folder, self._inputs)
         attempt.progress(0, task.steps * len(task.seeds))
         done = await self._maker.make(attempt, model, task)
         await asyncio.to_thread(self._move, attempt.job.id, folder, done.files)
@@ -169,51 +158,16 @@ class ImageService:
         failpoint("images.after_rename")
 
 
-def _resolve(wanted: TextToImageIn, model: ModelRow) -> dict[str, Any]:
-    """Everything decided: defaults filled in, seeds drawn. Raises BadRequest for what this model cannot do."""
-    defaults, limits = ImageDefaults(**model.defaults), ImageLimits(**model.limits)
-    width, height = wanted.width or defaults.width, wanted.height or defaults.height
-    for field, side in (("width", width), ("height", height)):
-        if not limits.min_side <= side <= limits.max_side or side % limits.multiple:
-            raise BadRequest(
-                Said(
-                    f"{field} is {side} pixels, but the model {model.key!r} makes {limits.min_side} to "
-                    f"{limits.max_side}, in multiples of {limits.multiple}.",
-                    f"request.{field}_unfit",
-                    side=side,
-                    model=model.key,
-                    min=limits.min_side,
-                    max=limits.max_side,
-                    multiple=limits.multiple,
-                    default=getattr(defaults, field),
-                ),
-                field=field,
-                hint=f"Leave it out for {getattr(defaults, field)}.",
-            )
-    scheduler = wanted.scheduler or defaults.scheduler
-    fitting = choices_for(sampling(model.family))
-    if scheduler is not None and scheduler not in fitting:
-        known = ", ".join(fitting)
-        values = {"scheduler": scheduler, "model": model.key, "known": known}
-        if scheduler in SCHEDULERS:
-            words = f"The scheduler {scheduler!r} does not fit the model {model.key!r}."
-            said = Said(words, "request.scheduler_unfit", **values)
-        else:
-            said = Said(f"The scheduler {scheduler!r} does not exist.", "request.scheduler_unknown", **values)
-        raise BadRequest(said, field="scheduler", hint=f"Take one of {known}.")
-    seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
-    return {
-        "model": model.key,
-        "prompt": wanted.prompt,
-        "negative_prompt": wanted.negative_prompt,
-        "steps": wanted.steps or defaults.steps,
-        "guidance_scale": defaults.guidance_scale if wanted.guidance_scale is None else wanted.guidance_scale,
-        "width": width,
-        "height": height,
-        "scheduler": scheduler,
-        "format": wanted.format,
-        "seeds": [(seed + index) % (MAX_SEED + 1) for index in range(wanted.num_outputs)],
-    }
+def _generation(job: JobOut) -> GenerationOut:
+    return GenerationOut(
+        job_id=job.id,
+        status=job.status,
+        progress=job.progress,
+        step=job.step,
+        total_steps=job.total_steps,
+        images=job.images,
+        error=job.error,
+    )
 
 
 def _image_row(attempt: Attempt, model: ModelRow, file: protocol.File, resolved: dict[str, Any]) -> ImageRow:
@@ -230,6 +184,19 @@ def _image_row(attempt: Attempt, model: ModelRow, file: protocol.File, resolved:
         seed=file.seed,
         model=model.key,
         prompt=resolved["prompt"],
-        recipe={**{k: v for k, v in resolved.items() if k != "seeds"}, "seed": file.seed, **file.recipe},
+        recipe=_recipe(file, resolved),
+        kind="video" if resolved["task"] == "image_to_video" else "image",
+        parent_id=resolved.get("parent_id"),
         created_at=now(),
     )
+
+
+def _model_task(task: str) -> str:
+    """What a model must do to be asked for this."""
+    return "video" if task == "image_to_video" else "image"
+
+
+def _recipe(file: protocol.File, resolved: dict[str, Any]) -> dict[str, Any]:
+    recipe = {name: value for name, value in resolved.items() if name not in {"seeds", "parent_id"}}
+    moving = {"frames": file.frames, "fps": file.fps} if file.fps else {}
+    return {**recipe, "seed": file.seed, **file.recipe, **moving}

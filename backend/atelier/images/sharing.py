@@ -19,12 +19,13 @@ from typing import Any
 
 from engines import protocol
 
+from atelier.images.tasks import Task
 from atelier.jobs.attempt import Attempt
 from atelier.jobs.runner import Stopped, TakenBack
 from atelier.runtime.worker import Worker
 from atelier.tables import Job, JobKind
 
-OWN = frozenset({"prompt", "negative_prompt", "seeds", "format", "subseeds"})
+OWN = frozenset({"prompt", "negative_prompt", "seeds", "format", "subseeds", "parent_id"})
 """In these alone may the requests of one batch differ."""
 
 NEVER = ("start", "inpaint", "hires")
@@ -62,7 +63,7 @@ class Member:
     """One attempt in a ride, with its task, and what comes of it."""
 
     attempt: Attempt
-    task: protocol.TextToImage
+    task: Task
     end: asyncio.Future[protocol.Done] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def fail(self, error: BaseException) -> None:
@@ -86,16 +87,14 @@ class Ride:
     def pictures(self) -> int:
         return sum(len(member.task.seeds) for member in self.members)
 
-    async def begin(
-        self, attempt: Attempt, task: protocol.TextToImage, work: Coroutine[Any, Any, None]
-    ) -> protocol.Done:
+    async def begin(self, attempt: Attempt, task: Task, work: Coroutine[Any, Any, None]) -> protocol.Done:
         """The result for the first member. Raises Stopped, and what `work` raises."""
         member = self._enter(attempt, task)
         self._work = asyncio.create_task(work, name=f"{attempt.job.id} run")
         self._work.add_done_callback(self._over)
         return await self._stay(member)
 
-    async def join(self, attempt: Attempt, task: protocol.TextToImage) -> protocol.Done:
+    async def join(self, attempt: Attempt, task: Task) -> protocol.Done:
         """The result for one that was brought in. Raises as `begin`, and TakenBack when the ride has left."""
         if self._closed:
             raise TakenBack(AGAIN)
@@ -131,7 +130,7 @@ class Ride:
     def _has(self, attempt: Attempt) -> bool:
         return any(member.attempt is attempt for member in self.members)
 
-    def _enter(self, attempt: Attempt, task: protocol.TextToImage) -> Member:
+    def _enter(self, attempt: Attempt, task: Task) -> Member:
         member = Member(attempt, task)
         self.members.append(member)
         self._changed.set()

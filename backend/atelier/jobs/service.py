@@ -85,6 +85,10 @@ class JobService:
         await self._queue.cancel(actor, job_id)
         return await self.get(actor, job_id)
 
+    async def cancel(self, actor: Actor, job_id: str) -> None:
+        """Cancel what waits or runs; nothing happens to a job that ended. Raises JobNotFound."""
+        await self._queue.cancel(actor, job_id)
+
     async def retry(self, actor: Actor, job_id: str) -> JobOut:
         await self._queue.retry(actor, job_id)
         return await self.get(actor, job_id)

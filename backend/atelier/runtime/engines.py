@@ -16,6 +16,7 @@ class EngineName(StrEnum):
     DIFFUSERS_IMAGE = "diffusers_image"
     FAKE = "fake"
     HUB_DOWNLOAD = "hub_download"
+    PICTURE_READER = "picture_reader"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,14 @@ ENGINES: dict[EngineName, EngineEntry] = {
         tasks=frozenset({"hub-search", "hub-token", "hub-plan", "hub-download"}),
         start_deadline_s=60.0,
         forkable=False,
+        on_device=False,
+    ),
+    # Whatever a decoder does, it does in a child of this one (doc/decisions/0014).
+    EngineName.PICTURE_READER: EngineEntry(
+        environment=SERVER_ENVIRONMENT,
+        module="engines.picture_reader",
+        tasks=frozenset({"read-picture", "read-metadata", "extend-canvas"}),
+        start_deadline_s=60.0,
         on_device=False,
     ),
 }

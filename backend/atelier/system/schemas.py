@@ -149,5 +149,5 @@ class HealthOut(BaseModel):
 
     status: Literal["ok", "degraded"]
     time: str = Field(description="Now, UTC.")
-    backend: Literal["files"] = Field("files", description="What the creature service draws with.")
+    backend: Literal["files", "sdxl"] = Field(description="What the creature service draws with.")
     checks: dict[str, CheckOut]

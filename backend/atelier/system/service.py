@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from sqlalchemy import text
@@ -53,10 +53,12 @@ class SystemService:
         inspector: DependencyInspector,
         admin_status: AdminStatus,
         advertised_hosts: tuple[str, ...] = (),
+        creatures_backend: Literal["files", "sdxl"] = "files",
     ) -> None:
         self._database, self._storage, self._pool, self._watch = database, storage, pool, watch
         self._environments, self._runner, self._jobs, self._bus = environments, runner, jobs, bus
         self._inspector, self._admin_status, self._advertised_hosts = inspector, admin_status, advertised_hosts
+        self._creatures_backend = creatures_backend
         self._started = now()
 
     # ── reads ──
@@ -105,7 +107,8 @@ class SystemService:
         }
         fine = all(check.ok for check in checks.values())
         time_now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return HealthOut(status="ok" if fine else "degraded", time=time_now, backend="files", checks=checks)
+        status = "ok" if fine else "degraded"
+        return HealthOut(status=status, time=time_now, backend=self._creatures_backend, checks=checks)
 
     # ── actions ──
 

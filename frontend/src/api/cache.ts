@@ -214,7 +214,7 @@ const STATE_OF = { starting: "loading", loading: "loading", ready: "ready", busy
 /** A model's state follows its worker at once; the reason and the figures come with the next answer. */
 function modelOfWorker(client: QueryClient, worker: WorkerOut): void {
   // What downloads a model does not hold it.
-  if (worker.engine === "hub_download") return;
+  if (worker.engine === "hub_download" || worker.engine === "picture_reader") return;
   const state = worker.state in STATE_OF ? STATE_OF[worker.state as keyof typeof STATE_OF] : worker.state === "failed" ? "error" : "idle";
   let changed = false;
   patchModels(client, (model) => {

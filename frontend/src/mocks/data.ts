@@ -14,7 +14,7 @@ export function image(number: number, over: Partial<ImageOut> = {}): ImageOut {
   const [width, height] = SIZES[number % SIZES.length] ?? SIZES[0];
   const id = over.id ?? `img_${String(number).padStart(6, "0")}`;
   const made = {
-    id, job_id: `job_old_${number >> 2}`, index: number & 3, width, height, format: "png" as const, bytes: 90_000 + ((number * 7919) % 60_000), sha256: id.padEnd(64, "0"),
+    id, kind: "image" as const, parent_id: null, job_id: `job_old_${number >> 2}`, index: number & 3, width, height, format: "png" as const, bytes: 90_000 + ((number * 7919) % 60_000), sha256: id.padEnd(64, "0"),
     seed: (number * 2654435761) % 2 ** 32, model: "creatures", prompt: PROMPTS[number % PROMPTS.length] ?? "", negative_prompt: "", steps: 30, guidance_scale: 5, scheduler: "ddim",
     created_at: iso(Date.UTC(2026, 10, 20) - number * 600_000), ...over,
   };

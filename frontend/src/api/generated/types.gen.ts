@@ -348,6 +348,45 @@ export type CpuOut = {
 };
 
 /**
+ * CreatureMetadata
+ */
+export type CreatureMetadata = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Rarity
+     *
+     * Drawn: of 1000 are F 400, E 250, D 150, C 100, B 60, A 25, S 12, S+ 3.
+     */
+    rarity: 'F' | 'E' | 'D' | 'C' | 'B' | 'A' | 'S' | 'S+';
+};
+
+/**
+ * CreatureOut
+ */
+export type CreatureOut = {
+    /**
+     * Imagebase64
+     *
+     * A PNG.
+     */
+    imageBase64: string;
+    metadata: CreatureMetadata;
+    /**
+     * Generatedat
+     *
+     * UTC: `2026-11-28T12:00:00Z`.
+     */
+    generatedAt: string;
+};
+
+/**
  * DependencyDetailsOut
  *
  * What holds for a whole environment: the CUDA that it brings along against this machine's driver.
@@ -1149,7 +1188,7 @@ export type HealthOut = {
      *
      * What the creature service draws with.
      */
-    backend: 'files';
+    backend: 'files' | 'sdxl';
     /**
      * Checks
      */
@@ -1561,7 +1600,7 @@ export type ImageLimits = {
 /**
  * ImageOut
  *
- * A picture in the gallery.
+ * A picture or video in the gallery. A video's thumbnail is its poster.
  */
 export type ImageOut = {
     /**
@@ -1601,7 +1640,25 @@ export type ImageOut = {
     /**
      * Format
      */
-    format: 'png' | 'webp' | 'jpeg';
+    format: 'png' | 'webp' | 'jpeg' | 'mp4';
+    /**
+     * Frames
+     *
+     * Of a video.
+     */
+    frames?: number | null;
+    /**
+     * Fps
+     *
+     * Frames per second of a video.
+     */
+    fps?: number | null;
+    /**
+     * Duration Seconds
+     *
+     * Of a video.
+     */
+    duration_seconds?: number | null;
     /**
      * Bytes
      */
@@ -1657,7 +1714,7 @@ export type ImageOut = {
     /**
      * Parent Id
      *
-     * The picture or upload that it was made from.
+     * The picture of the gallery that it was made from.
      */
     parent_id?: string | null;
     /**
@@ -1684,6 +1741,136 @@ export type ImageOut = {
      * Ids of the collections that it is in.
      */
     collections?: Array<string>;
+};
+
+/**
+ * ImageToImageIn
+ *
+ * Pictures made from another one.
+ */
+export type ImageToImageIn = {
+    /**
+     * Prompt
+     *
+     * What to draw.
+     */
+    prompt: string;
+    /**
+     * Negative Prompt
+     *
+     * What to keep away from.
+     */
+    negative_prompt?: string;
+    /**
+     * Model
+     *
+     * Key of an image model.
+     */
+    model?: string;
+    /**
+     * Num Outputs
+     *
+     * How many pictures.
+     */
+    num_outputs?: number;
+    /**
+     * Steps
+     *
+     * Denoising steps.
+     */
+    steps?: number | null;
+    /**
+     * Guidance Scale
+     */
+    guidance_scale?: number | null;
+    /**
+     * Width
+     *
+     * Pixels, within the `limits` of the model.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * Pixels, within the `limits` of the model.
+     */
+    height?: number | null;
+    /**
+     * Seed
+     *
+     * Of the first picture; the others count up. Null: chosen at random.
+     */
+    seed?: number | null;
+    /**
+     * Scheduler
+     *
+     * A key of GET /api/schedulers.
+     */
+    scheduler?: string | null;
+    /**
+     * Format
+     */
+    format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+};
+
+/**
+ * InputOut
+ *
+ * An uploaded picture as it is kept: decoded, upright, without metadata, as PNG.
+ */
+export type InputOut = {
+    /**
+     * Id
+     *
+     * What requests name it by.
+     */
+    id: string;
+    /**
+     * Width
+     *
+     * Pixels.
+     */
+    width: number;
+    /**
+     * Height
+     *
+     * Pixels.
+     */
+    height: number;
+    /**
+     * Bytes
+     */
+    bytes: number;
+    /**
+     * Sha256
+     */
+    sha256: string;
+    /**
+     * Url
+     */
+    url: string;
+    /**
+     * Created At
+     */
+    created_at: string;
 };
 
 /**
@@ -2633,6 +2820,18 @@ export type SystemOut = {
      * Environments
      */
     environments: Array<EnvironmentOut>;
+};
+
+/**
+ * TextIn
+ */
+export type TextIn = {
+    /**
+     * Texto
+     *
+     * What to draw.
+     */
+    texto: string;
 };
 
 /**
@@ -3637,6 +3836,39 @@ export type TextToImageResponses = {
 
 export type TextToImageResponse = TextToImageResponses[keyof TextToImageResponses];
 
+export type ImageToImageData = {
+    body: ImageToImageIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same job, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/generate/image-to-image';
+};
+
+export type ImageToImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageToImageError = ImageToImageErrors[keyof ImageToImageErrors];
+
+export type ImageToImageResponses = {
+    /**
+     * Successful Response
+     */
+    202: AcceptedOut;
+};
+
+export type ImageToImageResponse = ImageToImageResponses[keyof ImageToImageResponses];
+
 export type GetGenerationData = {
     body?: never;
     path: {
@@ -3666,6 +3898,131 @@ export type GetGenerationResponses = {
 };
 
 export type GetGenerationResponse = GetGenerationResponses[keyof GetGenerationResponses];
+
+export type AddInputData = {
+    body: {
+        /**
+         * PNG, JPEG or WebP.
+         */
+        file: Blob | File;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Mask
+         *
+         * Keep it as a mask: its brightness, black where it is transparent.
+         */
+        mask?: boolean;
+    };
+    url: '/api/inputs';
+};
+
+export type AddInputErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddInputError = AddInputErrors[keyof AddInputErrors];
+
+export type AddInputResponses = {
+    /**
+     * Successful Response
+     */
+    201: InputOut;
+};
+
+export type AddInputResponse = AddInputResponses[keyof AddInputResponses];
+
+export type DeleteInputData = {
+    body?: never;
+    path: {
+        /**
+         * Input Id
+         */
+        input_id: string;
+    };
+    query?: never;
+    url: '/api/inputs/{input_id}';
+};
+
+export type DeleteInputErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeleteInputError = DeleteInputErrors[keyof DeleteInputErrors];
+
+export type DeleteInputResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteInputResponse = DeleteInputResponses[keyof DeleteInputResponses];
+
+export type GetInputData = {
+    body?: never;
+    path: {
+        /**
+         * Input Id
+         */
+        input_id: string;
+    };
+    query?: never;
+    url: '/api/inputs/{input_id}';
+};
+
+export type GetInputErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetInputError = GetInputErrors[keyof GetInputErrors];
+
+export type GetInputResponses = {
+    /**
+     * Successful Response
+     */
+    200: InputOut;
+};
+
+export type GetInputResponse = GetInputResponses[keyof GetInputResponses];
+
+export type GetInputFileData = {
+    body?: never;
+    path: {
+        /**
+         * Input Id
+         */
+        input_id: string;
+    };
+    query?: never;
+    url: '/api/inputs/{input_id}/file';
+};
+
+export type GetInputFileErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetInputFileError = GetInputFileErrors[keyof GetInputFileErrors];
+
+export type GetInputFileResponses = {
+    /**
+     * The picture, as it is kept.
+     */
+    200: unknown;
+};
 
 export type ListGalleryData = {
     body?: never;
@@ -4015,7 +4372,7 @@ export type GetFileError = GetFileErrors[keyof GetFileErrors];
 
 export type GetFileResponses = {
     /**
-     * The picture.
+     * The picture or video. Parts of it are answered when they are asked for with `Range`.
      */
     200: unknown;
 };
@@ -4043,7 +4400,7 @@ export type GetThumbnailError = GetThumbnailErrors[keyof GetThumbnailErrors];
 
 export type GetThumbnailResponses = {
     /**
-     * The picture.
+     * The picture or video. Parts of it are answered when they are asked for with `Range`.
      */
     200: unknown;
 };
@@ -4157,6 +4514,90 @@ export type RenameCollectionResponses = {
 };
 
 export type RenameCollectionResponse = RenameCollectionResponses[keyof RenameCollectionResponses];
+
+export type GenerateCreatureData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Prompt
+         *
+         * What it looks like, for the backend `sdxl`.
+         */
+        prompt?: string | null;
+    };
+    url: '/v1/generate';
+};
+
+export type GenerateCreatureErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GenerateCreatureError = GenerateCreatureErrors[keyof GenerateCreatureErrors];
+
+export type GenerateCreatureResponses = {
+    /**
+     * Successful Response
+     */
+    200: CreatureOut;
+};
+
+export type GenerateCreatureResponse = GenerateCreatureResponses[keyof GenerateCreatureResponses];
+
+export type ImageFromTextData = {
+    body: TextIn;
+    path?: never;
+    query?: never;
+    url: '/generar-imagen-texto';
+};
+
+export type ImageFromTextErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageFromTextError = ImageFromTextErrors[keyof ImageFromTextErrors];
+
+export type ImageFromTextResponses = {
+    /**
+     * The picture.
+     */
+    200: unknown;
+};
+
+export type ImageFromImageData = {
+    body: {
+        /**
+         * PNG, JPEG or WebP.
+         */
+        imagen: Blob | File;
+        texto: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/generar-imagen-imagen';
+};
+
+export type ImageFromImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageFromImageError = ImageFromImageErrors[keyof ImageFromImageErrors];
+
+export type ImageFromImageResponses = {
+    /**
+     * The picture.
+     */
+    200: unknown;
+};
 
 export type ListJobsData = {
     body?: never;

@@ -49,7 +49,7 @@ export function resetToModel(): void {
 export function reuse(image: ImageOut): void {
   change({
     prompt: image.prompt, negative: image.negative_prompt, model: image.model, width: image.width, height: image.height,
-    steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format,
+    steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format === "mp4" ? "png" : image.format,
   });
 }
 

@@ -1,0 +1,108 @@
+"""POST /generar-imagen-texto and /generar-imagen-imagen. Both need a token of POST /token, everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+from starlette.datastructures import FormData, UploadFile
+
+from atelier.access.actor import Actor, TokenUser
+from atelier.deps import Services, ServicesDep
+from atelier.errors import BadRequest
+from atelier.images.gallery_routes import stored_file
+from atelier.images.input_routes import in_pieces
+from atelier.images.inputs import MAX_UPLOAD_BYTES
+from atelier.images.schemas import ImageToImageIn, TextToImageIn
+from atelier.said import Said
+
+router = APIRouter(tags=["imagen"])
+
+MODEL = "stable-diffusion-1.5"
+PICTURE_FIELDS, TEXT_FIELDS = ("imagen", "image", "file"), ("texto", "text", "prompt")
+MAX_TEXT = 2000
+
+_PICTURE = {200: {"content": {"image/png": {}}, "description": "The picture."}}
+_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["imagen", "texto"],
+                    "properties": {
+                        "imagen": {"type": "string", "format": "binary", "description": "PNG, JPEG or WebP."},
+                        "texto": {"type": "string", "maxLength": MAX_TEXT},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class TextIn(BaseModel):
+    texto: Annotated[str, Field(min_length=1, max_length=MAX_TEXT, description="What to draw.")]
+
+
+@router.post("/generar-imagen-texto", response_class=FileResponse, responses=_PICTURE, summary="A picture from words")
+async def image_from_text(wanted: TextIn, actor: TokenUser, services: ServicesDep, request: Request) -> FileResponse:
+    """With Stable Diffusion 1.5 where it is installed, else with the model that ships with Atelier. A client that hangs
+    up cancels. Errors are `{"detail": …}`."""
+    model = await _model(services, actor)
+    return await _answer(services, actor, request, TextToImageIn(prompt=_words(wanted.texto), **model))
+
+
+@router.post(
+    "/generar-imagen-imagen",
+    response_class=FileResponse,
+    responses=_PICTURE,
+    summary="A picture from a picture and words",
+    max_body_size=MAX_UPLOAD_BYTES,
+    openapi_extra=_FORM,
+)
+async def image_from_image(actor: TokenUser, services: ServicesDep, request: Request) -> FileResponse:
+    """The picture as the form's file `imagen` (or `image`, `file`), the words as `texto` (or `text`, `prompt`)."""
+    async with request.form(max_files=1, max_fields=8, max_part_size=4 * MAX_TEXT) as form:
+        words = _words(_text_of(form))
+        picture = await services.inputs.take(actor, in_pieces(_file_of(form)))
+    model = await _model(services, actor)
+    return await _answer(services, actor, request, ImageToImageIn(prompt=words, image=picture.id, **model))
+
+
+async def _answer(
+    services: Services, actor: Actor, request: Request, wanted: TextToImageIn | ImageToImageIn
+) -> FileResponse:
+    accepted = await services.images.ask(actor, wanted, None)
+    done = await services.images.finish(actor, accepted.job_id, request.is_disconnected)
+    path, image = await services.gallery.file(actor, done.images[0].id, thumbnail=False)
+    return stored_file(str(path), f"image/{image.format}")
+
+
+async def _model(services: Services, actor: Actor) -> dict[str, str]:
+    """This API's own model, where somebody installed it; otherwise the default of every request."""
+    installed = any(row.key == MODEL and row.download_job is None for row in await services.models.rows(actor))
+    return {"model": MODEL} if installed else {}
+
+
+def _words(text: str) -> str:
+    if not text.strip() or len(text) > MAX_TEXT:
+        words = Said(f"The text has 1 to {MAX_TEXT} characters.", "imagen.text_unfit", max=MAX_TEXT)
+        raise BadRequest(words, field="texto", hint="Say in a few words what to draw.")
+    return text
+
+
+def _text_of(form: FormData) -> str:
+    given = (form.get(name) for name in TEXT_FIELDS)
+    return next((value for value in given if isinstance(value, str)), "")
+
+
+def _file_of(form: FormData) -> UploadFile:
+    for name in PICTURE_FIELDS:
+        if isinstance(value := form.get(name), UploadFile):
+            return value
+    words = Said("The form has no picture named `imagen`.", "imagen.picture_missing")
+    raise BadRequest(words, field="imagen", hint="Send the picture as the form's file `imagen`.")

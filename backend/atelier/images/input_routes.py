@@ -1,0 +1,91 @@
+"""/api/inputs"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse
+from starlette.datastructures import UploadFile
+
+from atelier.access.actor import User
+from atelier.deps import ServicesDep
+from atelier.errors import BadRequest
+from atelier.images.gallery_routes import stored_file
+from atelier.images.inputs import MAX_UPLOAD_BYTES
+from atelier.images.schemas import InputOut
+from atelier.said import Said
+
+router = APIRouter(prefix="/api/inputs", tags=["inputs"])
+
+CHUNK = 256 * 1024
+_PICTURE = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "schema": {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": {"type": "string", "format": "binary", "description": "PNG, JPEG or WebP."}},
+    }
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": _FORM,
+            "image/png": _PICTURE,
+            "image/jpeg": _PICTURE,
+            "image/webp": _PICTURE,
+        },
+    }
+}
+
+
+@router.post(
+    "", status_code=201, summary="Upload a picture to start from", max_body_size=MAX_UPLOAD_BYTES, openapi_extra=_BODY
+)
+async def add_input(
+    request: Request,
+    actor: User,
+    services: ServicesDep,
+    mask: Annotated[
+        bool, Query(description="Keep it as a mask: its brightness, black where it is transparent.")
+    ] = False,
+) -> InputOut:
+    """PNG, JPEG or WebP, 25 MiB and 50 megapixels at most, no animation: as the field `file` of a form, or as the body
+    itself. It is decoded, turned upright and kept as a PNG without metadata; the same picture twice is one input. What
+    no request uses goes after a day."""
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        async with request.form(max_files=1, max_fields=4, max_part_size=4096) as form:
+            file = form.get("file")
+            if not isinstance(file, UploadFile):
+                words = Said("The form has no file named `file`.", "input.file_missing")
+                raise BadRequest(words, field="file", hint="Send the picture as the form's field `file`.")
+            return await services.inputs.take(actor, in_pieces(file), mask=mask)
+    return await services.inputs.take(actor, request.stream(), mask=mask)
+
+
+@router.get("/{input_id}", summary="One uploaded picture")
+async def get_input(input_id: str, actor: User, services: ServicesDep) -> InputOut:
+    return await services.inputs.get(actor, input_id)
+
+
+@router.get(
+    "/{input_id}/file",
+    response_class=FileResponse,
+    responses={200: {"content": {"image/png": {}}, "description": "The picture, as it is kept."}},
+    summary="The picture as it is kept",
+)
+async def get_input_file(input_id: str, actor: User, services: ServicesDep) -> FileResponse:
+    return stored_file(str(await services.inputs.file(actor, input_id)), "image/png")
+
+
+@router.delete("/{input_id}", status_code=204, summary="Remove an uploaded picture")
+async def delete_input(input_id: str, actor: User, services: ServicesDep) -> None:
+    await services.inputs.delete(actor, input_id)
+
+
+async def in_pieces(file: UploadFile) -> AsyncIterator[bytes]:
+    """A form's file, as `InputStore.take` wants it."""
+    while chunk := await file.read(CHUNK):
+        yield chunk
