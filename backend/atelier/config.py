@@ -294,14 +294,6 @@ def _switch(env: Mapping[str, str], name: str) -> bool:
     return env.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
 
 
-def _one_of(env: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
-    """The variable's value; the first of `choices` when it is not set."""
-    text = env.get(name, "").strip().lower() or choices[0]
-    if text not in choices:
-        raise BadSetting(f"{name}={text!r} must be {' or '.join(choices)}.")
-    return text
-
-
 def _listed(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in env.get(name, "").split(",") if one.strip())
 
@@ -335,7 +327,7 @@ def read_settings(
         memory_budget_bytes=budget or None,
         park_budget_bytes=None if parked < 0 else parked,
         threads=_whole(env, "ATELIER_THREADS", 0, 0, 1024),
-        share_batches=_one_of(env, "ATELIER_SHARE_BATCHES", ("auto", "never")) == "auto",
+        share_batches=_one_of(env, "ATELIER_SHARE_BATCHES", "auto", "never") == "auto",
         fake_engine=_switch(env, "ATELIER_FAKE_ENGINE"),
         fake_step_seconds=_seconds(env, "ATELIER_FAKE_STEP_SECONDS", 0.02),
         sockets_root=_path(env, "XDG_RUNTIME_DIR", Path(tempfile.gettempdir())),
