@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from atelier.models.loading import ModelLoader
     from atelier.models.planning import Planner
     from atelier.models.registry import ModelRegistry
+    from atelier.openai.image_service import OpenAIImages
+    from atelier.sdapi.service import SdApi
     from atelier.system.service import SystemService
 
 
@@ -48,6 +50,8 @@ class Services:
     collections: Collections
     creatures: CreatureService
     system: SystemService
+    openai_images: OpenAIImages
+    sdapi: SdApi
 
 
 def _services(request: Request) -> Services:

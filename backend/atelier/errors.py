@@ -42,6 +42,11 @@ class AtelierError(Exception):
         self.fields = dict(fields or ({field: message} if field else {}))
         self.log_tail = log_tail
 
+    def in_words_of(self, names: Mapping[str, str]) -> None:
+        """Say the fields in the words of the API that was called."""
+        self.fields = {names.get(field, field): words for field, words in self.fields.items()}
+        self.field = names.get(self.field or "", self.field)
+
     def blame(self, field: str) -> None:
         """Name the field that brought it about, where whoever raised it could not know."""
         if not self.fields:

@@ -35,6 +35,7 @@ from atelier.imagen import routes as imagen_routes
 from atelier.images import collection_routes, gallery_routes, input_routes
 from atelier.images import routes as image_routes
 from atelier.images.collections import Collections
+from atelier.images.delivery import Delivery
 from atelier.images.editing import Editor
 from atelier.images.gallery import Gallery
 from atelier.images.inputs import InputStore
@@ -64,10 +65,19 @@ from atelier.models.planning import Planner
 from atelier.models.registry import ModelRegistry
 from atelier.models.sizing import Sizing
 from atelier.models.states import ModelStates
+from atelier.openai import image_routes as openai_image_routes
+from atelier.openai import model_routes as openai_model_routes
+from atelier.openai.envelope import ENVELOPE as OPENAI_ENVELOPE
+from atelier.openai.image_service import OpenAIImages
 from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerInfo
+from atelier.sdapi import list_routes as sdapi_list_routes
+from atelier.sdapi import routes as sdapi_routes
+from atelier.sdapi.checkpoints import Checkpoints
+from atelier.sdapi.envelope import ENVELOPE as SDAPI_ENVELOPE
+from atelier.sdapi.service import SdApi
 from atelier.storage import Storage
 from atelier.system import routes as system_routes
 from atelier.system import worker_log
@@ -94,12 +104,21 @@ ROUTERS = [
     model_routes.router,
     model_admin_routes.router,
     system_routes.router,
+    openai_image_routes.router,
+    openai_model_routes.router,
+    sdapi_routes.router,
+    sdapi_list_routes.router,
     worker_log.router,
     documentation.router,
 ]
 
 # How the doors of other APIs tell an error; the rest speaks problem details.
-ENVELOPES: Envelopes = {"imagen": Envelope(imagen_body), "creatures": Envelope(creatures_body)}
+ENVELOPES: Envelopes = {
+    "imagen": Envelope(imagen_body),
+    "creatures": Envelope(creatures_body),
+    "openai": OPENAI_ENVELOPE,
+    "automatic1111": SDAPI_ENVELOPE,
+}
 
 DESCRIPTION = """A private AI studio for one GPU machine.
 
@@ -214,6 +233,9 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         inputs = InputStore(database, storage, queue, PictureReader(pool))
         images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, inputs, settings.runtime)
         gallery = Gallery(database, storage, jobs, bus)
+        delivery = Delivery(images, gallery, jobs)
+        openai_images = OpenAIImages(registry, delivery, inputs)
+        sdapi = SdApi(Checkpoints(registry), delivery, inputs)
         creatures = CreatureService(settings.creatures, settings.log, registry, images, gallery)
         catalogue = Catalogue()
         downloads = Downloads(
@@ -283,6 +305,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             Collections(database, bus),
             creatures,
             system,
+            openai_images,
+            sdapi,
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)

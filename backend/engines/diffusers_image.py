@@ -1,4 +1,4 @@
-"""Pictures from text, with diffusers: any text-to-image folder that has a `model_index.json`.
+"""Pictures from words and from pictures, with diffusers: any folder of such a model that has a `model_index.json`.
 
     python -m engines.host diffusers_image --model-path MODEL --socket /tmp/w.sock          a worker
     python -m engines.diffusers_image MODEL "a blue creature" --seed 7 --output /tmp        one picture, from the shell
@@ -6,7 +6,8 @@
 The stock pipeline runs as diffusers wrote it; this file picks precision and scheduler, seeds, watches steps and hands
 finished tensors to encoder threads. Order of the file: load, run, parking, shell. Beside it:
 `image_families` (which pipeline for what), `image_options` (how it is loaded), `image_prompts`, `image_sampling`,
-`image_steps` (between two steps) and `image_previews`.
+`image_inputs` (pictures that come in), `image_passes` (which pipelines run, on what), `image_latents`, `image_noise`,
+`image_steps` (between two steps), `image_previews` and `image_recipe`.
 
 Load options: `device` ("cuda" when there is one, else "cpu"), `dtype` ("float32" on the CPU, "bfloat16" or "float16" on
 CUDA), `threads` (CPU threads of torch; half the usable cores), `batch` (most pictures of one request at once; 1),
@@ -40,14 +41,17 @@ from transformers import conversion_mapping
 
 from engines.engine import LoadFailed, Options, Run, RunFailed
 from engines.failpoints import failpoint
-from engines.image_batch import Arguments, Rows
+from engines.image_batch import RowPrompts, Rows
 from engines.image_embeddings import Embeddings
 from engines.image_families import family_of, size_multiple, weights_bytes, weighty
+from engines.image_inputs import canvas
 from engines.image_loras import Loras
 from engines.image_options import Source, chosen_dtype
+from engines.image_passes import MAX_STEPS, Passes, Pipelines, schedules
 from engines.image_previews import Previews, small_jpeg
 from engines.image_prompts import Prompts
-from engines.image_sampling import Sampling, choose_sampling
+from engines.image_recipe import recipe
+from engines.image_sampling import choose_sampling
 from engines.image_steps import Steps
 from engines.lifeline import memory_bytes
 from engines.measured import give_back
@@ -60,7 +64,6 @@ TASKS = (TextToImage, Batch)
 
 FINAL_PREVIEW_SIDE = 256
 MAX_SEED = 2**32 - 1
-MAX_STEPS = 1000
 CUDA_CONTEXT_BYTES = 512 * 1024**2
 """What the driver and the libraries take of a GPU beside PyTorch's allocator: 0.4 to 0.6 GB on recent cards."""
 
@@ -138,42 +141,46 @@ class DiffusersImage:
         pipe.set_progress_bar_config(disable=True)
         self.device = source.device.partition(":")[0]
         self._source = source
-        self._pipe = pipe
+        self._family = family_of(pipe)
+        self._pipelines = Pipelines(pipe, self._family)
         self._batch = max(1, int(options.get("batch", 1)))
         self._model_name = source.folder.name
-        self._family = family_of(pipe)
         self._multiple = size_multiple(pipe)
-        self._own_scheduler = pipe.scheduler
-        self._accepts = frozenset(inspect.signature(pipe.__call__).parameters)
         self._loras, self._embeddings = Loras(), Embeddings()
         self._prompts = Prompts(self._family, self._embeddings)
-        self._previews = Previews(pipe)
+        self._previews = Previews(pipe, self._family)
         self.weights_bytes = weights_bytes(pipe)
         self.load_peak_bytes = self._peak_bytes()
         self._encoders = ThreadPoolExecutor(2, thread_name_prefix="encode")
         self._model_hash = self._encoders.submit(_model_hash, source.folder, str(options.get("model_hash", "")))
+
+    @property
+    def _pipe(self) -> Any:
+        return self._pipelines.loaded
 
     def run(self, task: TextToImage | Batch, run: Run) -> Done | BatchDone:
         """Make the task's pictures. Raises RunFailed naming the field, RunCancelled at the next step after a cancel."""
         if isinstance(task, Batch):
             return self._run_batch(task, run)
         self._check(task)
+        sampling = choose_sampling(task.scheduler, self._pipelines.own_scheduler, sigmas=self._family.packed)
+        plan = schedules(task, self._family)
+        total = sum(one.denoisings(sampling.scheduler(self._pipelines.own_scheduler)) for one in plan)
         failpoint("engine.before_run")
-        sampling = choose_sampling(task.scheduler, self._own_scheduler)
         self._loras.use(self._pipe, task.loras)
         self._embeddings.use(self._pipe, task.embeddings)
         if self.device == "cuda":
             torch.cuda.reset_peak_memory_stats()
         written: list[Future[File]] = []
         try:
-            steps = Steps(task, run, self._previews)
-            for start in range(0, len(task.seeds), self._batch):
-                seeds = task.seeds[start : start + self._batch]
-                images = self._generate(task, seeds, sampling, steps)
-                for offset, pixels in enumerate(images):
-                    index = start + offset
-                    recipe = self._recipe(task, task.seeds[index], sampling, len(images))
-                    written.append(self._encoders.submit(self._finish, pixels, task, index, recipe, steps))
+            steps = Steps(task, run, self._previews, total * len(task.seeds))
+            begun = None if task.start is None else canvas(task.start, task.inpaint, task.width, task.height)
+            passes = Passes(self._pipelines, self._prompts, task, sampling, steps, begun)
+            for first in range(0, len(task.seeds), self._batch):
+                made = passes.make(first, min(self._batch, len(task.seeds) - first))
+                for index, image in enumerate(made, first):
+                    told = recipe(task, index, sampling, **self._about(task, len(made)))
+                    written.append(self._encoders.submit(self._finish, image, task, index, told, steps))
             files = [future.result() for future in written]
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
@@ -225,119 +232,87 @@ class DiffusersImage:
         self._loras.use(self._pipe, tasks[0].loras)
         self._embeddings.use(self._pipe, tasks[0].embeddings)
         rows = Rows(tasks, [self._prompts.arguments(self._pipe, task) for task in tasks])
-        sampling = choose_sampling(rows.merged.scheduler, self._own_scheduler)
-        steps = Steps(rows.merged, run, self._previews)
+        sampling = choose_sampling(tasks[0].scheduler, self._pipelines.own_scheduler, sigmas=self._family.packed)
+        scheduler = sampling.scheduler(self._pipelines.own_scheduler)
+        total = sum(one.denoisings(scheduler) for one in schedules(rows.merged, self._family))
+        steps = Steps(rows.merged, run, self._previews, total * len(rows))
+        prompts = RowPrompts(self._prompts, rows)
+        passes = Passes(self._pipelines, prompts, rows.merged, sampling, steps, None)
         first = 0
         while first < len(rows):
             count = rows.part(first, at_once)
-            seeds = rows.merged.seeds[first : first + count]
-            prompts = None if rows.of_one(first, count) else rows.prompts(first, count)
-            try:
-                images = self._generate(rows.tasks[first], seeds, sampling, steps, prompts)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                if count == 1:
-                    raise _out_of_memory() from error
-                images = None
-            if images is None:  # beyond the handler, which keeps the failed call's tensors alive
-                give_back()
-                if self.device == "cuda":
-                    torch.cuda.empty_cache()
-                steps.repeat_batch()
+            prompts.take(first, count)
+            made = self._attempted(passes, first, count)
+            if made is None:
+                steps.repeat_pass()
                 at_once = count // 2
                 continue
-            for row, pixels in enumerate(images, first):
+            for row, image in enumerate(made, first):
                 task, index = rows.tasks[row], rows.indices[row]
                 if not run.left_out(task.task_id):
-                    recipe = self._recipe(task, task.seeds[index], sampling, count)
-                    file = self._encoders.submit(self._finish, pixels, task, index, recipe, steps, row)
+                    told = recipe(task, index, sampling, **self._about(task, count))
+                    file = self._encoders.submit(self._finish, image, task, index, told, steps, row)
                     written.append((task, file))
             first += count
         return at_once
 
-    def _generate(
-        self,
-        task: TextToImage,
-        seeds: list[int],
-        sampling: Sampling,
-        steps: Steps,
-        prompts: Arguments | None = None,
-    ) -> torch.Tensor:
-        """Pixels of one batch: uint8 [pictures, height, width, 3] on the CPU. `prompts`: each picture's own."""
-        pipe = self._pipe
-        pipe.scheduler = sampling.scheduler(self._own_scheduler)
-        steps.start_batch(pipe.scheduler, len(seeds))
-        if self._family.embeddings and prompts is None:
-            steps.follow(self._prompts.reading(pipe, task))
-        arguments = {
-            **(prompts or self._prompts.arguments(pipe, task)),
-            "width": task.width,
-            "height": task.height,
-            "num_inference_steps": task.steps,
-            "guidance_scale": task.guidance_scale,
-            "num_images_per_prompt": 1 if prompts else len(seeds),
-            "generator": [torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-            "output_type": "pt",
-            "callback_on_step_end": steps,
-        }
-        images = pipe(**{name: value for name, value in arguments.items() if name in self._accepts}).images
-        return (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
+    def _attempted(self, passes: Passes, first: int, count: int) -> list[Image.Image] | None:
+        """These pictures; None when memory does not hold so many at once. Raises RunFailed when not even one fits."""
+        try:
+            return passes.make(first, count)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if count == 1:
+                raise _out_of_memory() from error
+        give_back()  # beyond the handler, which keeps the failed call's tensors alive
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+        return None
 
     def _finish(
-        self,
-        pixels: torch.Tensor,
-        task: TextToImage,
-        index: int,
-        recipe: dict,
-        steps: Steps,
-        row: int | None = None,
+        self, image: Image.Image, task: TextToImage, index: int, told: dict, steps: Steps, row: int | None = None
     ) -> File:
         """On an encoder thread. `row`: the picture's place in its batch."""
-        recipe["model_hash"] = self._model_hash.result()
-        image = Image.fromarray(pixels.numpy())
+        told["model_hash"] = self._model_hash.result()
         if task.preview_every:
-            steps.show_finished(
-                Preview(index=index if row is None else row, jpeg=small_jpeg(image, FINAL_PREVIEW_SIDE), final=True)
-            )
-        file = write_picture(image, Path(task.output_dir), index, task.format, recipe)
+            place = index if row is None else row
+            steps.show_finished(Preview(index=place, jpeg=small_jpeg(image, FINAL_PREVIEW_SIDE), final=True))
+        file = write_picture(image, Path(task.output_dir), index, task.format, told)
         failpoint("engine.after_encode")
         return file
 
-    def _recipe(self, task: TextToImage, seed: int, sampling: Sampling, together: int = 1) -> dict:
-        """`batch` is said of pictures that were not made alone: another one may differ by a level of 255."""
-        return {
-            **({"batch": together} if together > 1 else {}),
-            "prompt": task.prompt,
-            "negative_prompt": task.negative_prompt,
-            "seed": seed,
-            "steps": task.steps,
-            "guidance_scale": task.guidance_scale,
-            "width": task.width,
-            "height": task.height,
-            "scheduler": sampling.key,
-            "sampler": sampling.sampler,
-            "schedule_type": sampling.schedule_type,
-            "model": task.model_key or self._model_name,
-            "engine": "diffusers_image",
-            "device": self.device,
-            "dtype": str(self._pipe.dtype).removeprefix("torch."),
-            "versions": {
-                "torch": torch.__version__.partition("+")[0],
-                "diffusers": diffusers.__version__,
-                "transformers": transformers.__version__,
-            },
-        }
+    def _about(self, task: TextToImage, together: int = 1) -> dict[str, Any]:
+        """Model and machine, for the recipe. `batch` is said of pictures that were not made alone: made alone, a pixel
+        may differ by one level of 255."""
+        dtype = str(self._pipe.dtype).removeprefix("torch.")
+        batch = {"batch": together} if together > 1 else {}
+        return {**batch, "model": task.model_key or self._model_name, "device": self.device, "dtype": dtype}
 
     def _check(self, task: TextToImage) -> None:
         """Refuse what no model could do, before any work. The server has its own limits; these keep the worker sane."""
-        if not task.seeds or not all(0 <= seed <= MAX_SEED for seed in task.seeds):
+        if not task.seeds or not all(0 <= seed <= MAX_SEED for seed in [*task.seeds, *task.subseeds]):
             raise RunFailed("invalid_seeds", f"seeds must be one or more numbers from 0 to {MAX_SEED}", max=MAX_SEED)
-        if not 1 <= task.steps <= MAX_STEPS:
+        if task.subseeds and len(task.subseeds) != len(task.seeds):
+            raise RunFailed("invalid_subseeds", "there must be one subseed for each seed, or none")
+        if not all(1 <= steps <= MAX_STEPS for steps in (task.steps, task.hires.steps if task.hires else 1)):
             raise RunFailed("invalid_steps", f"steps must be 1 to {MAX_STEPS}", max=MAX_STEPS)
         if not (math.isfinite(task.guidance_scale) and task.guidance_scale >= 0):
             raise RunFailed("invalid_guidance_scale", "guidance_scale must be 0 or more")
-        for field, value in (("width", task.width), ("height", task.height)):
+        strengths = [one.strength for one in (task.start, task.hires) if one is not None]
+        if not all(0 <= part <= 1 for part in [task.subseed_strength, *strengths]):
+            raise RunFailed("invalid_strength", "strength must be 0 to 1")
+        self._check_size(task.width, task.height)
+        if task.hires is not None:
+            self._check_size(task.hires.width, task.hires.height)
+        if task.format not in FORMATS:
+            known = ", ".join(FORMATS)
+            raise RunFailed("invalid_format", f"format must be one of {known}", known=known)
+        if not Path(task.output_dir).is_dir():
+            raise RunFailed("invalid_output_dir", "the folder for the pictures does not exist")
+
+    def _check_size(self, width: int, height: int) -> None:
+        for field, value in (("width", width), ("height", height)):
             if value < self._multiple or value % self._multiple:
                 nearest = max(self._multiple, round(value / self._multiple) * self._multiple)
                 raise RunFailed(
@@ -349,11 +324,6 @@ class DiffusersImage:
                     multiple=self._multiple,
                     nearest=nearest,
                 )
-        if task.format not in FORMATS:
-            known = ", ".join(FORMATS)
-            raise RunFailed("invalid_format", f"format must be one of {known}", known=known)
-        if not Path(task.output_dir).is_dir():
-            raise RunFailed("invalid_output_dir", "the folder for the pictures does not exist")
 
     def _peak_bytes(self) -> int:
         """Of the GPU's memory; 0 on the CPU, where the host looks itself. What the allocator keeps beyond what it gave
@@ -370,6 +340,7 @@ class DiffusersImage:
         as nobody needs that memory more.
         """
         self._prompts.clear()
+        self._pipelines.forget()
         self._embeddings.use(self._pipe, [])
         if self.device == "cuda":
             self._pipe.to("cpu")
@@ -389,7 +360,9 @@ class DiffusersImage:
             if self.device == "cuda":
                 self._pipe.to(self._source.device)
             else:
-                self._pipe = self._source.pipeline(**_kept(self._pipe), scheduler=self._own_scheduler)
+                self._pipelines.loaded = self._source.pipeline(
+                    **_kept(self._pipe), scheduler=self._pipelines.own_scheduler
+                )
                 self._pipe.set_progress_bar_config(disable=True)
             self._previews.watch(self._pipe)
         except (torch.OutOfMemoryError, RuntimeError) as error:
@@ -447,9 +420,6 @@ class ShellRun:
     """A run whose progress goes to the terminal and which nobody cancels."""
 
     cancelled = False
-
-    def left_out(self, task_id: str) -> bool:
-        return False
 
     def report(self, progress: Progress) -> None:
         print(f"\r{progress.step}/{progress.total}", end="", file=sys.stderr, flush=True)

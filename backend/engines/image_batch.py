@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import torch
 
-from engines.image_prompts import changes_by_step
+from engines.image_prompts import Prompts, Reading, changes_by_step
 from engines.protocol import TextToImage
 
 Arguments = dict[str, Any]
@@ -57,6 +57,27 @@ class Rows:
         """The prompt arguments of some rows, for one call."""
         some = self.arguments[first : first + count]
         return {name: _together([one[name] for one in some]) for name in some[0]}
+
+
+class RowPrompts:
+    """The prompts of the rows that go through next, as `Prompts` has them for one task."""
+
+    def __init__(self, prompts: Prompts, rows: Rows) -> None:
+        self._prompts, self._rows = prompts, rows
+        self._first, self._count = 0, 1
+
+    def take(self, first: int, count: int) -> None:
+        self._first, self._count = first, count
+
+    def arguments(self, pipe: Any, _merged: TextToImage) -> Arguments:
+        if self._rows.of_one(self._first, self._count):
+            return self._prompts.arguments(pipe, self._rows.tasks[self._first])
+        return {**self._rows.prompts(self._first, self._count), "num_images_per_prompt": 1}
+
+    def reading(self, pipe: Any, merged: TextToImage) -> Reading:
+        if self._rows.of_one(self._first, self._count):
+            return self._prompts.reading(pipe, self._rows.tasks[self._first])
+        return Reading((self.arguments(pipe, merged),))
 
 
 def _shape(arguments: Arguments) -> list[tuple[str, Any]]:

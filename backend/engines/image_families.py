@@ -61,9 +61,7 @@ _FLUX = Family(
 FAMILIES: dict[str, Family] = {
     "StableDiffusionPipeline": _SD,
     "StableDiffusionInpaintPipeline": replace(_SD, text=None, image=None, inpaint="StableDiffusionInpaintPipeline"),
-    "LatentConsistencyModelPipeline": replace(
-        _SD, text="LatentConsistencyModelPipeline", image="LatentConsistencyModelImg2ImgPipeline", guidance="embedded"
-    ),
+    "LatentConsistencyModelPipeline": _SD,  # whose pipelines know UNets that take the guidance scale in
     "StableDiffusionXLPipeline": _SDXL,
     "StableDiffusionXLImg2ImgPipeline": replace(_SDXL, text=None),
     "StableDiffusionXLInpaintPipeline": replace(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Source:
             use_safetensors=True,
             local_files_only=True,
             variant=_variant(self.folder),
-            **there,
+            **{**_left_out(self.folder), **there},
         ).to(self.device)
 
 
@@ -51,3 +52,10 @@ def _variant(folder: Path) -> str | None:
     """ "fp16" for a folder that holds nothing else; diffusers looks for plain names unless told."""
     files = list(folder.glob("*/*.safetensors"))
     return "fp16" if files and all(".fp16." in file.name for file in files) else None
+
+
+def _left_out(folder: Path) -> dict[str, None]:
+    """The components that the folder says it has not, such as the third text encoder of many copies of SD 3: diffusers
+    wants to hear that they are meant to be missing."""
+    index = json.loads((folder / "model_index.json").read_bytes())
+    return {name: None for name, value in index.items() if isinstance(value, list) and value == [None, None]}

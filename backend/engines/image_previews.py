@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from PIL import Image
 
+from engines.image_families import Family
+from engines.image_latents import unpack
+
 PREVIEW_SIDE = 128
 
 
@@ -25,17 +28,22 @@ def small_jpeg(image: Image.Image, side: int, shape: tuple[int, int] | None = No
 class Previews:
     """Small JPEGs from latents by a linear map to RGB, fitted once to this model's own decoder."""
 
-    def __init__(self, pipe: Any) -> None:
+    def __init__(self, pipe: Any, family: Family) -> None:
+        self._family = family
         self.watch(pipe)
         self._fit: torch.Tensor | None = None
 
     def watch(self, pipe: Any) -> None:
         """Another pipeline with the same weights; None while there is none."""
         self._vae = getattr(pipe, "vae", None)
+        self._factor = int(getattr(pipe, "vae_scale_factor", 8))
 
     def jpegs(self, latents: torch.Tensor | None, shape: tuple[int, int]) -> list[str]:
-        """One base64 JPEG per picture, no side above `PREVIEW_SIDE`; none for latents of another shape."""
+        """One base64 JPEG per picture, no side above `PREVIEW_SIDE`; none for latents that are no picture of `shape`
+        (width, height) in pixels."""
         channels = getattr(getattr(self._vae, "config", None), "latent_channels", None)
+        if latents is not None:
+            latents = unpack(latents, self._family, shape[1] // self._factor, shape[0] // self._factor)
         if latents is None or latents.ndim != 4 or latents.shape[1] != channels:
             return []
         if self._fit is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,8 +35,9 @@ def kind_of(scheduler: Any) -> Literal["noise", "flow"]:
     return "flow" if type(scheduler).__name__.startswith("FlowMatch") or by_config else "noise"
 
 
-def choose_sampling(key: str | None, own: Any) -> Sampling:
-    """The table's entry; without a key the model's `own` scheduler. Raises RunFailed for one that does not fit."""
+def choose_sampling(key: str | None, own: Any, sigmas: bool = False) -> Sampling:
+    """The table's entry; without a key the model's `own` scheduler. `sigmas`: the model's pipelines bring a schedule of
+    their own, which not every scheduler takes. Raises RunFailed for one that does not fit."""
     if key is None:
         cls = type(own)
         known = key_of_class(cls.__name__)
@@ -47,15 +49,18 @@ def choose_sampling(key: str | None, own: Any) -> Sampling:
         raise RunFailed(
             "invalid_scheduler", f"there is no scheduler {key!r}", f"Known: {known}.", scheduler=key, known=known
         )
-    if choice.kind != kind:
-        fitting = ", ".join(choices_for(kind))
-        what = "a flow-matching model" if kind == "flow" else "no flow-matching model"
+    if choice.kind != kind or (sigmas and not _takes_sigmas(choice.cls)):
+        fitting = ", ".join(key for key, one in choices_for(kind).items() if not sigmas or _takes_sigmas(one.cls))
         raise RunFailed(
             "invalid_scheduler",
-            f"{key} does not fit, since this is {what}",
+            f"the scheduler {choice.name} does not fit this model",
             f"Take one of {fitting}.",
             sentence="unfit_scheduler",
             scheduler=choice.name,
             known=fitting,
         )
     return Sampling(key, choice.sampler, choice.schedule_type, getattr(diffusers, choice.cls), choice.kwargs)
+
+
+def _takes_sigmas(cls: str) -> bool:
+    return "sigmas" in inspect.signature(getattr(diffusers, cls).set_timesteps).parameters

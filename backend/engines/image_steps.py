@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
 
-from engines.engine import Run, RunCancelled
+from engines.engine import Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
 from engines.image_previews import Previews
 from engines.image_prompts import Reading
@@ -19,15 +23,60 @@ PREVIEW_SECONDS = 0.25
 PROGRESS_SECONDS = 0.03
 
 
-class Steps:
-    """The pipeline's `callback_on_step_end`: counts steps over all pictures, cancels between them, sends previews."""
+@dataclass(frozen=True)
+class Schedule:
+    """`steps` of a scheduler, of which the last `kept` are made: all from pure noise, fewer from a picture."""
 
-    def __init__(self, task: TextToImage, run: Run, previews: Previews) -> None:
-        self._task = task
-        self._run = run
-        self._previews = previews
-        self._finished = 0  # pictures of earlier batches
-        self._batch = 0
+    steps: int
+    kept: int
+
+    @property
+    def strength(self) -> Fraction:
+        """What pipelines call it. A fraction, since they multiply it by `steps` and cut or round what comes out."""
+        return Fraction(self.kept, self.steps)
+
+    def denoisings(self, scheduler: Any) -> int:
+        """How many times a pipeline will call back: some schedulers take two for a step. Raises RunFailed."""
+        if not self.kept:
+            return 0
+        shifted = "mu" in inspect.signature(scheduler.set_timesteps).parameters
+        named = {"mu": 1.0} if shifted and scheduler.config.get("use_dynamic_shifting") else {}
+        try:
+            scheduler.set_timesteps(self.steps, **named)
+        except ValueError as error:  # LCM was trained for so many and no more
+            raise RunFailed(
+                "invalid_steps",
+                f"this scheduler cannot make {self.steps} steps",
+                "Ask for fewer steps, or take another scheduler.",
+                sentence="too_many_steps",
+                steps=self.steps,
+            ) from error
+        return len(scheduler.timesteps[(self.steps - self.kept) * scheduler.order :])
+
+
+def from_picture(steps: int, strength: float) -> Schedule:
+    """Image-to-image: the last part of `steps`, at least one; none at all at strength 0."""
+    kept = int(steps * strength + 1e-6)
+    return Schedule(steps, min(steps, max(1, kept)) if strength > 0 else 0)
+
+
+def more_steps(made: int, strength: float, most: int) -> Schedule:
+    """A second pass: `made` steps that begin where `strength` says, as the last ones of a longer schedule. None at
+    strength 0."""
+    if strength <= 0:
+        return Schedule(made, 0)
+    steps = min(most, max(made, round(made / strength)))
+    return Schedule(steps, min(made, max(1, round(steps * strength))))
+
+
+class Steps:
+    """The pipelines' `callback_on_step_end`: counts steps over all passes and pictures, cancels between them, sends
+    previews. `total` is what all passes together will count."""
+
+    def __init__(self, task: TextToImage, run: Run, previews: Previews, total: int) -> None:
+        self._task, self._run, self._previews, self._total = task, run, previews, total
+        self._before = 0  # steps of earlier passes
+        self._here = 0
         self._reported = 0.0
         self._previewed = 0.0
         self._shown: deque[Preview] = deque()
@@ -41,15 +90,21 @@ class Steps:
         """Send a finished picture along with the next step. From any thread."""
         self._shown.append(preview)
 
-    def start_batch(self, scheduler: Any, size: int) -> None:
-        self._finished += self._batch
-        self._batch = size
-        self._reading = None
+    def start_pass(
+        self, first: int, pictures: int, scheduler: Any, size: tuple[int, int], after: Callable | None = None
+    ) -> None:
+        """The pass over `pictures` pictures from the number `first` on, at `size` (width, height). `after`: what is
+        done to the latents of each step: (pipe, index, latents) -> latents."""
+        if self._run.cancelled:
+            raise RunCancelled
+        self._before += self._here
+        self._here = 0
+        self._first, self._pictures, self._size, self._after = first, pictures, size, after
         self._view = watch(scheduler)
 
-    def repeat_batch(self) -> None:
-        """The latest batch came to nothing; its pictures are in those that follow."""
-        self._batch = 0
+    def repeat_pass(self) -> None:
+        """The pass under way came to nothing: its pictures are in those that follow."""
+        self._here = 0
 
     def __call__(
         self, pipe: Any, index: int, timestep: Any, tensors: dict[str, torch.Tensor]
@@ -58,27 +113,24 @@ class Steps:
         if self._run.cancelled:
             raise RunCancelled
         now = time.monotonic()
-        per_picture = pipe.num_timesteps  # some schedulers take two for a step
+        self._here = (index + 1) * self._pictures
         previews = self._make_previews(index) if now - self._previewed >= PREVIEW_SECONDS else []
         if previews:
             self._previewed = now
         while self._shown:
             previews.append(self._shown.popleft())
-        if previews or index + 1 == per_picture or now - self._reported >= PROGRESS_SECONDS:
+        if previews or index + 1 == pipe.num_timesteps or now - self._reported >= PROGRESS_SECONDS:
             self._reported = now
-            step = self._finished * per_picture + (index + 1) * self._batch
-            self._run.report(Progress(step=step, total=per_picture * len(self._task.seeds), previews=previews))
-        return self._reading.changes(index, per_picture, self._batch) if self._reading is not None else {}
+            self._run.report(Progress(step=self._before + self._here, total=self._total, previews=previews))
+        words = {} if self._reading is None else self._reading.changes(index, pipe.num_timesteps, self._pictures)
+        return words if self._after is None else {**words, "latents": self._after(pipe, index, tensors["latents"])}
 
     def _make_previews(self, index: int) -> list[Preview]:
         every = self._task.preview_every
         if every < 1 or (index + 1) % every:
             return []
-        latents = self._view.denoised()
-        shape = (self._task.width, self._task.height)
-        return [
-            Preview(index=self._finished + i, jpeg=jpeg) for i, jpeg in enumerate(self._previews.jpegs(latents, shape))
-        ]
+        made = self._previews.jpegs(self._view.denoised(), self._size)
+        return [Preview(index=self._first + offset, jpeg=jpeg) for offset, jpeg in enumerate(made)]
 
 
 class watch:

@@ -81,7 +81,9 @@ def infotext(recipe: dict) -> str:
         "Size": f"{recipe['width']}x{recipe['height']}",
         "Model hash": (recipe.get("model_hash") or "")[:10],
         "Model": recipe["model"],
+        **_how(recipe),
         "RNG": "CPU",
+        **_second_pass(recipe),
         "Version": "Atelier",
     }
     lines = [recipe["prompt"]]
@@ -89,6 +91,35 @@ def infotext(recipe: dict) -> str:
         lines.append(f"Negative prompt: {recipe['negative_prompt']}")
     lines.append(", ".join(f"{name}: {_quoted(str(value))}" for name, value in pairs.items() if value != ""))
     return "\n".join(lines)
+
+
+def _how(recipe: dict) -> dict[str, object]:
+    """A1111's words for variations and for what a picture was made from. Its clip skip counts the layer that is read:
+    1 is the last."""
+    start, inpaint, hires = (recipe.get(part) for part in ("start", "inpaint", "hires"))
+    told: dict[str, object] = {}
+    if "subseed" in recipe:
+        told |= {"Variation seed": recipe["subseed"], "Variation seed strength": f"{recipe['subseed_strength']:g}"}
+    if strength := start or hires:
+        told["Denoising strength"] = f"{strength['strength']:g}"
+    if inpaint:
+        told["Mask blur"] = inpaint["blur"]
+        if inpaint["only_masked"]:
+            told |= {"Inpaint area": "Only masked", "Masked area padding": inpaint["padding"]}
+    if clip_skip := recipe.get("clip_skip"):
+        told["Clip skip"] = clip_skip + 1
+    return told
+
+
+def _second_pass(recipe: dict) -> dict[str, object]:
+    if not (hires := recipe.get("hires")):
+        return {}
+    scale = hires["width"] / recipe["width"]
+    return {
+        "Hires upscale": f"{scale:.4g}",
+        "Hires steps": hires["steps"],
+        "Hires upscaler": hires["upscaler"].capitalize(),
+    }
 
 
 def _quoted(value: str) -> str:

@@ -79,6 +79,7 @@ Admin = Annotated[Actor, Depends(Require(Role.ADMIN))]
 Anyone = Annotated[Actor | None, Depends(Require(None))]
 # The doors: OpenAI's (`/v1`), Automatic1111's (`/sdapi`), the Spanish API's, the creature service's.
 ApiUser = Annotated[Actor, Depends(Require(Role.USER, Door.OPENAI))]
+BasicAdmin = Annotated[Actor, Depends(Require(Role.ADMIN, Door.BASIC))]
 BasicUser = Annotated[Actor, Depends(Require(Role.USER, Door.BASIC))]
 TokenUser = Annotated[Actor, Depends(Require(Role.USER, Door.TOKEN))]
 CreaturesUser = Annotated[Actor, Depends(Require(Role.USER, Door.CREATURES))]

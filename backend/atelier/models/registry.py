@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,21 @@ class ModelRegistry:
             field="model",
             hint=f"These exist: {names}. See GET /api/models/.",
         )
+
+    async def usable(self, actor: Actor, tasks: Collection[str]) -> list[ModelRow]:
+        """The models of these tasks that can be run, oldest first."""
+        rows = [row for row in await self.rows(actor) if row.task in tasks and _is_runnable(row)]
+        return await asyncio.to_thread(lambda: [row for row in rows if _lies_there(path_of(row))])
+
+    async def named(self, actor: Actor, name: str, tasks: Collection[str]) -> ModelRow:
+        """The usable model that is called so: by its key, or by its repository on the hub. Raises ModelNotFound."""
+        rows = await self.usable(actor, tasks)
+        for row in rows:
+            if name in (row.key, row.repo):
+                return row
+        known = ", ".join(row.key for row in rows) or "none"
+        words = Said(f"There is no model {name[:80]!r}.", "model.none_such", model=name[:80], known=known)
+        raise ModelNotFound(words, field="model", hint=f"These exist: {known}.")
 
     def path_of(self, row: ModelRow) -> Path:
         """Where the model's files lie; embedded ones are named relative to the backend folder."""

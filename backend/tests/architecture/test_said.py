@@ -216,7 +216,7 @@ TYPES = {
 }  # fmt: skip
 NO_LIMITS = {
     "title", "description", "default", "examples", "anyOf", "items", "properties", "$ref", "type", "format", "name",
-    "in", "schema", "content",
+    "in", "schema", "content", "contentMediaType",
 }  # fmt: skip
 
 

@@ -38,6 +38,20 @@ def tiny_sdxl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A tiny random model by its name in `tiny_models.BUILDERS`, built once."""
+    import tiny_models
+
+    folder = tmp_path_factory.mktemp("tiny")
+
+    def built(name: str) -> Path:
+        path = folder / f"tiny-{name}"
+        return path if path.exists() else tiny_models.BUILDERS[name](path)
+
+    return built
+
+
+@pytest.fixture(scope="session")
 def creatures() -> Path:
     if not list(CREATURES.glob("unet/*.safetensors")):
         pytest.skip("the embedded model is not in this tree")

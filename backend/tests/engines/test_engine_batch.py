@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from engines.diffusers_image import DiffusersImage, load
+from engines.image_passes import Passes
 from engines.protocol import Batch, BatchDone, Cancelled, Done, Failed, Progress, TextToImage
 from engines.schedulers import SCHEDULERS, choices_for
 from PIL import Image
@@ -154,15 +155,15 @@ class TestOwnEnds:
 class TestMemory:
     def test_what_does_not_fit_goes_through_in_halves(self, sd, tmp_path: Path, monkeypatch) -> None:
         sizes: list[int] = []
-        generate = sd._generate
+        make = Passes.make
 
-        def full(task, seeds, *rest):
-            sizes.append(len(seeds))
-            if len(seeds) > 1:
+        def full(passes: Passes, first: int, pictures: int) -> list[Image.Image]:
+            sizes.append(pictures)
+            if pictures > 1:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return generate(task, seeds, *rest)
+            return make(passes, first, pictures)
 
-        monkeypatch.setattr(sd, "_generate", full)
+        monkeypatch.setattr(Passes, "make", full)
         run = Watcher()
         done = together(sd, tasks_of(tmp_path, scheduler="euler"), run)
         assert sizes == [4, 2, 1, 1, 1, 1] and done.at_once == 1
@@ -173,7 +174,7 @@ class TestMemory:
         def full(*_rest):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-        monkeypatch.setattr(sd, "_generate", full)
+        monkeypatch.setattr(Passes, "make", full)
         with pytest.raises(Exception, match="do not fit into memory"):
             together(sd, tasks_of(tmp_path))
 

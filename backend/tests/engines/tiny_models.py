@@ -1,6 +1,6 @@
 """Builds tiny random pipelines of the real classes, with a byte-level tokenizer made here: no network, a second each.
 
-python tests/engines/tiny_models.py FOLDER        writes FOLDER/tiny-sd and FOLDER/tiny-sdxl
+python tests/engines/tiny_models.py FOLDER [NAME…]        writes FOLDER/tiny-NAME, all of BUILDERS unless named
 """
 
 from __future__ import annotations
@@ -12,13 +12,39 @@ from pathlib import Path
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderKLTemporalDecoder,
+    DDIMScheduler,
+    EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxFillPipeline,
+    FluxKontextPipeline,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    LatentConsistencyModelPipeline,
+    LCMScheduler,
     PNDMScheduler,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+    StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
+    StableVideoDiffusionPipeline,
     UNet2DConditionModel,
+    UNetSpatioTemporalConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPImageProcessorPil,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
 TEXT_WIDTH = 32
@@ -50,39 +76,57 @@ def text_config(vocabulary: int) -> CLIPTextConfig:
     )
 
 
-def autoencoder() -> AutoencoderKL:
+def t5_tokenizer() -> T5Tokenizer:
+    """Unigrams of one letter each: anything can be read, nothing means anything."""
+    letters = [chr(code) for code in range(33, 127)]
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -2.0), *((letter, -3.0) for letter in letters)]
+    return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=32)
+
+
+def t5() -> T5EncoderModel:
+    config = T5Config(vocab_size=128, d_model=TEXT_WIDTH, d_kv=8, d_ff=32, num_layers=1, num_heads=4)
+    return T5EncoderModel(config)
+
+
+def autoencoder(channels: int = 4, scale: float = 0.18215, **more: object) -> AutoencoderKL:
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
         down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
         up_block_types=("UpDecoderBlock2D", "UpDecoderBlock2D"),
         block_out_channels=(16, 32),
-        latent_channels=4,
+        latent_channels=channels,
         norm_num_groups=8,
-        scaling_factor=0.18215,
+        scaling_factor=scale,
+        **more,
     )
 
 
-def build_sd(folder: Path, seed: int = 0) -> Path:
+def unet(channels: int = 4, **more: object) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=32,
+        in_channels=channels,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        norm_num_groups=8,
+        **{"attention_head_dim": 8, "cross_attention_dim": TEXT_WIDTH, **more},
+    )
+
+
+def _sd(
+    folder: Path, seed: int, cls: type = StableDiffusionPipeline, scheduler: object = None, **of_unet: object
+) -> Path:
     torch.manual_seed(seed)
     words = tokenizer(folder / "tokenizer")
-    pipe = StableDiffusionPipeline(
+    pipe = cls(
         vae=autoencoder(),
         text_encoder=CLIPTextModel(text_config(len(words))),
         tokenizer=words,
-        unet=UNet2DConditionModel(
-            sample_size=32,
-            in_channels=4,
-            out_channels=4,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-            block_out_channels=(16, 32),
-            layers_per_block=1,
-            norm_num_groups=8,
-            attention_head_dim=8,
-            cross_attention_dim=TEXT_WIDTH,
-        ),
-        scheduler=PNDMScheduler(**BETAS, skip_prk_steps=True, steps_offset=1, set_alpha_to_one=False),
+        unet=unet(**of_unet),
+        scheduler=scheduler or PNDMScheduler(**BETAS, skip_prk_steps=True, steps_offset=1, set_alpha_to_one=False),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -91,7 +135,27 @@ def build_sd(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def build_sdxl(folder: Path, seed: int = 0) -> Path:
+def build_sd(folder: Path, seed: int = 0) -> Path:
+    return _sd(folder, seed)
+
+
+def build_sd2(folder: Path, seed: int = 0) -> Path:
+    """Predicts v, as SD 2.x does at 768."""
+    return _sd(folder, seed, scheduler=DDIMScheduler(**BETAS, prediction_type="v_prediction", set_alpha_to_one=False))
+
+
+def build_sd_inpaint(folder: Path, seed: int = 0) -> Path:
+    """A UNet that sees the latents, the mask and the masked picture: nine channels."""
+    return _sd(folder, seed, StableDiffusionInpaintPipeline, channels=9)
+
+
+def build_lcm(folder: Path, seed: int = 0) -> Path:
+    """The guidance scale is an input of its UNet."""
+    scheduler = LCMScheduler(**BETAS, original_inference_steps=50)
+    return _sd(folder, seed, LatentConsistencyModelPipeline, scheduler, time_cond_proj_dim=16)
+
+
+def _sdxl(folder: Path, seed: int, scheduler: object) -> Path:
     torch.manual_seed(seed)
     words = tokenizer(folder / "tokenizer")
     pipe = StableDiffusionXLPipeline(
@@ -100,15 +164,7 @@ def build_sdxl(folder: Path, seed: int = 0) -> Path:
         text_encoder_2=CLIPTextModelWithProjection(text_config(len(words))),
         tokenizer=words,
         tokenizer_2=words,
-        unet=UNet2DConditionModel(
-            sample_size=32,
-            in_channels=4,
-            out_channels=4,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-            block_out_channels=(16, 32),
-            layers_per_block=1,
-            norm_num_groups=8,
+        unet=unet(
             attention_head_dim=(2, 4),
             use_linear_projection=True,
             addition_embed_type="text_time",
@@ -116,7 +172,7 @@ def build_sdxl(folder: Path, seed: int = 0) -> Path:
             projection_class_embeddings_input_dim=6 * 8 + TEXT_WIDTH,
             cross_attention_dim=2 * TEXT_WIDTH,
         ),
-        scheduler=EulerDiscreteScheduler(**BETAS, steps_offset=1, timestep_spacing="leading"),
+        scheduler=scheduler,
         force_zeros_for_empty_prompt=True,
         add_watermarker=False,
     )
@@ -124,6 +180,134 @@ def build_sdxl(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
+def build_sdxl(folder: Path, seed: int = 0) -> Path:
+    return _sdxl(folder, seed, EulerDiscreteScheduler(**BETAS, steps_offset=1, timestep_spacing="leading"))
+
+
+def build_turbo(folder: Path, seed: int = 0) -> Path:
+    """SDXL Turbo: the same parts, a scheduler for one to four steps, no guidance."""
+    return _sdxl(folder, seed, EulerAncestralDiscreteScheduler(**BETAS, timestep_spacing="trailing"))
+
+
+def build_sd3(folder: Path, seed: int = 0) -> Path:
+    torch.manual_seed(seed)
+    words = tokenizer(folder / "tokenizer")
+    pipe = StableDiffusion3Pipeline(
+        transformer=SD3Transformer2DModel(
+            sample_size=32,
+            patch_size=2,
+            in_channels=16,
+            num_layers=1,
+            attention_head_dim=8,
+            num_attention_heads=4,
+            joint_attention_dim=2 * TEXT_WIDTH,
+            caption_projection_dim=32,
+            pooled_projection_dim=2 * TEXT_WIDTH,
+            out_channels=16,
+            pos_embed_max_size=64,
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=autoencoder(16, scale=1.5305, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False),
+        text_encoder=CLIPTextModelWithProjection(text_config(len(words))),
+        tokenizer=words,
+        text_encoder_2=CLIPTextModelWithProjection(text_config(len(words))),
+        tokenizer_2=words,
+        text_encoder_3=None,  # as it is often run: the T5 of SD 3 may be left out
+        tokenizer_3=None,
+    )
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def _flux(folder: Path, seed: int, cls: type, guided: bool, channels: int = 64) -> Path:
+    torch.manual_seed(seed)
+    words = tokenizer(folder / "tokenizer")
+    pipe = cls(
+        transformer=FluxTransformer2DModel(
+            patch_size=1,
+            in_channels=channels,
+            out_channels=64,
+            num_layers=1,
+            num_single_layers=1,
+            attention_head_dim=16,
+            num_attention_heads=2,
+            joint_attention_dim=TEXT_WIDTH,
+            pooled_projection_dim=TEXT_WIDTH,
+            guidance_embeds=guided,
+            axes_dims_rope=(4, 4, 8),
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0 if guided else 1.0, use_dynamic_shifting=guided),
+        vae=autoencoder(16, scale=0.3611, shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False),
+        text_encoder=CLIPTextModel(text_config(len(words))),
+        tokenizer=words,
+        text_encoder_2=t5(),
+        tokenizer_2=t5_tokenizer(),
+    )
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def build_flux_dev(folder: Path, seed: int = 0) -> Path:
+    return _flux(folder, seed, FluxPipeline, guided=True)
+
+
+def build_flux_schnell(folder: Path, seed: int = 0) -> Path:
+    """Takes no guidance scale, and moves no noise schedule."""
+    return _flux(folder, seed, FluxPipeline, guided=False)
+
+
+def build_kontext(folder: Path, seed: int = 0) -> Path:
+    return _flux(folder, seed, FluxKontextPipeline, guided=True)
+
+
+def build_fill(folder: Path, seed: int = 0) -> Path:
+    """Sees the latents (16 channels of 2 × 2 patches), the masked picture's, and the mask (8 × 8 pixels of each)."""
+    return _flux(folder, seed, FluxFillPipeline, guided=True, channels=64 + 64 + 4 * 2 * 2)
+
+
+def build_svd(folder: Path, seed: int = 0) -> Path:
+    torch.manual_seed(seed)
+    eyes = CLIPVisionConfig(
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        projection_dim=TEXT_WIDTH,
+        image_size=224,
+        patch_size=56,
+    )
+    pipe = StableVideoDiffusionPipeline(
+        vae=AutoencoderKLTemporalDecoder(
+            down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
+            block_out_channels=(32, 32),
+            layers_per_block=1,
+        ),
+        image_encoder=CLIPVisionModelWithProjection(eyes),
+        unet=UNetSpatioTemporalConditionModel(
+            sample_size=32,
+            down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+            up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
+            block_out_channels=(32, 64),
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=24,
+            layers_per_block=1,
+            cross_attention_dim=TEXT_WIDTH,
+            num_attention_heads=(2, 4),
+            num_frames=6,
+        ),
+        scheduler=EulerDiscreteScheduler(
+            **BETAS, prediction_type="v_prediction", timestep_type="continuous", timestep_spacing="leading",
+            use_karras_sigmas=True, sigma_min=0.002, sigma_max=700.0, steps_offset=1, interpolation_type="linear",
+        ),
+        feature_extractor=CLIPImageProcessorPil(),
+    )  # fmt: skip
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+BUILDERS = {name.removeprefix("build_"): build for name, build in globals().items() if name.startswith("build_")}
+
 if __name__ == "__main__":
     target = Path(sys.argv[1])
-    print(build_sd(target / "tiny-sd"), build_sdxl(target / "tiny-sdxl"))
+    for name in sys.argv[2:] or BUILDERS:
+        print(BUILDERS[name](target / f"tiny-{name}"))

@@ -2,7 +2,7 @@
 
 import { type Client, type ClientMeta, formDataBodySerializer, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client';
 import { client } from './client.gen';
-import type { AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddInputData, AddInputErrors, AddInputResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GenerateCreatureData, GenerateCreatureErrors, GenerateCreatureResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageFromImageData, ImageFromImageErrors, ImageFromImageResponses, ImageFromTextData, ImageFromTextErrors, ImageFromTextResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
+import type { AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddInputData, AddInputErrors, AddInputResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GenerateCreatureData, GenerateCreatureErrors, GenerateCreatureResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageFromImageData, ImageFromImageErrors, ImageFromImageResponses, ImageFromTextData, ImageFromTextErrors, ImageFromTextResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImportModelData, ImportModelErrors, ImportModelResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, OpenaiEditImageData, OpenaiEditImageErrors, OpenaiEditImageResponses, OpenaiGenerateImagesData, OpenaiGenerateImagesErrors, OpenaiGenerateImagesResponses, OpenaiGetModelData, OpenaiGetModelErrors, OpenaiGetModelResponses, OpenaiImageContentData, OpenaiImageContentErrors, OpenaiImageContentResponses, OpenaiListModelsData, OpenaiListModelsErrors, OpenaiListModelsResponses, OpenaiVaryImageData, OpenaiVaryImageErrors, OpenaiVaryImageResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SdapiCmdFlagsData, SdapiCmdFlagsErrors, SdapiCmdFlagsResponses, SdapiEmbeddingsData, SdapiEmbeddingsErrors, SdapiEmbeddingsResponses, SdapiExtensionsData, SdapiExtensionsErrors, SdapiExtensionsResponses, SdapiFaceRestorersData, SdapiFaceRestorersErrors, SdapiFaceRestorersResponses, SdapiGetOptionsData, SdapiGetOptionsErrors, SdapiGetOptionsResponses, SdapiHypernetworksData, SdapiHypernetworksErrors, SdapiHypernetworksResponses, SdapiImg2ImgData, SdapiImg2ImgErrors, SdapiImg2ImgResponses, SdapiInterruptData, SdapiInterruptErrors, SdapiInterruptResponses, SdapiLatentModesData, SdapiLatentModesErrors, SdapiLatentModesResponses, SdapiLorasData, SdapiLorasErrors, SdapiLorasResponses, SdapiMemoryData, SdapiMemoryErrors, SdapiMemoryResponses, SdapiModelsData, SdapiModelsErrors, SdapiModelsResponses, SdapiModulesData, SdapiModulesErrors, SdapiModulesResponses, SdapiProgressData, SdapiProgressErrors, SdapiProgressResponses, SdapiRealesrganModelsData, SdapiRealesrganModelsErrors, SdapiRealesrganModelsResponses, SdapiRefreshCheckpointsData, SdapiRefreshCheckpointsErrors, SdapiRefreshCheckpointsResponses, SdapiRefreshEmbeddingsData, SdapiRefreshEmbeddingsErrors, SdapiRefreshEmbeddingsResponses, SdapiRefreshLorasData, SdapiRefreshLorasErrors, SdapiRefreshLorasResponses, SdapiRefreshVaeData, SdapiRefreshVaeErrors, SdapiRefreshVaeResponses, SdapiReloadCheckpointData, SdapiReloadCheckpointErrors, SdapiReloadCheckpointResponses, SdapiSamplersData, SdapiSamplersErrors, SdapiSamplersResponses, SdapiSchedulersData, SdapiSchedulersErrors, SdapiSchedulersResponses, SdapiScriptInfoData, SdapiScriptInfoErrors, SdapiScriptInfoResponses, SdapiScriptsData, SdapiScriptsErrors, SdapiScriptsResponses, SdapiSetOptionsData, SdapiSetOptionsErrors, SdapiSetOptionsResponses, SdapiSkipData, SdapiSkipErrors, SdapiSkipResponses, SdapiStylesData, SdapiStylesErrors, SdapiStylesResponses, SdapiTxt2ImgData, SdapiTxt2ImgErrors, SdapiTxt2ImgResponses, SdapiUnloadCheckpointData, SdapiUnloadCheckpointErrors, SdapiUnloadCheckpointResponses, SdapiUpscalersData, SdapiUpscalersErrors, SdapiUpscalersResponses, SdapiVaesData, SdapiVaesErrors, SdapiVaesResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -743,6 +743,377 @@ export const buildEnvironment = <ThrowOnError extends boolean = true>(options: O
 export const stopWorker = <ThrowOnError extends boolean = true>(options: Options<StopWorkerData, ThrowOnError>): RequestResult<StopWorkerResponses, StopWorkerErrors, ThrowOnError, 'data'> => (options.client ?? client).post<StopWorkerResponses, StopWorkerErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/system/workers/{worker_id}/stop',
+    ...options
+});
+
+/**
+ * Make pictures from words
+ *
+ * The answer comes when the pictures are done; a caller that hangs up cancels them. With `stream` they come as
+ * server-sent events.
+ */
+export const openaiGenerateImages = <ThrowOnError extends boolean = true>(options: Options<OpenaiGenerateImagesData, ThrowOnError>): RequestResult<OpenaiGenerateImagesResponses, OpenaiGenerateImagesErrors, ThrowOnError, 'data'> => (options.client ?? client).post<OpenaiGenerateImagesResponses, OpenaiGenerateImagesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/images/generations',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Change a picture, or the part that a mask leaves open
+ *
+ * What is transparent in the mask is painted anew. Of the size `auto` it is as large as it was, or nearly.
+ */
+export const openaiEditImage = <ThrowOnError extends boolean = true>(options: Options<OpenaiEditImageData, ThrowOnError>): RequestResult<OpenaiEditImageResponses, OpenaiEditImageErrors, ThrowOnError, 'data'> => (options.client ?? client).post<OpenaiEditImageResponses, OpenaiEditImageErrors, ThrowOnError, 'data'>({
+    ...formDataBodySerializer,
+    responseStyle: 'data',
+    url: '/v1/images/edits',
+    ...options,
+    headers: {
+        'Content-Type': null,
+        ...options.headers
+    }
+});
+
+/**
+ * Make pictures that are like one
+ */
+export const openaiVaryImage = <ThrowOnError extends boolean = true>(options: Options<OpenaiVaryImageData, ThrowOnError>): RequestResult<OpenaiVaryImageResponses, OpenaiVaryImageErrors, ThrowOnError, 'data'> => (options.client ?? client).post<OpenaiVaryImageResponses, OpenaiVaryImageErrors, ThrowOnError, 'data'>({
+    ...formDataBodySerializer,
+    responseStyle: 'data',
+    url: '/v1/images/variations',
+    ...options,
+    headers: {
+        'Content-Type': null,
+        ...options.headers
+    }
+});
+
+/**
+ * A picture by its `url`
+ */
+export const openaiImageContent = <ThrowOnError extends boolean = true>(options: Options<OpenaiImageContentData, ThrowOnError>): RequestResult<OpenaiImageContentResponses, OpenaiImageContentErrors, ThrowOnError, 'data'> => (options.client ?? client).get<OpenaiImageContentResponses, OpenaiImageContentErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/images/{image_id}/content',
+    ...options
+});
+
+/**
+ * List the models
+ */
+export const openaiListModels = <ThrowOnError extends boolean = true>(options?: Options<OpenaiListModelsData, ThrowOnError>): RequestResult<OpenaiListModelsResponses, OpenaiListModelsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<OpenaiListModelsResponses, OpenaiListModelsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/models',
+    ...options
+});
+
+/**
+ * Show a model
+ */
+export const openaiGetModel = <ThrowOnError extends boolean = true>(options: Options<OpenaiGetModelData, ThrowOnError>): RequestResult<OpenaiGetModelResponses, OpenaiGetModelErrors, ThrowOnError, 'data'> => (options.client ?? client).get<OpenaiGetModelResponses, OpenaiGetModelErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/models/{model}',
+    ...options
+});
+
+/**
+ * Make pictures from words
+ *
+ * The answer comes when the pictures are done; a caller that hangs up cancels them.
+ */
+export const sdapiTxt2Img = <ThrowOnError extends boolean = true>(options: Options<SdapiTxt2ImgData, ThrowOnError>): RequestResult<SdapiTxt2ImgResponses, SdapiTxt2ImgErrors, ThrowOnError, 'data'> => (options.client ?? client).post<SdapiTxt2ImgResponses, SdapiTxt2ImgErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/txt2img',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Change a picture
+ *
+ * With a `mask` the part of the picture that is white in it.
+ */
+export const sdapiImg2Img = <ThrowOnError extends boolean = true>(options: Options<SdapiImg2ImgData, ThrowOnError>): RequestResult<SdapiImg2ImgResponses, SdapiImg2ImgErrors, ThrowOnError, 'data'> => (options.client ?? client).post<SdapiImg2ImgResponses, SdapiImg2ImgErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/img2img',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * How far the caller's pictures are
+ */
+export const sdapiProgress = <ThrowOnError extends boolean = true>(options?: Options<SdapiProgressData, ThrowOnError>): RequestResult<SdapiProgressResponses, SdapiProgressErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiProgressResponses, SdapiProgressErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/progress',
+    ...options
+});
+
+/**
+ * End the caller's call that is under way
+ */
+export const sdapiInterrupt = <ThrowOnError extends boolean = true>(options?: Options<SdapiInterruptData, ThrowOnError>): RequestResult<SdapiInterruptResponses, SdapiInterruptErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiInterruptResponses, SdapiInterruptErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/interrupt',
+    ...options
+});
+
+/**
+ * End the batch that is being made
+ */
+export const sdapiSkip = <ThrowOnError extends boolean = true>(options?: Options<SdapiSkipData, ThrowOnError>): RequestResult<SdapiSkipResponses, SdapiSkipErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiSkipResponses, SdapiSkipErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/skip',
+    ...options
+});
+
+/**
+ * The caller's options
+ */
+export const sdapiGetOptions = <ThrowOnError extends boolean = true>(options?: Options<SdapiGetOptionsData, ThrowOnError>): RequestResult<SdapiGetOptionsResponses, SdapiGetOptionsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiGetOptionsResponses, SdapiGetOptionsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/options',
+    ...options
+});
+
+/**
+ * Change some of them
+ *
+ * `sd_model_checkpoint` (a title, name or hash), `CLIP_stop_at_last_layers`, `samples_format`; the rest is
+ * ignored, so a client may send back all that it read.
+ */
+export const sdapiSetOptions = <ThrowOnError extends boolean = true>(options: Options<SdapiSetOptionsData, ThrowOnError>): RequestResult<SdapiSetOptionsResponses, SdapiSetOptionsErrors, ThrowOnError, 'data'> => (options.client ?? client).post<SdapiSetOptionsResponses, SdapiSetOptionsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/options',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Give the memory of the chosen model back
+ */
+export const sdapiUnloadCheckpoint = <ThrowOnError extends boolean = true>(options?: Options<SdapiUnloadCheckpointData, ThrowOnError>): RequestResult<SdapiUnloadCheckpointResponses, SdapiUnloadCheckpointErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiUnloadCheckpointResponses, SdapiUnloadCheckpointErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/unload-checkpoint',
+    ...options
+});
+
+/**
+ * Load the chosen model
+ */
+export const sdapiReloadCheckpoint = <ThrowOnError extends boolean = true>(options?: Options<SdapiReloadCheckpointData, ThrowOnError>): RequestResult<SdapiReloadCheckpointResponses, SdapiReloadCheckpointErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiReloadCheckpointResponses, SdapiReloadCheckpointErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/reload-checkpoint',
+    ...options
+});
+
+/**
+ * List the models
+ */
+export const sdapiModels = <ThrowOnError extends boolean = true>(options?: Options<SdapiModelsData, ThrowOnError>): RequestResult<SdapiModelsResponses, SdapiModelsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiModelsResponses, SdapiModelsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/sd-models',
+    ...options
+});
+
+/**
+ * List the samplers
+ */
+export const sdapiSamplers = <ThrowOnError extends boolean = true>(options?: Options<SdapiSamplersData, ThrowOnError>): RequestResult<SdapiSamplersResponses, SdapiSamplersErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiSamplersResponses, SdapiSamplersErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/samplers',
+    ...options
+});
+
+/**
+ * List the schedules
+ */
+export const sdapiSchedulers = <ThrowOnError extends boolean = true>(options?: Options<SdapiSchedulersData, ThrowOnError>): RequestResult<SdapiSchedulersResponses, SdapiSchedulersErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiSchedulersResponses, SdapiSchedulersErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/schedulers',
+    ...options
+});
+
+/**
+ * List the upscalers
+ */
+export const sdapiUpscalers = <ThrowOnError extends boolean = true>(options?: Options<SdapiUpscalersData, ThrowOnError>): RequestResult<SdapiUpscalersResponses, SdapiUpscalersErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiUpscalersResponses, SdapiUpscalersErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/upscalers',
+    ...options
+});
+
+/**
+ * List the ways to enlarge before a second pass
+ */
+export const sdapiLatentModes = <ThrowOnError extends boolean = true>(options?: Options<SdapiLatentModesData, ThrowOnError>): RequestResult<SdapiLatentModesResponses, SdapiLatentModesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiLatentModesResponses, SdapiLatentModesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/latent-upscale-modes',
+    ...options
+});
+
+/**
+ * List the LoRAs
+ */
+export const sdapiLoras = <ThrowOnError extends boolean = true>(options?: Options<SdapiLorasData, ThrowOnError>): RequestResult<SdapiLorasResponses, SdapiLorasErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiLorasResponses, SdapiLorasErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/loras',
+    ...options
+});
+
+/**
+ * List the styles
+ */
+export const sdapiStyles = <ThrowOnError extends boolean = true>(options?: Options<SdapiStylesData, ThrowOnError>): RequestResult<SdapiStylesResponses, SdapiStylesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiStylesResponses, SdapiStylesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/prompt-styles',
+    ...options
+});
+
+/**
+ * List the embeddings
+ */
+export const sdapiEmbeddings = <ThrowOnError extends boolean = true>(options?: Options<SdapiEmbeddingsData, ThrowOnError>): RequestResult<SdapiEmbeddingsResponses, SdapiEmbeddingsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiEmbeddingsResponses, SdapiEmbeddingsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/embeddings',
+    ...options
+});
+
+/**
+ * None: a model has its own
+ */
+export const sdapiVaes = <ThrowOnError extends boolean = true>(options?: Options<SdapiVaesData, ThrowOnError>): RequestResult<SdapiVaesResponses, SdapiVaesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiVaesResponses, SdapiVaesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/sd-vae',
+    ...options
+});
+
+/**
+ * None: a model has its own
+ */
+export const sdapiModules = <ThrowOnError extends boolean = true>(options?: Options<SdapiModulesData, ThrowOnError>): RequestResult<SdapiModulesResponses, SdapiModulesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiModulesResponses, SdapiModulesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/sd-modules',
+    ...options
+});
+
+/**
+ * None
+ */
+export const sdapiHypernetworks = <ThrowOnError extends boolean = true>(options?: Options<SdapiHypernetworksData, ThrowOnError>): RequestResult<SdapiHypernetworksResponses, SdapiHypernetworksErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiHypernetworksResponses, SdapiHypernetworksErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/hypernetworks',
+    ...options
+});
+
+/**
+ * None
+ */
+export const sdapiFaceRestorers = <ThrowOnError extends boolean = true>(options?: Options<SdapiFaceRestorersData, ThrowOnError>): RequestResult<SdapiFaceRestorersResponses, SdapiFaceRestorersErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiFaceRestorersResponses, SdapiFaceRestorersErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/face-restorers',
+    ...options
+});
+
+/**
+ * None
+ */
+export const sdapiRealesrganModels = <ThrowOnError extends boolean = true>(options?: Options<SdapiRealesrganModelsData, ThrowOnError>): RequestResult<SdapiRealesrganModelsResponses, SdapiRealesrganModelsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiRealesrganModelsResponses, SdapiRealesrganModelsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/realesrgan-models',
+    ...options
+});
+
+/**
+ * None; the first call of webuiapi
+ */
+export const sdapiScripts = <ThrowOnError extends boolean = true>(options?: Options<SdapiScriptsData, ThrowOnError>): RequestResult<SdapiScriptsResponses, SdapiScriptsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiScriptsResponses, SdapiScriptsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/scripts',
+    ...options
+});
+
+/**
+ * None
+ */
+export const sdapiScriptInfo = <ThrowOnError extends boolean = true>(options?: Options<SdapiScriptInfoData, ThrowOnError>): RequestResult<SdapiScriptInfoResponses, SdapiScriptInfoErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiScriptInfoResponses, SdapiScriptInfoErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/script-info',
+    ...options
+});
+
+/**
+ * None
+ */
+export const sdapiExtensions = <ThrowOnError extends boolean = true>(options?: Options<SdapiExtensionsData, ThrowOnError>): RequestResult<SdapiExtensionsResponses, SdapiExtensionsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiExtensionsResponses, SdapiExtensionsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/extensions',
+    ...options
+});
+
+/**
+ * How the server was started
+ */
+export const sdapiCmdFlags = <ThrowOnError extends boolean = true>(options?: Options<SdapiCmdFlagsData, ThrowOnError>): RequestResult<SdapiCmdFlagsResponses, SdapiCmdFlagsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiCmdFlagsResponses, SdapiCmdFlagsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/cmd-flags',
+    ...options
+});
+
+/**
+ * Memory of the machine and of its first GPU
+ */
+export const sdapiMemory = <ThrowOnError extends boolean = true>(options?: Options<SdapiMemoryData, ThrowOnError>): RequestResult<SdapiMemoryResponses, SdapiMemoryErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiMemoryResponses, SdapiMemoryErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/memory',
+    ...options
+});
+
+/**
+ * Nothing to do: lists are always fresh
+ */
+export const sdapiRefreshCheckpoints = <ThrowOnError extends boolean = true>(options?: Options<SdapiRefreshCheckpointsData, ThrowOnError>): RequestResult<SdapiRefreshCheckpointsResponses, SdapiRefreshCheckpointsErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiRefreshCheckpointsResponses, SdapiRefreshCheckpointsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/refresh-checkpoints',
+    ...options
+});
+
+/**
+ * Nothing to do: lists are always fresh
+ */
+export const sdapiRefreshLoras = <ThrowOnError extends boolean = true>(options?: Options<SdapiRefreshLorasData, ThrowOnError>): RequestResult<SdapiRefreshLorasResponses, SdapiRefreshLorasErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiRefreshLorasResponses, SdapiRefreshLorasErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/refresh-loras',
+    ...options
+});
+
+/**
+ * Nothing to do: lists are always fresh
+ */
+export const sdapiRefreshVae = <ThrowOnError extends boolean = true>(options?: Options<SdapiRefreshVaeData, ThrowOnError>): RequestResult<SdapiRefreshVaeResponses, SdapiRefreshVaeErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiRefreshVaeResponses, SdapiRefreshVaeErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/refresh-vae',
+    ...options
+});
+
+/**
+ * Nothing to do: lists are always fresh
+ */
+export const sdapiRefreshEmbeddings = <ThrowOnError extends boolean = true>(options?: Options<SdapiRefreshEmbeddingsData, ThrowOnError>): RequestResult<SdapiRefreshEmbeddingsResponses, SdapiRefreshEmbeddingsErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiRefreshEmbeddingsResponses, SdapiRefreshEmbeddingsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/refresh-embeddings',
     ...options
 });
 

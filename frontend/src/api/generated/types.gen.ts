@@ -1598,6 +1598,28 @@ export type ImageLimits = {
 };
 
 /**
+ * ImageObject
+ */
+export type ImageObject = {
+    /**
+     * B64 Json
+     */
+    b64_json?: string | null;
+    /**
+     * Url
+     */
+    url?: string | null;
+    /**
+     * Seed
+     */
+    seed: number;
+    /**
+     * Id
+     */
+    id: string;
+};
+
+/**
  * ImageOut
  *
  * A picture or video in the gallery. A video's thumbnail is its poster.
@@ -1832,6 +1854,62 @@ export type ImageToImageIn = {
 };
 
 /**
+ * ImageUsage
+ *
+ * Estimates, since nothing is billed: a token of text is four bytes, one of a picture 16 × 16 pixels.
+ */
+export type ImageUsage = {
+    /**
+     * Input Tokens
+     */
+    input_tokens: number;
+    input_tokens_details: InputTokens;
+    /**
+     * Output Tokens
+     */
+    output_tokens: number;
+    /**
+     * Total Tokens
+     */
+    total_tokens: number;
+};
+
+/**
+ * ImagesObject
+ */
+export type ImagesObject = {
+    /**
+     * Created
+     */
+    created: number;
+    /**
+     * Data
+     */
+    data: Array<ImageObject>;
+    /**
+     * Background
+     */
+    background: 'opaque';
+    /**
+     * Output Format
+     */
+    output_format: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     */
+    quality: string;
+    /**
+     * Size
+     */
+    size: string;
+    usage: ImageUsage;
+    /**
+     * Model
+     */
+    model: string;
+};
+
+/**
  * InputOut
  *
  * An uploaded picture as it is kept: decoded, upright, without metadata, as PNG.
@@ -1871,6 +1949,20 @@ export type InputOut = {
      * Created At
      */
     created_at: string;
+};
+
+/**
+ * InputTokens
+ */
+export type InputTokens = {
+    /**
+     * Image Tokens
+     */
+    image_tokens: number;
+    /**
+     * Text Tokens
+     */
+    text_tokens: number;
 };
 
 /**
@@ -2136,6 +2228,46 @@ export type ModelList = {
 };
 
 /**
+ * ModelObject
+ */
+export type ModelObject = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Object
+     */
+    object: 'model';
+    /**
+     * Created
+     */
+    created: number;
+    /**
+     * Owned By
+     */
+    owned_by: string;
+};
+
+/**
+ * ModelObjects
+ */
+export type ModelObjects = {
+    /**
+     * Object
+     */
+    object: 'list';
+    /**
+     * Data
+     */
+    data: Array<ModelObject>;
+    /**
+     * Has More
+     */
+    has_more?: boolean;
+};
+
+/**
  * ModelOut
  *
  * Weights that Atelier knows about, and what they can do.
@@ -2372,6 +2504,382 @@ export type PasswordIn = {
      * Password
      */
     password: string;
+};
+
+/**
+ * PictureEditIn
+ *
+ * `POST /v1/images/edits`, as a form.
+ */
+export type PictureEditIn = {
+    /**
+     * Model
+     *
+     * An `id` of GET /v1/models.
+     */
+    model?: string | null;
+    /**
+     * N
+     *
+     * How many pictures.
+     */
+    n?: number;
+    /**
+     * Size
+     *
+     * `auto`, or `WIDTHxHEIGHT` in pixels within the limits of the model.
+     */
+    size?: string;
+    /**
+     * Response Format
+     *
+     * A `url` is fetched with the same key as this call.
+     */
+    response_format?: 'url' | 'b64_json';
+    /**
+     * Output Format
+     *
+     * `png`, `webp` or `jpeg`.
+     */
+    output_format?: string;
+    /**
+     * User
+     *
+     * Taken, and without effect.
+     */
+    user?: string | null;
+    /**
+     * Safety Identifier
+     *
+     * Comes back when streaming.
+     */
+    safety_identifier?: string | null;
+    /**
+     * Steps
+     *
+     * Denoising steps; goes before `quality`.
+     */
+    steps?: number | null;
+    /**
+     * Guidance Scale
+     */
+    guidance_scale?: number | null;
+    /**
+     * Seed
+     *
+     * Of the first picture; the others count up.
+     */
+    seed?: number | null;
+    /**
+     * Scheduler
+     *
+     * A key of GET /api/schedulers.
+     */
+    scheduler?: string | null;
+    /**
+     * Negative Prompt
+     */
+    negative_prompt?: string;
+    /**
+     * Prompt
+     */
+    prompt: string;
+    /**
+     * Quality
+     *
+     * How many steps: `low` half of the model's own, `high` and `hd` half as many again, `xhigh` twice, `max` three times as many.
+     */
+    quality?: 'auto' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' | 'standard' | 'hd';
+    /**
+     * Background
+     */
+    background?: 'auto' | 'opaque' | 'transparent';
+    /**
+     * Output Compression
+     *
+     * 100 only: WebP and JPEG are written at quality 95.
+     */
+    output_compression?: number | null;
+    /**
+     * Moderation
+     *
+     * Taken, and without effect.
+     */
+    moderation?: 'auto' | 'low';
+    /**
+     * Stream
+     */
+    stream?: boolean;
+    /**
+     * Partial Images
+     *
+     * Pictures on the way, when streaming.
+     */
+    partial_images?: number;
+    /**
+     * Image
+     *
+     * The picture to change: PNG, WebP or JPEG.
+     */
+    image?: Array<Blob | File>;
+    /**
+     * Image[]
+     *
+     * The same, as a list of one.
+     */
+    'image[]'?: Array<Blob | File>;
+    /**
+     * Mask
+     *
+     * A PNG: what is transparent in it is painted anew, the rest stays.
+     */
+    mask?: Blob | File | null;
+    /**
+     * Markup
+     */
+    markup?: Blob | File | null;
+    /**
+     * Input Fidelity
+     *
+     * `high` keeps more of the picture (strength 0.4), `low` less (0.75). Without a mask only.
+     */
+    input_fidelity?: 'high' | 'low' | null;
+    /**
+     * Strength
+     *
+     * How much may change: 0 nothing, 1 all.
+     */
+    strength?: number | null;
+};
+
+/**
+ * PictureGenerateIn
+ *
+ * `POST /v1/images/generations`.
+ */
+export type PictureGenerateIn = {
+    /**
+     * Model
+     *
+     * An `id` of GET /v1/models.
+     */
+    model?: string | null;
+    /**
+     * N
+     *
+     * How many pictures.
+     */
+    n?: number;
+    /**
+     * Size
+     *
+     * `auto`, or `WIDTHxHEIGHT` in pixels within the limits of the model.
+     */
+    size?: string;
+    /**
+     * Response Format
+     *
+     * A `url` is fetched with the same key as this call.
+     */
+    response_format?: 'url' | 'b64_json';
+    /**
+     * Output Format
+     *
+     * `png`, `webp` or `jpeg`.
+     */
+    output_format?: string;
+    /**
+     * User
+     *
+     * Taken, and without effect.
+     */
+    user?: string | null;
+    /**
+     * Safety Identifier
+     *
+     * Comes back when streaming.
+     */
+    safety_identifier?: string | null;
+    /**
+     * Steps
+     *
+     * Denoising steps; goes before `quality`.
+     */
+    steps?: number | null;
+    /**
+     * Guidance Scale
+     */
+    guidance_scale?: number | null;
+    /**
+     * Seed
+     *
+     * Of the first picture; the others count up.
+     */
+    seed?: number | null;
+    /**
+     * Scheduler
+     *
+     * A key of GET /api/schedulers.
+     */
+    scheduler?: string | null;
+    /**
+     * Negative Prompt
+     */
+    negative_prompt?: string;
+    /**
+     * Prompt
+     */
+    prompt: string;
+    /**
+     * Quality
+     *
+     * How many steps: `low` half of the model's own, `high` and `hd` half as many again, `xhigh` twice, `max` three times as many.
+     */
+    quality?: 'auto' | 'low' | 'medium' | 'high' | 'xhigh' | 'max' | 'standard' | 'hd';
+    /**
+     * Background
+     */
+    background?: 'auto' | 'opaque' | 'transparent';
+    /**
+     * Output Compression
+     *
+     * 100 only: WebP and JPEG are written at quality 95.
+     */
+    output_compression?: number | null;
+    /**
+     * Moderation
+     *
+     * Taken, and without effect.
+     */
+    moderation?: 'auto' | 'low';
+    /**
+     * Stream
+     */
+    stream?: boolean;
+    /**
+     * Partial Images
+     *
+     * Pictures on the way, when streaming.
+     */
+    partial_images?: number;
+    /**
+     * Style
+     *
+     * Taken, and without effect.
+     */
+    style?: 'vivid' | 'natural' | null;
+    /**
+     * Complexity
+     *
+     * Taken, and without effect.
+     */
+    complexity?: 'low' | 'medium' | 'high' | null;
+    /**
+     * Frame Count
+     */
+    frame_count?: number | null;
+    /**
+     * Frame Duration Ms
+     */
+    frame_duration_ms?: number | null;
+    /**
+     * Svg
+     */
+    svg?: {
+        [key: string]: unknown;
+    } | null;
+};
+
+/**
+ * PictureVaryIn
+ *
+ * `POST /v1/images/variations`, as a form.
+ */
+export type PictureVaryIn = {
+    /**
+     * Model
+     *
+     * An `id` of GET /v1/models.
+     */
+    model?: string | null;
+    /**
+     * N
+     *
+     * How many pictures.
+     */
+    n?: number;
+    /**
+     * Size
+     *
+     * `auto`, or `WIDTHxHEIGHT` in pixels within the limits of the model.
+     */
+    size?: string;
+    /**
+     * Response Format
+     *
+     * A `url` is fetched with the same key as this call.
+     */
+    response_format?: 'url' | 'b64_json';
+    /**
+     * Output Format
+     *
+     * `png`, `webp` or `jpeg`.
+     */
+    output_format?: string;
+    /**
+     * User
+     *
+     * Taken, and without effect.
+     */
+    user?: string | null;
+    /**
+     * Safety Identifier
+     *
+     * Comes back when streaming.
+     */
+    safety_identifier?: string | null;
+    /**
+     * Steps
+     *
+     * Denoising steps; goes before `quality`.
+     */
+    steps?: number | null;
+    /**
+     * Guidance Scale
+     */
+    guidance_scale?: number | null;
+    /**
+     * Seed
+     *
+     * Of the first picture; the others count up.
+     */
+    seed?: number | null;
+    /**
+     * Scheduler
+     *
+     * A key of GET /api/schedulers.
+     */
+    scheduler?: string | null;
+    /**
+     * Negative Prompt
+     */
+    negative_prompt?: string;
+    /**
+     * Image
+     *
+     * The picture to vary: PNG, WebP or JPEG.
+     */
+    image?: Array<Blob | File>;
+    /**
+     * Image[]
+     */
+    'image[]'?: Array<Blob | File>;
+    /**
+     * Strength
+     *
+     * How far from the picture: 0 not at all.
+     */
+    strength?: number;
 };
 
 /**
@@ -2736,6 +3244,769 @@ export type SchedulerOut = {
      * Its schedule, in A1111's words.
      */
     schedule_type: string;
+};
+
+/**
+ * SdCheckpointOut
+ */
+export type SdCheckpointOut = {
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Model Name
+     */
+    model_name: string;
+    /**
+     * Hash
+     */
+    hash: string | null;
+    /**
+     * Sha256
+     */
+    sha256: string | null;
+    /**
+     * Filename
+     */
+    filename: string;
+    /**
+     * Config
+     */
+    config?: string | null;
+};
+
+/**
+ * SdEmbeddingsOut
+ */
+export type SdEmbeddingsOut = {
+    /**
+     * Loaded
+     */
+    loaded: {
+        [key: string]: unknown;
+    };
+    /**
+     * Skipped
+     */
+    skipped: {
+        [key: string]: unknown;
+    };
+};
+
+/**
+ * SdFaceRestorerOut
+ */
+export type SdFaceRestorerOut = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Cmd Dir
+     */
+    cmd_dir?: string | null;
+};
+
+/**
+ * SdFileOut
+ */
+export type SdFileOut = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Path
+     */
+    path?: string | null;
+};
+
+/**
+ * SdImageToImageIn
+ */
+export type SdImageToImageIn = {
+    /**
+     * Prompt
+     */
+    prompt?: string;
+    /**
+     * Negative Prompt
+     */
+    negative_prompt?: string;
+    /**
+     * Styles
+     */
+    styles?: Array<string>;
+    /**
+     * Seed
+     */
+    seed?: number;
+    /**
+     * Subseed
+     */
+    subseed?: number;
+    /**
+     * Subseed Strength
+     */
+    subseed_strength?: number;
+    /**
+     * Sampler Name
+     */
+    sampler_name?: string | null;
+    /**
+     * Sampler Index
+     */
+    sampler_index?: string;
+    /**
+     * Scheduler
+     */
+    scheduler?: string | null;
+    /**
+     * Batch Size
+     *
+     * Pictures of one batch.
+     */
+    batch_size?: number;
+    /**
+     * N Iter
+     *
+     * Batches; each is a job of its own.
+     */
+    n_iter?: number;
+    /**
+     * Steps
+     *
+     * Left out: as many as the model's own.
+     */
+    steps?: number | null;
+    /**
+     * Cfg Scale
+     *
+     * Left out: the model's own.
+     */
+    cfg_scale?: number | null;
+    /**
+     * Distilled Cfg Scale
+     *
+     * Forge's name for the guidance of FLUX.
+     */
+    distilled_cfg_scale?: number | null;
+    /**
+     * Width
+     *
+     * The nearest that the model can do.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * The nearest that the model can do.
+     */
+    height?: number | null;
+    /**
+     * Denoising Strength
+     */
+    denoising_strength?: number | null;
+    /**
+     * Override Settings
+     */
+    override_settings?: {
+        [key: string]: unknown;
+    };
+    /**
+     * Override Settings Restore Afterwards
+     */
+    override_settings_restore_afterwards?: boolean;
+    /**
+     * Send Images
+     */
+    send_images?: boolean;
+    /**
+     * Save Images
+     *
+     * Without effect: every picture is in the gallery.
+     */
+    save_images?: boolean;
+    /**
+     * Do Not Save Samples
+     */
+    do_not_save_samples?: boolean;
+    /**
+     * Do Not Save Grid
+     */
+    do_not_save_grid?: boolean;
+    /**
+     * Restore Faces
+     */
+    restore_faces?: boolean;
+    /**
+     * Tiling
+     */
+    tiling?: boolean;
+    /**
+     * Eta
+     */
+    eta?: number | null;
+    /**
+     * Refiner Checkpoint
+     */
+    refiner_checkpoint?: string | null;
+    /**
+     * Seed Resize From H
+     */
+    seed_resize_from_h?: number;
+    /**
+     * Seed Resize From W
+     */
+    seed_resize_from_w?: number;
+    /**
+     * Script Name
+     */
+    script_name?: string | null;
+    /**
+     * Script Args
+     */
+    script_args?: Array<unknown>;
+    /**
+     * Alwayson Scripts
+     */
+    alwayson_scripts?: {
+        [key: string]: unknown;
+    };
+    /**
+     * Infotext
+     */
+    infotext?: string | null;
+    /**
+     * Init Images
+     */
+    init_images?: Array<string>;
+    /**
+     * Include Init Images
+     */
+    include_init_images?: boolean;
+    /**
+     * Resize Mode
+     *
+     * 0 stretch, 1 cut, 2 extend the edges, 3 stretch.
+     */
+    resize_mode?: number;
+    /**
+     * Image Cfg Scale
+     */
+    image_cfg_scale?: number | null;
+    /**
+     * Mask
+     */
+    mask?: string | null;
+    /**
+     * Latent Mask
+     */
+    latent_mask?: string | null;
+    /**
+     * Mask Blur
+     */
+    mask_blur?: number | null;
+    /**
+     * Mask Blur X
+     */
+    mask_blur_x?: number;
+    /**
+     * Mask Blur Y
+     */
+    mask_blur_y?: number;
+    /**
+     * Mask Round
+     */
+    mask_round?: boolean;
+    /**
+     * Inpainting Fill
+     *
+     * 0 blurred, 1 original, 2 noise, 3 nothing.
+     */
+    inpainting_fill?: number;
+    /**
+     * Inpaint Full Res
+     */
+    inpaint_full_res?: boolean;
+    /**
+     * Inpaint Full Res Padding
+     */
+    inpaint_full_res_padding?: number;
+    /**
+     * Inpainting Mask Invert
+     */
+    inpainting_mask_invert?: number;
+    /**
+     * Initial Noise Multiplier
+     */
+    initial_noise_multiplier?: number | null;
+};
+
+/**
+ * SdImagesOut
+ */
+export type SdImagesOut = {
+    /**
+     * Images
+     *
+     * Base64, without a prefix.
+     */
+    images: Array<string>;
+    /**
+     * Parameters
+     *
+     * The request, its pictures left out.
+     */
+    parameters: {
+        [key: string]: unknown;
+    };
+    /**
+     * Info
+     *
+     * JSON: what was decided, and the infotext of each picture.
+     */
+    info: string;
+};
+
+/**
+ * SdLoraOut
+ */
+export type SdLoraOut = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Alias
+     */
+    alias: string;
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Metadata
+     */
+    metadata: {
+        [key: string]: unknown;
+    };
+};
+
+/**
+ * SdMemoryOut
+ */
+export type SdMemoryOut = {
+    /**
+     * Ram
+     */
+    ram: {
+        [key: string]: unknown;
+    };
+    /**
+     * Cuda
+     */
+    cuda: {
+        [key: string]: unknown;
+    };
+};
+
+/**
+ * SdNamedOut
+ */
+export type SdNamedOut = {
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
+ * SdProgressOut
+ *
+ * Idle is `progress` 0 and `job_count` 0.
+ */
+export type SdProgressOut = {
+    /**
+     * Progress
+     */
+    progress: number;
+    /**
+     * Eta Relative
+     */
+    eta_relative: number;
+    state: SdProgressState;
+    /**
+     * Current Image
+     */
+    current_image: string | null;
+    /**
+     * Textinfo
+     */
+    textinfo: string | null;
+};
+
+/**
+ * SdProgressState
+ */
+export type SdProgressState = {
+    /**
+     * Skipped
+     */
+    skipped: boolean;
+    /**
+     * Interrupted
+     */
+    interrupted: boolean;
+    /**
+     * Stopping Generation
+     */
+    stopping_generation: boolean;
+    /**
+     * Job
+     */
+    job: string;
+    /**
+     * Job Count
+     */
+    job_count: number;
+    /**
+     * Job Timestamp
+     */
+    job_timestamp: string;
+    /**
+     * Job No
+     */
+    job_no: number;
+    /**
+     * Sampling Step
+     */
+    sampling_step: number;
+    /**
+     * Sampling Steps
+     */
+    sampling_steps: number;
+};
+
+/**
+ * SdSamplerOut
+ */
+export type SdSamplerOut = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Aliases
+     */
+    aliases: Array<string>;
+    /**
+     * Options
+     */
+    options: {
+        [key: string]: string;
+    };
+};
+
+/**
+ * SdScheduleOut
+ */
+export type SdScheduleOut = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Label
+     */
+    label: string;
+    /**
+     * Aliases
+     */
+    aliases: Array<string> | null;
+    /**
+     * Default Rho
+     */
+    default_rho: number;
+    /**
+     * Need Inner Model
+     */
+    need_inner_model: boolean;
+};
+
+/**
+ * SdScriptsOut
+ */
+export type SdScriptsOut = {
+    /**
+     * Txt2Img
+     */
+    txt2img: Array<string>;
+    /**
+     * Img2Img
+     */
+    img2img: Array<string>;
+};
+
+/**
+ * SdStyleOut
+ */
+export type SdStyleOut = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Prompt
+     */
+    prompt: string | null;
+    /**
+     * Negative Prompt
+     */
+    negative_prompt: string | null;
+};
+
+/**
+ * SdTextToImageIn
+ */
+export type SdTextToImageIn = {
+    /**
+     * Prompt
+     */
+    prompt?: string;
+    /**
+     * Negative Prompt
+     */
+    negative_prompt?: string;
+    /**
+     * Styles
+     */
+    styles?: Array<string>;
+    /**
+     * Seed
+     */
+    seed?: number;
+    /**
+     * Subseed
+     */
+    subseed?: number;
+    /**
+     * Subseed Strength
+     */
+    subseed_strength?: number;
+    /**
+     * Sampler Name
+     */
+    sampler_name?: string | null;
+    /**
+     * Sampler Index
+     */
+    sampler_index?: string;
+    /**
+     * Scheduler
+     */
+    scheduler?: string | null;
+    /**
+     * Batch Size
+     *
+     * Pictures of one batch.
+     */
+    batch_size?: number;
+    /**
+     * N Iter
+     *
+     * Batches; each is a job of its own.
+     */
+    n_iter?: number;
+    /**
+     * Steps
+     *
+     * Left out: as many as the model's own.
+     */
+    steps?: number | null;
+    /**
+     * Cfg Scale
+     *
+     * Left out: the model's own.
+     */
+    cfg_scale?: number | null;
+    /**
+     * Distilled Cfg Scale
+     *
+     * Forge's name for the guidance of FLUX.
+     */
+    distilled_cfg_scale?: number | null;
+    /**
+     * Width
+     *
+     * The nearest that the model can do.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * The nearest that the model can do.
+     */
+    height?: number | null;
+    /**
+     * Denoising Strength
+     */
+    denoising_strength?: number | null;
+    /**
+     * Override Settings
+     */
+    override_settings?: {
+        [key: string]: unknown;
+    };
+    /**
+     * Override Settings Restore Afterwards
+     */
+    override_settings_restore_afterwards?: boolean;
+    /**
+     * Send Images
+     */
+    send_images?: boolean;
+    /**
+     * Save Images
+     *
+     * Without effect: every picture is in the gallery.
+     */
+    save_images?: boolean;
+    /**
+     * Do Not Save Samples
+     */
+    do_not_save_samples?: boolean;
+    /**
+     * Do Not Save Grid
+     */
+    do_not_save_grid?: boolean;
+    /**
+     * Restore Faces
+     */
+    restore_faces?: boolean;
+    /**
+     * Tiling
+     */
+    tiling?: boolean;
+    /**
+     * Eta
+     */
+    eta?: number | null;
+    /**
+     * Refiner Checkpoint
+     */
+    refiner_checkpoint?: string | null;
+    /**
+     * Seed Resize From H
+     */
+    seed_resize_from_h?: number;
+    /**
+     * Seed Resize From W
+     */
+    seed_resize_from_w?: number;
+    /**
+     * Script Name
+     */
+    script_name?: string | null;
+    /**
+     * Script Args
+     */
+    script_args?: Array<unknown>;
+    /**
+     * Alwayson Scripts
+     */
+    alwayson_scripts?: {
+        [key: string]: unknown;
+    };
+    /**
+     * Infotext
+     */
+    infotext?: string | null;
+    /**
+     * Enable Hr
+     */
+    enable_hr?: boolean;
+    /**
+     * Hr Scale
+     */
+    hr_scale?: number;
+    /**
+     * Hr Upscaler
+     */
+    hr_upscaler?: string | null;
+    /**
+     * Hr Second Pass Steps
+     */
+    hr_second_pass_steps?: number;
+    /**
+     * Hr Resize X
+     */
+    hr_resize_x?: number;
+    /**
+     * Hr Resize Y
+     */
+    hr_resize_y?: number;
+    /**
+     * Hr Checkpoint Name
+     */
+    hr_checkpoint_name?: string | null;
+    /**
+     * Hr Sampler Name
+     */
+    hr_sampler_name?: string | null;
+    /**
+     * Hr Scheduler
+     */
+    hr_scheduler?: string | null;
+    /**
+     * Hr Prompt
+     */
+    hr_prompt?: string;
+    /**
+     * Hr Negative Prompt
+     */
+    hr_negative_prompt?: string;
+};
+
+/**
+ * SdUpscalerOut
+ */
+export type SdUpscalerOut = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Model Name
+     */
+    model_name?: string | null;
+    /**
+     * Model Path
+     */
+    model_path?: string | null;
+    /**
+     * Model Url
+     */
+    model_url?: string | null;
+    /**
+     * Scale
+     */
+    scale?: number;
+};
+
+/**
+ * SdVaeOut
+ */
+export type SdVaeOut = {
+    /**
+     * Model Name
+     */
+    model_name: string;
+    /**
+     * Filename
+     */
+    filename: string;
 };
 
 /**
@@ -5584,6 +6855,991 @@ export type StopWorkerResponses = {
 };
 
 export type StopWorkerResponse = StopWorkerResponses[keyof StopWorkerResponses];
+
+export type OpenaiGenerateImagesData = {
+    body: PictureGenerateIn;
+    path?: never;
+    query?: never;
+    url: '/v1/images/generations';
+};
+
+export type OpenaiGenerateImagesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type OpenaiGenerateImagesError = OpenaiGenerateImagesErrors[keyof OpenaiGenerateImagesErrors];
+
+export type OpenaiGenerateImagesResponses = {
+    /**
+     * The pictures.
+     */
+    200: ImagesObject;
+};
+
+export type OpenaiGenerateImagesResponse = OpenaiGenerateImagesResponses[keyof OpenaiGenerateImagesResponses];
+
+export type OpenaiEditImageData = {
+    body: PictureEditIn;
+    path?: never;
+    query?: never;
+    url: '/v1/images/edits';
+};
+
+export type OpenaiEditImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type OpenaiEditImageError = OpenaiEditImageErrors[keyof OpenaiEditImageErrors];
+
+export type OpenaiEditImageResponses = {
+    /**
+     * The pictures.
+     */
+    200: ImagesObject;
+};
+
+export type OpenaiEditImageResponse = OpenaiEditImageResponses[keyof OpenaiEditImageResponses];
+
+export type OpenaiVaryImageData = {
+    body: PictureVaryIn;
+    path?: never;
+    query?: never;
+    url: '/v1/images/variations';
+};
+
+export type OpenaiVaryImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type OpenaiVaryImageError = OpenaiVaryImageErrors[keyof OpenaiVaryImageErrors];
+
+export type OpenaiVaryImageResponses = {
+    /**
+     * Successful Response
+     */
+    200: ImagesObject;
+};
+
+export type OpenaiVaryImageResponse = OpenaiVaryImageResponses[keyof OpenaiVaryImageResponses];
+
+export type OpenaiImageContentData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/v1/images/{image_id}/content';
+};
+
+export type OpenaiImageContentErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type OpenaiImageContentError = OpenaiImageContentErrors[keyof OpenaiImageContentErrors];
+
+export type OpenaiImageContentResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
+export type OpenaiListModelsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/models';
+};
+
+export type OpenaiListModelsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type OpenaiListModelsError = OpenaiListModelsErrors[keyof OpenaiListModelsErrors];
+
+export type OpenaiListModelsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelObjects;
+};
+
+export type OpenaiListModelsResponse = OpenaiListModelsResponses[keyof OpenaiListModelsResponses];
+
+export type OpenaiGetModelData = {
+    body?: never;
+    path: {
+        /**
+         * Model
+         */
+        model: string;
+    };
+    query?: never;
+    url: '/v1/models/{model}';
+};
+
+export type OpenaiGetModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type OpenaiGetModelError = OpenaiGetModelErrors[keyof OpenaiGetModelErrors];
+
+export type OpenaiGetModelResponses = {
+    /**
+     * Successful Response
+     */
+    200: ModelObject;
+};
+
+export type OpenaiGetModelResponse = OpenaiGetModelResponses[keyof OpenaiGetModelResponses];
+
+export type SdapiTxt2ImgData = {
+    body: SdTextToImageIn;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/txt2img';
+};
+
+export type SdapiTxt2ImgErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiTxt2ImgError = SdapiTxt2ImgErrors[keyof SdapiTxt2ImgErrors];
+
+export type SdapiTxt2ImgResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdImagesOut;
+};
+
+export type SdapiTxt2ImgResponse = SdapiTxt2ImgResponses[keyof SdapiTxt2ImgResponses];
+
+export type SdapiImg2ImgData = {
+    body: SdImageToImageIn;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/img2img';
+};
+
+export type SdapiImg2ImgErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiImg2ImgError = SdapiImg2ImgErrors[keyof SdapiImg2ImgErrors];
+
+export type SdapiImg2ImgResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdImagesOut;
+};
+
+export type SdapiImg2ImgResponse = SdapiImg2ImgResponses[keyof SdapiImg2ImgResponses];
+
+export type SdapiProgressData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Skip Current Image
+         *
+         * Leave the preview out.
+         */
+        skip_current_image?: boolean;
+    };
+    url: '/sdapi/v1/progress';
+};
+
+export type SdapiProgressErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiProgressError = SdapiProgressErrors[keyof SdapiProgressErrors];
+
+export type SdapiProgressResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdProgressOut;
+};
+
+export type SdapiProgressResponse = SdapiProgressResponses[keyof SdapiProgressResponses];
+
+export type SdapiInterruptData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/interrupt';
+};
+
+export type SdapiInterruptErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiInterruptError = SdapiInterruptErrors[keyof SdapiInterruptErrors];
+
+export type SdapiInterruptResponses = {
+    /**
+     * Response Sdapi Interrupt
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type SdapiInterruptResponse = SdapiInterruptResponses[keyof SdapiInterruptResponses];
+
+export type SdapiSkipData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/skip';
+};
+
+export type SdapiSkipErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiSkipError = SdapiSkipErrors[keyof SdapiSkipErrors];
+
+export type SdapiSkipResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
+export type SdapiGetOptionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/options';
+};
+
+export type SdapiGetOptionsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiGetOptionsError = SdapiGetOptionsErrors[keyof SdapiGetOptionsErrors];
+
+export type SdapiGetOptionsResponses = {
+    /**
+     * Response Sdapi Get Options
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type SdapiGetOptionsResponse = SdapiGetOptionsResponses[keyof SdapiGetOptionsResponses];
+
+export type SdapiSetOptionsData = {
+    /**
+     * Given
+     */
+    body: {
+        [key: string]: unknown;
+    };
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/options';
+};
+
+export type SdapiSetOptionsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiSetOptionsError = SdapiSetOptionsErrors[keyof SdapiSetOptionsErrors];
+
+export type SdapiSetOptionsResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
+export type SdapiUnloadCheckpointData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/unload-checkpoint';
+};
+
+export type SdapiUnloadCheckpointErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiUnloadCheckpointError = SdapiUnloadCheckpointErrors[keyof SdapiUnloadCheckpointErrors];
+
+export type SdapiUnloadCheckpointResponses = {
+    /**
+     * Response Sdapi Unload Checkpoint
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type SdapiUnloadCheckpointResponse = SdapiUnloadCheckpointResponses[keyof SdapiUnloadCheckpointResponses];
+
+export type SdapiReloadCheckpointData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/reload-checkpoint';
+};
+
+export type SdapiReloadCheckpointErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiReloadCheckpointError = SdapiReloadCheckpointErrors[keyof SdapiReloadCheckpointErrors];
+
+export type SdapiReloadCheckpointResponses = {
+    /**
+     * Response Sdapi Reload Checkpoint
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type SdapiReloadCheckpointResponse = SdapiReloadCheckpointResponses[keyof SdapiReloadCheckpointResponses];
+
+export type SdapiModelsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/sd-models';
+};
+
+export type SdapiModelsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiModelsError = SdapiModelsErrors[keyof SdapiModelsErrors];
+
+export type SdapiModelsResponses = {
+    /**
+     * Response Sdapi Models
+     *
+     * Successful Response
+     */
+    200: Array<SdCheckpointOut>;
+};
+
+export type SdapiModelsResponse = SdapiModelsResponses[keyof SdapiModelsResponses];
+
+export type SdapiSamplersData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/samplers';
+};
+
+export type SdapiSamplersErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiSamplersError = SdapiSamplersErrors[keyof SdapiSamplersErrors];
+
+export type SdapiSamplersResponses = {
+    /**
+     * Response Sdapi Samplers
+     *
+     * Successful Response
+     */
+    200: Array<SdSamplerOut>;
+};
+
+export type SdapiSamplersResponse = SdapiSamplersResponses[keyof SdapiSamplersResponses];
+
+export type SdapiSchedulersData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/schedulers';
+};
+
+export type SdapiSchedulersErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiSchedulersError = SdapiSchedulersErrors[keyof SdapiSchedulersErrors];
+
+export type SdapiSchedulersResponses = {
+    /**
+     * Response Sdapi Schedulers
+     *
+     * Successful Response
+     */
+    200: Array<SdScheduleOut>;
+};
+
+export type SdapiSchedulersResponse = SdapiSchedulersResponses[keyof SdapiSchedulersResponses];
+
+export type SdapiUpscalersData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/upscalers';
+};
+
+export type SdapiUpscalersErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiUpscalersError = SdapiUpscalersErrors[keyof SdapiUpscalersErrors];
+
+export type SdapiUpscalersResponses = {
+    /**
+     * Response Sdapi Upscalers
+     *
+     * Successful Response
+     */
+    200: Array<SdUpscalerOut>;
+};
+
+export type SdapiUpscalersResponse = SdapiUpscalersResponses[keyof SdapiUpscalersResponses];
+
+export type SdapiLatentModesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/latent-upscale-modes';
+};
+
+export type SdapiLatentModesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiLatentModesError = SdapiLatentModesErrors[keyof SdapiLatentModesErrors];
+
+export type SdapiLatentModesResponses = {
+    /**
+     * Response Sdapi Latent Modes
+     *
+     * Successful Response
+     */
+    200: Array<SdNamedOut>;
+};
+
+export type SdapiLatentModesResponse = SdapiLatentModesResponses[keyof SdapiLatentModesResponses];
+
+export type SdapiLorasData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/loras';
+};
+
+export type SdapiLorasErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiLorasError = SdapiLorasErrors[keyof SdapiLorasErrors];
+
+export type SdapiLorasResponses = {
+    /**
+     * Response Sdapi Loras
+     *
+     * Successful Response
+     */
+    200: Array<SdLoraOut>;
+};
+
+export type SdapiLorasResponse = SdapiLorasResponses[keyof SdapiLorasResponses];
+
+export type SdapiStylesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/prompt-styles';
+};
+
+export type SdapiStylesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiStylesError = SdapiStylesErrors[keyof SdapiStylesErrors];
+
+export type SdapiStylesResponses = {
+    /**
+     * Response Sdapi Styles
+     *
+     * Successful Response
+     */
+    200: Array<SdStyleOut>;
+};
+
+export type SdapiStylesResponse = SdapiStylesResponses[keyof SdapiStylesResponses];
+
+export type SdapiEmbeddingsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/embeddings';
+};
+
+export type SdapiEmbeddingsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiEmbeddingsError = SdapiEmbeddingsErrors[keyof SdapiEmbeddingsErrors];
+
+export type SdapiEmbeddingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdEmbeddingsOut;
+};
+
+export type SdapiEmbeddingsResponse = SdapiEmbeddingsResponses[keyof SdapiEmbeddingsResponses];
+
+export type SdapiVaesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/sd-vae';
+};
+
+export type SdapiVaesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiVaesError = SdapiVaesErrors[keyof SdapiVaesErrors];
+
+export type SdapiVaesResponses = {
+    /**
+     * Response Sdapi Vaes
+     *
+     * Successful Response
+     */
+    200: Array<SdVaeOut>;
+};
+
+export type SdapiVaesResponse = SdapiVaesResponses[keyof SdapiVaesResponses];
+
+export type SdapiModulesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/sd-modules';
+};
+
+export type SdapiModulesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiModulesError = SdapiModulesErrors[keyof SdapiModulesErrors];
+
+export type SdapiModulesResponses = {
+    /**
+     * Response Sdapi Modules
+     *
+     * Successful Response
+     */
+    200: Array<SdVaeOut>;
+};
+
+export type SdapiModulesResponse = SdapiModulesResponses[keyof SdapiModulesResponses];
+
+export type SdapiHypernetworksData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/hypernetworks';
+};
+
+export type SdapiHypernetworksErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiHypernetworksError = SdapiHypernetworksErrors[keyof SdapiHypernetworksErrors];
+
+export type SdapiHypernetworksResponses = {
+    /**
+     * Response Sdapi Hypernetworks
+     *
+     * Successful Response
+     */
+    200: Array<SdFileOut>;
+};
+
+export type SdapiHypernetworksResponse = SdapiHypernetworksResponses[keyof SdapiHypernetworksResponses];
+
+export type SdapiFaceRestorersData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/face-restorers';
+};
+
+export type SdapiFaceRestorersErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiFaceRestorersError = SdapiFaceRestorersErrors[keyof SdapiFaceRestorersErrors];
+
+export type SdapiFaceRestorersResponses = {
+    /**
+     * Response Sdapi Face Restorers
+     *
+     * Successful Response
+     */
+    200: Array<SdFaceRestorerOut>;
+};
+
+export type SdapiFaceRestorersResponse = SdapiFaceRestorersResponses[keyof SdapiFaceRestorersResponses];
+
+export type SdapiRealesrganModelsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/realesrgan-models';
+};
+
+export type SdapiRealesrganModelsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiRealesrganModelsError = SdapiRealesrganModelsErrors[keyof SdapiRealesrganModelsErrors];
+
+export type SdapiRealesrganModelsResponses = {
+    /**
+     * Response Sdapi Realesrgan Models
+     *
+     * Successful Response
+     */
+    200: Array<SdFileOut>;
+};
+
+export type SdapiRealesrganModelsResponse = SdapiRealesrganModelsResponses[keyof SdapiRealesrganModelsResponses];
+
+export type SdapiScriptsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/scripts';
+};
+
+export type SdapiScriptsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiScriptsError = SdapiScriptsErrors[keyof SdapiScriptsErrors];
+
+export type SdapiScriptsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdScriptsOut;
+};
+
+export type SdapiScriptsResponse = SdapiScriptsResponses[keyof SdapiScriptsResponses];
+
+export type SdapiScriptInfoData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/script-info';
+};
+
+export type SdapiScriptInfoErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiScriptInfoError = SdapiScriptInfoErrors[keyof SdapiScriptInfoErrors];
+
+export type SdapiScriptInfoResponses = {
+    /**
+     * Response Sdapi Script Info
+     *
+     * Successful Response
+     */
+    200: Array<{
+        [key: string]: unknown;
+    }>;
+};
+
+export type SdapiScriptInfoResponse = SdapiScriptInfoResponses[keyof SdapiScriptInfoResponses];
+
+export type SdapiExtensionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/extensions';
+};
+
+export type SdapiExtensionsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiExtensionsError = SdapiExtensionsErrors[keyof SdapiExtensionsErrors];
+
+export type SdapiExtensionsResponses = {
+    /**
+     * Response Sdapi Extensions
+     *
+     * Successful Response
+     */
+    200: Array<{
+        [key: string]: unknown;
+    }>;
+};
+
+export type SdapiExtensionsResponse = SdapiExtensionsResponses[keyof SdapiExtensionsResponses];
+
+export type SdapiCmdFlagsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/cmd-flags';
+};
+
+export type SdapiCmdFlagsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiCmdFlagsError = SdapiCmdFlagsErrors[keyof SdapiCmdFlagsErrors];
+
+export type SdapiCmdFlagsResponses = {
+    /**
+     * Response Sdapi Cmd Flags
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type SdapiCmdFlagsResponse = SdapiCmdFlagsResponses[keyof SdapiCmdFlagsResponses];
+
+export type SdapiMemoryData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/memory';
+};
+
+export type SdapiMemoryErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiMemoryError = SdapiMemoryErrors[keyof SdapiMemoryErrors];
+
+export type SdapiMemoryResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMemoryOut;
+};
+
+export type SdapiMemoryResponse = SdapiMemoryResponses[keyof SdapiMemoryResponses];
+
+export type SdapiRefreshCheckpointsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/refresh-checkpoints';
+};
+
+export type SdapiRefreshCheckpointsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiRefreshCheckpointsError = SdapiRefreshCheckpointsErrors[keyof SdapiRefreshCheckpointsErrors];
+
+export type SdapiRefreshCheckpointsResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
+export type SdapiRefreshLorasData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/refresh-loras';
+};
+
+export type SdapiRefreshLorasErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiRefreshLorasError = SdapiRefreshLorasErrors[keyof SdapiRefreshLorasErrors];
+
+export type SdapiRefreshLorasResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
+export type SdapiRefreshVaeData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/refresh-vae';
+};
+
+export type SdapiRefreshVaeErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiRefreshVaeError = SdapiRefreshVaeErrors[keyof SdapiRefreshVaeErrors];
+
+export type SdapiRefreshVaeResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
+
+export type SdapiRefreshEmbeddingsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/refresh-embeddings';
+};
+
+export type SdapiRefreshEmbeddingsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiRefreshEmbeddingsError = SdapiRefreshEmbeddingsErrors[keyof SdapiRefreshEmbeddingsErrors];
+
+export type SdapiRefreshEmbeddingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: unknown;
+};
 
 export type WorkerLogData = {
     body?: never;

@@ -1,0 +1,219 @@
+"""A1111's calls for pictures, said in Atelier's words: the same requests, jobs and gallery as everybody's.
+
+A batch is a job; `n_iter` batches are so many jobs whose seeds go on counting. What Atelier does differently from what
+was asked (another size, the nearest sampler, a field without effect) stands in the answer's `info`, under `comments`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from engines import sampler_names
+
+from atelier.access.actor import Actor
+from atelier.errors import AtelierError, BadRequest, NotFound
+from atelier.images.delivery import Delivery, counted_up, encoded, portions, with_prompt
+from atelier.images.finishing import Gone
+from atelier.images.inputs import InputStore
+from atelier.images.schemas import MAX_SEED, GenerationIn, ImageToImageIn, InpaintIn, TextToImageIn
+from atelier.models.families import sampling
+from atelier.models.schemas import ImageDefaults, ImageLimits
+from atelier.said import Said
+from atelier.sdapi.checkpoints import Checkpoint, Checkpoints
+from atelier.sdapi.encoded_pictures import decoded
+from atelier.sdapi.info import info_of, infotext_of
+from atelier.sdapi.options import Chosen, Options
+from atelier.sdapi.orders import Orders
+from atelier.sdapi.schemas import SdDrawIn, SdImagesOut, SdImageToImageIn, SdTextToImageIn, ignored_in
+from atelier.sdapi.sizes import fitted
+
+MOST_PICTURES = 64
+NO_SCRIPT = {"", "none"}
+FLUX = frozenset({"flux"})
+FITS = ("stretch", "crop", "pad", "stretch")
+FILLS = ("blur", "original", "noise", "nothing")
+MOST_BLUR, MOST_PADDING = 64, 256
+
+
+class SamplerNotFound(BadRequest):
+    status = 400
+    code = "sampler_not_found"
+
+
+class ScriptNotFound(BadRequest):
+    code = "script_not_found"
+
+
+class InitImageNotFound(NotFound):
+    code = "init_image_not_found"
+
+
+@dataclass
+class Plan:
+    """A request, decided as far as this door decides: which model, which settings, and what differs from the words."""
+
+    checkpoint: Checkpoint
+    chosen: Chosen
+    sampler: str
+    settings: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+
+class SdApi:
+    """Behind the routes of `/sdapi/v1`."""
+
+    def __init__(self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore) -> None:
+        self.checkpoints, self.delivery, self._inputs = checkpoints, delivery, inputs
+        self.options = Options(checkpoints)
+        self.orders = Orders()
+
+    # ── drawing ──
+
+    async def text_to_image(self, actor: Actor, wanted: SdTextToImageIn, gone: Gone) -> SdImagesOut:
+        """Raises ModelNotFound, SamplerNotFound, ScriptNotFound, BadRequest, TooManyJobs, JobFailed."""
+        plan = await self._plan(actor, wanted)
+        requests = [with_prompt(TextToImageIn, wanted.prompt, **plan.settings, **more) for more in _batches(wanted)]
+        return await self._draw(actor, wanted, plan, requests, gone)
+
+    async def image_to_image(self, actor: Actor, wanted: SdImageToImageIn, gone: Gone) -> SdImagesOut:
+        """As `text_to_image`; several first pictures are a batch, each is changed once. Raises InitImageNotFound and
+        InputRefused as well."""
+        if not wanted.init_images:
+            words = Said("Init image not found", "init_image_not_found")
+            raise InitImageNotFound(words, field="init_images", hint="Send the picture to change as init_images.")
+        plan = await self._plan(actor, wanted)
+        pictures = [await self._input(actor, one, "init_images") for one in wanted.init_images[:MOST_PICTURES]]
+        settings = plan.settings | {"strength": wanted.denoising_strength, "fit": FITS[wanted.resize_mode]}
+        kind: type[ImageToImageIn] = ImageToImageIn
+        if mask := wanted.mask or wanted.latent_mask:
+            kind = InpaintIn
+            settings |= _painting(wanted) | {"mask": await self._input(actor, mask, "mask", mask=True)}
+        if len(pictures) == 1:
+            batches = [more | {"image": pictures[0]} for more in _batches(wanted)]
+        else:
+            each = _batches(wanted.model_copy(update={"batch_size": 1, "n_iter": len(pictures)}))
+            batches = [more | {"image": picture} for more, picture in zip(each, pictures, strict=True)]
+        requests = [with_prompt(kind, wanted.prompt, **settings, **more) for more in batches]
+        return await self._draw(actor, wanted, plan, requests, gone)
+
+    async def interrupt(self, actor: Actor) -> None:
+        """End the caller's call under way; its pictures so far are its answer."""
+        if order := self.orders.first(actor):
+            order.interrupted = True
+            await self.delivery.cancel(actor, order.job_ids)
+
+    async def skip(self, actor: Actor) -> None:
+        """End the batch that is being made; the next one begins."""
+        if order := self.orders.first(actor):
+            order.skipped = True
+            await self.delivery.cancel_first(actor, order.job_ids)
+
+    # ── inside ──
+
+    async def _plan(self, actor: Actor, wanted: SdDrawIn) -> Plan:
+        chosen = await self.options.changed(actor, self.options.chosen(actor), wanted.override_settings)
+        if not wanted.override_settings_restore_afterwards:
+            await self.options.change(actor, wanted.override_settings)
+        checkpoint = await self.options.checkpoint(actor, chosen)
+        row = checkpoint.row
+        if (wanted.script_name or "").strip().casefold() not in NO_SCRIPT:
+            name = str(wanted.script_name)
+            words = Said(f"Script {name!r} not found", "script_not_found", script=name)
+            raise ScriptNotFound(words, field="script_name", hint="Atelier runs no scripts; leave script_name out.")
+        notes = [f"{name} was ignored: Atelier does not have it." for name in ignored_in(wanted)]
+        asked = wanted.sampler_name or wanted.sampler_index
+        found = sampler_names.find(asked, wanted.scheduler, sampling(row.family))
+        if found is None:
+            words = Said("Sampler not found", "sampler_not_found")
+            raise SamplerNotFound(words, field="sampler_name", hint="GET /sdapi/v1/samplers lists those there are.")
+        sampler = " ".join(sampler_names.names_of(found.key)).removesuffix(" Automatic")
+        if not found.exact:
+            notes.append(f"{asked} {wanted.scheduler or ''}".strip() + f" was drawn with {sampler}, the nearest.")
+        width, height = fitted(wanted.width, wanted.height, ImageDefaults(**row.defaults), ImageLimits(**row.limits))
+        if (wanted.width or width, wanted.height or height) != (width, height):
+            size = f"{wanted.width or width}x{wanted.height or height}"
+            notes.append(f"{checkpoint.name} does not make {size}; it was drawn at {width}x{height}.")
+        guidance = wanted.cfg_scale
+        if row.family in FLUX and wanted.distilled_cfg_scale is not None:
+            guidance = wanted.distilled_cfg_scale
+        settings = {
+            "negative_prompt": wanted.negative_prompt,
+            "model": checkpoint.name,
+            "steps": wanted.steps,
+            "guidance_scale": guidance,
+            "width": width,
+            "height": height,
+            "scheduler": found.key,
+            "format": chosen.format,
+        }
+        return Plan(checkpoint, chosen, sampler, settings, notes)
+
+    async def _input(self, actor: Actor, text: str, field: str, *, mask: bool = False) -> str:
+        """The id of a picture that came with a request."""
+        try:
+            return (await self._inputs.add(actor, decoded(text, field), mask=mask)).id
+        except AtelierError as error:
+            error.in_words_of({"file": field})
+            error.blame(field)
+            raise
+
+    async def _draw(
+        self, actor: Actor, wanted: SdDrawIn, plan: Plan, requests: list[GenerationIn], gone: Gone
+    ) -> SdImagesOut:
+        job_ids = await self.delivery.order(actor, requests)
+        with self.orders.waiting(actor, job_ids):
+            images = await self.delivery.what_there_is(actor, job_ids, gone)
+        bodies = [await self.delivery.read(actor, image) for image in images]
+        return SdImagesOut(
+            images=[encoded(body) for body in bodies] if wanted.send_images else [],
+            parameters=wanted.model_dump(exclude={"init_images", "mask", "latent_mask"}),
+            info=info_of(
+                wanted,
+                plan.checkpoint,
+                images,
+                [infotext_of(body) for body in bodies],
+                sampler=plan.sampler,
+                clip_layers=plan.chosen.clip_layers,
+                notes=plan.notes,
+            ),
+        )
+
+
+def _painting(wanted: SdImageToImageIn) -> dict[str, Any]:
+    """How the part under the mask is painted. Beyond what Atelier does, the most that it does."""
+    blur = max(wanted.mask_blur_x, wanted.mask_blur_y) if wanted.mask_blur is None else wanted.mask_blur
+    return {
+        "invert_mask": bool(wanted.inpainting_mask_invert),
+        "mask_blur": min(blur, MOST_BLUR),
+        "only_masked": wanted.inpaint_full_res,
+        "padding": min(wanted.inpaint_full_res_padding, MOST_PADDING),
+        "fill": FILLS[wanted.inpainting_fill],
+    }
+
+
+def _batches(wanted: SdDrawIn) -> list[dict[str, Any]]:
+    """How many pictures each job makes, and from which seed. Raises BadRequest beyond MOST_PICTURES."""
+    count = wanted.batch_size * wanted.n_iter
+    if count > MOST_PICTURES:
+        words = f"batch_size × n_iter is {count} pictures; one call makes {MOST_PICTURES} at most."
+        said = Said(words, "sdapi.too_many", count=count, most=MOST_PICTURES)
+        raise BadRequest(said, field="n_iter", hint="Ask several times.")
+    seed = _seed(wanted.seed, "seed")
+    batches, begun = [], 0
+    for _ in range(wanted.n_iter):
+        for size in portions(wanted.batch_size):
+            batches.append({"num_outputs": size, "seed": counted_up(seed, begun)})
+            begun += size
+    return batches
+
+
+def _seed(given: int, name: str) -> int:
+    """-1 draws one."""
+    if given == -1:
+        return secrets.randbelow(MAX_SEED + 1)
+    if not 0 <= given <= MAX_SEED:
+        words = Said(f"{name} may be 0 to {MAX_SEED}.", "sdapi.seed", name=name, most=MAX_SEED)
+        raise BadRequest(words, field=name, hint="-1 draws one.")
+    return given

@@ -1,0 +1,68 @@
+"""What made a picture, as it is written into the picture and told to the server: enough to make it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from engines.image_passes import task_of
+from engines.image_sampling import Sampling
+from engines.protocol import InputImage, TextToImage
+
+
+def recipe(task: TextToImage, index: int, sampling: Sampling, **about: Any) -> dict[str, Any]:
+    """Of the picture `index`. `about`: the model and the machine. What a task does not use is left out."""
+    return {
+        "task": task_of(task),
+        "prompt": task.prompt,
+        "negative_prompt": task.negative_prompt,
+        "seed": task.seeds[index],
+        "steps": task.steps,
+        "guidance_scale": task.guidance_scale,
+        "width": task.width,
+        "height": task.height,
+        "scheduler": sampling.key,
+        "sampler": sampling.sampler,
+        "schedule_type": sampling.schedule_type,
+        **_variation(task, index),
+        **_from_pictures(task),
+        **about,
+        "engine": "diffusers_image",
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    return {
+        "torch": torch.__version__.partition("+")[0],
+        "diffusers": diffusers.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def named(image: InputImage) -> dict[str, str]:
+    """A picture that came in: which one, and its bytes' hash."""
+    return {"key": image.key, "sha256": image.sha256}
+
+
+def _variation(task: TextToImage, index: int) -> dict[str, Any]:
+    told: dict[str, Any] = {"clip_skip": task.clip_skip} if task.clip_skip else {}
+    if task.subseeds and task.subseed_strength > 0:
+        told |= {"subseed": task.subseeds[index], "subseed_strength": task.subseed_strength}
+    return told
+
+
+def _from_pictures(task: TextToImage) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    if (start := task.start) is not None:
+        told["start"] = {**named(start.image), "strength": start.strength, "fit": start.fit}
+    if (inpaint := task.inpaint) is not None:
+        told["inpaint"] = {"mask": named(inpaint.mask), "blur": inpaint.blur, "fill": inpaint.fill}
+        told["inpaint"] |= {"only_masked": inpaint.only_masked, "padding": inpaint.padding}
+    if (hires := task.hires) is not None:
+        told["hires"] = {"width": hires.width, "height": hires.height, "steps": hires.steps}
+        told["hires"] |= {"strength": hires.strength, "upscaler": hires.upscaler}
+    return told

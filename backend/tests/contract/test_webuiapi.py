@@ -1,0 +1,218 @@
+"""`/sdapi/v1` with webuiapi, the client that scripts and notebooks use for A1111 and Forge."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+import webuiapi
+from client_pictures import jobs, wait_until
+from serving import Server
+
+
+def api_of(server: Server, **how: Any) -> webuiapi.WebUIApi:
+    return webuiapi.WebUIApi(baseurl=f"{server.url}/sdapi/v1", **({"steps": 2} | how))
+
+
+@pytest.fixture(scope="module")
+def api(server: Server) -> webuiapi.WebUIApi:
+    return api_of(server)
+
+
+class TestLists:
+    def test_scripts_are_its_first_call(self, api: webuiapi.WebUIApi) -> None:
+        assert api.get_scripts() == {"txt2img": [], "img2img": []}
+        assert not (api.has_controlnet or api.has_adetailer or api.has_animatediff)
+
+    def test_models_have_titles_with_hashes(self, api: webuiapi.WebUIApi) -> None:
+        model = api.get_sd_models()[0]
+        assert model["model_name"] == "creatures" and len(model["hash"]) == 10
+        assert model["title"] == f"creatures [{model['hash']}]" and model["sha256"].startswith(model["hash"])
+        assert api.util_get_model_names() == [model["title"]]
+
+    def test_samplers_and_schedules(self, api: webuiapi.WebUIApi) -> None:
+        assert {"Euler", "Euler a", "DPM++ 2M", "DDIM", "UniPC", "LCM"} <= set(api.util_get_sampler_names())
+        assert {"automatic", "karras", "exponential", "sgm_uniform"} <= set(api.util_get_scheduler_names())
+        assert all(isinstance(value, str) for one in api.get_samplers() for value in one["options"].values())
+
+    def test_upscalers(self, api: webuiapi.WebUIApi) -> None:
+        assert [one["name"] for one in api.get_upscalers()] == ["None", "Lanczos", "Nearest"]
+        assert api.get_latent_upscale_modes()[0] == {"name": "Latent"}
+
+    @pytest.mark.parametrize(
+        "call",
+        ["get_loras", "get_sd_vae", "get_hypernetworks", "get_face_restorers", "get_realesrgan_models",
+         "get_prompt_styles"],
+    )  # fmt: skip
+    def test_what_there_is_none_of_is_an_empty_list(self, api: webuiapi.WebUIApi, call: str) -> None:
+        assert getattr(api, call)() == []
+
+    def test_the_rest(self, api: webuiapi.WebUIApi) -> None:
+        assert api.get_embeddings() == {"loaded": {}, "skipped": {}}
+        assert isinstance(api.get_cmd_flags(), dict)
+        assert api.get_memory()["ram"]["total"] > 0
+        assert api.refresh_checkpoints() is None
+        for path in ("sd-modules", "script-info", "extensions"):
+            assert api.custom_get(path, baseurl=True) == []
+
+
+class TestTextToImage:
+    def test_its_defaults_draw_something(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        result = api.txt2img(prompt="a red dragon", negative_prompt="blue", seed=7)
+        # It asks for 512 × 512, which this model does not make.
+        assert result.image.size == (256, 256)
+        assert "512x512" in result.info["comments"]
+        assert (result.info["seed"], result.info["all_seeds"]) == (7, [7])
+        assert (result.info["width"], result.info["height"], result.info["steps"]) == (256, 256, 2)
+        assert result.info["sampler_name"] == "Euler a" and result.info["sd_model_name"] == "creatures"
+        assert (result.info["prompt"], result.info["negative_prompt"]) == ("a red dragon", "blue")
+        assert result.parameters["prompt"] == "a red dragon" and result.parameters["width"] == 512
+        newest = server.client.get("/api/gallery").json()["items"][0]
+        assert base64.b64decode(result.json["images"][0]) == server.client.get(newest["url"]).content
+        assert result.info["image_ids"] == [newest["id"]]
+
+    def test_batches_count_on(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        before = len(jobs(server, limit=200))
+        result = api.txt2img(prompt="six", seed=10, batch_size=2, n_iter=3, width=256, height=256)
+        assert [result.info["all_seeds"], len(result.images)] == [[10, 11, 12, 13, 14, 15], 6]
+        assert len(jobs(server, limit=200)) == before + 3
+
+    def test_without_a_prompt_or_seed(self, api: webuiapi.WebUIApi) -> None:
+        seeds = {api.txt2img(width=256, height=256).info["seed"] for _ in range(2)}
+        assert len(seeds) == 2 and -1 not in seeds
+
+    @pytest.mark.parametrize(
+        ("sampler", "schedule", "key"),
+        [
+            ("Euler", "automatic", "euler"),
+            ("DPM++ 2M", "karras", "dpmpp_2m_karras"),
+            ("DPM++ 2M Karras", None, "dpmpp_2m_karras"),
+            ("k_euler_a", "Automatic", "euler_a"),
+        ],
+    )
+    def test_samplers_by_every_name(
+        self, server: Server, api: webuiapi.WebUIApi, sampler: str, schedule: str | None, key: str
+    ) -> None:
+        result = api.txt2img(prompt="x", sampler_name=sampler, scheduler=schedule, width=256, height=256)
+        assert jobs(server)[0]["request"]["resolved"]["scheduler"] == key
+        assert result.info["comments"] == ""
+
+    def test_what_is_not_there_is_said(self, api: webuiapi.WebUIApi) -> None:
+        result = api.txt2img(
+            prompt="x",
+            restore_faces=True,
+            sampler_name="DPM adaptive",
+            alwayson_scripts={"ControlNet": {"args": []}},
+            width=256,
+            height=256,
+        )
+        comments = result.info["comments"]
+        assert all(word in comments for word in ("restore_faces", "DPM adaptive", "ControlNet"))
+
+    def test_pictures_may_stay_here(self, api: webuiapi.WebUIApi) -> None:
+        result = api.txt2img(prompt="x", send_images=False, width=256, height=256)
+        assert result.images == [] and len(result.info["image_ids"]) == 1
+
+    @pytest.mark.parametrize(
+        ("change", "status", "words"),
+        [
+            ({"sampler_name": "Nonsense"}, 400, "Sampler not found"),
+            ({"script_name": "X/Y/Z plot"}, 422, "X/Y/Z plot"),
+            ({"override_settings": {"sd_model_checkpoint": "nothing"}}, 404, "nothing"),
+            ({"seed": 2**40}, 422, "seed"),
+            ({"batch_size": 64, "n_iter": 2}, 422, "128"),
+            ({"steps": 201}, 422, "steps"),
+            ({"cfg_scale": -1}, 422, "cfg_scale"),
+            ({"prompt": "x fake:fail:boom"}, 500, "the script says so"),
+        ],
+    )
+    def test_errors(self, api: webuiapi.WebUIApi, change: dict[str, Any], status: int, words: str) -> None:
+        with pytest.raises(RuntimeError) as error:
+            api.txt2img(**({"prompt": "x"} | change))
+        assert error.value.args[0] == status
+        assert '"error":"HTTPException"' in error.value.args[1] and words in error.value.args[1]
+
+
+class TestOptions:
+    def test_a_model_is_chosen_by_every_name(self, api: webuiapi.WebUIApi) -> None:
+        model = api.get_sd_models()[0]
+        for name in (model["title"], "creatures", "Creatures.safetensors", model["hash"], model["sha256"]):
+            assert api.set_options({"sd_model_checkpoint": name}) is None
+            assert api.util_get_current_model() == model["title"]
+        api.util_set_model("creature")
+        assert api.util_get_current_model() == model["title"]
+
+    def test_all_of_them_may_come_back(self, api: webuiapi.WebUIApi) -> None:
+        options = api.get_options()
+        assert {"sd_model_checkpoint", "sd_vae", "CLIP_stop_at_last_layers", "samples_format"} <= set(options)
+        api.set_options(options | {"something": "unknown"})
+        assert api.get_options() == options
+
+    def test_an_unknown_model_is_refused(self, server: Server) -> None:
+        answer = server.client.post("/sdapi/v1/options", json={"sd_model_checkpoint": "nothing"})
+        assert answer.status_code == 404
+        assert set(answer.json()) == {"error", "detail", "body", "errors"} and "creatures" in answer.json()["errors"]
+
+
+class TestProgress:
+    def test_idle(self, api: webuiapi.WebUIApi) -> None:
+        api.util_wait_for_ready(check_interval=0.1)
+        progress = api.get_progress()
+        assert progress["progress"] == 0 and progress["state"]["job_count"] == 0
+        assert progress["current_image"] is None and len(progress["state"]["job_timestamp"]) == 14
+
+    def test_an_interrupt_ends_the_whole_call(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        results: list[Any] = []
+        asks = {"prompt": "long", "steps": 200, "n_iter": 3, "width": 256, "height": 256}
+        thread = threading.Thread(target=lambda: results.append(api_of(server).txt2img(**asks)))
+        thread.start()
+        wait_until(lambda: api.get_progress()["state"]["sampling_step"] > 1, "it draws")
+        progress = api.get_progress()
+        assert 0 < progress["progress"] < 1
+        assert (progress["state"]["job_count"], progress["state"]["job_no"]) == (3, 0)
+        assert progress["state"]["sampling_steps"] == 200
+        assert api.interrupt() == {}
+        thread.join(60)
+        assert results and results[0].images == []
+        assert {job["status"] for job in jobs(server) if job["title"] == "long"} == {"cancelled"}
+        assert api.get_progress()["state"]["job_count"] == 0
+
+    def test_a_skip_ends_one_batch(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        results: list[Any] = []
+        asks = {"prompt": "skipped", "steps": 200, "n_iter": 2, "width": 256, "height": 256}
+        thread = threading.Thread(target=lambda: results.append(api_of(server).txt2img(**asks)))
+        thread.start()
+        wait_until(lambda: api.get_progress()["state"]["sampling_step"] > 1, "it draws")
+        assert api.skip() is None
+        thread.join(60)
+        assert results and len(results[0].images) == 1
+
+    def test_nothing_to_end_is_no_error(self, api: webuiapi.WebUIApi) -> None:
+        assert api.interrupt() == {} and api.skip() is None
+
+    def test_hanging_up_cancels(self, server: Server) -> None:
+        body = {"prompt": "hung up", "steps": 200, "n_iter": 2}
+        with pytest.raises(requests.Timeout):
+            requests.post(f"{server.url}/sdapi/v1/txt2img", json=body, timeout=1.5)
+        mine = [job["id"] for job in jobs(server) if job["title"] == "hung up"]
+        assert [server.wait_for(job_id)["status"] for job_id in mine] == ["cancelled"] * 2
+
+
+class TestAccess:
+    def test_the_token_is_a_password(self, own_server: Callable[..., Server]) -> None:
+        token = "x" * 32
+        closed = own_server(ATELIER_TOKEN=token)
+        with pytest.raises(RuntimeError) as error:
+            api_of(closed).txt2img(prompt="x")
+        assert error.value.args[0] == 401
+        answer = closed.client.get("/sdapi/v1/options")
+        assert answer.headers["www-authenticate"].startswith("Basic") and answer.json()["error"] == "HTTPException"
+        api = api_of(closed, username="anybody", password=token)
+        assert api.txt2img(prompt="x", width=256, height=256).image.size == (256, 256)
+
+    def test_every_answer_says_how_long_it_took(self, server: Server) -> None:
+        assert float(server.client.get("/sdapi/v1/options").headers["x-process-time"]) >= 0
