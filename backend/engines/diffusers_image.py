@@ -11,7 +11,7 @@ finished tensors to encoder threads. Order of the file: load, run, parking, shel
 
 Load options: `device` ("cuda" when there is one, else "cpu"), `dtype` ("float32" on the CPU, "bfloat16" or "float16" on
 CUDA), `threads` (CPU threads of torch; half the usable cores), `batch` (most pictures of one request at once; 1),
-`model_hash` (SHA-256 of the denoiser's weights, hex; computed when not given).
+`model_hash` (SHA-256 of the denoiser's weights, hex; computed when not given), and those of `image_speed`.
 
 A picture depends on its recipe alone: each has a generator of its own on the CPU, whatever the device, so that noise
 is the same everywhere, and its request's other pictures do not touch it. That is why `batch` is 1 unless someone
@@ -52,6 +52,7 @@ from engines.image_previews import Previews, small_jpeg
 from engines.image_prompts import Prompts
 from engines.image_recipe import recipe
 from engines.image_sampling import choose_sampling
+from engines.image_speed import chosen_speed
 from engines.image_steps import Steps
 from engines.lifeline import memory_bytes
 from engines.measured import give_back
@@ -119,7 +120,8 @@ def load(model_path: Path, options: Options) -> DiffusersImage:
         )
     device = str(options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu"))
     torch.set_num_threads(int(options.get("threads") or max(1, len(os.sched_getaffinity(0)) // 2)))
-    source = Source(model_path, device, chosen_dtype(device, str(options.get("dtype", ""))))
+    dtype = chosen_dtype(device, str(options.get("dtype", "")))
+    source = Source(model_path, device, dtype, chosen_speed(options))
     try:
         return DiffusersImage(source.pipeline(), source, options)
     except torch.OutOfMemoryError as error:
@@ -343,7 +345,7 @@ class DiffusersImage:
         self._pipelines.forget()
         self._embeddings.use(self._pipe, [])
         if self.device == "cuda":
-            self._pipe.to("cpu")
+            self._pipe.maybe_free_model_hooks() if self._source.offloads else self._pipe.to("cpu")
             give_back()
             torch.cuda.empty_cache()
             return Parked(rest_bytes=CUDA_CONTEXT_BYTES + torch.cuda.memory_reserved(), host_bytes=self.weights_bytes)
@@ -357,7 +359,9 @@ class DiffusersImage:
     def wake(self) -> None:
         """Undo `park`. Raises RunFailed when the device is full; the weights are then where they were."""
         try:
-            if self.device == "cuda":
+            if self._source.offloads:
+                pass  # its parts come when they are needed
+            elif self.device == "cuda":
                 self._pipe.to(self._source.device)
             else:
                 self._pipelines.loaded = self._source.pipeline(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -14,7 +15,7 @@ from engines import protocol
 from atelier.clock import now
 from atelier.errors import AtelierError, NotEnoughMemory
 from atelier.images.sharing import AGAIN, Member, Ride, choose, likeness
-from atelier.images.tasks import Task, work_of
+from atelier.images.tasks import Task, added_bytes, work_of
 from atelier.jobs.attempt import Attempt
 from atelier.jobs.queue import JobQueue
 from atelier.jobs.runner import Stopped, TakenBack
@@ -27,7 +28,7 @@ from atelier.runtime.waiting import Waiting, gigabytes
 from atelier.runtime.worker import Worker
 from atelier.said import Said
 from atelier.shapes import PreviewOut
-from atelier.tables import Job, ModelRow
+from atelier.tables import Job, JobKind, ModelRow
 
 log = structlog.get_logger("atelier.images")
 
@@ -72,13 +73,17 @@ class Maker:
             if joined.model_id != model.id:
                 raise TakenBack(AGAIN)
             return await joined.join(attempt, task)
-        shares = attempt.job.crashes == 0 and attempt.job.id not in self._alone and self._sizing.shares(model)
-        ride = Ride(model.id, likeness(attempt.job.request) if shares else None)
+        ride = Ride(model.id, likeness(attempt.job.request) if self._may_share(attempt, model) else None)
         try:
             return await ride.begin(attempt, task, self._drive(ride, attempt, model, task))
         finally:
             if attempt.mates == 1:
                 self._alone.discard(attempt.job.id)
+
+    def _may_share(self, attempt: Attempt, model: ModelRow) -> bool:
+        job = attempt.job
+        fit = job.kind == JobKind.IMAGE_GENERATE and job.crashes == 0 and job.id not in self._alone
+        return fit and self._sizing.shares(model)
 
     async def _drive(self, ride: Ride, attempt: Attempt, model: ModelRow, task: Task) -> None:
         """Once, and when memory ran out once more with a higher estimate, for which more has to make room. Raises
@@ -99,11 +104,12 @@ class Maker:
                 raise _too_large(again, task) from None
 
     async def _need(self, model: ModelRow, task: Task, together: int = 1, outputs: int = 0) -> Need:
+        work, added = work_of(task), await asyncio.to_thread(added_bytes, task)
         outputs = outputs or len(task.seeds)
-        work = work_of(task)
-        return await asyncio.to_thread(
+        need = await asyncio.to_thread(
             self._sizing.need, model, work, steps=task.steps, outputs=outputs, together=together
         )
+        return replace(need, spec=replace(need.spec, bytes_needed=need.spec.bytes_needed + added)) if added else need
 
     async def _once(self, ride: Ride, attempt: Attempt, need: Need, model: ModelRow) -> None:
         """One run on one worker; what it took is remembered. Raises OutOfMemory besides what `_drive` raises."""

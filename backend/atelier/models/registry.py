@@ -26,6 +26,7 @@ from atelier.events import EventBus, ModelsChanged
 from atelier.jobs.queue import JobQueue
 from atelier.jobs.store import by_ids as jobs_by_ids
 from atelier.models import store
+from atelier.models.adapters import ADDED_TYPES, file_of, trigger_words
 from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapshots
 from atelier.models.cache import remove as remove_files
 from atelier.models.families import image_defaults, image_limits, sampling
@@ -184,6 +185,7 @@ class ModelRegistry:
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
             sampling=sampling(row.family),
+            trigger_words=_trigger_words(row),
             available=row.download_job is None and _lies_there(self.path_of(row)),
             runnable=_is_runnable(row),
             removable=row.source != "embedded" and actor.owns(row.owner_id),
@@ -411,7 +413,13 @@ _SHOWN = (
 
 def _is_runnable(row: ModelRow) -> bool:
     is_here = row.download_job is None
-    return is_here and bool(row.engine) and row.type != "lora" and row.pipeline != "single_file"
+    return is_here and bool(row.engine) and row.type not in ADDED_TYPES and row.pipeline != "single_file"
+
+
+def _trigger_words(row: ModelRow) -> list[str]:
+    """Looks at the disk; a header is read once."""
+    file = file_of(path_of(row)) if row.type == "lora" and row.download_job is None else None
+    return trigger_words(file) if file is not None else []
 
 
 def _lies_there(path: Path) -> bool:
