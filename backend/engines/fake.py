@@ -2,7 +2,8 @@
 
     python -m engines.host fake --model-path . --socket /tmp/w.sock --options '{"step_seconds": 0.05}'
 
-It takes `TextToImage` and draws small real pictures in a colour made from the seed, or a `FakeTask` whose script is a
+It takes `TextToImage` and draws small real pictures in a colour made from the seed, and from the start picture and the
+mask where there are some; `ImageToVideo`, for which it has one clip of four frames; or a `FakeTask` whose script is a
 list of verbs, done in order. Words of a prompt that begin with `fake:` are verbs too, done before the drawing:
 "a fox fake:hang". A batch takes `step_seconds` for a step of all its pictures together.
 
@@ -35,11 +36,27 @@ import time
 import zlib
 from pathlib import Path
 
+from engines import fake_clips
 from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
-from engines.protocol import Batch, BatchDone, Cancelled, Done, Failed, FakeTask, File, Parked, Progress, TextToImage
+from engines.protocol import (
+    Batch,
+    BatchDone,
+    Cancelled,
+    Done,
+    Failed,
+    FakeTask,
+    File,
+    ImageToVideo,
+    InputImage,
+    Parked,
+    Progress,
+    TextToImage,
+)
 
-TASKS = (TextToImage, Batch, FakeTask)
+TASKS = (TextToImage, Batch, ImageToVideo, FakeTask)
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def preload() -> None:
@@ -62,13 +79,15 @@ class FakeEngine:
         self._step_seconds = float(options.get("step_seconds", 0))
         self.weights_bytes = int(options.get("weights_bytes", 1024))
 
-    def run(self, task: TextToImage | Batch | FakeTask, run: Run) -> Done | BatchDone:
+    def run(self, task: TextToImage | Batch | ImageToVideo | FakeTask, run: Run) -> Done | BatchDone:
         failpoint("engine.before_run")
         match task:
             case TextToImage():
                 done: Done | BatchDone = self._draw(task, run)
             case Batch():
                 done = self._draw_together(task, run)
+            case ImageToVideo():
+                done = self._film(task, run)
             case _:
                 done = Script(task, run).play()
         done.peak_bytes = int(self._options.get("peak_bytes", 0))
@@ -92,17 +111,34 @@ class FakeEngine:
 
     def _draw(self, task: TextToImage, run: Run) -> Done:
         _perform_prompt(task, run)
-        total = task.steps * len(task.seeds)
+        pictures = [*([task.start.image] if task.start else []), *([task.inpaint.mask] if task.inpaint else [])]
+        seen = b"".join(_bytes_of(picture) for picture in pictures)
+        larger = task.hires or task
+        told = _told(task)
         files = []
         for index, seed in enumerate(task.seeds):
-            for step in range(task.steps):
-                _sleep(self._step_seconds, run)
-                failpoint("engine.mid_step")
-                run.report(Progress(step=index * task.steps + step + 1, total=total))
-            files.append(write_picture(task.output_dir, index, seed, task.width, task.height))
+            self._steps(task, index, task.steps + (task.hires.steps if task.hires else 0), run)
+            files.append(write_picture(task.output_dir, index, seed, larger.width, larger.height, seen, told))
             failpoint("engine.after_encode")
         failpoint("engine.before_done")
         return Done(files=files)
+
+    def _film(self, task: ImageToVideo, run: Run) -> Done:
+        seen = _bytes_of(task.image)
+        told = {"task": "image_to_video", "start": _named(task.image), "frames": task.frames, "fps": task.fps}
+        files = []
+        for index, seed in enumerate(task.seeds):
+            self._steps(task, index, task.steps, run)
+            files.append(write_clip(task, index, seed, seen, told))
+            failpoint("engine.after_encode")
+        failpoint("engine.before_done")
+        return Done(files=files)
+
+    def _steps(self, task: TextToImage | ImageToVideo, index: int, steps: int, run: Run) -> None:
+        for step in range(steps):
+            _sleep(self._step_seconds, run)
+            failpoint("engine.mid_step")
+            run.report(Progress(step=index * steps + step + 1, total=steps * len(task.seeds)))
 
 
 def _perform_prompt(task: TextToImage, run: Run) -> None:
@@ -111,8 +147,10 @@ def _perform_prompt(task: TextToImage, run: Run) -> None:
 
 
 def _pictures_of(task: TextToImage) -> list[File]:
+    told = _told(task)
     return [
-        write_picture(task.output_dir, index, seed, task.width, task.height) for index, seed in enumerate(task.seeds)
+        write_picture(task.output_dir, index, seed, task.width, task.height, b"", told)
+        for index, seed in enumerate(task.seeds)
     ]
 
 
@@ -230,9 +268,40 @@ def _crash(how: str) -> None:
     raise RunFailed("unknown_verb", f"the fake engine does not know how to crash by {how!r}")
 
 
-def write_picture(directory: str, index: int, seed: int, width: int, height: int) -> File:
-    """A PNG in the seed's colour with a darker lower half. The thumbnail is a PNG too, whatever its name."""
-    colour = hashlib.sha256(str(seed).encode()).digest()[:3]
+def _bytes_of(picture: InputImage) -> bytes:
+    """The file of a picture that came in. Raises RunFailed when it is no PNG, which is what the server writes."""
+    try:
+        data = Path(picture.path).read_bytes()
+    except OSError:
+        data = b""
+    if not data.startswith(PNG_SIGNATURE):
+        raise RunFailed("input_unreadable", "the picture to start from cannot be read", "Upload it again.")
+    return data
+
+
+def _named(picture: InputImage) -> dict[str, str]:
+    return {"key": picture.key, "sha256": picture.sha256}
+
+
+def _told(task: TextToImage) -> dict[str, object]:
+    """The part of a recipe that depends on the task, as the real engine writes it."""
+    told: dict[str, object] = {"task": "text_to_image", "width": task.width, "height": task.height}
+    if task.start:
+        told |= {"task": "image_to_image"}
+        told["start"] = {**_named(task.start.image), "strength": task.start.strength, "fit": task.start.fit}
+    if task.inpaint:
+        told |= {"task": "inpaint", "inpaint": {"mask": _named(task.inpaint.mask), "blur": task.inpaint.blur}}
+    if task.hires:
+        told["hires"] = {"width": task.hires.width, "height": task.hires.height, "steps": task.hires.steps}
+    return told
+
+
+def write_picture(
+    directory: str, index: int, seed: int, width: int, height: int, seen: bytes = b"", told: dict | None = None
+) -> File:
+    """A PNG in the seed's colour with a darker lower half; another colour for each picture that was `seen`. The
+    thumbnail is a PNG too, whatever its name."""
+    colour = hashlib.sha256(str(seed).encode() + seen).digest()[:3]
     data = png(colour, width, height)
     _write(Path(directory) / f"{index}.png", data)
     _write(Path(directory) / f"{index}.thumb.webp", png(colour, max(1, width // 2), max(1, height // 2)))
@@ -245,7 +314,29 @@ def write_picture(directory: str, index: int, seed: int, width: int, height: int
         width=width,
         height=height,
         seed=seed,
-        recipe={"seed": seed, "width": width, "height": height, "engine": "fake"},
+        recipe={"seed": seed, "width": width, "height": height, **(told or {}), "engine": "fake"},
+    )
+
+
+def write_clip(task: ImageToVideo, index: int, seed: int, seen: bytes, told: dict) -> File:
+    """The one clip that this engine has, as mp4 or WebP; its poster is a PNG in a colour of its own."""
+    name = f"{index}.{task.format}"
+    data = fake_clips.WEBP if task.format == "webp" else fake_clips.MP4
+    _write(Path(task.output_dir) / name, data)
+    colour = hashlib.sha256(str(seed).encode() + seen).digest()[:3]
+    _write(Path(task.output_dir) / f"{index}.thumb.webp", png(colour, fake_clips.SIDE, fake_clips.SIDE))
+    return File(
+        index=index,
+        path=name,
+        thumbnail=f"{index}.thumb.webp",
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        width=task.width,
+        height=task.height,
+        seed=seed,
+        recipe={"seed": seed, "width": task.width, "height": task.height, **told, "engine": "fake"},
+        frames=task.frames,
+        fps=float(task.fps),
     )
 
 
@@ -255,9 +346,7 @@ def png(colour: bytes, width: int, height: int) -> bytes:
     bottom = b"\0" + bytes(value // 2 for value in colour) * width
     rows = top * (height - height // 2) + bottom * (height // 2)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
-    )
+    return PNG_SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
