@@ -290,11 +290,12 @@ class DiffusersImage:
         return file
 
     def _about(self, task: TextToImage, together: int = 1) -> dict[str, Any]:
-        """Model and machine, for the recipe. `batch` is said of pictures that were not made alone: made alone, a pixel
-        may differ by one level of 255."""
+        """Model and machine, for the recipe, and what of the prompt this model cannot read. `batch` is said of pictures
+        that were not made alone: made alone, a pixel may differ by one level of 255."""
         dtype = str(self._pipe.dtype).removeprefix("torch.")
-        batch = {"batch": together} if together > 1 else {}
-        return {**batch, "model": task.model_key or self._model_name, "device": self.device, "dtype": dtype}
+        about = {"model": task.model_key or self._model_name, "device": self.device, "dtype": dtype}
+        notes = self._prompts.notes(self._pipe, task)
+        return about | ({"notes": notes} if notes else {}) | ({"batch": together} if together > 1 else {})
 
     def _check(self, task: TextToImage) -> None:
         """Refuse what no model could do, before any work. The server has its own limits; these keep the worker sane."""
