@@ -21,7 +21,7 @@ from atelier.errors import BadRequest
 from atelier.models.anatomy import Anatomy, read_anatomy
 from atelier.models.estimate import Band, Parts, Work, parts
 from atelier.models.learning import Learning, Measured, Subject
-from atelier.models.schemas import LoadOptions
+from atelier.models.schemas import SPEED, LoadOptions
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.gpu import Device
 from atelier.runtime.worker import Worker, WorkerSpec
@@ -88,8 +88,10 @@ class Sizing:
         anatomy = self.anatomy_of(row)
         devices = tuple(options.gpu_device_ids or ())
         spread = len(devices) if devices and engine in EngineName and ENGINES[EngineName(engine)].spreads else 1
-        sized = parts(anatomy, work, kind=self._kind, dtype=dtype, devices=spread)
-        subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}")
+        held = {"quantization": options.weights, "offload": options.offload or "none"}
+        sized = parts(anatomy, work, kind=self._kind, dtype=dtype, devices=spread, **held)
+        changed = "".join(f" {value}" for value in held.values() if value != "none")
+        subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
         band = self.learning.bytes(subject, sized)
         load = self.learning.load_seconds(subject)
         amount = _amount(work, steps, outputs)
@@ -122,7 +124,12 @@ class Sizing:
 
     def options_of(self, row: ModelRow) -> LoadOptions:
         """What the model is loaded with: as by hand until it is unloaded, else as its row says."""
-        return self._by_hand.get(row.id) or LoadOptions(**(row.load_options or {}))
+        return self._by_hand.get(row.id) or LoadOptions(**{**self._by_settings(row), **(row.load_options or {})})
+
+    def _by_settings(self, row: ModelRow) -> dict[str, Any]:
+        """What the server's settings say of the one model that they name."""
+        named = self._settings.tuned_model
+        return dict(self._settings.tuned_options) if named and named in (row.key, row.repo) else {}
 
     def load_with(self, row: ModelRow, options: LoadOptions | None) -> None:
         """Use these options until they are taken back with None."""
@@ -175,6 +182,7 @@ class Sizing:
 
     def _engine_options(self, options: LoadOptions) -> tuple[tuple[str, Any], ...]:
         chosen: dict[str, Any] = {"dtype": options.dtype, "batch": options.batch}
+        chosen |= {name: getattr(options, name) for name in SPEED}
         if self._settings.threads:
             chosen["threads"] = self._settings.threads
         if self._settings.fake_engine:

@@ -2198,6 +2198,54 @@ export type LoadOptions = {
      */
     share_batches?: 'auto' | 'never' | null;
     /**
+     * Quality
+     *
+     * Of models that make pictures. `lossless`: nothing that changes one. `balanced`: fp8 weights. `fast`: the step cache and sage attention as well. What is given beside it wins. Left out: lossless.
+     */
+    quality?: 'lossless' | 'balanced' | 'fast' | null;
+    /**
+     * Quantization
+     *
+     * Of the denoiser's weights, through torchao; fp4 is experimental. What a device cannot do is left out, with a line in the worker's log; so are the options below.
+     */
+    quantization?: 'none' | 'int8' | 'fp8' | 'fp4' | null;
+    /**
+     * Attention
+     *
+     * Left out or `auto`: the first that works of flash, xFormers and PyTorch's own.
+     */
+    attention?: 'auto' | 'flash' | 'xformers' | 'sage' | 'sdpa' | null;
+    /**
+     * Compile
+     *
+     * Compile the denoiser's repeated blocks at its first run.
+     */
+    compile?: boolean | null;
+    /**
+     * Vae Slicing
+     *
+     * Decode one picture after another: less memory.
+     */
+    vae_slicing?: boolean | null;
+    /**
+     * Vae Tiling
+     *
+     * Decode tile by tile: less memory; pictures change a little.
+     */
+    vae_tiling?: boolean | null;
+    /**
+     * Offload
+     *
+     * Parts (`model`) or blocks (`group`) wait in the machine's memory until they are needed.
+     */
+    offload?: 'none' | 'model' | 'group' | null;
+    /**
+     * Step Cache
+     *
+     * Skip what changes little from step to step; transformers only. Pictures change a little.
+     */
+    step_cache?: boolean | null;
+    /**
      * Ttl Seconds
      *
      * Unloaded after so long without use. 0 or null: never. Left out: as the server is set.
@@ -3314,7 +3362,7 @@ export type RemedyOut = {
     /**
      * Id
      */
-    id: 'half_precision' | 'fp8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
+    id: 'half_precision' | 'fp8' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
     /**
      * Message
      */
