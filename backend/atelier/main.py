@@ -73,6 +73,7 @@ from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerInfo
+from atelier.sdapi import extras_routes as sdapi_extras_routes
 from atelier.sdapi import list_routes as sdapi_list_routes
 from atelier.sdapi import routes as sdapi_routes
 from atelier.sdapi.checkpoints import Checkpoints
@@ -108,6 +109,7 @@ ROUTERS = [
     openai_model_routes.router,
     sdapi_routes.router,
     sdapi_list_routes.router,
+    sdapi_extras_routes.router,
     worker_log.router,
     documentation.router,
 ]
