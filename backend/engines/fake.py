@@ -2,9 +2,9 @@
 
     python -m engines.host fake --model-path . --socket /tmp/w.sock --options '{"step_seconds": 0.05}'
 
-It takes `TextToImage` and draws small real pictures in a colour made from the seed, or a `FakeTask` whose script is a
-list of verbs, done in order. Words of a prompt that begin with `fake:` are verbs too, done before the drawing:
-"a fox fake:hang".
+It takes `TextToImage` and draws small real pictures in a colour made from the seed, or `ImageToVideo` and writes files
+that begin as an mp4 or a webp does, or a `FakeTask` whose script is a list of verbs, done in order. Words of a prompt
+that begin with `fake:` are verbs too, done before the drawing: "a fox fake:hang". What it starts from has to be there.
 
     step:SECONDS          one step of progress after that time (one step of the script's total)
     file                  a picture, listed in Done
@@ -37,9 +37,10 @@ from pathlib import Path
 
 from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
-from engines.protocol import Done, FakeTask, File, Parked, Progress, TextToImage
+from engines.protocol import Done, FakeTask, File, ImageToVideo, Parked, Progress, TextToImage
 
-TASKS = (TextToImage, FakeTask)
+TASKS = (TextToImage, ImageToVideo, FakeTask)
+PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
 
 
 def preload() -> None:
@@ -62,8 +63,11 @@ class FakeEngine:
         self._step_seconds = float(options.get("step_seconds", 0))
         self.weights_bytes = int(options.get("weights_bytes", 1024))
 
-    def run(self, task: TextToImage | FakeTask, run: Run) -> Done:
+    def run(self, task: TextToImage | ImageToVideo | FakeTask, run: Run) -> Done:
         failpoint("engine.before_run")
+        _look_at_inputs(task)
+        if isinstance(task, ImageToVideo):
+            return self._film(task, run)
         done = self._draw(task, run) if isinstance(task, TextToImage) else Script(task, run).play()
         done.peak_bytes = int(self._options.get("peak_bytes", 0))
         return done
@@ -81,6 +85,15 @@ class FakeEngine:
             files.append(write_picture(task.output_dir, index, seed, task.width, task.height))
             failpoint("engine.after_encode")
         failpoint("engine.before_done")
+        return Done(files=files)
+
+    def _film(self, task: ImageToVideo, run: Run) -> Done:
+        files = []
+        for index, seed in enumerate(task.seeds):
+            for step in range(task.steps):
+                _sleep(self._step_seconds, run)
+                run.report(Progress(step=index * task.steps + step + 1, total=task.steps * len(task.seeds)))
+            files.append(write_video(task, index, seed))
         return Done(files=files)
 
 
@@ -217,15 +230,44 @@ def write_picture(directory: str, index: int, seed: int, width: int, height: int
     )
 
 
+def write_video(task: ImageToVideo, index: int, seed: int) -> File:
+    """A file that begins as a video of that format does and goes on with the seed; its poster is a PNG."""
+    head = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" if task.format == "mp4" else b"RIFF\0\0\0\0WEBPVP8X"
+    data = head + str(seed).encode() * 1000
+    _write(Path(task.output_dir) / f"{index}.{task.format}", data)
+    _write(Path(task.output_dir) / f"{index}.thumb.webp", png(b"\x80\x80\x80", 64, 36))
+    return File(
+        index=index,
+        path=f"{index}.{task.format}",
+        thumbnail=f"{index}.thumb.webp",
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        width=task.width,
+        height=task.height,
+        seed=seed,
+        recipe={"seed": seed, "engine": "fake"},
+        frames=task.frames,
+        fps=task.fps,
+    )
+
+
+def _look_at_inputs(task: TextToImage | ImageToVideo | FakeTask) -> None:
+    """Raises RunFailed when a picture that the task starts from is no PNG that can be read."""
+    start, inpaint = getattr(task, "start", None), getattr(task, "inpaint", None)
+    given = (getattr(task, "image", None), start and start.image, inpaint and inpaint.mask)
+    for image in filter(None, given):
+        with open(image.path, "rb") as file:
+            if file.read(8) != PNG_BEGINS:
+                raise RunFailed("input_unreadable", f"{image.key} is no PNG", "Hand over a PNG.")
+
+
 def png(colour: bytes, width: int, height: int) -> bytes:
     """An RGB PNG, by hand: signature, header, one compressed block of rows (each after filter byte 0), end."""
     top = b"\0" + colour * width
     bottom = b"\0" + bytes(value // 2 for value in colour) * width
     rows = top * (height - height // 2) + bottom * (height // 2)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
-    )
+    return PNG_BEGINS + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -86,7 +86,7 @@ class ImageService:
         resolved = await resolve(actor, wanted, model, self._inputs)
         request = {**wanted.model_dump(exclude_unset=True), "resolved": resolved}
         row = await self._queue.submit(
-            NewJob(JobKind.IMAGE_GENERATE, actor.id, resolved["prompt"], request, idempotency_key=idempotency_key)
+            NewJob(JobKind.IMAGE_GENERATE, actor.id, _title(resolved), request, idempotency_key=idempotency_key)
         )
         return AcceptedOut(job_id=row.id, status=row.status, position=await self._jobs.position(row.id))
 
@@ -189,6 +189,11 @@ def _image_row(attempt: Attempt, model: ModelRow, file: protocol.File, resolved:
         parent_id=resolved.get("parent_id"),
         created_at=now(),
     )
+
+
+def _title(resolved: dict[str, Any]) -> str:
+    """What the list of jobs calls it: its prompt, or for what goes by the picture alone the task."""
+    return resolved["prompt"] or resolved["task"].replace("_", " ").capitalize()
 
 
 def _model_task(task: str) -> str:
