@@ -3540,6 +3540,16 @@ export type SchedulerOut = {
 };
 
 /**
+ * SdCaptionOut
+ */
+export type SdCaptionOut = {
+    /**
+     * Caption
+     */
+    caption: string;
+};
+
+/**
  * SdCheckpointOut
  */
 export type SdCheckpointOut = {
@@ -3588,6 +3598,162 @@ export type SdEmbeddingsOut = {
 };
 
 /**
+ * SdExtrasBatchIn
+ */
+export type SdExtrasBatchIn = {
+    /**
+     * Resize Mode
+     *
+     * 0: by `upscaling_resize`; 1: to width and height.
+     */
+    resize_mode?: number;
+    /**
+     * Show Extras Results
+     */
+    show_extras_results?: boolean;
+    /**
+     * Gfpgan Visibility
+     */
+    gfpgan_visibility?: number;
+    /**
+     * Codeformer Visibility
+     */
+    codeformer_visibility?: number;
+    /**
+     * Codeformer Weight
+     */
+    codeformer_weight?: number;
+    /**
+     * Upscaling Resize
+     */
+    upscaling_resize?: number;
+    /**
+     * Upscaling Resize W
+     */
+    upscaling_resize_w?: number;
+    /**
+     * Upscaling Resize H
+     */
+    upscaling_resize_h?: number;
+    /**
+     * Upscaling Crop
+     */
+    upscaling_crop?: boolean;
+    /**
+     * Upscaler 1
+     */
+    upscaler_1?: string;
+    /**
+     * Upscaler 2
+     */
+    upscaler_2?: string;
+    /**
+     * Extras Upscaler 2 Visibility
+     */
+    extras_upscaler_2_visibility?: number;
+    /**
+     * Upscale First
+     */
+    upscale_first?: boolean;
+    /**
+     * Imagelist
+     */
+    imageList?: Array<SdFileData>;
+};
+
+/**
+ * SdExtrasBatchOut
+ */
+export type SdExtrasBatchOut = {
+    /**
+     * Html Info
+     */
+    html_info: string;
+    /**
+     * Images
+     */
+    images: Array<string>;
+};
+
+/**
+ * SdExtrasSingleIn
+ */
+export type SdExtrasSingleIn = {
+    /**
+     * Resize Mode
+     *
+     * 0: by `upscaling_resize`; 1: to width and height.
+     */
+    resize_mode?: number;
+    /**
+     * Show Extras Results
+     */
+    show_extras_results?: boolean;
+    /**
+     * Gfpgan Visibility
+     */
+    gfpgan_visibility?: number;
+    /**
+     * Codeformer Visibility
+     */
+    codeformer_visibility?: number;
+    /**
+     * Codeformer Weight
+     */
+    codeformer_weight?: number;
+    /**
+     * Upscaling Resize
+     */
+    upscaling_resize?: number;
+    /**
+     * Upscaling Resize W
+     */
+    upscaling_resize_w?: number;
+    /**
+     * Upscaling Resize H
+     */
+    upscaling_resize_h?: number;
+    /**
+     * Upscaling Crop
+     */
+    upscaling_crop?: boolean;
+    /**
+     * Upscaler 1
+     */
+    upscaler_1?: string;
+    /**
+     * Upscaler 2
+     */
+    upscaler_2?: string;
+    /**
+     * Extras Upscaler 2 Visibility
+     */
+    extras_upscaler_2_visibility?: number;
+    /**
+     * Upscale First
+     */
+    upscale_first?: boolean;
+    /**
+     * Image
+     */
+    image?: string;
+};
+
+/**
+ * SdExtrasSingleOut
+ */
+export type SdExtrasSingleOut = {
+    /**
+     * Html Info
+     */
+    html_info: string;
+    /**
+     * Image
+     */
+    image: string;
+};
+
+/**
  * SdFaceRestorerOut
  */
 export type SdFaceRestorerOut = {
@@ -3602,6 +3768,20 @@ export type SdFaceRestorerOut = {
 };
 
 /**
+ * SdFileData
+ */
+export type SdFileData = {
+    /**
+     * Data
+     */
+    data: string;
+    /**
+     * Name
+     */
+    name?: string;
+};
+
+/**
  * SdFileOut
  */
 export type SdFileOut = {
@@ -3613,6 +3793,18 @@ export type SdFileOut = {
      * Path
      */
     path?: string | null;
+};
+
+/**
+ * SdImageIn
+ */
+export type SdImageIn = {
+    /**
+     * Image
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
+     */
+    image?: string;
 };
 
 /**
@@ -3864,6 +4056,22 @@ export type SdImagesOut = {
 };
 
 /**
+ * SdInterrogateIn
+ */
+export type SdInterrogateIn = {
+    /**
+     * Image
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
+     */
+    image?: string;
+    /**
+     * Model
+     */
+    model?: string;
+};
+
+/**
  * SdLoraOut
  */
 export type SdLoraOut = {
@@ -3913,6 +4121,28 @@ export type SdNamedOut = {
      * Name
      */
     name: string;
+};
+
+/**
+ * SdPngInfoOut
+ */
+export type SdPngInfoOut = {
+    /**
+     * Info
+     */
+    info: string;
+    /**
+     * Items
+     */
+    items: {
+        [key: string]: string;
+    };
+    /**
+     * Parameters
+     */
+    parameters: {
+        [key: string]: string;
+    };
 };
 
 /**
@@ -8357,6 +8587,106 @@ export type SdapiRefreshEmbeddingsResponses = {
      */
     200: unknown;
 };
+
+export type SdapiExtraSingleData = {
+    body: SdExtrasSingleIn;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/extra-single-image';
+};
+
+export type SdapiExtraSingleErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiExtraSingleError = SdapiExtraSingleErrors[keyof SdapiExtraSingleErrors];
+
+export type SdapiExtraSingleResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdExtrasSingleOut;
+};
+
+export type SdapiExtraSingleResponse = SdapiExtraSingleResponses[keyof SdapiExtraSingleResponses];
+
+export type SdapiExtraBatchData = {
+    body: SdExtrasBatchIn;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/extra-batch-images';
+};
+
+export type SdapiExtraBatchErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiExtraBatchError = SdapiExtraBatchErrors[keyof SdapiExtraBatchErrors];
+
+export type SdapiExtraBatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdExtrasBatchOut;
+};
+
+export type SdapiExtraBatchResponse = SdapiExtraBatchResponses[keyof SdapiExtraBatchResponses];
+
+export type SdapiPngInfoData = {
+    body: SdImageIn;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/png-info';
+};
+
+export type SdapiPngInfoErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiPngInfoError = SdapiPngInfoErrors[keyof SdapiPngInfoErrors];
+
+export type SdapiPngInfoResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdPngInfoOut;
+};
+
+export type SdapiPngInfoResponse = SdapiPngInfoResponses[keyof SdapiPngInfoResponses];
+
+export type SdapiInterrogateData = {
+    body: SdInterrogateIn;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/interrogate';
+};
+
+export type SdapiInterrogateErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiInterrogateError = SdapiInterrogateErrors[keyof SdapiInterrogateErrors];
+
+export type SdapiInterrogateResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdCaptionOut;
+};
+
+export type SdapiInterrogateResponse = SdapiInterrogateResponses[keyof SdapiInterrogateResponses];
 
 export type WorkerLogData = {
     body?: never;
