@@ -1,4 +1,13 @@
-import { expect, test } from "./fixtures";
+import AxeBuilder from "@axe-core/playwright";
+import type { Page } from "@playwright/test";
+
+import { expect, fits, test } from "./fixtures";
+
+/** Nothing that axe calls serious, in what is on the screen now. */
+async function accessible(page: Page): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa"]).analyze();
+  expect(violations.map((one) => `${one.id}: ${one.nodes[0]?.html}`)).toEqual([]);
+}
 
 test.beforeAll(async ({ server }) => {
   const ids = await Promise.all([server.generate("a grey wolf", { num_outputs: 4, steps: 2 }), server.generate("a white rabbit", { num_outputs: 4, steps: 2 })]);
@@ -105,3 +114,94 @@ for (const viewport of [{ width: 1440, height: 900 }, { width: 390, height: 844 
     await expect(async () => expect((await view.locator("img").first().boundingBox())?.height).toBeGreaterThan(picture.height)).toPass();
   });
 }
+
+test("pictures are marked by keyboard, found by it again, and another tab sees it", async ({ page, context }) => {
+  await page.goto("/gallery");
+  const other = await context.newPage();
+  await other.goto("/gallery");
+  const cells = page.getByRole("option");
+  await expect(other.getByRole("option")).toHaveCount(8);
+  await cells.first().focus();
+  await page.keyboard.press("f");
+  await page.keyboard.press("4");
+  await expect(other.getByRole("option", { name: /favourite, 4 stars/ })).toHaveCount(1);
+  await other.close();
+  await page.keyboard.press("t");
+  await page.getByRole("dialog").getByRole("combobox", { name: "Add a tag" }).fill("Snowy, cold,");
+  await expect(page.getByRole("button", { name: "Take “cold” off" })).toBeVisible();
+  await accessible(page);
+  await page.getByRole("button", { name: "Done" }).click();
+
+  await page.getByRole("button", { name: "Tag", exact: true }).click();
+  await page.getByRole("menuitem", { name: /snowy/ }).click();
+  await expect(page).toHaveURL(/tag=/);
+  await expect(cells).toHaveCount(1);
+  await page.getByRole("button", { name: "Stars" }).click();
+  await page.getByRole("menuitem", { name: "5 stars and more" }).click();
+  await expect(page.getByText("No picture is like this")).toBeVisible();
+  await page.goBack();
+  await expect(cells).toHaveCount(1);
+  await page.getByRole("button", { name: "Clear filters" }).click();
+  await expect(cells).toHaveCount(8);
+});
+
+test("a collection is made, filled, renamed, left and deleted", async ({ page }) => {
+  await page.goto("/gallery?q=wolf");
+  const cells = page.getByRole("option");
+  await cells.first().click({ modifiers: ["Control"] });
+  await cells.nth(1).click();
+  await page.getByRole("toolbar").getByRole("button", { name: "Add to collection" }).click();
+  await page.getByRole("menuitem", { name: "New collection" }).click();
+  await page.getByLabel("Name").fill("Wolves");
+  await page.getByRole("button", { name: "Create" }).click();
+  const shelf = page.getByRole("navigation", { name: "Collections" });
+  await expect(shelf.getByRole("link", { name: "Wolves 2" })).toBeVisible();
+  await shelf.getByRole("link", { name: "Wolves 2" }).click();
+  await expect(cells).toHaveCount(2);
+  await accessible(page);
+  await page.getByRole("button", { name: "Menu of “Wolves”" }).click();
+  await page.getByRole("menuitem", { name: "Delete collection" }).click();
+  await expect(page.getByRole("dialog")).toContainText("Its 2 pictures stay in the gallery.");
+  await page.getByRole("dialog").getByRole("button", { name: "Delete collection" }).click();
+  await expect(shelf.getByRole("link", { name: /Wolves/ })).toHaveCount(0);
+  await expect(cells).toHaveCount(4);
+});
+
+test("two pictures are compared at the same zoom, and what differs is said", async ({ page }) => {
+  await page.goto("/gallery?q=wolf");
+  const cells = page.getByRole("option");
+  await cells.first().click({ modifiers: ["Control"] });
+  await cells.nth(1).click();
+  await page.getByRole("toolbar").getByRole("link", { name: "Compare" }).click();
+  const dialog = page.getByRole("dialog", { name: "Two pictures compared" });
+  await expect(dialog.getByRole("rowheader", { name: /Seed/ })).toBeVisible();
+  const pictures = dialog.locator("img[data-view]");
+  await expect(pictures).toHaveCount(2);
+  await dialog.getByRole("button", { name: "Zoom in" }).click();
+  const views = await pictures.evaluateAll((all) => all.map((one) => one.getAttribute("data-view")));
+  expect(views[0]).toBe(views[1]);
+  expect(views[0]).toMatch(/^1\.40/);
+  await dialog.getByRole("radio", { name: "Overlaid" }).click();
+  await dialog.getByRole("slider", { name: "Where the first ends" }).press("ArrowRight");
+  await accessible(page);
+  await page.keyboard.press("Escape");
+  await expect(page).toHaveURL(/\/gallery\?q=wolf$/);
+});
+
+test("stars, tags and a note are kept beside the recipe; on a phone too", async ({ page }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto("/gallery?q=rabbit");
+  await page.getByRole("option").first().click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("slider", { name: "Rating" }).press("ArrowRight");
+  await dialog.getByLabel("Note", { exact: true }).fill("for the wall");
+  await dialog.getByRole("combobox", { name: "Add a tag" }).fill("soft");
+  await dialog.getByRole("combobox", { name: "Add a tag" }).press("Enter");
+  await expect(dialog.getByRole("button", { name: "Take “soft” off" })).toBeVisible();
+  await fits(page);
+  await accessible(page);
+  await page.waitForTimeout(1000);
+  await page.reload();
+  await expect(dialog.getByLabel("Note", { exact: true })).toHaveValue("for the wall");
+  await expect(dialog.getByRole("slider", { name: "Rating" })).toHaveAttribute("aria-valuenow", "1");
+});

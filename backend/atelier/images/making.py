@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 from engines import protocol
 
 from atelier.errors import AtelierError, NotEnoughMemory
-from atelier.images.tasks import Task, work_of
+from atelier.images.tasks import Task, added_bytes, work_of
 from atelier.jobs.attempt import Attempt
 from atelier.jobs.driving import until_stopped
 from atelier.jobs.runner import Stopped
@@ -66,8 +67,9 @@ class Maker:
                 raise _too_large(again, task) from None
 
     async def _need(self, model: ModelRow, task: Task) -> Need:
-        work = work_of(task)
-        return await asyncio.to_thread(self._sizing.need, model, work, steps=task.steps, outputs=len(task.seeds))
+        work, added = work_of(task), await asyncio.to_thread(added_bytes, task)
+        need = await asyncio.to_thread(self._sizing.need, model, work, steps=task.steps, outputs=len(task.seeds))
+        return replace(need, spec=replace(need.spec, bytes_needed=need.spec.bytes_needed + added)) if added else need
 
     async def _once(self, attempt: Attempt, need: Need, task: Task, holding: list[Worker]) -> protocol.Done:
         """One run on one worker; what it took is remembered. Raises OutOfMemory besides what `_drive` raises."""

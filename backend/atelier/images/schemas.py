@@ -12,6 +12,7 @@ from atelier.shapes import ErrorOut, ImageOut
 from atelier.tables import InputRow, JobStatus
 
 MAX_SEED = 2**32 - 1
+MAX_LORA_WEIGHT = 4
 
 # How large a picture may be is for its model to say: see `limits` of GET /api/models/.
 Side = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -31,10 +32,16 @@ class LoraIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    model: Annotated[str, Field(min_length=1, max_length=200, description="Key of a LoRA.")]
-    weight: Annotated[float, Field(ge=-4, le=4, allow_inf_nan=False)] = 1.0
+    model: Annotated[str, Field(min_length=1, max_length=200, description="Key, name or file name of a LoRA.")]
+    weight: Annotated[float, Field(ge=-MAX_LORA_WEIGHT, le=MAX_LORA_WEIGHT, allow_inf_nan=False)] = 1.0
     text_weight: Annotated[
-        float | None, Field(ge=-4, le=4, allow_inf_nan=False, description="For the text encoders; else as `weight`.")
+        float | None,
+        Field(
+            ge=-MAX_LORA_WEIGHT,
+            le=MAX_LORA_WEIGHT,
+            allow_inf_nan=False,
+            description="For the text encoders; else as `weight`.",
+        ),
     ] = None
 
 
@@ -65,6 +72,12 @@ class GenerationIn(BaseModel):
         Field(ge=0, le=MAX_SEED, description="Of the first picture; the others count up. Null: chosen at random."),
     ] = None
     scheduler: Annotated[str | None, Field(max_length=50, description="A key of GET /api/schedulers.")] = None
+    loras: Annotated[
+        list[LoraIn], Field(max_length=32, description="Any number; the model of each must be of this model's family.")
+    ] = []
+    clip_skip: Annotated[
+        int, Field(ge=0, le=8, description="How many of CLIP's last layers are left out. Others read no CLIP alone: 0.")
+    ] = 0
     format: Literal["png", "webp", "jpeg"] = "png"
 
     @field_validator("prompt")

@@ -22,12 +22,12 @@ from atelier.db import Database, after_commit
 from atelier.errors import AtelierError, ModelNotFound
 from atelier.events import EventBus, ImagesAdded
 from atelier.failpoints import failpoint
-from atelier.images import store
+from atelier.images import additions, store
 from atelier.images.asking import TASKS, Wanted, resolve
 from atelier.images.finishing import Gone, OnProgress, finished
 from atelier.images.inputs import InputStore
 from atelier.images.making import GenerationFailed, Maker
-from atelier.images.schemas import AcceptedOut, GenerationOut
+from atelier.images.schemas import AcceptedOut, GenerationIn, GenerationOut
 from atelier.images.tasks import task_of
 from atelier.jobs.attempt import Attempt, Publish
 from atelier.jobs.queue import JobQueue, NewJob
@@ -84,6 +84,8 @@ class ImageService:
                 hint="Choose another model, or restore its folder.",
             )
         resolved = await resolve(actor, wanted, model, self._inputs)
+        if isinstance(wanted, GenerationIn):
+            resolved = await additions.resolve(actor, wanted, resolved, model, self._registry)
         request = {**wanted.model_dump(exclude_unset=True), "resolved": resolved}
         row = await self._queue.submit(
             NewJob(JobKind.IMAGE_GENERATE, actor.id, _title(resolved), request, idempotency_key=idempotency_key)
@@ -110,7 +112,8 @@ class ImageService:
         resolved = attempt.job.request["resolved"]
         model = await self._registry.require(owner, resolved["model"], _model_task(resolved["task"]))
         folder = await asyncio.to_thread(self._storage.make_attempt_folder, attempt.job.id, attempt.job.attempt)
-        task = await task_of(attempt, model, folder, self._inputs)
+        uses = await additions.uses_of(owner, resolved, self._registry)
+        task = await task_of(attempt, model, folder, self._inputs, uses)
         attempt.progress(0, task.steps * len(task.seeds))
         done = await self._maker.make(attempt, model, task)
         await asyncio.to_thread(self._move, attempt.job.id, folder, done.files)

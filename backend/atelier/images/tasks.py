@@ -8,6 +8,7 @@ from typing import Any
 from engines import protocol
 
 from atelier.access.actor import Actor, Role
+from atelier.images.additions import Uses
 from atelier.images.inputs import InputStore
 from atelier.jobs.attempt import Attempt
 from atelier.models.estimate import Work
@@ -16,14 +17,14 @@ from atelier.tables import ModelRow
 Task = protocol.TextToImage | protocol.ImageToVideo
 
 
-async def task_of(attempt: Attempt, model: ModelRow, folder: Path, inputs: InputStore) -> Task:
+async def task_of(attempt: Attempt, model: ModelRow, folder: Path, inputs: InputStore, uses: Uses) -> Task:
     """What the worker is to do for this attempt, its files in `folder`. Raises NotFound when a picture is gone."""
     resolved = attempt.job.request["resolved"]
     # Whether its owner may use the pictures was asked when the request was accepted; an administrator may use others'.
     actor = Actor(attempt.job.owner_id, "", Role.ADMIN)
     common = _common(attempt, resolved, model, folder)
     if "image" not in resolved:
-        return protocol.TextToImage(**common, **_words(resolved))
+        return protocol.TextToImage(**common, **_words(resolved, uses))
     image = await inputs.open(actor, resolved["image"], folder=folder)
     match resolved["task"]:
         case "image_to_video":
@@ -38,7 +39,7 @@ async def task_of(attempt: Attempt, model: ModelRow, folder: Path, inputs: Input
             inpaint = None
     # A canvas has the result's size already; of an enlarged picture the rounding is cut off.
     start = protocol.ImageStart(image=image, strength=resolved["strength"], fit=resolved.get("fit", "crop"))
-    return protocol.TextToImage(**common, **_words(resolved), start=start, inpaint=inpaint)
+    return protocol.TextToImage(**common, **_words(resolved, uses), start=start, inpaint=inpaint)
 
 
 async def _inpaint(resolved: dict[str, Any], folder: Path, actor: Actor, inputs: InputStore) -> protocol.Inpaint:
@@ -76,6 +77,13 @@ def work_of(task: Task) -> Work:
     return Work(larger.width, larger.height, len(task.seeds), guided=task.guidance_scale > 1, frames=frames)
 
 
+def added_bytes(task: Task) -> int:
+    """What the task's LoRAs take beside the model: their files are of half precision, and may be kept in whole. Looks
+    at the disk."""
+    files = {lora.path for lora in getattr(task, "loras", ())}
+    return sum(2 * Path(file).stat().st_size for file in files if Path(file).is_file())
+
+
 def _common(attempt: Attempt, resolved: dict[str, Any], model: ModelRow, folder: Path) -> dict[str, Any]:
     names = ("seeds", "steps", "guidance_scale", "width", "height", "scheduler", "format")
     return {
@@ -86,5 +94,7 @@ def _common(attempt: Attempt, resolved: dict[str, Any], model: ModelRow, folder:
     }
 
 
-def _words(resolved: dict[str, Any]) -> dict[str, Any]:
-    return {name: resolved[name] for name in ("prompt", "negative_prompt")}
+def _words(resolved: dict[str, Any], uses: Uses) -> dict[str, Any]:
+    words = {name: resolved[name] for name in ("prompt", "negative_prompt")}
+    more = {"loras": uses.loras, "embeddings": uses.embeddings, "clip_skip": resolved.get("clip_skip", 0)}
+    return words | more

@@ -4,7 +4,7 @@
     transformers folder  config.json names the architecture
     peft folder          adapter_config.json beside adapter_model.safetensors
     pyannote folder      config.yaml with a pipeline of pyannote.audio
-    one .safetensors     the names and shapes of its tensors: a LoRA, or a checkpoint in one file
+    one .safetensors     the names and shapes of its tensors: a LoRA, an embedding, or a checkpoint in one file
 
 What cannot be told is refused with words, not guessed: a model that is registered wrongly fails later, and worse.
 """
@@ -26,6 +26,7 @@ from atelier.errors import ModelNotRecognised
 from atelier.said import Said
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_VECTORS = 75  # of a textual inversion: as many tokens as CLIP reads at once
 FLOATS = ("F64", "F32", "BF16", "F16", "F8_E4M3", "F8_E5M2", "F4")
 
 
@@ -227,14 +228,30 @@ def _probe_file(file: Path) -> Probe:
     if any("lora" in name.lower() for name in names):
         base = header.metadata.get("ss_sd_model_name") or header.metadata.get("ss_base_model_version")
         return Probe("image", "lora", _lora_family(header) or _unknown_lora(file), None, *figures, base=base)
+    if (embedding := _embedding_family(header)) is not None:
+        return Probe("image", "embedding", embedding, None, *figures)
     family = _checkpoint_family(header)
     if family is None:
         raise ModelNotRecognised(
             Said(f"{file.name} is no LoRA and no checkpoint that Atelier knows.", "probe.file_unknown", name=file.name),
             field="path",
-            hint="It reads LoRAs (kohya, diffusers, peft) and whole checkpoints of SD 1.5, 2, XL, 3 and FLUX.",
+            hint="It reads LoRAs (kohya, diffusers, peft), embeddings, and checkpoints of SD 1.5, 2, XL, 3 and FLUX.",
         )
     return Probe("image", "base_model", family, "diffusers_image", *figures, pipeline="single_file")
+
+
+def _embedding_family(header: Header) -> str | None:
+    """What a textual inversion was made for, by the width of its vectors: one tensor, or SDXL's pair."""
+    shapes = {name: tensor.shape for name, tensor in header.tensors.items()}
+    if not 1 <= len(shapes) <= 2 or any(len(shape) not in (1, 2) for shape in shapes.values()):
+        return None
+    if any(len(shape) == 2 and shape[0] > MAX_VECTORS for shape in shapes.values()):
+        return None
+    if set(shapes) == {"clip_l", "clip_g"}:
+        return "sdxl" if (shapes["clip_l"][-1], shapes["clip_g"][-1]) == (768, 1280) else None
+    if len(shapes) > 1:
+        return None
+    return {768: "sd15", 1024: "sd2"}.get(next(iter(shapes.values()))[-1])
 
 
 def _checkpoint_family(header: Header) -> str | None:

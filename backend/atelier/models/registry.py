@@ -26,6 +26,7 @@ from atelier.events import EventBus, ModelsChanged
 from atelier.jobs.queue import JobQueue
 from atelier.jobs.store import by_ids as jobs_by_ids
 from atelier.models import store
+from atelier.models.adapters import ADDED_TYPES, file_of, trigger_words
 from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapshots
 from atelier.models.cache import remove as remove_files
 from atelier.models.families import SIZES, image_defaults, image_limits, sampling, size_presets
@@ -186,6 +187,7 @@ class ModelRegistry:
             limits=ImageLimits(**row.limits) if row.limits else None,
             presets=_presets(row),
             sampling=sampling(row.family),
+            trigger_words=_trigger_words(row),
             available=row.download_job is None and _lies_there(self.path_of(row)),
             runnable=_is_runnable(row),
             removable=row.source != "embedded" and actor.owns(row.owner_id),
@@ -420,7 +422,13 @@ def _presets(row: ModelRow) -> list[SizePreset]:
 
 def _is_runnable(row: ModelRow) -> bool:
     is_here = row.download_job is None
-    return is_here and bool(row.engine) and row.type != "lora" and row.pipeline != "single_file"
+    return is_here and bool(row.engine) and row.type not in ADDED_TYPES and row.pipeline != "single_file"
+
+
+def _trigger_words(row: ModelRow) -> list[str]:
+    """Looks at the disk; a header is read once."""
+    file = file_of(path_of(row)) if row.type == "lora" and row.download_job is None else None
+    return trigger_words(file) if file is not None else []
 
 
 def _lies_there(path: Path) -> bool:

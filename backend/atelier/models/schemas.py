@@ -98,7 +98,7 @@ class ModelOut(BaseModel):
     key: str
     name: str
     task: Task = Field(description="What it does. A LoRA has the task of the models that it changes.")
-    type: Literal["base_model", "lora", "fine_tune"]
+    type: Literal["base_model", "lora", "fine_tune", "embedding"]
     family: str
     source: Literal["embedded", "hub", "trained", "imported"]
     description: str
@@ -108,6 +108,7 @@ class ModelOut(BaseModel):
     dtype: str = Field(description="The type of most of its weights, as safetensors names it: `F16`, `BF16`, `F32`.")
     parameters: int
     base: str | None = Field(description="What a LoRA says it was made for.")
+    trigger_words: list[str] = Field([], description="Words that a LoRA's file says it answers to.")
     repo: str | None = Field(description="The repository on Hugging Face that it comes from, as `owner/name`.")
     commit: str | None
     defaults: ImageDefaults | None = Field(description="Of models that make pictures.")
@@ -162,7 +163,7 @@ class FoundModelOut(BaseModel):
     problem: str | None = Field(description="Why it cannot be entered.")
     said: SaidOut | None = Field(None, description="Which sentence `problem` is.")
     task: Task | None = None
-    type: Literal["base_model", "lora", "fine_tune"] | None = None
+    type: Literal["base_model", "lora", "fine_tune", "embedding"] | None = None
     family: str | None = None
     size_bytes: int | None = None
     parameters: int | None = None

@@ -146,6 +146,7 @@ class SdApi:
             "width": width,
             "height": height,
             "scheduler": found.key,
+            "clip_skip": chosen.clip_skip,
             "format": chosen.format,
         }
         return Plan(checkpoint, chosen, sampler, settings, notes)

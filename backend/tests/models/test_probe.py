@@ -139,6 +139,28 @@ class TestFiles:
         assert refused.value.field == "path" and refused.value.hint
 
 
+class TestEmbedding:
+    @pytest.mark.parametrize(
+        ("shapes", "family"),
+        [
+            ({"emb_params": (8, 768)}, "sd15"),
+            ({"<cat-toy>": (768,)}, "sd15"),
+            ({"emb_params": (1, 1024)}, "sd2"),
+            ({"clip_l": (2, 768), "clip_g": (2, 1280)}, "sdxl"),
+        ],
+    )
+    def test_by_the_width_of_its_vectors(self, tmp_path: Path, shapes: Shapes, family: str) -> None:
+        found = probe(write(tmp_path / "x.safetensors", safetensors(shapes)))
+        assert (found.task, found.type, found.family, found.engine) == ("image", "embedding", family, None)
+
+    @pytest.mark.parametrize(
+        "shapes", [{"a": (76, 768)}, {"a": (8, 4096)}, {"a": (8, 768), "b": (8, 768)}, {"a": (2, 2, 768)}]
+    )
+    def test_something_else(self, tmp_path: Path, shapes: Shapes) -> None:
+        with pytest.raises(ModelNotRecognised):
+            probe(write(tmp_path / "x.safetensors", safetensors(shapes)))
+
+
 class Canary:
     """Leaves a mark when anybody unpickles it."""
 

@@ -14,6 +14,8 @@ import { keys } from "./keys";
 import type { ImageOut } from "./types";
 
 const UNDO_SECONDS = 10;
+/** So many pictures the server takes in one change. */
+const AT_ONCE = 500;
 
 export function useComplain() {
   return (error: unknown) => {
@@ -31,33 +33,38 @@ export function useDeleteImages() {
   return useMutation({
     mutationFn: async (images: ImageOut[]) => {
       dropImages(client, new Set(images.map((image) => image.id)));
-      const outcomes = await inTurns(images, (image) => api.deleteImage({ path: { image_id: image.id } }));
-      const failed = outcomes.find((outcome) => outcome.status === "rejected");
-      if (!failed) return;
-      restoreImages(client, images.filter((_, index) => outcomes[index]?.status === "rejected"));
-      throw failed.reason;
+      const [one] = images;
+      if (one && images.length === 1) return void (await api.deleteImage({ path: { image_id: one.id } }));
+      for (let start = 0; start < images.length; start += AT_ONCE) {
+        const some = images.slice(start, start + AT_ONCE);
+        try {
+          await api.editImages({ body: { ids: some.map((image) => image.id), delete: true } });
+        } catch (error) {
+          restoreImages(client, images.slice(start));
+          throw error;
+        }
+      }
     },
     onSuccess: (_, images) => {
       const undo = async () => {
-        const outcomes = await inTurns(images, (image) => api.restoreImage({ path: { image_id: image.id } }));
-        restoreImages(client, outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : [])));
-        const failed = outcomes.find((outcome) => outcome.status === "rejected");
-        if (failed) complain(failed.reason);
+        try {
+          for (let start = 0; start < images.length; start += AT_ONCE) {
+            const ids = images.slice(start, start + AT_ONCE).map((image) => image.id);
+            const back = ids.length === 1 ? [await api.restoreImage({ path: { image_id: ids[0] as string } })] : (await api.editImages({ body: { ids, restore: true } })).images;
+            restoreImages(client, back);
+          }
+        } catch (error) {
+          complain(error);
+        }
       };
       toast(t("gallery.deleted", { count: images.length }), { seconds: UNDO_SECONDS, action: { label: t("common.undo"), run: () => void undo() } });
     },
-    onError: (error) => {
+    onError: (error, images) => {
+      if (images.length === 1) restoreImages(client, images);
       void client.invalidateQueries({ queryKey: keys.gallery });
       complain(error);
     },
   });
-}
-
-/** A few at a time: a browser holds six connections to one host. */
-async function inTurns<T, R>(items: T[], work: (item: T) => Promise<R>): Promise<PromiseSettledResult<R>[]> {
-  const outcomes: PromiseSettledResult<R>[] = [];
-  for (let start = 0; start < items.length; start += 4) outcomes.push(...(await Promise.allSettled(items.slice(start, start + 4).map(work))));
-  return outcomes;
 }
 
 export function downloadImages(images: ImageOut[]): void {

@@ -124,3 +124,19 @@ describe("live events in the cache", () => {
     expect(recent().map((item) => item.id)).toEqual(["a"]);
   });
 });
+
+describe("what people say of pictures", () => {
+  it("is changed where they are, taken off and put where they belong now", () => {
+    const client = new QueryClient();
+    const page = (items: ImageOut[]) => ({ pages: [{ items, next_cursor: null, total: null }], pageParams: [undefined] });
+    const ids = (look: object) => client.getQueryData<InfiniteData<ImagePage>>(["gallery", "list", look])?.pages.flatMap((one) => one.items.map((each) => each.id));
+    const [first, second, third] = [image(1), image(2, { favourite: true }), image(3)];
+    client.setQueryData(keys.galleryList({}), page([first, second, third]));
+    client.setQueryData(keys.galleryList({ favourite: true }), page([second]));
+    client.setQueryData(keys.image(third.id), third);
+    applyEvent(client, { type: "images.changed", images: [{ ...second, favourite: false }, { ...third, favourite: true, note: "x" }] });
+    expect(ids({})).toEqual([first.id, second.id, third.id]);
+    expect(ids({ favourite: true })).toEqual([third.id]);
+    expect(client.getQueryData<ImageOut>(keys.image(third.id))?.note).toBe("x");
+  });
+});

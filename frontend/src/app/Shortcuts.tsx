@@ -27,11 +27,17 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
       [t("keys.select"), [[key.space]]],
       [t("keys.selectRange"), [[key.shift, "→"]]],
       [t("keys.selectAll"), [[command, "A"]]],
+      [t("keys.favourite"), [["F"]]],
+      [t("keys.rate"), [["0"], ["5"]]],
+      [t("keys.tag"), [["T"]]],
       [t("keys.remove"), [[key.delete]]],
     ]],
     [t("keys.picture"), [
       [t("keys.neighbours"), [["←"], ["→"]]],
       [t("keys.recipe"), [["I"]]],
+      [t("keys.favourite"), [["F"]]],
+      [t("keys.rate"), [["0"], ["5"]]],
+      [t("keys.tag"), [["T"]]],
       [t("keys.remove"), [[key.delete]]],
     ]],
     [t("nav.models"), [

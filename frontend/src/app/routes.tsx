@@ -16,6 +16,7 @@ const pages = {
   GeneratePage: () => import("@/features/generate/GeneratePage"),
   GalleryPage: () => import("@/features/gallery/GalleryPage"),
   PictureView: () => import("@/features/gallery/PictureView"),
+  CompareView: () => import("@/features/gallery/CompareView"),
   ModelsPage: () => import("@/features/models/ModelsPage"),
   ModelDrawer: () => import("@/features/models/ModelDrawer"),
   JobsPage: () => import("@/features/jobs/JobsPage"),
@@ -47,6 +48,12 @@ const picture = createRoute({
   getParentRoute: () => gallery,
   path: "$id",
   component: lazyRouteComponent(pages.PictureView, "PictureView"),
+});
+
+const compare = createRoute({
+  getParentRoute: () => gallery,
+  path: "compare/$one/$other",
+  component: lazyRouteComponent(pages.CompareView, "CompareView"),
 });
 
 const oneOf = <T extends string>(all: readonly T[], value: unknown) => all.find((each) => each === value);
@@ -88,7 +95,7 @@ const system = createRoute({
   component: lazyRouteComponent(pages.SystemPage, "SystemPage"),
 });
 
-const routeTree = root.addChildren([generate, gallery.addChildren([picture]), models.addChildren([model]), jobs.addChildren([job]), system]);
+const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), models.addChildren([model]), jobs.addChildren([job]), system]);
 
 export const makeRouter = () =>
   createRouter({

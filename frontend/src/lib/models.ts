@@ -15,7 +15,7 @@ export type Look = (typeof LOOKS)[number];
 
 export interface Standing {
   task: Task;
-  type: "base_model" | "lora" | "fine_tune";
+  type: "base_model" | "lora" | "fine_tune" | "embedding";
   state: "idle" | "downloading" | "loading" | "ready" | "parked" | "error";
   available: boolean;
   runnable: boolean;
@@ -23,6 +23,9 @@ export interface Standing {
   repo?: string | null;
   download?: { state: keyof typeof DOWNLOADS } | null;
 }
+
+/** A LoRA or an embedding: no model of its own, but added to one. */
+export const isAddition = (model: { type: string }) => model.type === "lora" || model.type === "embedding";
 
 const DOWNLOADS = { waiting: "downloading", downloading: "downloading", paused: "paused", cancelled: "paused", failed: "error" } as const;
 
@@ -39,7 +42,7 @@ export interface Who { admin: boolean; hasToken: boolean }
 
 /** The one thing to do next with a model that is here. */
 export function nextStep(model: Standing, { admin }: Who): Step {
-  const usable = model.task === "image" && model.type !== "lora" && model.runnable && model.available;
+  const usable = model.task === "image" && !isAddition(model) && model.runnable && model.available;
   switch (lookOf(model)) {
     case "downloading":
       return admin ? "pause" : "open";
@@ -57,7 +60,7 @@ export function nextStep(model: Standing, { admin }: Who): Step {
     case "missing":
       return admin && model.repo ? "downloadAgain" : "open";
     default:
-      if (!model.runnable || model.type === "lora") return "open";
+      if (!model.runnable || isAddition(model)) return "open";
       return admin ? "load" : usable ? "use" : "open";
   }
 }
@@ -71,7 +74,7 @@ export function nextStepOfOffer(offer: { gated: boolean }, { admin, hasToken }: 
 /** What else can be done, besides looking at it. */
 export function canDo(model: Standing & { removable: boolean }, { admin }: Who) {
   const look = lookOf(model);
-  const runs = model.runnable && model.type !== "lora" && model.available && !model.download;
+  const runs = model.runnable && !isAddition(model) && model.available && !model.download;
   return {
     use: runs && model.task === "image" && look !== "error",
     load: admin && runs && (look === "idle" || look === "parked" || look === "error"),

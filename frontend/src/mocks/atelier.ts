@@ -5,10 +5,11 @@
  * Prompts that do something special: "fail:oom", "fail:crash", "slow …", "wait:environment …", "wait:memory …",
  * "refuse:field", "refuse:full", "refuse:500".
  */
-import type { DeviceOut, EnvironmentOut, ErrorOut, Event, ImageOut, JobOut, Problem, ServerFrame, TextToImageIn, WorkerOut } from "@/api/types";
+import type { BulkEditIn, DeviceOut, EnvironmentOut, ErrorOut, Event, ImageEditIn, ImageOut, JobOut, Problem, ServerFrame, TextToImageIn, WorkerOut } from "@/api/types";
 
 import { dependencies, endpoints, history, moving } from "./machine.ts";
 import { device, environment, image, iso, job, models, schedulers } from "./data.ts";
+import { MockGallery } from "./galleryRoutes.ts";
 import { MockModels } from "./modelRoutes.ts";
 import { creature, dataUrl } from "./pictures.ts";
 
@@ -32,6 +33,7 @@ export class MockAtelier {
   token: string | null = null;
   unlocked = false;
   models = new MockModels(this);
+  gallery = new MockGallery(this);
   role: "admin" | "user" = "admin";
   listeners = new Set<Listener>();
   #timers = new Set<ReturnType<typeof setTimeout>>();
@@ -49,6 +51,7 @@ export class MockAtelier {
     this.models.reset(zoo);
     this.role = role;
     this.images = Array.from({ length: images }, (_, number) => image(number));
+    this.gallery.reset(zoo);
     this.trash.clear();
     Object.assign(this, { jobs: [...jobs], workers: [...workers], environments: [...environments], devices: [...devices], token: token ?? null, unlocked: false, stepMs });
     this.restart();
@@ -236,13 +239,24 @@ export class MockAtelier {
       case "DELETE jobs": return this.removeJob(id);
       case "POST jobs": return this.again(id);
       case "GET gallery": {
+        if (id === "facets") return json(200, this.gallery.facets());
+        if (verb === "lineage") return json(200, this.gallery.lineage(id));
         if (id) return this.one(this.images.find((item) => item.id === id), "image");
-        const words = (url.searchParams.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
-        const total = words.length || url.searchParams.has("cursor") ? null : this.images.length;
-        return this.page(this.images.filter((item) => words.every((word) => item.prompt.toLowerCase().includes(word))), url, { total });
+        const whole = [...url.searchParams.keys()].every((name) => name === "limit" || name === "sort");
+        return this.page(this.gallery.list(url.searchParams), url, { total: whole ? this.images.length : null });
+      }
+      case "PATCH gallery": return this.one(this.gallery.edit(id, await body<ImageEditIn>()), "image");
+      case "GET collections": return json(200, { items: this.gallery.counted() });
+      case "POST collections":
+      case "PATCH collections":
+      case "DELETE collections": {
+        const { name = "" } = request.method === "DELETE" ? {} : await body<{ name?: string }>();
+        const outcome = this.gallery.collection(request.method, id, name);
+        if (outcome === "taken") return problem(409, "conflict", `There is a collection '${name}' already.`, [{ field: "name", message: `There is a collection '${name}' already.` }], "Choose another name.", { code: "collection.name_taken", params: { name } });
+        return outcome ? json(outcome.status, outcome.body) : this.one(undefined, "collection");
       }
       case "DELETE gallery": return this.removeImage(id);
-      case "POST gallery": return this.restoreImage(id);
+      case "POST gallery": return id === "edit" ? json(200, this.gallery.editMany(await body<BulkEditIn>())) : this.restoreImage(id);
       case "GET schedulers": return json(200, { items: schedulers });
       case "GET system":
         if (id === "history") return json(200, history(this.devices, this.host().memory_total_bytes));

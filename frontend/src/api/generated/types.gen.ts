@@ -991,7 +991,7 @@ export type FoundModelOut = {
     /**
      * Type
      */
-    type?: 'base_model' | 'lora' | 'fine_tune' | null;
+    type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | null;
     /**
      * Family
      */
@@ -1824,6 +1824,18 @@ export type ImageToImageIn = {
      */
     scheduler?: string | null;
     /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
+    /**
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
@@ -2352,6 +2364,30 @@ export type LoadOptions = {
 };
 
 /**
+ * LoraIn
+ *
+ * A LoRA to run with. `<lora:name:weight>` in the prompt does the same.
+ */
+export type LoraIn = {
+    /**
+     * Model
+     *
+     * Key, name or file name of a LoRA.
+     */
+    model: string;
+    /**
+     * Weight
+     */
+    weight?: number;
+    /**
+     * Text Weight
+     *
+     * For the text encoders; else as `weight`.
+     */
+    text_weight?: number | null;
+};
+
+/**
  * MeOut
  */
 export type MeOut = {
@@ -2484,7 +2520,7 @@ export type ModelOut = {
     /**
      * Type
      */
-    type: 'base_model' | 'lora' | 'fine_tune';
+    type: 'base_model' | 'lora' | 'fine_tune' | 'embedding';
     /**
      * Family
      */
@@ -2527,6 +2563,12 @@ export type ModelOut = {
      * What a LoRA says it was made for.
      */
     base: string | null;
+    /**
+     * Trigger Words
+     *
+     * Words that a LoRA's file says it answers to.
+     */
+    trigger_words?: Array<string>;
     /**
      * Repo
      *
@@ -4700,6 +4742,18 @@ export type TextToImageIn = {
      * A key of GET /api/schedulers.
      */
     scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
     /**
      * Format
      */

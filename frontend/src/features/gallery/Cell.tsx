@@ -1,6 +1,7 @@
 import { Box } from "@mui/material";
-import { Check } from "lucide-react";
+import { Check, Heart, Star } from "lucide-react";
 import { memo, type MouseEvent } from "react";
+import { useTranslation } from "react-i18next";
 
 import type { ImageOut } from "@/api/types";
 
@@ -16,11 +17,12 @@ interface Props {
 }
 
 export const Cell = memo(function Cell({ image, index, width, reachable, selected, selecting, onClick, onToggle }: Props) {
+  const { t } = useTranslation();
   return (
     <Box
       role="option"
       aria-selected={selected}
-      aria-label={image.prompt}
+      aria-label={[image.prompt, image.favourite && t("gallery.isFavourite"), !!image.rating && t("gallery.starsExactly", { count: image.rating })].filter(Boolean).join(", ")}
       data-index={index}
       data-image={image.id}
       tabIndex={reachable ? 0 : -1}
@@ -45,6 +47,12 @@ export const Cell = memo(function Cell({ image, index, width, reachable, selecte
       >
         {selected && <Check size={14} strokeWidth={3} />}
       </Box>
+      {(image.favourite || !!image.rating) && (
+        <Box aria-hidden sx={{ position: "absolute", left: 6, bottom: 6, display: "flex", alignItems: "center", gap: "5px", px: "6px", height: 20, borderRadius: "10px", bgcolor: "rgb(13 16 21 / 0.55)", color: "#fff", fontSize: 12, fontWeight: 600 }}>
+          {image.favourite && <Heart size={12} fill="currentColor" strokeWidth={0} />}
+          {!!image.rating && <Box component="span" sx={{ display: "flex", alignItems: "center", gap: "2px" }}>{image.rating}<Star size={11} fill="currentColor" strokeWidth={0} /></Box>}
+        </Box>
+      )}
     </Box>
   );
 });

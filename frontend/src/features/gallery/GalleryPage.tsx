@@ -1,5 +1,5 @@
 import { Box, Button, IconButton, InputBase, Skeleton } from "@mui/material";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Outlet } from "@tanstack/react-router";
 import { Search, X } from "lucide-react";
 import { useDeferredValue, useEffect, useMemo, useState } from "react";
@@ -7,24 +7,32 @@ import { useTranslation } from "react-i18next";
 
 import { asProblem } from "@/api/errors";
 import { queries } from "@/api/queries";
+import type { ImageOut } from "@/api/types";
+import { isWhole, type Look } from "@/lib/look";
 import { EmptyState, FramesArt } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { PageHead } from "@/ui/Section";
 import { ButtonLink } from "@/ui/links";
 
+import { Filters } from "./Filters";
 import { Grid } from "./Grid";
 import { SelectionBar } from "./SelectionBar";
+import { Shelf } from "./Shelf";
+import { TagDialog } from "./TagEditor";
 
 const route = getRouteApi("/gallery");
 
 export function GalleryPage() {
   const { t } = useTranslation();
   const look = route.useSearch();
-  const { q } = look;
   const gallery = useInfiniteQuery(queries.gallery(useDeferredValue(look)));
   const images = useMemo(() => gallery.data?.pages.flatMap((page) => page.items) ?? [], [gallery.data]);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const chosen = images.filter((image) => selected.has(image.id));
+  const [tagged, setTagged] = useState<ImageOut[] | null>(null);
+  // As they are now: each change is shown while the dialog is open.
+  const tagging = tagged && images.filter((image) => tagged.some((one) => one.id === image.id));
+  const narrowed = !isWhole(look);
   // How many a search finds is known when all of them are here; until then there are more than these.
   const total = gallery.data?.pages[0]?.total ?? (gallery.hasNextPage ? null : images.length);
   const note = images.length === 0 ? null : total === null ? t("gallery.countMore", { count: images.length }) : t("gallery.count", { count: total });
@@ -34,13 +42,16 @@ export function GalleryPage() {
       <PageHead title={t("gallery.title")} note={note}>
         <SearchBox key="search" />
       </PageHead>
-      <Box sx={{ mt: 4 }}>
+      <Shelf />
+      <Filters />
+      <Box sx={{ mt: 3 }}>
         {problem && images.length === 0 && <ErrorNote title={t("gallery.failed")} error={problem} details={problem.details} onRetry={() => void gallery.refetch()} />}
         {gallery.isPending && <Placeholder />}
-        {gallery.isSuccess && images.length === 0 && (q ? <NoMatch query={q} /> : <Nothing />)}
-        {images.length > 0 && <Grid images={images} selected={selected} onSelect={setSelected} hasMore={gallery.hasNextPage} loadingMore={gallery.isFetchingNextPage} loadMore={() => void gallery.fetchNextPage()} />}
+        {gallery.isSuccess && images.length === 0 && (narrowed ? <NoMatch look={look} /> : <Nothing />)}
+        {images.length > 0 && <Grid images={images} selected={selected} onSelect={setSelected} onTag={setTagged} hasMore={gallery.hasNextPage} loadingMore={gallery.isFetchingNextPage} loadMore={() => void gallery.fetchNextPage()} />}
       </Box>
-      <SelectionBar images={chosen} onClear={() => setSelected(new Set())} />
+      <SelectionBar images={chosen} look={look} onTag={() => setTagged(chosen)} onClear={() => setSelected(new Set())} />
+      {tagging && tagging.length > 0 && <TagDialog images={tagging} onClose={() => setTagged(null)} />}
       <Outlet />
     </>
   );
@@ -59,7 +70,7 @@ function SearchBox() {
   }
   useEffect(() => {
     if (text.trim() === q) return;
-    const timer = setTimeout(() => void go({ to: ".", search: { q: text.trim() || undefined }, replace: true }), 220);
+    const timer = setTimeout(() => void go({ to: ".", search: (old) => ({ ...old, q: text.trim() || undefined }), replace: true }), 220);
     return () => clearTimeout(timer);
   }, [text, q, go]);
   return (
@@ -80,11 +91,15 @@ function Nothing() {
   );
 }
 
-function NoMatch({ query }: { query: string }) {
+function NoMatch({ look }: { look: Look }) {
   const { t } = useTranslation();
   const go = route.useNavigate();
+  const collection = useQuery(queries.collections()).data?.find((one) => one.id === look.collection);
+  const only = (name: keyof Look) => Object.keys(look).every((key) => key === name || key === "order");
+  if (collection && only("collection")) return <EmptyState art={<FramesArt />} title={t("gallery.emptyCollection", { name: collection.name })} text={t("gallery.emptyCollectionText")}><ButtonLink variant="outlined" color="inherit" to="/gallery">{t("gallery.clearSearch")}</ButtonLink></EmptyState>;
+  if (only("favourite")) return <EmptyState art={<FramesArt />} title={t("gallery.noFavourites")} text={t("gallery.noFavouritesText")}><ButtonLink variant="outlined" color="inherit" to="/gallery">{t("gallery.clearSearch")}</ButtonLink></EmptyState>;
   return (
-    <EmptyState title={t("gallery.noMatch", { query })} text="">
+    <EmptyState title={look.q && only("q") ? t("gallery.noMatch", { query: look.q }) : t("gallery.noneLikeThis")} text="">
       <Button variant="outlined" color="inherit" onClick={() => void go({ to: ".", search: {} })}>{t("gallery.clearSearch")}</Button>
     </EmptyState>
   );

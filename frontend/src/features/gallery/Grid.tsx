@@ -5,6 +5,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEve
 import { useTranslation } from "react-i18next";
 
 import { useDeleteImages } from "@/api/actions";
+import { useMark } from "@/api/marking";
 import type { ImageOut } from "@/api/types";
 import { justify } from "@/lib/rows";
 
@@ -17,16 +18,18 @@ interface Props {
   images: ImageOut[];
   selected: ReadonlySet<string>;
   onSelect: (ids: ReadonlySet<string>) => void;
+  onTag: (images: ImageOut[]) => void;
   hasMore: boolean;
   loadingMore: boolean;
   loadMore: () => void;
 }
 
-/** Justified rows of which only those near the window exist. Arrows move, Space selects, Enter opens, Delete deletes, Esc clears. */
-export function Grid({ images, selected, onSelect, hasMore, loadingMore, loadMore }: Props) {
+/** Justified rows of which only those near the window exist. Arrows move, Space selects, Enter opens, Delete deletes, F marks as favourite, 0 to 5 rate, T tags, Esc clears. */
+export function Grid({ images, selected, onSelect, onTag, hasMore, loadingMore, loadMore }: Props) {
   const { t } = useTranslation();
   const go = useNavigate();
   const remove = useDeleteImages();
+  const mark = useMark();
   const root = useRef<HTMLDivElement>(null);
   const { width, top } = useMeasure(root);
   const target = width < 600 ? 150 : 216;
@@ -75,7 +78,13 @@ export function Grid({ images, selected, onSelect, hasMore, loadingMore, loadMor
   };
   const open = (image: ImageOut | undefined) => image && void go({ to: "/gallery/$id", params: { id: image.id }, search: (old) => old, resetScroll: false });
 
+  /** The selected ones, or else the one with the focus. */
+  const meant = () => {
+    const chosen = images.filter((image) => selected.has(image.id));
+    return chosen.length ? chosen : images.slice(at, at + 1);
+  };
   const onKey = (event: KeyboardEvent) => {
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     const next = step(event.key, at, rows, images.length);
     if (next !== null) {
       event.preventDefault();
@@ -89,8 +98,7 @@ export function Grid({ images, selected, onSelect, hasMore, loadingMore, loadMor
       event.preventDefault();
       open(images[at]);
     } else if (event.key === "Delete" || event.key === "Backspace") {
-      const chosen = images.filter((image) => selected.has(image.id));
-      const doomed = chosen.length ? chosen : images.slice(at, at + 1);
+      const doomed = meant();
       moved.current = true;
       onSelect(new Set());
       remove.mutate(doomed);
@@ -99,6 +107,15 @@ export function Grid({ images, selected, onSelect, hasMore, loadingMore, loadMor
     } else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       onSelect(new Set(images.map((image) => image.id)));
+    } else if (plain && /^[0-5]$/.test(event.key)) {
+      event.preventDefault();
+      mark.mutate({ images: meant(), change: { rating: Number(event.key) } });
+    } else if (plain && event.key.toLowerCase() === "f") {
+      const all = meant();
+      mark.mutate({ images: all, change: { favourite: !all.every((image) => image.favourite) } });
+    } else if (plain && event.key.toLowerCase() === "t") {
+      event.preventDefault();
+      onTag(meant());
     }
   };
   const onClick = (event: MouseEvent, index: number) => {

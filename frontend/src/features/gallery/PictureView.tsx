@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 
 import { downloadImages, useDeleteImages } from "@/api/actions";
 import { asProblem } from "@/api/errors";
+import { useMark } from "@/api/marking";
 import { queries } from "@/api/queries";
 import type { ImageOut } from "@/api/types";
 import { stored, store } from "@/lib/browser";
@@ -32,6 +33,7 @@ export function PictureView() {
   const [previous, next] = [at > 0 ? list[at - 1] : undefined, at >= 0 ? list[at + 1] : undefined];
   const [recipe, setRecipe] = useState(() => stored("recipe", true));
   const remove = useDeleteImages();
+  const mark = useMark();
   const nearEnd = at >= 0 && at >= list.length - 8 && gallery.hasNextPage && !gallery.isFetchingNextPage;
   const { fetchNextPage } = gallery;
   useEffect(() => {
@@ -52,7 +54,15 @@ export function PictureView() {
     store("recipe", !recipe);
   };
   const onKey = (event: KeyboardEvent) => {
-    if (event.key === "ArrowRight") show(next);
+    // Letters and arrows that are typed into the note or the tags are theirs.
+    if (event.target instanceof HTMLElement && event.target.closest("input, textarea, [role=menu]")) return;
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (image && plain && /^[0-5]$/.test(event.key)) mark.mutate({ images: [image], change: { rating: Number(event.key) } });
+    else if (image && plain && event.key.toLowerCase() === "f") mark.mutate({ images: [image], change: { favourite: !image.favourite } });
+    else if (image && plain && event.key.toLowerCase() === "t") {
+      if (!recipe) toggleRecipe();
+      requestAnimationFrame(() => document.querySelector<HTMLElement>("[role=dialog] [data-tags]")?.focus());
+    } else if (event.key === "ArrowRight") show(next);
     else if (event.key === "ArrowLeft") show(previous);
     else if (event.key === "Delete") drop();
     else if (event.key.toLowerCase() === "i" && !event.ctrlKey && !event.metaKey) toggleRecipe();
@@ -62,7 +72,7 @@ export function PictureView() {
   const missing = !image && one.isError;
   const problem = missing ? asProblem(one.error) : null;
   return (
-    <Dialog open fullScreen onClose={close} onKeyDown={onKey} aria-label={image?.prompt ?? t("common.loading")} slotProps={{ paper: { sx: { bgcolor: "background.default", border: 0, borderRadius: 0 } } }}>
+    <Dialog open fullScreen onClose={close} onKeyDown={onKey} slotProps={{ paper: { "aria-label": image?.prompt ?? t("common.loading"), sx: { bgcolor: "background.default", border: 0, borderRadius: 0 } } }}>
       <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 2, sm: 4 }, height: 56, borderBottom: 1, borderColor: "divider", flexShrink: 0 }}>
         <Tool label={t("common.close")} onClick={close}><X size={19} /></Tool>
         <Box sx={{ flex: 1, minWidth: 0, px: 2, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", color: "text.secondary", fontSize: 14 }}>{image?.prompt}</Box>

@@ -7,12 +7,16 @@ import { Ago } from "@/ui/Ago";
 import { CopyButton } from "@/ui/CopyButton";
 import { Facts } from "@/ui/Section";
 
+import { Lineage } from "./Lineage";
+import { Opinion } from "./Opinion";
+
 /** Everything that made a picture. */
 export function Recipe({ image }: { image: ImageOut }) {
   const { t, i18n } = useTranslation();
   const mono = (value: string | number) => <Typography variant="mono" sx={{ fontSize: 13 }}>{value}</Typography>;
   return (
     <Box component="aside" aria-label={t("gallery.recipe")} sx={{ width: { md: 340 }, flexShrink: 0, maxHeight: { xs: "44vh", md: "none" }, overflow: "auto", borderLeft: { md: 1 }, borderTop: { xs: 1, md: 0 }, borderColor: { xs: "divider", md: "divider" }, bgcolor: "background.paper", p: 6 }}>
+      <Opinion image={image} />
       <Box sx={{ display: "flex", alignItems: "center", justifyContent: "space-between", mb: 3 }}>
         <Typography variant="h3" component="h2">{t("gallery.recipe")}</Typography>
         <CopyButton text={JSON.stringify(image.recipe, null, 2)} name={t("gallery.copyRecipe")} />
@@ -42,6 +46,7 @@ export function Recipe({ image }: { image: ImageOut }) {
           ["ID", <Box key="id" sx={{ display: "flex", alignItems: "center", my: "-5px" }}>{mono(image.id.length > 16 ? `${image.id.slice(0, 14)}…` : image.id)}<CopyButton text={image.id} /></Box>],
         ]}
       />
+      <Lineage image={image} />
     </Box>
   );
 }

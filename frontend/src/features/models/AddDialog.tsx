@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import { Segmented } from "@/ui/Segmented";
 
 import { FoundHere } from "./FoundHere";
-import { Frame } from "./Frame";
+import { Frame } from "@/ui/Frame";
 import { FromDisk } from "./FromDisk";
 import { HubSearch } from "./HubSearch";
 import { WAYS, type Way } from "./ways";

@@ -14,7 +14,7 @@ import { bytes } from "@/lib/numbers";
 import { toast } from "@/lib/toast";
 import { ErrorNote } from "@/ui/ErrorNote";
 
-import { Frame } from "./Frame";
+import { Frame } from "@/ui/Frame";
 
 /** Deleting cannot be undone, so it asks, and names what goes with the model. */
 export function DeleteDialog({ model, onClose }: { model: ModelOut; onClose: () => void }) {

@@ -18,8 +18,8 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { Facts } from "@/ui/Section";
 import { TextLink } from "@/ui/links";
 
-import { Field } from "./Field";
-import { Frame } from "./Frame";
+import { Field } from "@/ui/Field";
+import { Frame } from "@/ui/Frame";
 import { PlanFiles, Room } from "./PlanFiles";
 import { TokenForm } from "./TokenDialog";
 

@@ -6,7 +6,7 @@ import { useTranslation } from "react-i18next";
 
 import type { DownloadOut, ModelOut } from "@/api/types";
 import { queries } from "@/api/queries";
-import { familyName, parameters, typeName } from "@/lib/models";
+import { familyName, isAddition, parameters, typeName } from "@/lib/models";
 import { bytes, duration, gib } from "@/lib/numbers";
 import { Bar } from "@/ui/Bar";
 import { CopyButton } from "@/ui/CopyButton";
@@ -95,7 +95,7 @@ export function RecipePart({ model }: { model: ModelOut }) {
   const { t } = useTranslation();
   const [language, setLanguage] = useState<Language>("curl");
   const call = callOf(model);
-  if (!call && (!model.runnable || model.type === "lora")) return null;
+  if (!call && (!model.runnable || isAddition(model))) return null;
   const text = recipe(language, location.origin, call ?? loadCallOf(model.key));
   const names = { curl: t("generate.copyCurl"), python: t("generate.copyPython"), javascript: t("generate.copyJavascript") };
   return (

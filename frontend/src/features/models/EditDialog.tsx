@@ -10,8 +10,8 @@ import * as api from "@/api/generated/sdk.gen";
 import { useSaid } from "@/i18n/said";
 import { ErrorNote } from "@/ui/ErrorNote";
 
-import { Field } from "./Field";
-import { Frame } from "./Frame";
+import { Field } from "@/ui/Field";
+import { Frame } from "@/ui/Frame";
 
 /** A model's words: what people call it, what it is for, its licence, its tags. */
 export function EditDialog({ model, onClose }: { model: ModelOut; onClose: () => void }) {

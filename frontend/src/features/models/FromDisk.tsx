@@ -11,7 +11,7 @@ import { toast } from "@/lib/toast";
 import { useSaid } from "@/i18n/said";
 import { ErrorNote } from "@/ui/ErrorNote";
 
-import { Field } from "./Field";
+import { Field } from "@/ui/Field";
 
 const KEY = /^[a-z0-9][a-z0-9._-]{0,99}$/;
 

@@ -15,7 +15,7 @@ import { Segmented } from "@/ui/Segmented";
 
 import { useModelActions, useOrder, useWho } from "./actions";
 import { Estimate } from "./Estimate";
-import { Frame } from "./Frame";
+import { Frame } from "@/ui/Frame";
 import { DTYPES, formOf, optionsOf, questionOf, remedied, sameOptions, TTLS, type Dtype, type LoadForm, type Ttl } from "./loading";
 
 const CONTEXTS = [2048, 8192, 32_768, 131_072];

@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next";
 
 import type { DeviceOut, ModelOut } from "@/api/types";
 import { aboutModel, aboutOffer, useSaid } from "@/i18n/said";
-import { familyName, nextStep, nextStepOfOffer, parameters, typeName, type Task, type Who } from "@/lib/models";
+import { familyName, isAddition, nextStep, nextStepOfOffer, parameters, typeName, type Task, type Who } from "@/lib/models";
 import { bytes, gib } from "@/lib/numbers";
 import { BoxLink } from "@/ui/links";
 import { ModelState } from "@/ui/ModelState";
@@ -72,7 +72,7 @@ function Story({ card: { model, offer, look, name } }: { card: Card }) {
   if (model?.download && (look === "downloading" || look === "paused")) return <DownloadLine download={model.download} name={name} />;
   if (look === "error" || look === "missing") return <Typography variant="body2" sx={{ color: "error.main", ...lines(3) }}>{(look === "error" && reasonOf(model, said)) || t(`models.why.${look}`)}</Typography>;
   if (look === "loading" && model?.state_reason) return <Typography variant="body2" sx={{ color: "text.secondary", ...lines(2) }}>{reasonOf(model, said)}</Typography>;
-  const text = (model ? aboutModel(model, offer) : offer && aboutOffer(offer)) || (model && !model.runnable && model.type !== "lora" ? t("models.why.notRunnable") : "");
+  const text = (model ? aboutModel(model, offer) : offer && aboutOffer(offer)) || (model && !model.runnable && !isAddition(model) ? t("models.why.notRunnable") : "");
   return <Typography variant="body2" sx={{ color: text ? "text.secondary" : "text.faint", ...lines(2) }}>{text || t("models.noDescription")}</Typography>;
 }
 
@@ -86,7 +86,7 @@ const lines = (count: number) => ({ overflow: "hidden", display: "-webkit-box", 
 
 function aside({ family, model, offer }: Card, t: ReturnType<typeof useTranslation>["t"]): string {
   const source = model ? t(`models.sources.${model.source}`) : offer?.gated ? t("models.gated") : t("models.sources.hub");
-  return [familyName(family), model?.type === "lora" && t("models.types.lora"), model?.dtype && typeName(model.dtype), (model ?? offer)?.license, source].filter(Boolean).join(" · ");
+  return [familyName(family), model && isAddition(model) && t(`models.types.${model.type}`), model?.dtype && typeName(model.dtype), (model ?? offer)?.license, source].filter(Boolean).join(" · ");
 }
 
 /** On disk, in memory, parameters; and the memory as a part of the largest device. */

@@ -140,7 +140,7 @@ function Find({ value, onChange }: { value: string; onChange: (words: string) =>
 
 function Chips({ label, chosen, children }: { label: string; chosen: string; children: ReactNode }) {
   const row = useRef<HTMLDivElement>(null);
-  useEffect(() => row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [chosen]);
+  useEffect(() => void row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [chosen]);
   return (
     // One line on a phone too; it scrolls, and fades where it goes on.
     <Box ref={row} role="group" aria-label={label} sx={{ display: "flex", gap: 1, height: 32, overflowX: "auto", scrollbarWidth: "none", mx: { xs: -4, sm: 0 }, px: { xs: 4, sm: 0 }, width: { xs: "100vw", sm: "auto" }, maskImage: { xs: "linear-gradient(to right, transparent, #000 16px calc(100% - 32px), transparent)", sm: "none" } }}>

@@ -12,8 +12,8 @@ import { queries } from "@/api/queries";
 import { useSaid } from "@/i18n/said";
 import { ErrorNote } from "@/ui/ErrorNote";
 
-import { Field } from "./Field";
-import { Frame } from "./Frame";
+import { Field } from "@/ui/Field";
+import { Frame } from "@/ui/Frame";
 
 const TOKENS = "https://huggingface.co/settings/tokens";
 

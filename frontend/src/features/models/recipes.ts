@@ -1,5 +1,6 @@
 /** How a model is used from a program: curl, Python, JavaScript. */
 import type { ModelOut } from "@/api/types";
+import { isAddition } from "@/lib/models";
 
 export type Language = "curl" | "python" | "javascript";
 
@@ -7,7 +8,7 @@ interface Call { path: string; body: Record<string, unknown>; result: "pictures"
 
 /** The call that uses a model of this task; null for one that is not called by itself. */
 export function callOf(model: Pick<ModelOut, "key" | "task" | "type" | "defaults">): Call | null {
-  if (model.type === "lora") return null;
+  if (isAddition(model)) return null;
   if (model.task === "image") return { path: "/api/generate/text-to-image", body: { prompt: "a red dragon with wings", model: model.key, num_outputs: 1 }, result: "pictures" };
   if (model.task === "chat") return { path: "/v1/chat/completions", body: { model: model.key, messages: [{ role: "user", content: "Why is the sky blue?" }] }, result: "text" };
   return null;

@@ -1,0 +1,50 @@
+import { Box, FormControlLabel, Switch } from "@mui/material";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+
+import type { ImageOut } from "@/api/types";
+
+import { differences, wordsApart, type Word } from "./apart";
+
+const LONG = new Set(["prompt", "negative_prompt"]);
+
+/** Two recipes as a table: what differs is marked and comes with a sign, not by colour alone. */
+export function Differences({ one, other }: { one: ImageOut; other: ImageOut }) {
+  const { t, i18n } = useTranslation();
+  const [all, setAll] = useState(false);
+  const rows = differences(one, other);
+  const apart = rows.filter((row) => !row.same);
+  const shown = all ? rows : apart;
+  const name = (key: string) => (i18n.exists(`gallery.recipeNames.${key}`) ? t(`gallery.recipeNames.${key}` as "gallery.recipeNames.prompt") : key.replaceAll("_", " "));
+  const cell = { p: "7px 12px", verticalAlign: "top", overflowWrap: "anywhere", borderTop: 1, borderColor: "divider", textAlign: "start" } as const;
+  return (
+    <Box sx={{ px: { xs: 2, sm: 4 }, py: 3, bgcolor: "background.paper", borderTop: 1, borderColor: "divider" }}>
+      <Box sx={{ display: "flex", alignItems: "center", gap: 3, flexWrap: "wrap" }}>
+        <Box component="p" role="status" sx={{ m: 0, fontWeight: 550 }}>{apart.length ? t("gallery.differ", { count: apart.length }) : t("gallery.noDifference")}</Box>
+        <FormControlLabel sx={{ ml: "auto", mr: 0, "& .MuiFormControlLabel-label": { fontSize: 13 } }} control={<Switch size="small" checked={all} onChange={(event) => setAll(event.target.checked)} />} label={t("gallery.showAllRows")} />
+      </Box>
+      {shown.length > 0 && (
+        <Box component="table" aria-label={t("gallery.compareTitle")} sx={{ width: 1, borderCollapse: "collapse", fontSize: 13, tableLayout: "fixed", mt: 1 }}>
+          <Box component="thead"><Box component="tr"><Box component="th" scope="col" sx={{ ...cell, width: { xs: 88, sm: 150 }, border: 0, color: "text.faint", fontWeight: 450 }}>{t("gallery.recipe")}</Box><Box component="th" scope="col" sx={{ ...cell, border: 0 }}>A</Box><Box component="th" scope="col" sx={{ ...cell, border: 0 }}>B</Box></Box></Box>
+          <Box component="tbody">
+            {shown.map((row) => {
+              const [left, right] = LONG.has(row.name) ? wordsApart(row.one, row.other) : [[{ text: row.one, own: !row.same }], [{ text: row.other, own: !row.same }]];
+              return (
+                <Box component="tr" key={row.name} data-differs={!row.same || undefined}>
+                  <Box component="th" scope="row" sx={{ ...cell, color: row.same ? "text.faint" : "text.primary", fontWeight: row.same ? 450 : 600 }}>{row.same ? "" : "≠ "}{name(row.name)}</Box>
+                  <Box component="td" sx={cell}><Words words={left} /></Box>
+                  <Box component="td" sx={cell}><Words words={right} /></Box>
+                </Box>
+              );
+            })}
+          </Box>
+        </Box>
+      )}
+    </Box>
+  );
+}
+
+function Words({ words }: { words: Word[] }) {
+  if (words.every((word) => word.text === "")) return <Box component="span" sx={{ color: "text.faint" }}>–</Box>;
+  return words.map((word, index) => (word.own && word.text.trim() ? <Box component="mark" key={index} sx={{ bgcolor: "color-mix(in srgb, var(--a-palette-warning-main) 26%, transparent)", color: "inherit", borderRadius: "3px", px: "2px" }}>{word.text}</Box> : <span key={index}>{word.text}</span>));
+}
