@@ -56,15 +56,19 @@ async def resolve(actor: Actor, wanted: Wanted, model: ModelRow, inputs: InputSt
     """Everything decided. Raises BadRequest for what this model cannot do, ImageNotFound and InputNotFound."""
     decided = {"task": TASKS[type(wanted)], **_sampled(wanted, model)}
     if isinstance(wanted, TextToImageIn):
-        return decided | _size(wanted, model)
+        return decided | _second_pass(wanted, decided, _size(wanted, model), model)
     source = await inputs.use(actor, wanted.image)
     decided |= {"image": source.ref, "image_size": [source.width, source.height], "parent_id": source.parent_id}
     match wanted:
         case InpaintIn():
+            if wanted.hires is not None:
+                words = Said("A second pass goes with whole pictures, not with a mask.", "request.hires_with_mask")
+                raise BadRequest(words, field="hires", hint="Paint first, then make the picture larger.")
             masked = await _masked(actor, wanted, source, inputs)
             return decided | _size(wanted, model, source) | _blended(wanted) | masked
         case ImageToImageIn():
-            return decided | _size(wanted, model, source) | _blended(wanted)
+            size = _size(wanted, model, source)
+            return decided | _second_pass(wanted, decided, size, model) | _blended(wanted)
         case OutpaintIn():
             return decided | _canvas(wanted, model, source)
         case UpscaleIn():
@@ -79,6 +83,12 @@ def _sampled(wanted: Wanted, model: ModelRow) -> dict[str, Any]:
     defaults = ImageDefaults(**model.defaults)
     seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
     has_words = not isinstance(wanted, ImageToVideoIn)
+    varied = wanted.subseed_strength if has_words else 0.0
+    count = range(wanted.num_outputs)
+    variations: dict[str, Any] = {}
+    if varied:
+        subseed = secrets.randbelow(MAX_SEED + 1) if wanted.subseed is None else wanted.subseed
+        variations = {"subseeds": _counted(subseed, count), "subseed_strength": varied}
     return {
         "model": model.key,
         "prompt": wanted.prompt if has_words else "",
@@ -87,8 +97,13 @@ def _sampled(wanted: Wanted, model: ModelRow) -> dict[str, Any]:
         "guidance_scale": defaults.guidance_scale if wanted.guidance_scale is None else wanted.guidance_scale,
         "scheduler": _scheduler((wanted.scheduler if has_words else None) or defaults.scheduler, model),
         "format": wanted.format,
-        "seeds": [(seed + index) % (MAX_SEED + 1) for index in range(wanted.num_outputs)],
+        "seeds": [seed for _ in count] if varied else _counted(seed, count),
+        **variations,
     }
+
+
+def _counted(seed: int, count: range) -> list[int]:
+    return [(seed + index) % (MAX_SEED + 1) for index in count]
 
 
 def _scheduler(scheduler: str | None, model: ModelRow) -> str | None:
@@ -142,6 +157,27 @@ def _fitting(sides: dict[str, int], model: ModelRow) -> dict[str, int]:
     return sides
 
 
+def _second_pass(wanted: SizedIn, decided: dict[str, Any], size: dict[str, int], model: ModelRow) -> dict[str, Any]:
+    """The size of the first pass, and everything about a second. Raises BadRequest for one that is too large."""
+    if wanted.hires is None:
+        return size
+    larger = _larger(size, wanted.hires.scale, model, "hires.scale")
+    steps = wanted.hires.steps or decided["steps"]
+    how = {"strength": wanted.hires.strength, "upscaler": wanted.hires.upscaler}
+    return {**size, "hires": {**larger, "steps": steps, **how}}
+
+
+def _larger(size: dict[str, int], scale: float, model: ModelRow, field: str) -> dict[str, int]:
+    """A size times the scale. It may go beyond what the model draws in one piece: it has a picture to go by."""
+    multiple = ImageLimits(**model.limits).multiple
+    result = {name: max(1, round(side * scale / multiple)) * multiple for name, side in size.items()}
+    if (largest := max(result.values())) > MAX_SIDE:
+        words = f"The picture would be {largest} pixels on a side; {MAX_SIDE} are made at most."
+        said = Said(words, "request.upscale_too_large", side=largest, max=MAX_SIDE)
+        raise BadRequest(said, field=field, hint="Take a smaller scale.")
+    return result
+
+
 def _canvas(wanted: OutpaintIn, model: ModelRow, source: Source) -> dict[str, Any]:
     """How much is added at each side. What a side lacks of the next size that the model can make is added as well, at
     the end that grows anyway."""
@@ -173,18 +209,8 @@ def _canvas(wanted: OutpaintIn, model: ModelRow, source: Source) -> dict[str, An
 
 
 def _enlarged(wanted: UpscaleIn, model: ModelRow, source: Source) -> dict[str, Any]:
-    """The picture's size times the scale. Beyond what the model draws in one piece: it has a picture to go by."""
-    multiple = ImageLimits(**model.limits).multiple
-    sides = {"width": source.width, "height": source.height}
-    result = {name: max(1, round(side * wanted.scale / multiple)) * multiple for name, side in sides.items()}
-    if (largest := max(result.values())) > MAX_SIDE:
-        words = f"The picture would be {largest} pixels on a side; {MAX_SIDE} are made at most."
-        raise BadRequest(
-            Said(words, "request.upscale_too_large", side=largest, max=MAX_SIDE),
-            field="scale",
-            hint="Take a smaller scale.",
-        )
-    return {**result, "scale": wanted.scale}
+    size = _larger({"width": source.width, "height": source.height}, wanted.scale, model, "scale")
+    return {**size, "scale": wanted.scale}
 
 
 def _moving(wanted: ImageToVideoIn, model: ModelRow, source: Source) -> dict[str, Any]:

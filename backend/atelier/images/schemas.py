@@ -71,6 +71,14 @@ class GenerationIn(BaseModel):
         int | None,
         Field(ge=0, le=MAX_SEED, description="Of the first picture; the others count up. Null: chosen at random."),
     ] = None
+    subseed: Annotated[
+        int | None,
+        Field(ge=0, le=MAX_SEED, description="Of the first variation; the others count up, and all share the seed."),
+    ] = None
+    subseed_strength: Annotated[
+        float,
+        Field(ge=0, le=1, allow_inf_nan=False, description="How far the subseed leads away from the seed. 0: not."),
+    ] = 0.0
     scheduler: Annotated[str | None, Field(max_length=50, description="A key of GET /api/schedulers.")] = None
     loras: Annotated[
         list[LoraIn], Field(max_length=32, description="Any number; the model of each must be of this model's family.")
@@ -93,6 +101,7 @@ class SizedIn(GenerationIn):
 
     width: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
     height: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
+    hires: Annotated[HiresIn | None, Field(description="A second pass at a larger size. Not with a mask.")] = None
 
 
 class TextToImageIn(SizedIn):

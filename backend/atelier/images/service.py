@@ -205,6 +205,6 @@ def _model_task(task: str) -> str:
 
 
 def _recipe(file: protocol.File, resolved: dict[str, Any]) -> dict[str, Any]:
-    recipe = {name: value for name, value in resolved.items() if name not in {"seeds", "parent_id"}}
+    recipe = {name: value for name, value in resolved.items() if name not in {"seeds", "subseeds", "parent_id"}}
     moving = {"frames": file.frames, "fps": file.fps} if file.fps else {}
     return {**recipe, "seed": file.seed, **file.recipe, **moving}

@@ -94,7 +94,19 @@ def _common(attempt: Attempt, resolved: dict[str, Any], model: ModelRow, folder:
     }
 
 
+def _second_pass(resolved: dict[str, Any]) -> protocol.Hires | None:
+    return protocol.Hires(**resolved["hires"]) if "hires" in resolved else None
+
+
 def _words(resolved: dict[str, Any], uses: Uses) -> dict[str, Any]:
-    words = {name: resolved[name] for name in ("prompt", "negative_prompt")}
-    more = {"loras": uses.loras, "embeddings": uses.embeddings, "clip_skip": resolved.get("clip_skip", 0)}
-    return words | more
+    """What it is told in words, and what changes the model for it."""
+    return {
+        "prompt": resolved["prompt"],
+        "negative_prompt": resolved["negative_prompt"],
+        "loras": uses.loras,
+        "embeddings": uses.embeddings,
+        "clip_skip": resolved.get("clip_skip", 0),
+        "subseeds": resolved.get("subseeds", []),
+        "subseed_strength": resolved.get("subseed_strength", 0.0),
+        "hires": _second_pass(resolved),
+    }

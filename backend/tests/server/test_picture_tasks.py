@@ -244,3 +244,36 @@ class TestVideo:
         assert answer.status_code in {200, 400, 416, 431} and time.monotonic() - begun < 5
         name = server.client.get(video["url"], params={"download": 1}).headers["content-disposition"]
         assert name.endswith('.mp4"')
+
+
+class TestVariations:
+    def test_they_share_the_seed_and_count_subseeds(self, server: Server) -> None:
+        wanted = {"prompt": "a fox", "seed": 5, "subseed": 9, "subseed_strength": 0.1, "num_outputs": 3}
+        job = made(server, "text-to-image", **wanted)
+        resolved = job["request"]["resolved"]
+        assert (resolved["seeds"], resolved["subseeds"]) == ([5, 5, 5], [9, 10, 11])
+        assert [image["seed"] for image in job["images"]] == [5, 5, 5]
+        assert job["images"][0]["recipe"]["subseed_strength"] == 0.1
+
+    def test_without_a_strength_there_are_none(self, server: Server) -> None:
+        resolved = made(server, "text-to-image", prompt="a fox", seed=5, subseed=9, num_outputs=2)["request"][
+            "resolved"
+        ]
+        assert resolved["seeds"] == [5, 6] and "subseeds" not in resolved
+
+    def test_a_second_pass(self, server: Server) -> None:
+        image = upload(server, (256, 320))
+        for task, more in (("text-to-image", {"height": 320}), ("image-to-image", {"image": image})):
+            job = made(server, task, prompt="a fox", steps=7, hires={"scale": 1.5, "upscaler": "latent"}, **more)
+            hires = job["request"]["resolved"]["hires"]
+            assert hires == {"width": 384, "height": 512, "steps": 7, "strength": 0.5, "upscaler": "latent"}
+
+    @pytest.mark.parametrize("scale", [1, 4.1, "NaN"])
+    def test_its_limits(self, server: Server, scale: Any) -> None:
+        answer = ask(server, "text-to-image", prompt="a fox", hires={"scale": scale})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "hires.scale")
+
+    def test_not_with_a_mask(self, server: Server) -> None:
+        image, mask = upload(server, (256, 256)), half_mask(server)
+        answer = ask(server, "inpaint", prompt="a hat", image=image, mask=mask, hires={})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "hires")

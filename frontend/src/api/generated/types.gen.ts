@@ -1198,6 +1198,34 @@ export type HealthOut = {
 };
 
 /**
+ * HiresIn
+ *
+ * A second pass over the enlarged picture: more detail than one large picture would have.
+ */
+export type HiresIn = {
+    /**
+     * Scale
+     */
+    scale?: number;
+    /**
+     * Steps
+     *
+     * Null: as many as the first pass.
+     */
+    steps?: number | null;
+    /**
+     * Strength
+     *
+     * How much of the picture may change.
+     */
+    strength?: number;
+    /**
+     * Upscaler
+     */
+    upscaler?: 'latent' | 'lanczos' | 'nearest';
+};
+
+/**
  * HistoryOut
  *
  * The last quarter of an hour in columns, oldest first: a second apart while something runs, five otherwise.
@@ -1818,6 +1846,18 @@ export type ImageToImageIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
@@ -1851,6 +1891,10 @@ export type ImageToImageIn = {
      * Pixels, within the `limits` of the model.
      */
     height?: number | null;
+    /**
+     * A second pass at a larger size. Not with a mask.
+     */
+    hires?: HiresIn | null;
     /**
      * Image
      *
@@ -2046,11 +2090,35 @@ export type InpaintIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
      */
     scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
     /**
      * Format
      */
@@ -2067,6 +2135,10 @@ export type InpaintIn = {
      * Pixels, within the `limits` of the model.
      */
     height?: number | null;
+    /**
+     * A second pass at a larger size. Not with a mask.
+     */
+    hires?: HiresIn | null;
     /**
      * Image
      *
@@ -2756,11 +2828,35 @@ export type OutpaintIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
      */
     scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
     /**
      * Format
      */
@@ -4737,6 +4833,18 @@ export type TextToImageIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
@@ -4770,6 +4878,10 @@ export type TextToImageIn = {
      * Pixels, within the `limits` of the model.
      */
     height?: number | null;
+    /**
+     * A second pass at a larger size. Not with a mask.
+     */
+    hires?: HiresIn | null;
 };
 
 /**
@@ -4897,11 +5009,35 @@ export type UpscaleIn = {
      */
     seed?: number | null;
     /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
      * Scheduler
      *
      * A key of GET /api/schedulers.
      */
     scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
     /**
      * Format
      */
