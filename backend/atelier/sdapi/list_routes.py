@@ -95,8 +95,10 @@ async def prompt_styles(_actor: BasicUser) -> list[SdStyleOut]:
 
 
 @router.get("/embeddings", summary="List the embeddings", name="sdapi_embeddings")
-async def embeddings(_actor: BasicUser) -> SdEmbeddingsOut:
-    return SdEmbeddingsOut(loaded={}, skipped={})
+async def embeddings(actor: BasicUser, services: ServicesDep) -> SdEmbeddingsOut:
+    rows = [row for row in await services.models.rows(actor) if row.type == "embedding" and row.download_job is None]
+    unknown = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": None, "vectors": None}
+    return SdEmbeddingsOut(loaded={row.key: unknown for row in rows}, skipped={})
 
 
 @router.get("/sd-vae", summary="None: a model has its own", name="sdapi_vaes")

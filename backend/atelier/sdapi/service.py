@@ -28,6 +28,7 @@ from atelier.sdapi.options import Chosen, Options
 from atelier.sdapi.orders import Orders
 from atelier.sdapi.schemas import SdDrawIn, SdImagesOut, SdImageToImageIn, SdTextToImageIn, ignored_in
 from atelier.sdapi.sizes import fitted
+from atelier.sdapi.upscalers import second_pass
 
 MOST_PICTURES = 64
 NO_SCRIPT = {"", "none"}
@@ -74,7 +75,8 @@ class SdApi:
     async def text_to_image(self, actor: Actor, wanted: SdTextToImageIn, gone: Gone) -> SdImagesOut:
         """Raises ModelNotFound, SamplerNotFound, ScriptNotFound, BadRequest, TooManyJobs, JobFailed."""
         plan = await self._plan(actor, wanted)
-        requests = [with_prompt(TextToImageIn, wanted.prompt, **plan.settings, **more) for more in _batches(wanted)]
+        settings = plan.settings | {"hires": second_pass(wanted, plan.settings["width"], plan.notes)}
+        requests = [with_prompt(TextToImageIn, wanted.prompt, **settings, **more) for more in _batches(wanted)]
         return await self._draw(actor, wanted, plan, requests, gone)
 
     async def image_to_image(self, actor: Actor, wanted: SdImageToImageIn, gone: Gone) -> SdImagesOut:
@@ -201,11 +203,16 @@ def _batches(wanted: SdDrawIn) -> list[dict[str, Any]]:
         words = f"batch_size × n_iter is {count} pictures; one call makes {MOST_PICTURES} at most."
         said = Said(words, "sdapi.too_many", count=count, most=MOST_PICTURES)
         raise BadRequest(said, field="n_iter", hint="Ask several times.")
-    seed = _seed(wanted.seed, "seed")
+    seed, varied = _seed(wanted.seed, "seed"), wanted.subseed_strength > 0
+    subseed = _seed(wanted.subseed, "subseed") if varied else 0
     batches, begun = [], 0
     for _ in range(wanted.n_iter):
         for size in portions(wanted.batch_size):
-            batches.append({"num_outputs": size, "seed": counted_up(seed, begun)})
+            # Variations are of one seed, and their subseeds go on.
+            seeds: dict[str, Any] = {"seed": seed if varied else counted_up(seed, begun)}
+            if varied:
+                seeds |= {"subseed": counted_up(subseed, begun), "subseed_strength": wanted.subseed_strength}
+            batches.append({"num_outputs": size, **seeds})
             begun += size
     return batches
 

@@ -104,6 +104,22 @@ class TestTextToImage:
         assert jobs(server)[0]["request"]["resolved"]["scheduler"] == key
         assert result.info["comments"] == ""
 
+    def test_a_second_pass_and_variations(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        result = api.txt2img(
+            prompt="x", seed=5, subseed=9, subseed_strength=0.3, n_iter=2, batch_size=2, width=256, height=256,
+            enable_hr=True, hr_scale=1.5, hr_second_pass_steps=3, hr_upscaler="R-ESRGAN 4x+", denoising_strength=0.4,
+        )  # fmt: skip
+        last = jobs(server)[0]["request"]["resolved"]
+        assert last["hires"] == {"width": 384, "height": 384, "steps": 3, "strength": 0.4, "upscaler": "lanczos"}
+        assert (last["seeds"], last["subseeds"], last["subseed_strength"]) == ([5, 5], [11, 12], 0.3)
+        assert result.info["all_seeds"] == [5] * 4 and "R-ESRGAN" in result.info["comments"]
+
+    def test_layers_of_clip_are_left_out(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        overriding = {"override_settings": {"CLIP_stop_at_last_layers": 2}, "width": 256, "height": 256}
+        assert api.txt2img(prompt="x", **overriding).info["clip_skip"] == 2
+        assert jobs(server)[0]["request"]["resolved"]["clip_skip"] == 1
+        assert api.get_options()["CLIP_stop_at_last_layers"] == 1
+
     def test_what_is_not_there_is_said(self, api: webuiapi.WebUIApi) -> None:
         result = api.txt2img(
             prompt="x",

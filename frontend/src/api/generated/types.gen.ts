@@ -3012,6 +3012,12 @@ export type PictureEditIn = {
      */
     negative_prompt?: string;
     /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out.
+     */
+    clip_skip?: number;
+    /**
      * Prompt
      */
     prompt: string;
@@ -3158,6 +3164,12 @@ export type PictureGenerateIn = {
      */
     negative_prompt?: string;
     /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out.
+     */
+    clip_skip?: number;
+    /**
      * Prompt
      */
     prompt: string;
@@ -3219,6 +3231,12 @@ export type PictureGenerateIn = {
     svg?: {
         [key: string]: unknown;
     } | null;
+    /**
+     * Loras
+     *
+     * `<lora:name:weight>` in the prompt as well.
+     */
+    loras?: Array<LoraIn>;
 };
 
 /**
@@ -3295,6 +3313,12 @@ export type PictureVaryIn = {
      * Negative Prompt
      */
     negative_prompt?: string;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out.
+     */
+    clip_skip?: number;
     /**
      * Image
      *
