@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from atelier.images.editing import Editor
     from atelier.images.gallery import Gallery
     from atelier.images.inputs import InputStore
+    from atelier.images.prompts import PromptBook
     from atelier.images.service import ImageService
+    from atelier.images.settings import SettingsReader
+    from atelier.images.verifying import Verifier
     from atelier.jobs.service import JobService
     from atelier.models.catalogue import Catalogue
     from atelier.models.downloads import Downloads
@@ -46,6 +49,9 @@ class Services:
     images: ImageService
     gallery: Gallery
     inputs: InputStore
+    settings_reader: SettingsReader
+    verifier: Verifier
+    prompts: PromptBook
     editor: Editor
     collections: Collections
     creatures: CreatureService

@@ -32,15 +32,18 @@ from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
 from atelier.imagen import routes as imagen_routes
-from atelier.images import collection_routes, gallery_routes, input_routes
+from atelier.images import collection_routes, gallery_routes, input_routes, prompt_routes
 from atelier.images import routes as image_routes
 from atelier.images.collections import Collections
 from atelier.images.delivery import Delivery
 from atelier.images.editing import Editor
 from atelier.images.gallery import Gallery
 from atelier.images.inputs import InputStore
+from atelier.images.prompts import PromptBook
 from atelier.images.reader import PictureReader
 from atelier.images.service import ImageService
+from atelier.images.settings import SettingsReader
+from atelier.images.verifying import Verifier
 from atelier.jobs import routes as job_routes
 from atelier.jobs.attempt import Attempt
 from atelier.jobs.queue import JobQueue
@@ -95,6 +98,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 ROUTERS = [
     access_routes.router,
     image_routes.router,
+    prompt_routes.router,
     input_routes.router,
     gallery_routes.router,
     collection_routes.router,
@@ -233,7 +237,11 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         jobs = JobService(database, queue, runner, bus)
         stack.push_async_callback(jobs.close)
         inputs = InputStore(database, storage, queue, PictureReader(pool))
-        images = ImageService(database, storage, registry, sizing, queue, jobs, pool, bus, inputs, settings.runtime)
+        prompts = PromptBook(database)
+        images = ImageService(
+            database, storage, registry, sizing, queue, jobs, pool, bus, inputs, prompts, settings.runtime
+        )
+        verifier = Verifier(database, storage, registry, queue, jobs, bus, inputs, images.maker)
         gallery = Gallery(database, storage, jobs, bus)
         delivery = Delivery(images, gallery, jobs)
         openai_images = OpenAIImages(registry, delivery, inputs)
@@ -251,7 +259,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             bus,
             cache=settings.storage.model_cache_dir,
         )
-        kinds.update(handlers(images, downloads, environment_jobs))
+        kinds.update(handlers(images, verifier, downloads, environment_jobs))
         watch = DeviceWatch(monitor, pool, bus)
         inspector = DependencyInspector(environments, monitor, storage.instance)
         system = SystemService(
@@ -303,6 +311,9 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             images,
             gallery,
             inputs,
+            SettingsReader(inputs, registry),
+            verifier,
+            prompts,
             Editor(database, bus),
             Collections(database, bus),
             creatures,

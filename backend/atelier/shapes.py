@@ -15,6 +15,21 @@ from atelier.said import Said
 from atelier.tables import ImageRow, Job, JobKind, JobStatus
 
 
+class VerdictOut(BaseModel):
+    """What came of making a picture again from its recipe."""
+
+    result: Literal["same_bytes", "same_pixels", "within_one", "different"] = Field(
+        description="`same_bytes`: the very same file. `within_one`: no channel of any pixel is more than one level of "
+        "255 away, as of pictures that were made together with others."
+    )
+    most: int = Field(description="The largest difference of any channel of any pixel, in levels of 255.")
+    share: float = Field(ge=0, le=1, description="Of the pixels that differ at all.")
+    changed: list[str] = Field(
+        description="What is not as it was then: `model` (its weights), or a library with both versions."
+    )
+    at: datetime
+
+
 class ImageOut(BaseModel):
     """A picture or video in the gallery. A video's thumbnail is its poster."""
 
@@ -47,6 +62,7 @@ class ImageOut(BaseModel):
     note: str = ""
     tags: list[str] = []
     collections: list[str] = Field([], description="Ids of the collections that it is in.")
+    verified: VerdictOut | None = Field(None, description="Of the last time that it was made again and compared.")
 
     @classmethod
     def of(cls, row: ImageRow) -> ImageOut:
@@ -82,6 +98,7 @@ class ImageOut(BaseModel):
             note=row.note or "",
             tags=row.tags,
             collections=row.collections,
+            verified=row.verified,
         )
 
 

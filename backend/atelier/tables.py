@@ -50,6 +50,7 @@ class JobKind(StrEnum):
     """Everything that the queue can run; `atelier.kinds` maps each to its handler."""
 
     IMAGE_GENERATE = "image.generate"
+    IMAGE_VERIFY = "image.verify"
     ENVIRONMENT_BUILD = "environment.build"
     MODEL_DOWNLOAD = "model.download"
 
@@ -178,7 +179,8 @@ class Job:
 
 class ImageRow(Row):
     """One published picture or video. Its files lie at `storage.image_file(job_id, f"{index}.{format}")`.
-    `parent_id` is the picture that it was made from; `rating` 0 (none) to 5. `tags_json`, `collections_json` are read
+    `parent_id` is the picture that it was made from; `rating` 0 (none) to 5. `verified` is what
+    came of making it again from its recipe. `tags_json`, `collections_json` are read
     along with every row (see below the tables)."""
 
     __tablename__ = "images"
@@ -220,6 +222,7 @@ class ImageRow(Row):
     favourite: Mapped[bool] = mapped_column(default=False)
     rating: Mapped[int] = mapped_column(default=0)
     note: Mapped[str] = mapped_column(default="")
+    verified: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
 

@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from PIL import WebPImagePlugin as _webp  # noqa: F401
 
 from engines.engine import Options, Run, RunFailed
 from engines.limited_child import Limits, answer_of
-from engines.protocol import Done, ExtendCanvas, ReadMetadata, ReadPicture
+from engines.protocol import ComparePictures, Done, ExtendCanvas, ReadMetadata, ReadPicture
 
-TASKS = (ReadPicture, ReadMetadata, ExtendCanvas)
+TASKS = (ReadPicture, ReadMetadata, ComparePictures, ExtendCanvas)
 
 READ = ("PNG", "JPEG", "WEBP")
 MAX_SIDE = 32_767
@@ -63,11 +64,10 @@ class PictureReader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    def run(self, task: ReadPicture | ReadMetadata | ExtendCanvas, run: Run) -> Done:
-        work = {ReadPicture: read, ReadMetadata: read_metadata, ExtendCanvas: extend}[type(task)]
+    def run(self, task: ReadPicture | ReadMetadata | ComparePictures | ExtendCanvas, run: Run) -> Done:
         written = [Path(name) for name in (getattr(task, "target", ""), getattr(task, "mask", "")) if name]
         try:
-            return Done(answer=answer_of(lambda: work(task), self._limits, lambda: run.cancelled))
+            return Done(answer=answer_of(lambda: WORK[type(task)](task), self._limits, lambda: run.cancelled))
         except BaseException:
             for path in written:
                 path.unlink(missing_ok=True)
@@ -112,6 +112,19 @@ def read_metadata(task: ReadMetadata) -> dict[str, Any]:
         texts = _png_texts(image) if image.format == "PNG" else {}
         texts = _exif_texts(image) | texts
         return {"width": image.width, "height": image.height, "format": _FORMS[image.format], "texts": texts}
+
+
+def compare(task: ComparePictures) -> dict[str, Any]:
+    """See `protocol.ComparePictures`."""
+    with opened(task.source, task.max_pixels) as source, opened(task.other, task.max_pixels) as other:
+        if source.size != other.size:
+            return {"same_size": False, "most": 255, "share": 1.0}
+        difference = ImageChops.difference(_in_mode(source, "RGB"), _in_mode(other, "RGB"))
+    bands = difference.split()
+    most = max(band.getextrema()[1] for band in bands)
+    anywhere = ImageChops.lighter(ImageChops.lighter(bands[0], bands[1]), bands[2])
+    same = anywhere.histogram()[0]
+    return {"same_size": True, "most": most, "share": 1 - same / (difference.width * difference.height)}
 
 
 def extend(task: ExtendCanvas) -> dict[str, Any]:
@@ -327,3 +340,11 @@ def _written(image: Image.Image, target: str, form: str) -> dict[str, Any]:
     with open(target, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"bytes": os.path.getsize(target), "sha256": digest}
+
+
+WORK: dict[type, Callable[[Any], dict[str, Any]]] = {
+    ReadPicture: read,
+    ReadMetadata: read_metadata,
+    ComparePictures: compare,
+    ExtendCanvas: extend,
+}

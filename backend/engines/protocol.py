@@ -316,6 +316,16 @@ class ReadMetadata(Message):
     max_pixels: int = 50_000_000
 
 
+class ComparePictures(Message):
+    """How far the pictures in the files `source` and `other` are apart. Answer: `same_size`; `most`: the largest
+    difference of any channel of any pixel, in levels of 255; `share`: of pixels that differ at all, 0 to 1."""
+
+    task_id: str
+    source: str
+    other: str
+    max_pixels: int = 50_000_000
+
+
 class ExtendCanvas(Message):
     """Write the picture `source` with so many pixels more at each side to `target`, its edges drawn out into them, and
     to `mask` where there is something to be painted: white outside, and `feather` pixels of the old picture gently.
@@ -333,7 +343,7 @@ class ExtendCanvas(Message):
     max_pixels: int = 50_000_000
 
 
-PictureTask = ReadPicture | ReadMetadata | ExtendCanvas
+PictureTask = ReadPicture | ReadMetadata | ComparePictures | ExtendCanvas
 HubTask = HubSearch | HubToken | HubPlan | HubDownload
 Task = TextToImage | ImageToVideo | FakeTask | Park | Wake | HubTask | PictureTask
 

@@ -19,7 +19,7 @@ from atelier.images.gallery_schemas import (
     LineageOut,
     Tag,
 )
-from atelier.images.schemas import GalleryPage, ImageDeletedOut
+from atelier.images.schemas import AcceptedOut, GalleryPage, ImageDeletedOut
 from atelier.images.search import Aspect, Look, Sort
 from atelier.said import Said
 from atelier.shapes import ImageOut
@@ -106,6 +106,12 @@ async def edit_image(image_id: str, wanted: ImageEditIn, actor: User, services: 
 @router.get("/gallery/{image_id}/lineage", summary="What a picture was made from, and what came of it")
 async def image_lineage(image_id: str, actor: User, services: ServicesDep) -> LineageOut:
     return await services.gallery.lineage(actor, image_id)
+
+
+@router.post("/gallery/{image_id}/verify", status_code=202, summary="Make a picture again from its recipe, and compare")
+async def verify_image(image_id: str, actor: User, services: ServicesDep) -> AcceptedOut:
+    """A job like any other; what came of it stands in the picture's `verified`. What was made again is thrown away."""
+    return await services.verifier.ask(actor, image_id)
 
 
 @router.delete("/gallery/{image_id}", summary="Delete a picture; it can be restored for an hour")

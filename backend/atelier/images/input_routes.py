@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -28,7 +29,7 @@ _FORM = {
         "properties": {"file": {"type": "string", "format": "binary", "description": "PNG, JPEG or WebP."}},
     }
 }
-_BODY = {
+PICTURE_BODY = {
     "requestBody": {
         "required": True,
         "content": {
@@ -42,7 +43,11 @@ _BODY = {
 
 
 @router.post(
-    "", status_code=201, summary="Upload a picture to start from", max_body_size=MAX_UPLOAD_BYTES, openapi_extra=_BODY
+    "",
+    status_code=201,
+    summary="Upload a picture to start from",
+    max_body_size=MAX_UPLOAD_BYTES,
+    openapi_extra=PICTURE_BODY,
 )
 async def add_input(
     request: Request,
@@ -55,14 +60,8 @@ async def add_input(
     """PNG, JPEG or WebP, 25 MiB and 50 megapixels at most, no animation: as the field `file` of a form, or as the body
     itself. It is decoded, turned upright and kept as a PNG without metadata; the same picture twice is one input. What
     no request uses goes after a day."""
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with request.form(max_files=1, max_fields=4, max_part_size=4096) as form:
-            file = form.get("file")
-            if not isinstance(file, UploadFile):
-                words = Said("The form has no file named `file`.", "input.file_missing")
-                raise BadRequest(words, field="file", hint="Send the picture as the form's field `file`.")
-            return await services.inputs.take(actor, in_pieces(file), mask=mask)
-    return await services.inputs.take(actor, request.stream(), mask=mask)
+    async with sent_picture(request) as chunks:
+        return await services.inputs.take(actor, chunks, mask=mask)
 
 
 @router.get("/{input_id}", summary="One uploaded picture")
@@ -83,6 +82,20 @@ async def get_input_file(input_id: str, actor: User, services: ServicesDep) -> F
 @router.delete("/{input_id}", status_code=204, summary="Remove an uploaded picture")
 async def delete_input(input_id: str, actor: User, services: ServicesDep) -> None:
     await services.inputs.delete(actor, input_id)
+
+
+@asynccontextmanager
+async def sent_picture(request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The picture of a request in pieces: its body, or the field `file` of its form."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        yield request.stream()
+        return
+    async with request.form(max_files=1, max_fields=4, max_part_size=4096) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            words = Said("The form has no file named `file`.", "input.file_missing")
+            raise BadRequest(words, field="file", hint="Send the picture as the form's field `file`.")
+        yield in_pieces(file)
 
 
 async def in_pieces(file: UploadFile) -> AsyncIterator[bytes]:

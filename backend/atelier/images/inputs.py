@@ -129,6 +129,9 @@ class InputStore:
         try:
             await _spool(chunks, part)
             return await self.reader.metadata(part)
+        except InputRefused as error:
+            error.blame("file")
+            raise
         except OSError as error:
             raise _refused(error) from error
         finally:

@@ -46,6 +46,12 @@ class PictureReader:
         """What a file says of itself: see `protocol.ReadMetadata`."""
         return await self._ask(protocol.ReadMetadata(task_id=new_id("read"), source=str(source), max_pixels=MAX_PIXELS))
 
+    async def compare(self, one: Path, other: Path) -> dict[str, Any]:
+        """How far two pictures are apart: see `protocol.ComparePictures`."""
+        return await self._ask(
+            protocol.ComparePictures(task_id=new_id("read"), source=str(one), other=str(other), max_pixels=MAX_PIXELS)
+        )
+
     async def extend(self, source: Path, target: Path, mask: Path, **sides: int) -> dict[str, Any]:
         """A canvas and its mask, for painting beyond a picture's edges: see `protocol.ExtendCanvas`."""
         return await self._ask(

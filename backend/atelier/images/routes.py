@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 
 from atelier.access.actor import User
 from atelier.deps import ServicesDep
+from atelier.images.input_routes import PICTURE_BODY, sent_picture
+from atelier.images.inputs import MAX_UPLOAD_BYTES
 from atelier.images.schemas import (
     AcceptedOut,
     GenerationOut,
@@ -18,6 +20,7 @@ from atelier.images.schemas import (
     TextToImageIn,
     UpscaleIn,
 )
+from atelier.images.settings import SettingsOut
 
 router = APIRouter(prefix="/api", tags=["images"])
 
@@ -77,6 +80,20 @@ async def image_to_video(
 ) -> AcceptedOut:
     """Without a size it is the model's own, upright for a picture that stands upright; the picture is cut to it."""
     return await services.images.ask(actor, wanted, idempotency_key)
+
+
+@router.post(
+    "/generate/settings",
+    summary="Read the settings of a picture back from its file",
+    tags=["generate"],
+    max_body_size=MAX_UPLOAD_BYTES,
+    openapi_extra=PICTURE_BODY,
+)
+async def read_settings(request: Request, actor: User, services: ServicesDep) -> SettingsOut:
+    """Of pictures by Atelier and by A1111 and its kin: PNG, JPEG or WebP, as the field `file` of a form or as the body.
+    Nothing of it is kept. What it was made with and is not to be had here is named in `missing`."""
+    async with sent_picture(request) as chunks:
+        return await services.settings_reader.read(actor, chunks)
 
 
 @router.get("/generate/{job_id}", summary="How far a request for pictures is", tags=["generate"])

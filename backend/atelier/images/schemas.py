@@ -87,6 +87,10 @@ class GenerationIn(BaseModel):
         int, Field(ge=0, le=8, description="How many of CLIP's last layers are left out. Others read no CLIP alone: 0.")
     ] = 0
     format: Literal["png", "webp", "jpeg"] = "png"
+    styles: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=60)]],
+        Field(max_length=10, description="Names of your styles (GET /api/styles), added in this order."),
+    ] = []
 
     @field_validator("prompt")
     @classmethod

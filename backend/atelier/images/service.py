@@ -27,6 +27,7 @@ from atelier.images.asking import TASKS, Wanted, resolve
 from atelier.images.finishing import Gone, OnProgress, finished
 from atelier.images.inputs import InputStore
 from atelier.images.making import GenerationFailed, Maker
+from atelier.images.prompts import PromptBook
 from atelier.images.schemas import AcceptedOut, GenerationIn, GenerationOut
 from atelier.images.tasks import task_of
 from atelier.jobs.attempt import Attempt, Publish
@@ -57,11 +58,12 @@ class ImageService:
         pool: WorkerPool,
         bus: EventBus,
         inputs: InputStore,
+        prompts: PromptBook,
         settings: RuntimeSettings,
     ) -> None:
         self._database, self._storage, self._registry = database, storage, registry
         self._queue, self._jobs, self._pool, self._bus, self._settings = queue, jobs, pool, bus, settings
-        self._inputs, self._maker = inputs, Maker(sizing, pool)
+        self._inputs, self._prompts, self.maker = inputs, prompts, Maker(sizing, pool)
 
     async def prepare(self) -> None:
         """Import the engine's libraries ahead of the first picture, once somebody looks at the page. Failing is no
@@ -83,13 +85,16 @@ class ImageService:
                 field="model",
                 hint="Choose another model, or restore its folder.",
             )
-        resolved = await resolve(actor, wanted, model, self._inputs)
-        if isinstance(wanted, GenerationIn):
-            resolved = await additions.resolve(actor, wanted, resolved, model, self._registry)
+        styled = await self._prompts.applied(actor, wanted)
+        resolved = await resolve(actor, styled, model, self._inputs)
+        if isinstance(styled, GenerationIn):
+            resolved = await additions.resolve(actor, styled, resolved, model, self._registry)
         request = {**wanted.model_dump(exclude_unset=True), "resolved": resolved}
         row = await self._queue.submit(
             NewJob(JobKind.IMAGE_GENERATE, actor.id, _title(resolved), request, idempotency_key=idempotency_key)
         )
+        if isinstance(wanted, GenerationIn) and wanted.prompt:
+            await self._prompts.note(actor, wanted.prompt, wanted.negative_prompt)
         return AcceptedOut(job_id=row.id, status=row.status, position=await self._jobs.position(row.id))
 
     async def get(self, actor: Actor, job_id: str) -> GenerationOut:
@@ -115,7 +120,7 @@ class ImageService:
         uses = await additions.uses_of(owner, resolved, self._registry)
         task = await task_of(attempt, model, folder, self._inputs, uses)
         attempt.progress(0, task.steps * len(task.seeds))
-        done = await self._maker.make(attempt, model, task)
+        done = await self.maker.make(attempt, model, task)
         await asyncio.to_thread(self._move, attempt.job.id, folder, done.files)
         rows = [_image_row(attempt, model, file, resolved) for file in done.files]
 

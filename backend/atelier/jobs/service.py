@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -51,6 +52,12 @@ class JobService:
             if row is None or (kind is not None and row.kind != kind):
                 raise JobNotFound(f"There is no job {job_id!r}.", hint=NOT_FOUND_HINT)
             return (await self._present(session, [row]))[0]
+
+    async def request_of(self, job_id: str) -> dict[str, Any] | None:
+        """What a job was asked with, also when it was taken off the list. For callers who may see what it made."""
+        async with self._database.read() as session:
+            found = await store.by_ids(session, [job_id])
+        return found[job_id].request if job_id in found else None
 
     async def page(
         self, actor: Actor, statuses: Sequence[JobStatus], kinds: Sequence[JobKind], cursor: str | None, limit: int

@@ -43,6 +43,7 @@ def upgrade() -> None:
     op.add_column("images", sa.Column("favourite", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("images", sa.Column("rating", sa.Integer, nullable=False, server_default="0"))
     op.add_column("images", sa.Column("note", sa.String, nullable=False, server_default=""))
+    op.add_column("images", sa.Column("verified", sa.JSON))
     for name, columns, where in IMAGE_INDEXES:
         op.create_index(name, "images", columns, sqlite_where=sa.text(where))
     aspect = [sa.text(ASPECT), "seq"]
@@ -109,5 +110,5 @@ def downgrade() -> None:
     op.drop_column("users", "password_hash")
     for name, _columns, _where in IMAGE_INDEXES:
         op.drop_index(name, "images")
-    for column in ("kind", "parent_id", "favourite", "rating", "note"):
+    for column in ("kind", "parent_id", "favourite", "rating", "note", "verified"):
         op.drop_column("images", column)

@@ -2,7 +2,7 @@
 
 import { type Client, type ClientMeta, formDataBodySerializer, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client';
 import { client } from './client.gen';
-import type { AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddInputData, AddInputErrors, AddInputResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GenerateCreatureData, GenerateCreatureErrors, GenerateCreatureResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageFromImageData, ImageFromImageErrors, ImageFromImageResponses, ImageFromTextData, ImageFromTextErrors, ImageFromTextResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImageToVideoData, ImageToVideoErrors, ImageToVideoResponses, ImportModelData, ImportModelErrors, ImportModelResponses, InpaintData, InpaintErrors, InpaintResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, OpenaiEditImageData, OpenaiEditImageErrors, OpenaiEditImageResponses, OpenaiGenerateImagesData, OpenaiGenerateImagesErrors, OpenaiGenerateImagesResponses, OpenaiGetModelData, OpenaiGetModelErrors, OpenaiGetModelResponses, OpenaiImageContentData, OpenaiImageContentErrors, OpenaiImageContentResponses, OpenaiListModelsData, OpenaiListModelsErrors, OpenaiListModelsResponses, OpenaiVaryImageData, OpenaiVaryImageErrors, OpenaiVaryImageResponses, OutpaintData, OutpaintErrors, OutpaintResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SdapiCmdFlagsData, SdapiCmdFlagsErrors, SdapiCmdFlagsResponses, SdapiEmbeddingsData, SdapiEmbeddingsErrors, SdapiEmbeddingsResponses, SdapiExtensionsData, SdapiExtensionsErrors, SdapiExtensionsResponses, SdapiExtraBatchData, SdapiExtraBatchErrors, SdapiExtraBatchResponses, SdapiExtraSingleData, SdapiExtraSingleErrors, SdapiExtraSingleResponses, SdapiFaceRestorersData, SdapiFaceRestorersErrors, SdapiFaceRestorersResponses, SdapiGetOptionsData, SdapiGetOptionsErrors, SdapiGetOptionsResponses, SdapiHypernetworksData, SdapiHypernetworksErrors, SdapiHypernetworksResponses, SdapiImg2ImgData, SdapiImg2ImgErrors, SdapiImg2ImgResponses, SdapiInterrogateData, SdapiInterrogateErrors, SdapiInterrogateResponses, SdapiInterruptData, SdapiInterruptErrors, SdapiInterruptResponses, SdapiLatentModesData, SdapiLatentModesErrors, SdapiLatentModesResponses, SdapiLorasData, SdapiLorasErrors, SdapiLorasResponses, SdapiMemoryData, SdapiMemoryErrors, SdapiMemoryResponses, SdapiModelsData, SdapiModelsErrors, SdapiModelsResponses, SdapiModulesData, SdapiModulesErrors, SdapiModulesResponses, SdapiPngInfoData, SdapiPngInfoErrors, SdapiPngInfoResponses, SdapiProgressData, SdapiProgressErrors, SdapiProgressResponses, SdapiRealesrganModelsData, SdapiRealesrganModelsErrors, SdapiRealesrganModelsResponses, SdapiRefreshCheckpointsData, SdapiRefreshCheckpointsErrors, SdapiRefreshCheckpointsResponses, SdapiRefreshEmbeddingsData, SdapiRefreshEmbeddingsErrors, SdapiRefreshEmbeddingsResponses, SdapiRefreshLorasData, SdapiRefreshLorasErrors, SdapiRefreshLorasResponses, SdapiRefreshVaeData, SdapiRefreshVaeErrors, SdapiRefreshVaeResponses, SdapiReloadCheckpointData, SdapiReloadCheckpointErrors, SdapiReloadCheckpointResponses, SdapiSamplersData, SdapiSamplersErrors, SdapiSamplersResponses, SdapiSchedulersData, SdapiSchedulersErrors, SdapiSchedulersResponses, SdapiScriptInfoData, SdapiScriptInfoErrors, SdapiScriptInfoResponses, SdapiScriptsData, SdapiScriptsErrors, SdapiScriptsResponses, SdapiSetOptionsData, SdapiSetOptionsErrors, SdapiSetOptionsResponses, SdapiSkipData, SdapiSkipErrors, SdapiSkipResponses, SdapiStylesData, SdapiStylesErrors, SdapiStylesResponses, SdapiTxt2ImgData, SdapiTxt2ImgErrors, SdapiTxt2ImgResponses, SdapiUnloadCheckpointData, SdapiUnloadCheckpointErrors, SdapiUnloadCheckpointResponses, SdapiUpscalersData, SdapiUpscalersErrors, SdapiUpscalersResponses, SdapiVaesData, SdapiVaesErrors, SdapiVaesResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, UpscaleData, UpscaleErrors, UpscaleResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
+import type { AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddInputData, AddInputErrors, AddInputResponses, AddStyleData, AddStyleErrors, AddStyleResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, ChangePromptData, ChangePromptErrors, ChangePromptResponses, ChangeStyleData, ChangeStyleErrors, ChangeStyleResponses, ClearPromptsData, ClearPromptsErrors, ClearPromptsResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeletePromptData, DeletePromptErrors, DeletePromptResponses, DeleteStyleData, DeleteStyleErrors, DeleteStyleResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GenerateCreatureData, GenerateCreatureErrors, GenerateCreatureResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageFromImageData, ImageFromImageErrors, ImageFromImageResponses, ImageFromTextData, ImageFromTextErrors, ImageFromTextResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImageToVideoData, ImageToVideoErrors, ImageToVideoResponses, ImportModelData, ImportModelErrors, ImportModelResponses, InpaintData, InpaintErrors, InpaintResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListPromptsData, ListPromptsErrors, ListPromptsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListStylesData, ListStylesErrors, ListStylesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MeData, MeErrors, MeResponses, OpenaiEditImageData, OpenaiEditImageErrors, OpenaiEditImageResponses, OpenaiGenerateImagesData, OpenaiGenerateImagesErrors, OpenaiGenerateImagesResponses, OpenaiGetModelData, OpenaiGetModelErrors, OpenaiGetModelResponses, OpenaiImageContentData, OpenaiImageContentErrors, OpenaiImageContentResponses, OpenaiListModelsData, OpenaiListModelsErrors, OpenaiListModelsResponses, OpenaiVaryImageData, OpenaiVaryImageErrors, OpenaiVaryImageResponses, OutpaintData, OutpaintErrors, OutpaintResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, ReadSettingsData, ReadSettingsErrors, ReadSettingsResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SdapiCmdFlagsData, SdapiCmdFlagsErrors, SdapiCmdFlagsResponses, SdapiEmbeddingsData, SdapiEmbeddingsErrors, SdapiEmbeddingsResponses, SdapiExtensionsData, SdapiExtensionsErrors, SdapiExtensionsResponses, SdapiExtraBatchData, SdapiExtraBatchErrors, SdapiExtraBatchResponses, SdapiExtraSingleData, SdapiExtraSingleErrors, SdapiExtraSingleResponses, SdapiFaceRestorersData, SdapiFaceRestorersErrors, SdapiFaceRestorersResponses, SdapiGetOptionsData, SdapiGetOptionsErrors, SdapiGetOptionsResponses, SdapiHypernetworksData, SdapiHypernetworksErrors, SdapiHypernetworksResponses, SdapiImg2ImgData, SdapiImg2ImgErrors, SdapiImg2ImgResponses, SdapiInterrogateData, SdapiInterrogateErrors, SdapiInterrogateResponses, SdapiInterruptData, SdapiInterruptErrors, SdapiInterruptResponses, SdapiLatentModesData, SdapiLatentModesErrors, SdapiLatentModesResponses, SdapiLorasData, SdapiLorasErrors, SdapiLorasResponses, SdapiMemoryData, SdapiMemoryErrors, SdapiMemoryResponses, SdapiModelsData, SdapiModelsErrors, SdapiModelsResponses, SdapiModulesData, SdapiModulesErrors, SdapiModulesResponses, SdapiPngInfoData, SdapiPngInfoErrors, SdapiPngInfoResponses, SdapiProgressData, SdapiProgressErrors, SdapiProgressResponses, SdapiRealesrganModelsData, SdapiRealesrganModelsErrors, SdapiRealesrganModelsResponses, SdapiRefreshCheckpointsData, SdapiRefreshCheckpointsErrors, SdapiRefreshCheckpointsResponses, SdapiRefreshEmbeddingsData, SdapiRefreshEmbeddingsErrors, SdapiRefreshEmbeddingsResponses, SdapiRefreshLorasData, SdapiRefreshLorasErrors, SdapiRefreshLorasResponses, SdapiRefreshVaeData, SdapiRefreshVaeErrors, SdapiRefreshVaeResponses, SdapiReloadCheckpointData, SdapiReloadCheckpointErrors, SdapiReloadCheckpointResponses, SdapiSamplersData, SdapiSamplersErrors, SdapiSamplersResponses, SdapiSchedulersData, SdapiSchedulersErrors, SdapiSchedulersResponses, SdapiScriptInfoData, SdapiScriptInfoErrors, SdapiScriptInfoResponses, SdapiScriptsData, SdapiScriptsErrors, SdapiScriptsResponses, SdapiSetOptionsData, SdapiSetOptionsErrors, SdapiSetOptionsResponses, SdapiSkipData, SdapiSkipErrors, SdapiSkipResponses, SdapiStylesData, SdapiStylesErrors, SdapiStylesResponses, SdapiTxt2ImgData, SdapiTxt2ImgErrors, SdapiTxt2ImgResponses, SdapiUnloadCheckpointData, SdapiUnloadCheckpointErrors, SdapiUnloadCheckpointResponses, SdapiUpscalersData, SdapiUpscalersErrors, SdapiUpscalersResponses, SdapiVaesData, SdapiVaesErrors, SdapiVaesResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, UpscaleData, UpscaleErrors, UpscaleResponses, VerifyImageData, VerifyImageErrors, VerifyImageResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -208,12 +208,113 @@ export const imageToVideo = <ThrowOnError extends boolean = true>(options: Optio
 });
 
 /**
+ * Read the settings of a picture back from its file
+ *
+ * Of pictures by Atelier and by A1111 and its kin: PNG, JPEG or WebP, as the field `file` of a form or as the body.
+ * Nothing of it is kept. What it was made with and is not to be had here is named in `missing`.
+ */
+export const readSettings = <ThrowOnError extends boolean = true>(options: Options<ReadSettingsData, ThrowOnError>): RequestResult<ReadSettingsResponses, ReadSettingsErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ReadSettingsResponses, ReadSettingsErrors, ThrowOnError, 'data'>({
+    ...formDataBodySerializer,
+    responseStyle: 'data',
+    url: '/api/generate/settings',
+    ...options,
+    headers: {
+        'Content-Type': null,
+        ...options.headers
+    }
+});
+
+/**
  * How far a request for pictures is
  */
 export const getGeneration = <ThrowOnError extends boolean = true>(options: Options<GetGenerationData, ThrowOnError>): RequestResult<GetGenerationResponses, GetGenerationErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetGenerationResponses, GetGenerationErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/generate/{job_id}',
     ...options
+});
+
+/**
+ * Forget the history of prompts; favourites stay
+ */
+export const clearPrompts = <ThrowOnError extends boolean = true>(options?: Options<ClearPromptsData, ThrowOnError>): RequestResult<ClearPromptsResponses, ClearPromptsErrors, ThrowOnError, 'data'> => (options?.client ?? client).delete<ClearPromptsResponses, ClearPromptsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/prompts',
+    ...options
+});
+
+/**
+ * Prompts that you used, the last first
+ */
+export const listPrompts = <ThrowOnError extends boolean = true>(options?: Options<ListPromptsData, ThrowOnError>): RequestResult<ListPromptsResponses, ListPromptsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListPromptsResponses, ListPromptsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/prompts',
+    ...options
+});
+
+/**
+ * Forget a prompt
+ */
+export const deletePrompt = <ThrowOnError extends boolean = true>(options: Options<DeletePromptData, ThrowOnError>): RequestResult<DeletePromptResponses, DeletePromptErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<DeletePromptResponses, DeletePromptErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/prompts/{prompt_id}',
+    ...options
+});
+
+/**
+ * Keep a prompt, or let it go
+ */
+export const changePrompt = <ThrowOnError extends boolean = true>(options: Options<ChangePromptData, ThrowOnError>): RequestResult<ChangePromptResponses, ChangePromptErrors, ThrowOnError, 'data'> => (options.client ?? client).patch<ChangePromptResponses, ChangePromptErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/prompts/{prompt_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Your styles, by name
+ */
+export const listStyles = <ThrowOnError extends boolean = true>(options?: Options<ListStylesData, ThrowOnError>): RequestResult<ListStylesResponses, ListStylesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListStylesResponses, ListStylesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/styles',
+    ...options
+});
+
+/**
+ * Add a style
+ */
+export const addStyle = <ThrowOnError extends boolean = true>(options: Options<AddStyleData, ThrowOnError>): RequestResult<AddStyleResponses, AddStyleErrors, ThrowOnError, 'data'> => (options.client ?? client).post<AddStyleResponses, AddStyleErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/styles',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a style
+ */
+export const deleteStyle = <ThrowOnError extends boolean = true>(options: Options<DeleteStyleData, ThrowOnError>): RequestResult<DeleteStyleResponses, DeleteStyleErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<DeleteStyleResponses, DeleteStyleErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/styles/{style_id}',
+    ...options
+});
+
+/**
+ * Change a style
+ */
+export const changeStyle = <ThrowOnError extends boolean = true>(options: Options<ChangeStyleData, ThrowOnError>): RequestResult<ChangeStyleResponses, ChangeStyleErrors, ThrowOnError, 'data'> => (options.client ?? client).put<ChangeStyleResponses, ChangeStyleErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/styles/{style_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**
@@ -331,6 +432,17 @@ export const editImage = <ThrowOnError extends boolean = true>(options: Options<
 export const imageLineage = <ThrowOnError extends boolean = true>(options: Options<ImageLineageData, ThrowOnError>): RequestResult<ImageLineageResponses, ImageLineageErrors, ThrowOnError, 'data'> => (options.client ?? client).get<ImageLineageResponses, ImageLineageErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/gallery/{image_id}/lineage',
+    ...options
+});
+
+/**
+ * Make a picture again from its recipe, and compare
+ *
+ * A job like any other; what came of it stands in the picture's `verified`. What was made again is thrown away.
+ */
+export const verifyImage = <ThrowOnError extends boolean = true>(options: Options<VerifyImageData, ThrowOnError>): RequestResult<VerifyImageResponses, VerifyImageErrors, ThrowOnError, 'data'> => (options.client ?? client).post<VerifyImageResponses, VerifyImageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/gallery/{image_id}/verify',
     ...options
 });
 

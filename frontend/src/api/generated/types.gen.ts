@@ -1797,6 +1797,10 @@ export type ImageOut = {
      * Ids of the collections that it is in.
      */
     collections?: Array<string>;
+    /**
+     * Of the last time that it was made again and compared.
+     */
+    verified?: VerdictOut | null;
 };
 
 /**
@@ -1879,6 +1883,12 @@ export type ImageToImageIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Styles
+     *
+     * Names of your styles (GET /api/styles), added in this order.
+     */
+    styles?: Array<string>;
     /**
      * Width
      *
@@ -2124,6 +2134,12 @@ export type InpaintIn = {
      */
     format?: 'png' | 'webp' | 'jpeg';
     /**
+     * Styles
+     *
+     * Names of your styles (GET /api/styles), added in this order.
+     */
+    styles?: Array<string>;
+    /**
      * Width
      *
      * Pixels, within the `limits` of the model.
@@ -2254,7 +2270,7 @@ export type InputTokens = {
  *
  * Everything that the queue can run; `atelier.kinds` maps each to its handler.
  */
-export type JobKind = 'image.generate' | 'environment.build' | 'model.download';
+export type JobKind = 'image.generate' | 'image.verify' | 'environment.build' | 'model.download';
 
 /**
  * JobOut
@@ -2366,6 +2382,22 @@ export type JobPage = {
  * └──retry (user) <── failed, cancelled          queued ──cancel (user)──> cancelled
  */
 export type JobStatus = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+
+/**
+ * LackOut
+ *
+ * Something that the picture was made with and that is not to be had here.
+ */
+export type LackOut = {
+    /**
+     * Kind
+     */
+    kind: 'model' | 'lora' | 'scheduler' | 'image';
+    /**
+     * Name
+     */
+    name: string;
+};
 
 /**
  * LineageOut
@@ -2861,6 +2893,12 @@ export type OutpaintIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Styles
+     *
+     * Names of your styles (GET /api/styles), added in this order.
+     */
+    styles?: Array<string>;
     /**
      * Image
      *
@@ -3553,6 +3591,60 @@ export type Problem = {
      * Request Id
      */
     request_id?: string;
+};
+
+/**
+ * PromptList
+ */
+export type PromptList = {
+    /**
+     * Items
+     */
+    items: Array<PromptOut>;
+};
+
+/**
+ * PromptOut
+ *
+ * Words that were asked with.
+ */
+export type PromptOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Prompt
+     */
+    prompt: string;
+    /**
+     * Negative Prompt
+     */
+    negative_prompt: string;
+    /**
+     * Favourite
+     */
+    favourite: boolean;
+    /**
+     * Uses
+     *
+     * How often.
+     */
+    uses: number;
+    /**
+     * Used At
+     */
+    used_at: string;
+};
+
+/**
+ * PromptPatchIn
+ */
+export type PromptPatchIn = {
+    /**
+     * Favourite
+     */
+    favourite: boolean;
 };
 
 /**
@@ -4713,6 +4805,62 @@ export type SessionIn = {
 };
 
 /**
+ * SettingsOut
+ *
+ * What a picture's file says about how it was made.
+ */
+export type SettingsOut = {
+    /**
+     * Source
+     *
+     * Null: it says nothing.
+     */
+    source: 'atelier' | 'a1111' | null;
+    /**
+     * Settings
+     *
+     * Fields of `POST /api/generate/text-to-image` that make it again, as far as they are known here.
+     */
+    settings: {
+        [key: string]: unknown;
+    };
+    /**
+     * Missing
+     *
+     * What it was made with and this Atelier lacks.
+     */
+    missing: Array<LackOut>;
+    /**
+     * Model Name
+     *
+     * What the file calls its model.
+     */
+    model_name: string | null;
+    /**
+     * Text
+     *
+     * A1111's text as it stands in the file.
+     */
+    text: string | null;
+    /**
+     * Recipe
+     *
+     * Our own recipe as it stands in the file.
+     */
+    recipe: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Width
+     */
+    width: number;
+    /**
+     * Height
+     */
+    height: number;
+};
+
+/**
  * SizeCountOut
  */
 export type SizeCountOut = {
@@ -4765,6 +4913,58 @@ export type StatusOut = {
     models: Array<ModelOut>;
     cpu: CpuOut;
     ram: RamOut;
+};
+
+/**
+ * StyleIn
+ *
+ * Named words that are added to a prompt: behind it, or around it where they hold `{prompt}`.
+ */
+export type StyleIn = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Prompt
+     */
+    prompt?: string;
+    /**
+     * Negative Prompt
+     */
+    negative_prompt?: string;
+};
+
+/**
+ * StyleList
+ */
+export type StyleList = {
+    /**
+     * Items
+     */
+    items: Array<StyleOut>;
+};
+
+/**
+ * StyleOut
+ */
+export type StyleOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Prompt
+     */
+    prompt: string;
+    /**
+     * Negative Prompt
+     */
+    negative_prompt: string;
 };
 
 /**
@@ -4890,6 +5090,12 @@ export type TextToImageIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Styles
+     *
+     * Names of your styles (GET /api/styles), added in this order.
+     */
+    styles?: Array<string>;
     /**
      * Width
      *
@@ -5067,6 +5273,12 @@ export type UpscaleIn = {
      */
     format?: 'png' | 'webp' | 'jpeg';
     /**
+     * Styles
+     *
+     * Names of your styles (GET /api/styles), added in this order.
+     */
+    styles?: Array<string>;
+    /**
      * Image
      *
      * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
@@ -5134,6 +5346,42 @@ export type UserOut = {
      * Created At
      */
     created_at: string;
+};
+
+/**
+ * VerdictOut
+ *
+ * What came of making a picture again from its recipe.
+ */
+export type VerdictOut = {
+    /**
+     * Result
+     *
+     * `same_bytes`: the very same file. `within_one`: no channel of any pixel is more than one level of 255 away, as of pictures that were made together with others.
+     */
+    result: 'same_bytes' | 'same_pixels' | 'within_one' | 'different';
+    /**
+     * Most
+     *
+     * The largest difference of any channel of any pixel, in levels of 255.
+     */
+    most: number;
+    /**
+     * Share
+     *
+     * Of the pixels that differ at all.
+     */
+    share: number;
+    /**
+     * Changed
+     *
+     * What is not as it was then: `model` (its weights), or a library with both versions.
+     */
+    changed: Array<string>;
+    /**
+     * At
+     */
+    at: string;
 };
 
 /**
@@ -6101,6 +6349,36 @@ export type ImageToVideoResponses = {
 
 export type ImageToVideoResponse = ImageToVideoResponses[keyof ImageToVideoResponses];
 
+export type ReadSettingsData = {
+    body: {
+        /**
+         * PNG, JPEG or WebP.
+         */
+        file: Blob | File;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/generate/settings';
+};
+
+export type ReadSettingsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ReadSettingsError = ReadSettingsErrors[keyof ReadSettingsErrors];
+
+export type ReadSettingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SettingsOut;
+};
+
+export type ReadSettingsResponse = ReadSettingsResponses[keyof ReadSettingsResponses];
+
 export type GetGenerationData = {
     body?: never;
     path: {
@@ -6130,6 +6408,241 @@ export type GetGenerationResponses = {
 };
 
 export type GetGenerationResponse = GetGenerationResponses[keyof GetGenerationResponses];
+
+export type ClearPromptsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/prompts';
+};
+
+export type ClearPromptsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ClearPromptsError = ClearPromptsErrors[keyof ClearPromptsErrors];
+
+export type ClearPromptsResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type ClearPromptsResponse = ClearPromptsResponses[keyof ClearPromptsResponses];
+
+export type ListPromptsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Q
+         *
+         * Words that the prompt holds.
+         */
+        q?: string | null;
+        /**
+         * Favourite
+         */
+        favourite?: boolean | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/prompts';
+};
+
+export type ListPromptsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListPromptsError = ListPromptsErrors[keyof ListPromptsErrors];
+
+export type ListPromptsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PromptList;
+};
+
+export type ListPromptsResponse = ListPromptsResponses[keyof ListPromptsResponses];
+
+export type DeletePromptData = {
+    body?: never;
+    path: {
+        /**
+         * Prompt Id
+         */
+        prompt_id: string;
+    };
+    query?: never;
+    url: '/api/prompts/{prompt_id}';
+};
+
+export type DeletePromptErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeletePromptError = DeletePromptErrors[keyof DeletePromptErrors];
+
+export type DeletePromptResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeletePromptResponse = DeletePromptResponses[keyof DeletePromptResponses];
+
+export type ChangePromptData = {
+    body: PromptPatchIn;
+    path: {
+        /**
+         * Prompt Id
+         */
+        prompt_id: string;
+    };
+    query?: never;
+    url: '/api/prompts/{prompt_id}';
+};
+
+export type ChangePromptErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ChangePromptError = ChangePromptErrors[keyof ChangePromptErrors];
+
+export type ChangePromptResponses = {
+    /**
+     * Successful Response
+     */
+    200: PromptOut;
+};
+
+export type ChangePromptResponse = ChangePromptResponses[keyof ChangePromptResponses];
+
+export type ListStylesData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/styles';
+};
+
+export type ListStylesErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListStylesError = ListStylesErrors[keyof ListStylesErrors];
+
+export type ListStylesResponses = {
+    /**
+     * Successful Response
+     */
+    200: StyleList;
+};
+
+export type ListStylesResponse = ListStylesResponses[keyof ListStylesResponses];
+
+export type AddStyleData = {
+    body: StyleIn;
+    path?: never;
+    query?: never;
+    url: '/api/styles';
+};
+
+export type AddStyleErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddStyleError = AddStyleErrors[keyof AddStyleErrors];
+
+export type AddStyleResponses = {
+    /**
+     * Successful Response
+     */
+    201: StyleOut;
+};
+
+export type AddStyleResponse = AddStyleResponses[keyof AddStyleResponses];
+
+export type DeleteStyleData = {
+    body?: never;
+    path: {
+        /**
+         * Style Id
+         */
+        style_id: string;
+    };
+    query?: never;
+    url: '/api/styles/{style_id}';
+};
+
+export type DeleteStyleErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeleteStyleError = DeleteStyleErrors[keyof DeleteStyleErrors];
+
+export type DeleteStyleResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteStyleResponse = DeleteStyleResponses[keyof DeleteStyleResponses];
+
+export type ChangeStyleData = {
+    body: StyleIn;
+    path: {
+        /**
+         * Style Id
+         */
+        style_id: string;
+    };
+    query?: never;
+    url: '/api/styles/{style_id}';
+};
+
+export type ChangeStyleErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ChangeStyleError = ChangeStyleErrors[keyof ChangeStyleErrors];
+
+export type ChangeStyleResponses = {
+    /**
+     * Successful Response
+     */
+    200: StyleOut;
+};
+
+export type ChangeStyleResponse = ChangeStyleResponses[keyof ChangeStyleResponses];
 
 export type AddInputData = {
     body: {
@@ -6543,6 +7056,36 @@ export type ImageLineageResponses = {
 };
 
 export type ImageLineageResponse = ImageLineageResponses[keyof ImageLineageResponses];
+
+export type VerifyImageData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}/verify';
+};
+
+export type VerifyImageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type VerifyImageError = VerifyImageErrors[keyof VerifyImageErrors];
+
+export type VerifyImageResponses = {
+    /**
+     * Successful Response
+     */
+    202: AcceptedOut;
+};
+
+export type VerifyImageResponse = VerifyImageResponses[keyof VerifyImageResponses];
 
 export type RestoreImageData = {
     body?: never;

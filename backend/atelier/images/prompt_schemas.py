@@ -1,0 +1,70 @@
+"""Wire shapes of prompts and styles."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from atelier.tables import PromptRow
+
+
+class PromptOut(BaseModel):
+    """Words that were asked with."""
+
+    id: str
+    prompt: str
+    negative_prompt: str
+    favourite: bool
+    uses: int = Field(description="How often.")
+    used_at: datetime
+
+    @classmethod
+    def of(cls, row: PromptRow) -> PromptOut:
+        return cls(
+            id=row.id,
+            prompt=row.prompt,
+            negative_prompt=row.negative_prompt,
+            favourite=row.favourite,
+            uses=row.uses,
+            used_at=row.used_at,
+        )
+
+
+class PromptList(BaseModel):
+    items: list[PromptOut]
+
+
+class PromptPatchIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    favourite: bool
+
+
+class StyleIn(BaseModel):
+    """Named words that are added to a prompt: behind it, or around it where they hold `{prompt}`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"name": "Picture book", "prompt": "{prompt}, soft colours, thick outlines"}]},
+    )
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True)]
+    prompt: Annotated[str, Field(max_length=1000)] = ""
+    negative_prompt: Annotated[str, Field(max_length=1000)] = ""
+
+
+class StyleOut(BaseModel):
+    id: str
+    name: str
+    prompt: str
+    negative_prompt: str
+
+    @classmethod
+    def of(cls, row: PromptRow) -> StyleOut:
+        return cls(id=row.id, name=row.name, prompt=row.prompt, negative_prompt=row.negative_prompt)
+
+
+class StyleList(BaseModel):
+    items: list[StyleOut]

@@ -1,0 +1,231 @@
+"""Reads the settings of a picture back from its file: our own recipe, or A1111's text.
+
+What comes out are fields of a request that would make the picture again, as far as this Atelier has what it takes;
+what it lacks is named. Nothing of the file is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal
+
+from engines import sampler_names
+from engines.schedulers import choices_for
+from pydantic import BaseModel, Field, ValidationError
+
+from atelier.access.actor import Actor
+from atelier.images import infotext
+from atelier.images.inputs import InputStore
+from atelier.images.schemas import TextToImageIn
+from atelier.models.registry import ModelRegistry
+from atelier.models.schemas import ModelOut
+
+_LORA = re.compile(r"<lora:([^:>]+)(?::([^:>]*))?(?::([^:>]*))?>", re.IGNORECASE)
+MAX_JSON = 200_000
+
+
+class LackOut(BaseModel):
+    """Something that the picture was made with and that is not to be had here."""
+
+    kind: Literal["model", "lora", "scheduler", "image"]
+    name: str
+
+
+class SettingsOut(BaseModel):
+    """What a picture's file says about how it was made."""
+
+    source: Literal["atelier", "a1111"] | None = Field(description="Null: it says nothing.")
+    settings: dict[str, Any] = Field(
+        description="Fields of `POST /api/generate/text-to-image` that make it again, as far as they are known here."
+    )
+    missing: list[LackOut] = Field(description="What it was made with and this Atelier lacks.")
+    model_name: str | None = Field(description="What the file calls its model.")
+    text: str | None = Field(description="A1111's text as it stands in the file.")
+    recipe: dict[str, Any] | None = Field(description="Our own recipe as it stands in the file.")
+    width: int
+    height: int
+
+
+class SettingsReader:
+    """Files of strangers are read in a process of their own (`InputStore.read_metadata`)."""
+
+    def __init__(self, inputs: InputStore, registry: ModelRegistry) -> None:
+        self._inputs, self._registry = inputs, registry
+
+    async def read(self, actor: Actor, chunks: AsyncIterator[bytes]) -> SettingsOut:
+        """Raises InputRefused for what is no picture."""
+        found = await self._inputs.read_metadata(chunks)
+        models = await self._registry.list(actor)
+        return settings_of(found, models)
+
+
+def settings_of(found: Mapping[str, Any], models: Sequence[ModelOut]) -> SettingsOut:
+    """`found`: the answer of `protocol.ReadMetadata`. Pure."""
+    texts: Mapping[str, str] = found.get("texts", {})
+    recipe, text = _recipe(texts.get("atelier")), texts.get("parameters")
+    told: dict[str, Any] = {}
+    source: Literal["atelier", "a1111"] | None = None
+    if recipe is not None:
+        source, told = "atelier", dict(recipe)
+    elif text and (pairs := infotext.parse(text)).get("Steps"):
+        source, told = "a1111", _from_a1111(pairs)
+    missing: list[LackOut] = []
+    model = _model(told, models, missing) if source else None
+    settings = _fitting(told, model, models, missing)
+    if "start" in told:
+        missing.append(LackOut(kind="image", name=str((told["start"] or {}).get("image", "")) or "?"))
+    return SettingsOut(
+        source=source,
+        settings=settings,
+        missing=missing,
+        model_name=str(told["model"])[:200] if told.get("model") else None,
+        text=text,
+        recipe=recipe,
+        width=found["width"],
+        height=found["height"],
+    )
+
+
+def _recipe(text: str | None) -> dict[str, Any] | None:
+    """Our own recipe; in EXIF it stands under one key."""
+    if not text or len(text) > MAX_JSON:
+        return None
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    read = read.get("atelier", read) if isinstance(read, dict) else None
+    return read if isinstance(read, dict) and isinstance(read.get("prompt"), str) else None
+
+
+def _from_a1111(pairs: Mapping[str, str]) -> dict[str, Any]:
+    """A1111's words as ours. Its clip skip counts the layer that is read, ours those that are left out."""
+    told: dict[str, Any] = {"prompt": pairs["Prompt"], "negative_prompt": pairs["Negative prompt"]}
+    for ours, theirs, kind in (
+        ("steps", "Steps", int),
+        ("guidance_scale", "CFG scale", float),
+        ("seed", "Seed", int),
+        ("width", "Size-1", int),
+        ("height", "Size-2", int),
+        ("subseed", "Variation seed", int),
+        ("subseed_strength", "Variation seed strength", float),
+    ):
+        if (value := _number(pairs.get(theirs), kind)) is not None:
+            told[ours] = value
+    if (skip := _number(pairs.get("Clip skip"), int)) is not None:
+        told["clip_skip"] = max(0, skip - 1)
+    if pairs.get("Model"):
+        told["model"], told["model_hash"] = pairs["Model"], pairs.get("Model hash", "")
+    if pairs.get("Sampler"):
+        told["sampler"], told["schedule_type"] = pairs["Sampler"], pairs.get("Schedule type")
+    if scale := _number(pairs.get("Hires upscale"), float):
+        strength, steps = _number(pairs.get("Denoising strength"), float), _number(pairs.get("Hires steps"), int)
+        told["hires"] = {"scale": scale, "strength": strength or 0.5, "steps": steps or None}
+    told["loras"] = [
+        {"model": name, "weight": _number(weight, float) or 1.0} for name, weight, _ in _LORA.findall(told["prompt"])
+    ]
+    told["prompt"] = "\n".join(line.strip() for line in _LORA.sub("", told["prompt"]).strip().split("\n"))
+    return told
+
+
+def _number(text: str | None, kind: type) -> Any:
+    try:
+        return kind(text) if text is not None else None
+    except ValueError:
+        return None
+
+
+# ── what is there ──
+
+
+def _model(told: Mapping[str, Any], models: Sequence[ModelOut], missing: list[LackOut]) -> ModelOut | None:
+    name = str(told.get("model") or "")
+    usable = [one for one in models if one.task == "image" and one.type != "lora" and one.runnable]
+    model = _named(name, usable)
+    if model is None and name:
+        missing.append(LackOut(kind="model", name=name[:200]))
+    return model
+
+
+def _named(name: str, models: Sequence[ModelOut]) -> ModelOut | None:
+    """By key, else by name or repository, whatever the case."""
+    wanted = name.casefold()
+    for one in models:
+        if one.key == name:
+            return one
+    alike = [one for one in models if wanted in {one.key, one.name.casefold(), (one.repo or "").casefold()}]
+    return alike[0] if alike and wanted else None
+
+
+def _fitting(
+    told: Mapping[str, Any], model: ModelOut | None, models: Sequence[ModelOut], missing: list[LackOut]
+) -> dict[str, Any]:
+    """The fields that a request takes, each only when it is taken."""
+    wanted: dict[str, Any] = {name: told[name] for name in TextToImageIn.model_fields if told.get(name) is not None}
+    for name in ("model", "scheduler", "loras", "hires", "format", "num_outputs"):
+        wanted.pop(name, None)
+    if model is not None:
+        wanted["model"] = model.key
+        if scheduler := _scheduler(told, model, missing):
+            wanted["scheduler"] = scheduler
+    if loras := _loras(told.get("loras"), models, missing):
+        wanted["loras"] = loras
+    if hires := _hires(told):
+        wanted["hires"] = hires
+    return {name: value for name, value in wanted.items() if _taken(name, value)}
+
+
+def _taken(name: str, value: Any) -> bool:
+    """Whether a request with this field is not refused for it."""
+    try:
+        TextToImageIn.model_validate({"prompt": "x", name: value})
+    except ValidationError:
+        return False
+    return True
+
+
+def _scheduler(told: Mapping[str, Any], model: ModelOut, missing: list[LackOut]) -> str | None:
+    if "steps" not in told:
+        return None
+    own = told.get("scheduler")
+    fitting = choices_for(model.sampling)
+    if own in fitting:
+        return str(own)
+    if own is None and "versions" in told:  # our own recipe: the model's own scheduler was meant
+        return None
+    sampler = str(told.get("sampler") or own or "")
+    found = sampler_names.find(sampler, told.get("schedule_type"), model.sampling) if sampler else None
+    if found is None or not found.exact:
+        if sampler:
+            missing.append(LackOut(kind="scheduler", name=sampler[:100]))
+        return found.key if found else None
+    return found.key
+
+
+def _loras(told: Any, models: Sequence[ModelOut], missing: list[LackOut]) -> list[dict[str, Any]]:
+    there = [one for one in models if one.type == "lora"]
+    found = []
+    for one in told if isinstance(told, list) else []:
+        if not isinstance(one, dict):
+            continue
+        name = str(one.get("model") or one.get("key") or one.get("name") or "")
+        lora = _named(name, there)
+        if lora is None:
+            missing.append(LackOut(kind="lora", name=name[:200]))
+        else:
+            weights = {key: one[key] for key in ("weight", "text_weight") if one.get(key) is not None}
+            found.append({"model": lora.key, **weights})
+    return found
+
+
+def _hires(told: Mapping[str, Any]) -> dict[str, Any] | None:
+    hires = told.get("hires")
+    if not isinstance(hires, dict):
+        return None
+    scale = hires.get("scale")
+    if scale is None and hires.get("width") and told.get("width"):
+        scale = hires["width"] / told["width"]
+    kept = {key: hires[key] for key in ("steps", "strength", "upscaler") if hires.get(key) is not None}
+    return {"scale": scale, **kept} if scale else None

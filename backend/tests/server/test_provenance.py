@@ -1,0 +1,162 @@
+"""A picture's file says how it was made: read back from it, and made again to be compared."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from atelier.images.settings import settings_of
+from atelier.images.verifying import _alone, _changed
+from engines import picture_files, picture_reader, protocol
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from serving import Server
+
+A1111 = """a fox (in the snow:1.2), <lora:paper:0.7>
+second line
+Negative prompt: blurry, "bad"
+Steps: 12, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 6.5, Seed: 77, Size: 256x320, Model hash: 0123456789, \
+Model: creatures, Clip skip: 2, Version: v1.10.1"""
+
+
+def png(text: str | None = None) -> bytes:
+    info, buffer = PngInfo(), io.BytesIO()
+    if text is not None:
+        info.add_text("parameters", text)
+    Image.new("RGB", (64, 80), "teal").save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def read(server: Server, data: bytes) -> dict[str, Any]:
+    answer = server.client.post("/api/generate/settings", files={"file": ("a.png", data)})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+class TestReadBack:
+    @pytest.mark.parametrize("form", ["png", "webp", "jpeg"])
+    def test_of_our_own(self, server: Server, form: str) -> None:
+        settings = {"prompt": "a fox, sitting", "negative_prompt": "no, hat", "steps": 7, "guidance_scale": 2.5,
+                    "width": 256, "height": 320, "seed": 99, "scheduler": "ddim", "model": "creatures"}  # fmt: skip
+        recipe = {**settings, "sampler": "DDIM", "schedule_type": "Automatic", "versions": {"torch": "2"}}
+        found = read(server, picture_files.encode(Image.new("RGB", (256, 320)), form, recipe))
+        assert (found["source"], found["missing"]) == ("atelier", [])
+        assert found["settings"] == settings and found["recipe"] == recipe
+
+    def test_of_a1111(self, server: Server) -> None:
+        found = read(server, png(A1111))
+        settings = found["settings"]
+        assert found["source"] == "a1111" and found["text"] == A1111
+        assert settings["prompt"] == "a fox (in the snow:1.2),\nsecond line"
+        assert (settings["negative_prompt"], settings["steps"], settings["seed"]) == ('blurry, "bad"', 12, 77)
+        assert (settings["width"], settings["height"], settings["guidance_scale"]) == (256, 320, 6.5)
+        assert (settings["model"], settings["scheduler"]) == ("creatures", "dpmpp_2m_karras")
+        assert {"kind": "lora", "name": "paper"} in found["missing"]
+
+    def test_what_is_missing_is_named(self, server: Server) -> None:
+        found = read(server, png(A1111.replace("Model: creatures", "Model: dreamer_v9")))
+        assert found["model_name"] == "dreamer_v9"
+        assert {"kind": "model", "name": "dreamer_v9"} in found["missing"]
+        assert "model" not in found["settings"] and "scheduler" not in found["settings"]
+
+    @pytest.mark.parametrize("text", [None, "a holiday picture", "Steps: nine, Sampler: ?, Seed: x"])
+    def test_a_file_that_says_nothing(self, server: Server, text: str | None) -> None:
+        found = read(server, png(text))
+        assert found["settings"] == {} or found["source"] == "a1111"
+        assert (found["width"], found["height"]) == (64, 80)
+
+    def test_what_is_no_picture_is_refused(self, server: Server) -> None:
+        answer = server.client.post("/api/generate/settings", files={"file": ("a.png", b"not a picture")})
+        assert answer.status_code in (415, 422) and answer.json()["errors"][0]["field"] == "file"
+
+    def test_values_that_no_request_takes_are_left_out(self) -> None:
+        recipe = '{"prompt": "x", "steps": 9999, "seed": -4, "width": "wide", "guidance_scale": 3}'
+        found = settings_of({"texts": {"atelier": recipe}, "width": 1, "height": 1}, [])
+        assert found.settings == {"prompt": "x", "guidance_scale": 3}
+
+
+class TestVerify:
+    def test_the_same_file(self, server: Server) -> None:
+        image = server.wait_for(server.generate("a fox", seed=5, num_outputs=3))["images"][1]
+        answer = server.client.post(f"/api/gallery/{image['id']}/verify")
+        assert answer.status_code == 202, answer.text
+        job = server.wait_for(answer.json()["job_id"])
+        assert (job["kind"], job["status"], job["images"]) == ("image.verify", "completed", [])
+        verified = server.client.get(f"/api/gallery/{image['id']}").json()["verified"]
+        assert (verified["result"], verified["most"], verified["changed"]) == ("same_bytes", 0, [])
+        assert not list((server.data_dir / "staging").iterdir()), "what was made again is thrown away"
+
+    def test_of_a_job_that_left_the_list(self, server: Server) -> None:
+        job_id = server.generate("a fox", seed=6)
+        image = server.wait_for(job_id)["images"][0]
+        server.client.delete(f"/api/jobs/{job_id}")
+        job = server.wait_for(server.client.post(f"/api/gallery/{image['id']}/verify").json()["job_id"])
+        assert job["status"] == "completed"
+
+    def test_an_unknown_picture(self, server: Server) -> None:
+        assert server.client.post(f"/api/gallery/img_{'0' * 20}/verify").status_code == 404
+
+    @pytest.mark.parametrize(
+        ("level", "size", "expected"),
+        [
+            (0, (8, 8), {"same_size": True, "most": 0, "share": 0.0}),
+            (1, (8, 8), {"same_size": True, "most": 1, "share": 1 / 64}),
+            (40, (8, 8), {"same_size": True, "most": 40, "share": 1 / 64}),
+            (0, (8, 9), {"same_size": False, "most": 255, "share": 1.0}),
+        ],
+    )
+    def test_how_far_apart(self, tmp_path: Path, level: int, size: tuple[int, int], expected: dict[str, Any]) -> None:
+        one, other = Image.new("RGB", (8, 8), (9, 9, 9)), Image.new("RGB", size, (9, 9, 9))
+        other.putpixel((3, 3), (9, 9 + level, 9))
+        one.save(tmp_path / "one.png")
+        other.save(tmp_path / "other.png")
+        paths = {"source": str(tmp_path / "one.png"), "other": str(tmp_path / "other.png")}
+        found = picture_reader.compare(protocol.ComparePictures(task_id="t", **paths))
+        assert found == pytest.approx(expected)
+
+    def test_only_its_own_seed(self) -> None:
+        assert _alone({"seeds": [1, 2, 3], "steps": 4}, 1) == {"seeds": [2], "steps": 4}
+
+    def test_what_changed_since(self) -> None:
+        then = {"model_hash": "a", "device": "cpu", "versions": {"torch": "2.1", "diffusers": "1"}}
+        now = {"model_hash": "b", "device": "cuda", "versions": {"torch": "2.2", "diffusers": "1"}}
+        assert _changed(then, now) == ["model", "torch 2.1 → 2.2", "device cpu → cuda"]
+        assert _changed(then, then) == []
+
+
+class TestPrompts:
+    def test_used_kept_and_forgotten(self, own_server: Any) -> None:
+        server = own_server()
+        for prompt in ("a red fox", "a blue owl", "a red fox"):
+            server.wait_for(server.generate(prompt, steps=1))
+        listed = server.client.get("/api/prompts").json()["items"]
+        assert [(one["prompt"], one["uses"]) for one in listed] == [("a red fox", 2), ("a blue owl", 1)]
+        found = server.client.get("/api/prompts", params={"q": "owl"}).json()["items"]
+        assert [one["prompt"] for one in found] == ["a blue owl"]
+        owl = found[0]["id"]
+        assert server.client.patch(f"/api/prompts/{owl}", json={"favourite": True}).json()["favourite"]
+        assert server.client.delete("/api/prompts").status_code == 204
+        assert [one["id"] for one in server.client.get("/api/prompts").json()["items"]] == [owl]
+        assert server.client.delete(f"/api/prompts/{owl}").status_code == 204
+        assert server.client.delete(f"/api/prompts/{owl}").status_code == 404
+
+    def test_styles(self, own_server: Any) -> None:
+        server = own_server()
+        style = {"name": "Book", "prompt": "{prompt}, thick outlines", "negative_prompt": "photo"}
+        made = server.client.post("/api/styles", json=style).json()
+        assert server.client.post("/api/styles", json=style).status_code == 409
+        server.client.post("/api/styles", json={"name": "Night", "prompt": "at night"})
+        job = server.wait_for(server.generate("a fox", negative_prompt="hat", styles=["Book", "Night"], steps=1))
+        resolved = job["request"]["resolved"]
+        assert resolved["prompt"] == "a fox, thick outlines, at night" and resolved["negative_prompt"] == "hat, photo"
+        assert job["request"]["prompt"] == "a fox"
+        assert [one["prompt"] for one in server.client.get("/api/prompts").json()["items"]] == ["a fox"]
+        changed = server.client.put(f"/api/styles/{made['id']}", json={**style, "name": "Paper"})
+        assert changed.json()["name"] == "Paper"
+        assert server.client.put(f"/api/styles/{made['id']}", json={**style, "name": "Night"}).status_code == 409
+        unknown = server.client.post("/api/generate/text-to-image", json={"prompt": "a", "styles": ["Book"]})
+        assert unknown.status_code == 422 and unknown.json()["errors"][0]["field"] == "styles"
+        assert server.client.delete(f"/api/styles/{made['id']}").status_code == 204
+        assert [one["name"] for one in server.client.get("/api/styles").json()["items"]] == ["Night"]
