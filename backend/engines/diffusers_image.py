@@ -23,14 +23,12 @@ the same bytes.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import inspect
-import math
 import os
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import diffusers
 import torch
@@ -41,33 +39,31 @@ from transformers import conversion_mapping
 
 from engines.engine import LoadFailed, Options, Run, RunFailed
 from engines.failpoints import failpoint
+from engines.image_checks import MAX_SEED, MAX_STEPS, check_files, check_sampling, check_size
 from engines.image_embeddings import Embeddings
-from engines.image_families import family_of, size_multiple, weights_bytes, weighty
+from engines.image_families import family_of, size_multiple, weights_bytes
 from engines.image_inputs import canvas
 from engines.image_loras import Loras
+from engines.image_memory import brought_back, is_out_of_memory, measured_run, no_room_to_wake, peak_bytes, put_aside
 from engines.image_options import Source, chosen_dtype
-from engines.image_passes import MAX_STEPS, Passes, Pipelines, schedules
+from engines.image_passes import Passes, Pipelines, schedules
 from engines.image_previews import Previews, small_jpeg
 from engines.image_prompts import Prompts
-from engines.image_recipe import recipe
+from engines.image_recipe import model_hash, recipe
 from engines.image_sampling import choose_sampling
 from engines.image_steps import Steps
-from engines.lifeline import memory_bytes
-from engines.measured import give_back
-from engines.model_folder import check_model_folder, weight_files
+from engines.model_folder import check_model_folder
 from engines.picture_files import FORMATS, write_picture
-from engines.protocol import Done, File, Parked, Preview, Progress, TextToImage
+from engines.protocol import Done, File, ImageToVideo, Parked, Preview, Progress, TextToImage
 from engines.schedulers import SCHEDULERS
 
-TASKS = (TextToImage,)
+if TYPE_CHECKING:
+    from engines.image_to_video import DiffusersVideo
+
+TASKS = (TextToImage, ImageToVideo)
 
 FINAL_PREVIEW_SIDE = 256
-MAX_SEED = 2**32 - 1
-CUDA_CONTEXT_BYTES = 512 * 1024**2
-"""What the driver and the libraries take of a GPU beside PyTorch's allocator: 0.4 to 0.6 GB on recent cards."""
-
-DENOISERS = ("unet", "transformer")
-"""What pipelines call their denoiser."""
+VIDEO_PIPELINES = ("StableVideoDiffusionPipeline",)
 
 
 # ── load ──────────────────────────────────────────────────────────────────────
@@ -104,7 +100,7 @@ def preload() -> None:
     Image.init()
 
 
-def load(model_path: Path, options: Options) -> DiffusersImage:
+def load(model_path: Path, options: Options) -> DiffusersImage | DiffusersVideo:
     """Check the folder, then load its weights onto the device. Raises LoadFailed."""
     index = check_model_folder(model_path)
     preload()
@@ -120,6 +116,10 @@ def load(model_path: Path, options: Options) -> DiffusersImage:
     torch.set_num_threads(int(options.get("threads") or max(1, len(os.sched_getaffinity(0)) // 2)))
     source = Source(model_path, device, chosen_dtype(device, str(options.get("dtype", ""))))
     try:
+        if index["_class_name"] in VIDEO_PIPELINES:
+            from engines.image_to_video import DiffusersVideo  # with PyAV, which picture models do without
+
+            return DiffusersVideo(source.pipeline(), source, options)
         return DiffusersImage(source.pipeline(), source, options)
     except torch.OutOfMemoryError as error:
         raise LoadFailed(
@@ -149,16 +149,20 @@ class DiffusersImage:
         self._prompts = Prompts(self._family, self._embeddings)
         self._previews = Previews(pipe, self._family)
         self.weights_bytes = weights_bytes(pipe)
-        self.load_peak_bytes = self._peak_bytes()
+        self.load_peak_bytes = peak_bytes(self.device)
         self._encoders = ThreadPoolExecutor(2, thread_name_prefix="encode")
-        self._model_hash = self._encoders.submit(_model_hash, source.folder, str(options.get("model_hash", "")))
+        self._model_hash = self._encoders.submit(model_hash, source.folder, str(options.get("model_hash", "")))
 
     @property
     def _pipe(self) -> Any:
         return self._pipelines.loaded
 
-    def run(self, task: TextToImage, run: Run) -> Done:
+    def run(self, task: TextToImage | ImageToVideo, run: Run) -> Done:
         """Make the task's pictures. Raises RunFailed naming the field, RunCancelled at the next step after a cancel."""
+        if isinstance(task, ImageToVideo):
+            raise RunFailed(
+                "unfit_task", "this model makes pictures, no videos", "Take a video model.", sentence="no_videos"
+            )
         self._check(task)
         sampling = choose_sampling(task.scheduler, self._pipelines.own_scheduler, sigmas=self._family.packed)
         plan = schedules(task, self._family)
@@ -166,32 +170,23 @@ class DiffusersImage:
         failpoint("engine.before_run")
         self._loras.use(self._pipe, task.loras)
         self._embeddings.use(self._pipe, task.embeddings)
-        if self.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
         written: list[Future[File]] = []
         try:
-            steps = Steps(task, run, self._previews, total * len(task.seeds))
-            begun = None if task.start is None else canvas(task.start, task.inpaint, task.width, task.height)
-            passes = Passes(self._pipelines, self._prompts, task, sampling, steps, begun)
-            for first in range(0, len(task.seeds), self._batch):
-                made = passes.make(first, min(self._batch, len(task.seeds) - first))
-                for index, image in enumerate(made, first):
-                    told = recipe(task, index, sampling, **self._about(task))
-                    written.append(self._encoders.submit(self._finish, image, task, index, told, steps))
-            files = [future.result() for future in written]
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            raise RunFailed(
-                "out_of_memory", "the pictures do not fit into memory", "Ask for a smaller size or fewer at once."
-            ) from error
+            with measured_run(self.device):
+                steps = Steps(task, run, self._previews, total * len(task.seeds))
+                begun = None if task.start is None else canvas(task.start, task.inpaint, task.width, task.height)
+                passes = Passes(self._pipelines, self._prompts, task, sampling, steps, begun)
+                for first in range(0, len(task.seeds), self._batch):
+                    made = passes.make(first, min(self._batch, len(task.seeds) - first))
+                    for index, image in enumerate(made, first):
+                        told = recipe(task, index, sampling, **self._about(task))
+                        written.append(self._encoders.submit(self._finish, image, task, index, told, steps))
+                files = [future.result() for future in written]
         finally:
             for future in written:  # a cancelled run leaves no encoder writing behind its back
                 future.cancel() or future.exception()
-            if self.device == "cuda" and sys.exception() is not None:
-                torch.cuda.empty_cache()
         failpoint("engine.before_done")
-        return Done(files=files, peak_bytes=self._peak_bytes())
+        return Done(files=files, peak_bytes=peak_bytes(self.device))
 
     def _finish(self, image: Image.Image, task: TextToImage, index: int, told: dict, steps: Steps) -> File:
         """On an encoder thread."""
@@ -209,108 +204,43 @@ class DiffusersImage:
 
     def _check(self, task: TextToImage) -> None:
         """Refuse what no model could do, before any work. The server has its own limits; these keep the worker sane."""
-        if not task.seeds or not all(0 <= seed <= MAX_SEED for seed in [*task.seeds, *task.subseeds]):
+        check_sampling(task.seeds, task.steps, task.guidance_scale)
+        if not all(0 <= seed <= MAX_SEED for seed in task.subseeds):
             raise RunFailed("invalid_seeds", f"seeds must be one or more numbers from 0 to {MAX_SEED}", max=MAX_SEED)
         if task.subseeds and len(task.subseeds) != len(task.seeds):
             raise RunFailed("invalid_subseeds", "there must be one subseed for each seed, or none")
-        if not all(1 <= steps <= MAX_STEPS for steps in (task.steps, task.hires.steps if task.hires else 1)):
+        if task.hires is not None and not 1 <= task.hires.steps <= MAX_STEPS:
             raise RunFailed("invalid_steps", f"steps must be 1 to {MAX_STEPS}", max=MAX_STEPS)
-        if not (math.isfinite(task.guidance_scale) and task.guidance_scale >= 0):
-            raise RunFailed("invalid_guidance_scale", "guidance_scale must be 0 or more")
         strengths = [one.strength for one in (task.start, task.hires) if one is not None]
         if not all(0 <= part <= 1 for part in [task.subseed_strength, *strengths]):
             raise RunFailed("invalid_strength", "strength must be 0 to 1")
-        self._check_size(task.width, task.height)
+        check_size(task.width, task.height, self._multiple)
         if task.hires is not None:
-            self._check_size(task.hires.width, task.hires.height)
-        if task.format not in FORMATS:
-            known = ", ".join(FORMATS)
-            raise RunFailed("invalid_format", f"format must be one of {known}", known=known)
-        if not Path(task.output_dir).is_dir():
-            raise RunFailed("invalid_output_dir", "the folder for the pictures does not exist")
-
-    def _check_size(self, width: int, height: int) -> None:
-        for field, value in (("width", width), ("height", height)):
-            if value < self._multiple or value % self._multiple:
-                nearest = max(self._multiple, round(value / self._multiple) * self._multiple)
-                raise RunFailed(
-                    f"invalid_{field}",
-                    f"{field} must be a multiple of {self._multiple} for this model",
-                    f"{nearest} would do.",
-                    sentence="invalid_side",
-                    side=field,
-                    multiple=self._multiple,
-                    nearest=nearest,
-                )
-
-    def _peak_bytes(self) -> int:
-        """Of the GPU's memory; 0 on the CPU, where the host looks itself. What the allocator keeps beyond what it gave
-        out is not counted: it is left from earlier runs, and taken back when memory is short."""
-        return CUDA_CONTEXT_BYTES + torch.cuda.max_memory_allocated() if self.device == "cuda" else 0
+            check_size(task.hires.width, task.hires.height, self._multiple)
+        check_files(task.format, FORMATS, task.output_dir)
 
     # parking
 
     def park(self) -> Parked:
-        """Free the device; the process keeps the libraries, the tokenizers, the schedulers and the prompts it read.
-
-        On CUDA the weights move to the host's memory and come back over the bus. On the CPU the device *is* the host's
-        memory, so the weights are let go, and read again from their files, which the kernel's page cache holds as long
-        as nobody needs that memory more.
-        """
+        """Free the device; the process keeps the libraries, the tokenizers, the schedulers and the prompts it read."""
         self._prompts.clear()
         self._pipelines.forget()
         self._embeddings.use(self._pipe, [])
-        if self.device == "cuda":
-            self._pipe.to("cpu")
-            give_back()
-            torch.cuda.empty_cache()
-            return Parked(rest_bytes=CUDA_CONTEXT_BYTES + torch.cuda.memory_reserved(), host_bytes=self.weights_bytes)
-        self._previews.watch(None)
-        self._loras.forget()
-        for name in weighty(self._pipe):
-            setattr(self._pipe, name, None)
-        give_back()
-        return Parked(rest_bytes=memory_bytes()[1], host_bytes=0)
+        if self.device != "cuda":  # the weights go, and what was made of them
+            self._previews.watch(None)
+            self._loras.forget()
+        return put_aside(self._pipe, self.device, self.weights_bytes)
 
     def wake(self) -> None:
         """Undo `park`. Raises RunFailed when the device is full; the weights are then where they were."""
         try:
-            if self.device == "cuda":
-                self._pipe.to(self._source.device)
-            else:
-                self._pipelines.loaded = self._source.pipeline(
-                    **_kept(self._pipe), scheduler=self._pipelines.own_scheduler
-                )
-                self._pipe.set_progress_bar_config(disable=True)
+            self._pipelines.loaded = brought_back(self._pipe, self.device, self._source, self._pipelines.own_scheduler)
             self._previews.watch(self._pipe)
         except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             self.park()
-            raise RunFailed(
-                "out_of_memory", "the weights do not fit back into the device's memory", "Stop another worker."
-            ) from error
-
-
-def _kept(pipe: Any) -> dict[str, Any]:
-    """The components that parking leaves, as arguments for a new pipeline."""
-    return {name: part for name, part in pipe.components.items() if part is not None and name != "scheduler"}
-
-
-def _model_hash(folder: Path, known: str) -> str:
-    """SHA-256 over the denoiser's weight files in order of name; infotext shows the first ten digits."""
-    if known:
-        return known
-    digest = hashlib.sha256()
-    for path in next(filter(None, (weight_files(folder, name) for name in DENOISERS)), []):
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+            raise no_room_to_wake() from error
 
 
 # ── shell ─────────────────────────────────────────────────────────────────────

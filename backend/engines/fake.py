@@ -2,9 +2,10 @@
 
     python -m engines.host fake --model-path . --socket /tmp/w.sock --options '{"step_seconds": 0.05}'
 
-It takes `TextToImage` and draws small real pictures in a colour made from the seed, or `ImageToVideo` and writes files
-that begin as an mp4 or a webp does, or a `FakeTask` whose script is a list of verbs, done in order. Words of a prompt
-that begin with `fake:` are verbs too, done before the drawing: "a fox fake:hang". What it starts from has to be there.
+It takes `TextToImage` and draws small real pictures in a colour made from the seed, and from the start picture and the
+mask where there are some; `ImageToVideo`, for which it has one clip of four frames; or a `FakeTask` whose script is a
+list of verbs, done in order. Words of a prompt that begin with `fake:` are verbs too, done before the drawing:
+"a fox fake:hang".
 
     step:SECONDS          one step of progress after that time (one step of the script's total)
     file                  a picture, listed in Done
@@ -35,12 +36,14 @@ import time
 import zlib
 from pathlib import Path
 
+from engines import fake_clips
 from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
-from engines.protocol import Done, FakeTask, File, ImageToVideo, Parked, Progress, TextToImage
+from engines.protocol import Done, FakeTask, File, ImageToVideo, InputImage, Parked, Progress, TextToImage
 
 TASKS = (TextToImage, ImageToVideo, FakeTask)
-PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def preload() -> None:
@@ -65,36 +68,47 @@ class FakeEngine:
 
     def run(self, task: TextToImage | ImageToVideo | FakeTask, run: Run) -> Done:
         failpoint("engine.before_run")
-        _look_at_inputs(task)
-        if isinstance(task, ImageToVideo):
-            return self._film(task, run)
-        done = self._draw(task, run) if isinstance(task, TextToImage) else Script(task, run).play()
+        match task:
+            case TextToImage():
+                done = self._draw(task, run)
+            case ImageToVideo():
+                done = self._film(task, run)
+            case _:
+                done = Script(task, run).play()
         done.peak_bytes = int(self._options.get("peak_bytes", 0))
         return done
 
     def _draw(self, task: TextToImage, run: Run) -> Done:
         verbs = [word.removeprefix("fake:") for word in task.prompt.split() if word.startswith("fake:")]
         Script(FakeTask(task_id=task.task_id, output_dir=task.output_dir, script=verbs), run).perform()
-        total = task.steps * len(task.seeds)
+        pictures = [*([task.start.image] if task.start else []), *([task.inpaint.mask] if task.inpaint else [])]
+        seen = b"".join(_bytes_of(picture) for picture in pictures)
+        larger = task.hires or task
+        told = _told(task)
         files = []
         for index, seed in enumerate(task.seeds):
-            for step in range(task.steps):
-                _sleep(self._step_seconds, run)
-                failpoint("engine.mid_step")
-                run.report(Progress(step=index * task.steps + step + 1, total=total))
-            files.append(write_picture(task.output_dir, index, seed, task.width, task.height))
+            self._steps(task, index, task.steps + (task.hires.steps if task.hires else 0), run)
+            files.append(write_picture(task.output_dir, index, seed, larger.width, larger.height, seen, told))
             failpoint("engine.after_encode")
         failpoint("engine.before_done")
         return Done(files=files)
 
     def _film(self, task: ImageToVideo, run: Run) -> Done:
+        seen = _bytes_of(task.image)
+        told = {"task": "image_to_video", "start": _named(task.image), "frames": task.frames, "fps": task.fps}
         files = []
         for index, seed in enumerate(task.seeds):
-            for step in range(task.steps):
-                _sleep(self._step_seconds, run)
-                run.report(Progress(step=index * task.steps + step + 1, total=task.steps * len(task.seeds)))
-            files.append(write_video(task, index, seed))
+            self._steps(task, index, task.steps, run)
+            files.append(write_clip(task, index, seed, seen, told))
+            failpoint("engine.after_encode")
+        failpoint("engine.before_done")
         return Done(files=files)
+
+    def _steps(self, task: TextToImage | ImageToVideo, index: int, steps: int, run: Run) -> None:
+        for step in range(steps):
+            _sleep(self._step_seconds, run)
+            failpoint("engine.mid_step")
+            run.report(Progress(step=index * steps + step + 1, total=steps * len(task.seeds)))
 
 
 class ParkableFake(FakeEngine):
@@ -211,9 +225,40 @@ def _crash(how: str) -> None:
     raise RunFailed("unknown_verb", f"the fake engine does not know how to crash by {how!r}")
 
 
-def write_picture(directory: str, index: int, seed: int, width: int, height: int) -> File:
-    """A PNG in the seed's colour with a darker lower half. The thumbnail is a PNG too, whatever its name."""
-    colour = hashlib.sha256(str(seed).encode()).digest()[:3]
+def _bytes_of(picture: InputImage) -> bytes:
+    """The file of a picture that came in. Raises RunFailed when it is no PNG, which is what the server writes."""
+    try:
+        data = Path(picture.path).read_bytes()
+    except OSError:
+        data = b""
+    if not data.startswith(PNG_SIGNATURE):
+        raise RunFailed("input_unreadable", "the picture to start from cannot be read", "Upload it again.")
+    return data
+
+
+def _named(picture: InputImage) -> dict[str, str]:
+    return {"key": picture.key, "sha256": picture.sha256}
+
+
+def _told(task: TextToImage) -> dict[str, object]:
+    """The part of a recipe that depends on the task, as the real engine writes it."""
+    told: dict[str, object] = {"task": "text_to_image", "width": task.width, "height": task.height}
+    if task.start:
+        told |= {"task": "image_to_image"}
+        told["start"] = {**_named(task.start.image), "strength": task.start.strength, "fit": task.start.fit}
+    if task.inpaint:
+        told |= {"task": "inpaint", "inpaint": {"mask": _named(task.inpaint.mask), "blur": task.inpaint.blur}}
+    if task.hires:
+        told["hires"] = {"width": task.hires.width, "height": task.hires.height, "steps": task.hires.steps}
+    return told
+
+
+def write_picture(
+    directory: str, index: int, seed: int, width: int, height: int, seen: bytes = b"", told: dict | None = None
+) -> File:
+    """A PNG in the seed's colour with a darker lower half; another colour for each picture that was `seen`. The
+    thumbnail is a PNG too, whatever its name."""
+    colour = hashlib.sha256(str(seed).encode() + seen).digest()[:3]
     data = png(colour, width, height)
     _write(Path(directory) / f"{index}.png", data)
     _write(Path(directory) / f"{index}.thumb.webp", png(colour, max(1, width // 2), max(1, height // 2)))
@@ -226,39 +271,30 @@ def write_picture(directory: str, index: int, seed: int, width: int, height: int
         width=width,
         height=height,
         seed=seed,
-        recipe={"seed": seed, "width": width, "height": height, "engine": "fake"},
+        recipe={"seed": seed, "width": width, "height": height, **(told or {}), "engine": "fake"},
     )
 
 
-def write_video(task: ImageToVideo, index: int, seed: int) -> File:
-    """A file that begins as a video of that format does and goes on with the seed; its poster is a PNG."""
-    head = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" if task.format == "mp4" else b"RIFF\0\0\0\0WEBPVP8X"
-    data = head + str(seed).encode() * 1000
-    _write(Path(task.output_dir) / f"{index}.{task.format}", data)
-    _write(Path(task.output_dir) / f"{index}.thumb.webp", png(b"\x80\x80\x80", 64, 36))
+def write_clip(task: ImageToVideo, index: int, seed: int, seen: bytes, told: dict) -> File:
+    """The one clip that this engine has, as mp4 or WebP; its poster is a PNG in a colour of its own."""
+    name = f"{index}.{task.format}"
+    data = fake_clips.WEBP if task.format == "webp" else fake_clips.MP4
+    _write(Path(task.output_dir) / name, data)
+    colour = hashlib.sha256(str(seed).encode() + seen).digest()[:3]
+    _write(Path(task.output_dir) / f"{index}.thumb.webp", png(colour, fake_clips.SIDE, fake_clips.SIDE))
     return File(
         index=index,
-        path=f"{index}.{task.format}",
+        path=name,
         thumbnail=f"{index}.thumb.webp",
         sha256=hashlib.sha256(data).hexdigest(),
         bytes=len(data),
         width=task.width,
         height=task.height,
         seed=seed,
-        recipe={"seed": seed, "engine": "fake"},
+        recipe={"seed": seed, "width": task.width, "height": task.height, **told, "engine": "fake"},
         frames=task.frames,
-        fps=task.fps,
+        fps=float(task.fps),
     )
-
-
-def _look_at_inputs(task: TextToImage | ImageToVideo | FakeTask) -> None:
-    """Raises RunFailed when a picture that the task starts from is no PNG that can be read."""
-    start, inpaint = getattr(task, "start", None), getattr(task, "inpaint", None)
-    given = (getattr(task, "image", None), start and start.image, inpaint and inpaint.mask)
-    for image in filter(None, given):
-        with open(image.path, "rb") as file:
-            if file.read(8) != PNG_BEGINS:
-                raise RunFailed("input_unreadable", f"{image.key} is no PNG", "Hand over a PNG.")
 
 
 def png(colour: bytes, width: int, height: int) -> bytes:
@@ -267,7 +303,7 @@ def png(colour: bytes, width: int, height: int) -> bytes:
     bottom = b"\0" + bytes(value // 2 for value in colour) * width
     rows = top * (height - height // 2) + bottom * (height // 2)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return PNG_BEGINS + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
+    return PNG_SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

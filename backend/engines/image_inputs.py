@@ -48,11 +48,11 @@ class Canvas:
 
 def canvas(start: ImageStart, inpaint: Inpaint | None, width: int, height: int) -> Canvas:
     """Raises RunFailed for a file that is no picture, an unknown word, and a mask without a white pixel."""
-    picture = _opened(start.image, "RGB")
+    picture = opened(start.image, "RGB")
     whole = fitted(picture, width, height, start.fit)
     if inpaint is None:
         return Canvas(whole, whole)
-    mask = _opened(inpaint.mask, "L").resize(picture.size, Image.Resampling.BILINEAR)
+    mask = opened(inpaint.mask, "L").resize(picture.size, Image.Resampling.BILINEAR)
     mask = fitted(mask, width, height, start.fit, outside=0)
     painted = mask.point(lambda value: 255 * (value > 127))
     where = painted.getbbox()
@@ -67,7 +67,8 @@ def canvas(start: ImageStart, inpaint: Inpaint | None, width: int, height: int) 
     return Canvas(whole, part, painted.crop(box).resize((width, height), Image.Resampling.NEAREST), edge, box)
 
 
-def _opened(given: InputImage, mode: str) -> Image.Image:
+def opened(given: InputImage, mode: str) -> Image.Image:
+    """Raises RunFailed for a file that is gone or no picture."""
     try:
         with Image.open(Path(given.path)) as image:
             return image.convert(mode)

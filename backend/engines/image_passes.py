@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from engines.engine import RunFailed
+from engines.image_checks import MAX_STEPS
 from engines.image_families import Family, sibling
 from engines.image_inputs import Canvas
 from engines.image_latents import Outside, encode, enlarge, pack, unpack
@@ -25,8 +26,12 @@ from engines.image_sampling import Sampling
 from engines.image_steps import Schedule, Steps, from_picture, more_steps
 from engines.protocol import TextToImage
 
-MAX_STEPS = 1000
-UPSCALERS = {"latent": None, "lanczos": Image.Resampling.LANCZOS, "nearest": Image.Resampling.NEAREST}
+# How pixels are enlarged; with "latent" they are only where there is no second pass to enlarge latents for.
+UPSCALERS = {
+    "latent": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+    "nearest": Image.Resampling.NEAREST,
+}
 
 
 class Pipelines:
@@ -178,7 +183,7 @@ class Passes:
             small = unpack(made, family, self._task.height // factor, self._task.width // factor)
             latents = enlarge(small, hires.height // factor, hires.width // factor)
         else:
-            large = [image.resize(size, UPSCALERS[hires.upscaler] or Image.Resampling.BILINEAR) for image in made]
+            large = [image.resize(size, UPSCALERS[hires.upscaler]) for image in made]
             if not self._schedules[1].kept:
                 return large
             latents = torch.cat([encode(pipe, image) for image in large])

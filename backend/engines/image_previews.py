@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 from typing import Any
 
@@ -42,7 +43,9 @@ class Previews:
         """One base64 JPEG per picture, no side above `PREVIEW_SIDE`; none for latents that are no picture of `shape`
         (width, height) in pixels."""
         channels = getattr(getattr(self._vae, "config", None), "latent_channels", None)
-        if latents is not None:
+        if latents is not None and latents.ndim == 5:
+            latents = latents[:, 0]  # a video's first frame
+        elif latents is not None:
             latents = unpack(latents, self._family, shape[1] // self._factor, shape[0] // self._factor)
         if latents is None or latents.ndim != 4 or latents.shape[1] != channels:
             return []
@@ -64,7 +67,8 @@ class Previews:
         smooth = torch.nn.functional.interpolate(coarse, size=(12, 12), mode="bicubic")
         latents = (smooth + 0.3 * torch.randn(smooth.shape, generator=generator)).to(vae.device)
         shift = getattr(vae.config, "shift_factor", None) or 0.0
-        decoded = vae.decode((latents / vae.config.scaling_factor + shift).to(vae.dtype)).sample.float()
+        one = {"num_frames": 1} if "num_frames" in inspect.signature(type(vae).decode).parameters else {}
+        decoded = vae.decode((latents / vae.config.scaling_factor + shift).to(vae.dtype), **one).sample.float()
         colours = torch.nn.functional.adaptive_avg_pool2d(decoded, (12, 12)).clamp(-1, 1)
         inputs = torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1).movedim(1, -1).reshape(-1, channels + 1)
         targets = colours.movedim(1, -1).reshape(-1, 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -10,7 +12,11 @@ import transformers
 
 from engines.image_passes import task_of
 from engines.image_sampling import Sampling
+from engines.model_folder import weight_files
 from engines.protocol import InputImage, TextToImage
+
+DENOISERS = ("unet", "transformer")
+"""What pipelines call their denoiser."""
 
 
 def recipe(task: TextToImage, index: int, sampling: Sampling, **about: Any) -> dict[str, Any]:
@@ -41,6 +47,19 @@ def versions() -> dict[str, str]:
         "diffusers": diffusers.__version__,
         "transformers": transformers.__version__,
     }
+
+
+def model_hash(folder: Path, known: str) -> str:
+    """SHA-256 over the denoiser's weight files in order of name, unless it is known; infotext shows its first ten
+    digits."""
+    if known:
+        return known
+    digest = hashlib.sha256()
+    for path in next(filter(None, (weight_files(folder, name) for name in DENOISERS)), []):
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def named(image: InputImage) -> dict[str, str]:

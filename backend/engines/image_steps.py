@@ -17,7 +17,7 @@ from engines.engine import Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
 from engines.image_previews import Previews
 from engines.image_prompts import Reading
-from engines.protocol import Preview, Progress, TextToImage
+from engines.protocol import ImageToVideo, Preview, Progress, TextToImage
 
 PREVIEW_SECONDS = 0.25
 PROGRESS_SECONDS = 0.03
@@ -73,7 +73,7 @@ class Steps:
     """The pipelines' `callback_on_step_end`: counts steps over all passes and pictures, cancels between them, sends
     previews. `total` is what all passes together will count."""
 
-    def __init__(self, task: TextToImage, run: Run, previews: Previews, total: int) -> None:
+    def __init__(self, task: TextToImage | ImageToVideo, run: Run, previews: Previews, total: int) -> None:
         self._task, self._run, self._previews, self._total = task, run, previews, total
         self._before = 0  # steps of earlier passes
         self._here = 0

@@ -21,7 +21,7 @@ from atelier.clock import new_id
 from atelier.config import HubSettings
 from atelier.errors import EnvironmentNotReady, HubFailed
 from atelier.models.hub_schemas import HubModelOut, HubPlanOut, PlannedFileOut, RefusedFileOut, RemarkOut
-from atelier.models.probe import ENGINE_OF_TASK, architecture_kind, pipeline_kind
+from atelier.models.probe import architecture_kind, engine_of, pipeline_kind
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerSpec
 from atelier.said import Said
@@ -180,7 +180,7 @@ def plan_out(
     task, family, pipeline = what_it_is(plan)
     free, reserve = room
     lora, no_room = is_lora(plan), lacks_room(plan, room)
-    runnable = bool(task and ENGINE_OF_TASK.get(task)) and not lora and plan["kind"] != "single file"
+    runnable = bool(task and engine_of(task, family or "")) and not lora and plan["kind"] != "single file"
     warnings = [_WARNINGS[code] for code in plan["warnings"] if code in _WARNINGS]
     if not plan["can_access"]:
         warnings.append(

@@ -53,9 +53,15 @@ class Probe:
 # class of model_index.json -> task, family; the family of SD 1 and 2 is told by their text encoder
 PIPELINES: dict[str, tuple[str, str]] = {
     "StableDiffusionPipeline": ("image", "sd15"),
+    "StableDiffusionInpaintPipeline": ("image", "sd15"),
+    "LatentConsistencyModelPipeline": ("image", "sd15"),
     "StableDiffusionXLPipeline": ("image", "sdxl"),
+    "StableDiffusionXLImg2ImgPipeline": ("image", "sdxl"),
+    "StableDiffusionXLInpaintPipeline": ("image", "sdxl"),
     "StableDiffusion3Pipeline": ("image", "sd3"),
     "FluxPipeline": ("image", "flux"),
+    "FluxKontextPipeline": ("image", "flux"),
+    "FluxFillPipeline": ("image", "flux"),
     "Flux2Pipeline": ("image", "flux2"),
     "QwenImagePipeline": ("image", "qwen_image"),
     "ZImagePipeline": ("image", "z_image"),
@@ -71,6 +77,8 @@ PIPELINES: dict[str, tuple[str, str]] = {
     "HunyuanVideoPipeline": ("video", "hunyuan_video"),
 }
 ENGINE_OF_TASK = {"image": "diffusers_image"}
+VIDEOS = frozenset({"svd"})
+"""The families of video models that an engine runs."""
 
 # width of the text that cross-attention reads -> family: CLIP-L, OpenCLIP-H, both CLIPs of SDXL
 CROSS_ATTENTION = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
@@ -128,7 +136,14 @@ def _probe_diffusers(folder: Path) -> Probe:
     frames = frames if isinstance(frames, int) and 2 <= frames <= 64 else None
     task, family = pipeline_kind(pipeline, unet) or PIPELINES[pipeline]
     weights = _weights(path for path in sorted(folder.glob("*/*.safetensors")) if _is_chosen(path))
-    return Probe(task, "base_model", family, ENGINE_OF_TASK.get(task), *weights, pipeline=pipeline, frames=frames)
+    return Probe(task, "base_model", family, engine_of(task, family), *weights, pipeline=pipeline, frames=frames)
+
+
+def engine_of(task: str, family: str) -> str | None:
+    """Which engine runs a base model; None while none does."""
+    if task == "video":
+        return "diffusers_image" if family in VIDEOS else None
+    return ENGINE_OF_TASK.get(task)
 
 
 def pipeline_kind(pipeline: object, unet: dict[str, Any]) -> tuple[str, str] | None:
@@ -186,7 +201,7 @@ def _probe_transformers(folder: Path) -> Probe:
             field="path",
             hint="Chat models end in ForCausalLM, or in ForConditionalGeneration and have a vision_config.",
         )
-    return Probe(task, "base_model", family, ENGINE_OF_TASK.get(task), *weights, pipeline=architecture, sees=sees)
+    return Probe(task, "base_model", family, engine_of(task, family), *weights, pipeline=architecture, sees=sees)
 
 
 def _probe_peft(folder: Path) -> Probe:

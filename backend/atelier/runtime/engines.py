@@ -45,13 +45,13 @@ ENGINES: dict[EngineName, EngineEntry] = {
     EngineName.DIFFUSERS_IMAGE: EngineEntry(
         environment="image",
         module="engines.diffusers_image",
-        tasks=frozenset({"text-to-image"}),
+        tasks=frozenset({"text-to-image", "image-to-video"}),
         start_deadline_s=300.0,
     ),
     EngineName.FAKE: EngineEntry(
         environment=SERVER_ENVIRONMENT,
         module="engines.fake",
-        tasks=frozenset({"text-to-image", "fake"}),
+        tasks=frozenset({"text-to-image", "image-to-video", "fake"}),
         start_deadline_s=60.0,
     ),
     # Rarely used and quickly imported: a forkserver would keep its libraries in memory for good.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -14,7 +15,19 @@ from pathlib import Path
 
 import pytest
 from engines import protocol
-from engines.protocol import Cancelled, Done, Failed, FakeTask, Heartbeat, Progress, TextToImage
+from engines.protocol import (
+    Cancelled,
+    Done,
+    Failed,
+    FakeTask,
+    Heartbeat,
+    Hires,
+    ImageStart,
+    ImageToVideo,
+    InputImage,
+    Progress,
+    TextToImage,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from worker_client import WorkerSocket, is_running, process_environment, wait_until
@@ -50,6 +63,44 @@ class TestRun:
         pictures = [Image.open(tmp_path / file.path) for file in done.files]
         assert [picture.size for picture in pictures] == [(64, 32)] * 2
         assert pictures[0].getpixel((0, 0)) != pictures[1].getpixel((0, 0))
+
+    def test_a_start_picture_and_a_mask_change_what_the_fake_draws(self, fake_worker, tmp_path: Path) -> None:
+        from PIL import Image
+
+        for name in ("one", "other"):
+            Image.new("RGB", (8, 8), name == "one" and "red" or "blue").save(tmp_path / f"{name}.png")
+        worker, made = fake_worker(), {}
+        for name in ("one", "other", "nothing"):
+            begun = ImageStart(image=InputImage(path=str(tmp_path / f"{name}.png"), key=name), strength=0.5)
+            settings = {"seeds": [1], "steps": 2, "guidance_scale": 1, "width": 16, "height": 16, "start": begun}
+            task = TextToImage(
+                task_id="t", output_dir=str(tmp_path), prompt="x", negative_prompt="",
+                hires=Hires(width=32, height=32, steps=1), **settings,
+            )  # fmt: skip
+            made[name] = worker.run(task)
+        assert made["nothing"][-1].code == "input_unreadable"
+        one, other = (made[name][-1].files[0] for name in ("one", "other"))
+        assert one.sha256 != other.sha256 and (one.width, one.recipe["start"]["key"]) == (32, "one")
+        assert max(update.step for update in made["one"] if isinstance(update, Progress)) == 3
+
+    @pytest.mark.parametrize("format", ["mp4", "webp"])
+    def test_its_clip_is_a_real_one(self, fake_worker, tmp_path: Path, format: str) -> None:
+        from PIL import Image
+
+        Image.new("RGB", (8, 8)).save(tmp_path / "start.png")
+        image = InputImage(path=str(tmp_path / "start.png"))
+        settings = {"seeds": [1], "steps": 2, "guidance_scale": 3, "width": 64, "height": 64, "frames": 4, "fps": 4}
+        task = ImageToVideo(task_id="t", output_dir=str(tmp_path), image=image, format=format, **settings)
+        (file,) = fake_worker().run(task)[-1].files
+        data = (tmp_path / file.path).read_bytes()
+        assert file.sha256 == hashlib.sha256(data).hexdigest() and (file.frames, file.fps) == (4, 4.0)
+        if format == "webp":
+            assert Image.open(tmp_path / file.path).n_frames == 4
+        else:
+            import av
+
+            with av.open(str(tmp_path / file.path)) as video:
+                assert len(list(video.decode(video=0))) == 4
 
     def test_the_worker_is_ready_again_before_the_last_line(self, fake_worker) -> None:
         worker = fake_worker()

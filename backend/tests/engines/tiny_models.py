@@ -302,6 +302,9 @@ def build_svd(folder: Path, seed: int = 0) -> Path:
         feature_extractor=CLIPImageProcessorPil(),
     )  # fmt: skip
     pipe.save_pretrained(folder, safe_serialization=True)
+    for name in ("model_index.json", "feature_extractor/preprocessor_config.json"):  # as models are published
+        path = folder / name
+        path.write_text(path.read_text().replace("CLIPImageProcessorPil", "CLIPImageProcessor"))
     return folder
 
 

@@ -37,12 +37,22 @@ class TestFolders:
             ("StableDiffusionXLPipeline", 2048, "image", "sdxl"),
             ("StableDiffusion3Pipeline", None, "image", "sd3"),
             ("FluxPipeline", None, "image", "flux"),
+            ("StableDiffusionInpaintPipeline", 1024, "image", "sd2"),
+            ("StableDiffusionXLInpaintPipeline", 2048, "image", "sdxl"),
+            ("LatentConsistencyModelPipeline", 768, "image", "sd15"),
+            ("FluxKontextPipeline", None, "image", "flux"),
+            ("FluxFillPipeline", None, "image", "flux"),
             ("StableVideoDiffusionPipeline", None, "video", "svd"),
         ],
     )
     def test_diffusers(self, tmp_path: Path, pipeline: str, width: int | None, task: str, family: str) -> None:
         found = probe(diffusers_folder(tmp_path / "m", pipeline, unet={"cross_attention_dim": width}))
         assert (found.task, found.family, found.parameters, found.dtype) == (task, family, 35, "F16")
+        assert found.engine == "diffusers_image"
+
+    def test_a_video_model_that_no_engine_runs(self, tmp_path: Path) -> None:
+        found = probe(diffusers_folder(tmp_path / "m", "WanPipeline"))
+        assert (found.task, found.family, found.engine) == ("video", "wan", None)
 
     def test_a_half_precision_copy_is_not_counted_twice(self, tmp_path: Path) -> None:
         folder = diffusers_folder(tmp_path, "FluxPipeline", dtype="F32")

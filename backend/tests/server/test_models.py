@@ -95,7 +95,7 @@ class TestImport:
                 lambda folder: transformers_folder(folder, "Qwen3VLForConditionalGeneration", vision_config={}),
                 ("chat", "base_model", "qwen3"),
             ),
-            (lambda folder: diffusers_folder(folder, "StableVideoDiffusionPipeline"), ("video", "base_model", "svd")),
+            (lambda folder: diffusers_folder(folder, "WanPipeline"), ("video", "base_model", "wan")),
         ],
     )
     def test_what_no_engine_runs_yet_is_known_but_not_offered(
