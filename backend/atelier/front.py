@@ -7,6 +7,7 @@ sites); then the live socket or FastAPI; security headers and one log line on th
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -131,6 +132,7 @@ class Front:
     ) -> None:
         begun = time.perf_counter()
         status, replaced = 500, False
+        body = _Body(scope, receive)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status, replaced
@@ -153,13 +155,19 @@ class Front:
                     headers["cache-control"] = "public, max-age=31536000, immutable" if is_built else "no-cache"
                 for name, value in _SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
+                if status >= 400 and body.goes_on():
+                    headers["connection"] = "close"
+            elif status >= 400 and not message.get("more_body") and body.goes_on():
+                await send({**message, "more_body": True})
+                await body.linger()
+                message = {"type": "http.response.body"}
             await send(message)
 
         try:
             if refused:
                 await self._send_problem(scope, send_with_headers, request_id, *refused)
             else:
-                await self.app(scope, receive, send_with_headers)
+                await self.app(scope, body.receive, send_with_headers)
         finally:
             if not scope["path"].startswith(_QUIET):
                 took = round((time.perf_counter() - begun) * 1000, 1)
@@ -194,6 +202,38 @@ class Front:
         headers = [(name.encode(), value.encode()) for name, value in named.items()]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+class _Body:
+    """A request's body, for the case that it is refused while it still comes in. A client reads the answer once it has
+    sent everything, so a while of that is taken and thrown away; then the connection ends."""
+
+    LINGER_BYTES, LINGER_SECONDS, SMALL = 64 * _MIB, 10.0, _MIB
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope, self._receive, self._ended = scope, receive, False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._ended = not message.get("more_body", False)
+        return message
+
+    def goes_on(self) -> bool:
+        """Whether more of it may come than is worth waiting for."""
+        if self._ended or self._scope["method"] in SAFE_METHODS:
+            return False
+        headers = Headers(scope=self._scope)
+        length = headers.get("content-length", "")
+        return "transfer-encoding" in headers or (length.isdigit() and int(length) > self.SMALL)
+
+    async def linger(self) -> None:
+        taken = 0
+        try:
+            async with asyncio.timeout(self.LINGER_SECONDS):
+                while not self._ended and taken < self.LINGER_BYTES:
+                    taken += len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            pass
 
 
 def _host_name(value: str) -> str:

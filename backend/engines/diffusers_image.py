@@ -197,10 +197,12 @@ class DiffusersImage:
         failpoint("engine.after_encode")
         return file
 
-    def _about(self, task: TextToImage) -> dict[str, str]:
-        """Model and machine, for the recipe."""
+    def _about(self, task: TextToImage) -> dict[str, Any]:
+        """Model and machine, for the recipe, and what of the prompt this model cannot read."""
         dtype = str(self._pipe.dtype).removeprefix("torch.")
-        return {"model": task.model_key or self._model_name, "device": self.device, "dtype": dtype}
+        about = {"model": task.model_key or self._model_name, "device": self.device, "dtype": dtype}
+        notes = self._prompts.notes(self._pipe, task)
+        return {**about, "notes": notes} if notes else about
 
     def _check(self, task: TextToImage) -> None:
         """Refuse what no model could do, before any work. The server has its own limits; these keep the worker sane."""

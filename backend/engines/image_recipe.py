@@ -34,6 +34,7 @@ def recipe(task: TextToImage, index: int, sampling: Sampling, **about: Any) -> d
         "sampler": sampling.sampler,
         "schedule_type": sampling.schedule_type,
         **_variation(task, index),
+        **_additions(task),
         **_from_pictures(task),
         **about,
         "engine": "diffusers_image",
@@ -71,6 +72,27 @@ def _variation(task: TextToImage, index: int) -> dict[str, Any]:
     told: dict[str, Any] = {"clip_skip": task.clip_skip} if task.clip_skip else {}
     if task.subseeds and task.subseed_strength > 0:
         told |= {"subseed": task.subseeds[index], "subseed_strength": task.subseed_strength}
+    return told
+
+
+def _additions(task: TextToImage) -> dict[str, Any]:
+    """LoRAs and embeddings, in the words that the server takes them in."""
+    told: dict[str, Any] = {}
+    if task.loras:
+        told["loras"] = [
+            {
+                "model": lora.key,
+                "name": Path(lora.path).stem,
+                "weight": lora.weight,
+                "text_weight": lora.text_weight,
+                "sha256": lora.sha256,
+            }
+            for lora in task.loras
+        ]
+    if task.embeddings:
+        told["embeddings"] = [
+            {"model": one.key or one.token, "token": one.token, "sha256": one.sha256} for one in task.embeddings
+        ]
     return told
 
 

@@ -82,11 +82,13 @@ def infotext(recipe: dict) -> str:
         "Model hash": (recipe.get("model_hash") or "")[:10],
         "Model": recipe["model"],
         **_how(recipe),
+        **_additions(recipe),
         "RNG": "CPU",
         **_second_pass(recipe),
         "Version": "Atelier",
     }
-    lines = [recipe["prompt"]]
+    tags = "".join(f"<lora:{lora['name']}:{_weights(lora)}>" for lora in recipe.get("loras", []))
+    lines = [f"{recipe['prompt']} {tags}" if tags else recipe["prompt"]]
     if recipe["negative_prompt"]:
         lines.append(f"Negative prompt: {recipe['negative_prompt']}")
     lines.append(", ".join(f"{name}: {_quoted(str(value))}" for name, value in pairs.items() if value != ""))
@@ -108,6 +110,20 @@ def _how(recipe: dict) -> dict[str, object]:
             told |= {"Inpaint area": "Only masked", "Masked area padding": inpaint["padding"]}
     if clip_skip := recipe.get("clip_skip"):
         told["Clip skip"] = clip_skip + 1
+    return told
+
+
+def _weights(lora: dict) -> str:
+    weights = [lora["weight"], *([] if lora["text_weight"] is None else [lora["text_weight"]])]
+    return ":".join(f"{weight:g}" for weight in weights)
+
+
+def _additions(recipe: dict) -> dict[str, object]:
+    """A1111's words for LoRAs and embeddings: their hashes, short as it shows a model's."""
+    told: dict[str, object] = {}
+    for name, listed, called in (("Lora hashes", "loras", "name"), ("TI hashes", "embeddings", "token")):
+        if found := recipe.get(listed):
+            told[name] = ", ".join(f"{one[called]}: {one['sha256'][:10]}" for one in found)
     return told
 
 

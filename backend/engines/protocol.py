@@ -96,11 +96,13 @@ class LoraUse(msgspec.Struct, kw_only=True):
 
 
 class EmbeddingUse(msgspec.Struct, kw_only=True):
-    """A textual inversion: the word `token` of the prompt stands for the vectors in the safetensors file `path`."""
+    """A textual inversion: the word `token` of the prompt stands for the vectors in the safetensors file `path`. `key`
+    names it in recipes."""
 
     token: str
     path: str
     sha256: str = ""
+    key: str = ""
 
 
 class InputImage(msgspec.Struct, kw_only=True):

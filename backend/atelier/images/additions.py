@@ -205,7 +205,9 @@ async def uses_of(owner: Actor, resolved: dict[str, Any], registry: ModelRegistr
                 for lora in loras
             ],
             [
-                protocol.EmbeddingUse(token=one["token"], path=path(one["model"]), sha256=one["sha256"])
+                protocol.EmbeddingUse(
+                    token=one["token"], path=path(one["model"]), sha256=one["sha256"], key=one["model"]
+                )
                 for one in embeddings
             ],
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,9 @@ import tiny_loras
 import torch
 from engines.diffusers_image import DiffusersImage, load
 from engines.engine import RunFailed
-from engines.protocol import EmbeddingUse, LoraUse, TextToImage
+from engines.picture_files import infotext
+from engines.protocol import EmbeddingUse, File, LoraUse, TextToImage
+from PIL import Image
 from safetensors.torch import save_file
 
 OPTIONS = {"threads": 1, "device": "cpu"}
@@ -23,7 +27,9 @@ class Quiet:
 
 
 class Studio:
-    """An engine that draws one small picture and says the hash of its file."""
+    """An engine that draws one small picture and says the hash of its pixels."""
+
+    file: File
 
     def __init__(self, engine: DiffusersImage, output: Path) -> None:
         self.engine, self._output = engine, output
@@ -43,7 +49,8 @@ class Studio:
             loras=list(loras),
             embeddings=embeddings or [],
         )
-        return self.engine.run(task, Quiet()).files[0].sha256
+        self.file = self.engine.run(task, Quiet()).files[0]
+        return hashlib.sha256(Image.open(self._output / self.file.path).tobytes()).hexdigest()
 
     @property
     def names(self) -> list[str]:
@@ -90,6 +97,26 @@ class TestLoras:
     def test_sdxl(self, sdxl: Studio, files: dict[str, Path], name: str) -> None:
         bare = sdxl.draw()
         assert sdxl.draw(use(files[name])) != bare == sdxl.draw()
+
+    @pytest.mark.parametrize("name", ["sd3", "flux_dev"])
+    def test_transformers(self, tiny_model: Callable[[str], Path], files, tmp_path: Path, name: str) -> None:
+        file = tiny_loras.build_lora(tiny_model(name), tmp_path / "it.safetensors", text=True)
+        studio = Studio(load(tiny_model(name), OPTIONS), tmp_path)
+        bare = studio.draw()
+        assert len({bare, studio.draw(use(file)), studio.draw(use(file, 0.5)), studio.draw(use(file, 1.0, 0.0))}) == 4
+        assert studio.draw(use(file, 0.0)) == bare == studio.draw()
+        with pytest.raises(RunFailed, match=name.partition("_")[0]):
+            studio.draw(use(files["sdxl"]))
+        assert studio.draw() == bare and "notes" not in studio.file.recipe
+        studio.draw(prompt="a (red:1.3) fox")
+        assert studio.file.recipe["notes"] == ["prompt_syntax_ignored"]
+
+    def test_the_recipe_names_them(self, sd: Studio, files: dict[str, Path]) -> None:
+        lora = LoraUse(key="mine", path=str(files["sd"]), weight=0.7, text_weight=0.2, sha256="abc" * 20)
+        sd.draw(lora, prompt="a fox", embeddings=[EmbeddingUse(token="fox", path=str(files["word"]), sha256="9" * 64)])
+        text = infotext(sd.file.recipe)
+        assert text.startswith("a fox <lora:sd:0.7:0.2>\n")
+        assert 'Lora hashes: "sd: abcabcabca", TI hashes: "fox: 9999999999"' in text
 
     def test_a_fresh_model_gives_the_same(self, sd: Studio, tiny_sd: Path, files, tmp_path: Path) -> None:
         fresh = Studio(load(tiny_sd, OPTIONS), tmp_path)

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
 from diffusers.utils import convert_state_dict_to_diffusers
+from engines.diffusers_image import load
 from peft import LoraConfig, get_peft_model_state_dict
 from safetensors.torch import save_file
 
@@ -26,7 +26,7 @@ def _adapted(module: Any, targets: list[str], rank: int, seed: int) -> dict[str,
 
 def build_lora(model: Path, file: Path, *, rank: int = 4, seed: int = 0, text: bool = False) -> Path:
     """A LoRA for the model in `model`, as diffusers saves it."""
-    pipe = diffusers.DiffusionPipeline.from_pretrained(model)
+    pipe = load(model, {"threads": 1, "device": "cpu"})._pipe
     denoiser = "unet" if getattr(pipe, "unet", None) is not None else "transformer"
     layers = {f"{denoiser}_lora_layers": _adapted(getattr(pipe, denoiser), ATTENTION, rank, seed)}
     if text:
@@ -37,7 +37,7 @@ def build_lora(model: Path, file: Path, *, rank: int = 4, seed: int = 0, text: b
 
 def build_kohya(model: Path, file: Path, *, rank: int = 4, alpha: float = 2.0, seed: int = 0) -> Path:
     """The same in the layout of kohya's scripts, for UNets in diffusers' names: underscores, down, up, alpha."""
-    pipe = diffusers.DiffusionPipeline.from_pretrained(model)
+    pipe = load(model, {"threads": 1, "device": "cpu"})._pipe
     wide = hasattr(pipe, "text_encoder_2")
     parts = {"lora_unet": (pipe.unet, ATTENTION)}
     for name, prefix in (("text_encoder", "lora_te1" if wide else "lora_te"), ("text_encoder_2", "lora_te2")):

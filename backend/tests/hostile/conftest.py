@@ -26,6 +26,14 @@ class Target:
     around: Path
     before: dict[str, str]
 
+    def fill_the_line(self) -> None:
+        """Work enough for minutes, so that whoever asks for pictures is told at once that the line is full."""
+        for _ in range(8):
+            body = {"prompt": "patience", "steps": 200}
+            if self.server.client.post("/api/generate/text-to-image", json=body).status_code == 429:
+                return
+        raise AssertionError("the line does not fill")
+
     def wire(self) -> Wire:
         return Wire(self.server.url, {"Authorization": f"Bearer {TOKEN}"})
 
@@ -51,16 +59,23 @@ def tree(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="package")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    around = tmp_path_factory.mktemp("hostile")
+    """Its engine is so slow that a job lasts for minutes, and only one may wait."""
+    yield from attacked(tmp_path_factory.mktemp("hostile"), ATELIER_QUEUE_LIMIT="1", ATELIER_FAKE_STEP_SECONDS="3")
+
+
+@pytest.fixture(scope="package")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """Its engine is as quick as can be."""
+    yield from attacked(tmp_path_factory.mktemp("quick"), ATELIER_FAKE_STEP_SECONDS="0.0001")
+
+
+def attacked(around: Path, **settings: str) -> Iterator[Target]:
     data = around / "data"
     for folder in (data, around / "SENTINEL", data / "SENTINEL", data / "images" / "SENTINEL", around / "etc"):
         folder.mkdir(parents=True)
         (folder / "secret.txt").write_text(MARK)
     (around / "etc" / "passwd").write_text(f"root:{MARK}")
     (around / "win.ini").write_text(MARK)
-    server = Server(
-        data, ATELIER_TOKEN=TOKEN, HF_HUB_OFFLINE="1", ATELIER_QUEUE_LIMIT="64", POKEMON_RATE_LIMIT_PER_MIN="0"
-    )
-    with server:
+    with Server(data, ATELIER_TOKEN=TOKEN, HF_HUB_OFFLINE="1", POKEMON_RATE_LIMIT_PER_MIN="0", **settings) as server:
         server.client.headers["Authorization"] = f"Bearer {TOKEN}"
         yield Target(server, around, tree(around))

@@ -5,14 +5,16 @@ from __future__ import annotations
 from itertools import product
 
 # What an attacker would like to read, from the root and from where a server keeps its things.
-_TARGETS = ("etc/passwd", "SENTINEL/secret.txt", "atelier.db", "secrets/sign-in.key")
+_TARGETS = ("etc/passwd", "SENTINEL/secret.txt")
 _STEPS = (
     "../", "..\\", "%2e%2e%2f", "%2e%2e/", "..%2f", "..%5c", "%252e%252e%252f", "..%c0%af", "..%ef%bc%8f", "....//",
     "..././", "..;/", ".%2e/", "\uff0e\uff0e/", "\u2025/", "..\u2215", "..\u2044", "..//", "./../",
+    "%c0%ae%c0%ae/", "..%u2215", "..%00/",
 )  # fmt: skip
 _DEPTHS = (1, 4)
 
 _WHOLE = (
+    "../atelier.db", "../../secrets/sign-in.key",
     "/etc/passwd", "//etc/passwd", "///etc/passwd", "/./etc/passwd", "\\etc\\passwd", "C:\\Windows\\win.ini", "C:/x",
     "C:x", "\\\\server\\share\\x", "\\\\?\\C:\\x", "//server/share", "file:///etc/passwd", "file:etc/passwd",
     "/proc/self/environ", "/proc/self/cmdline", "/proc/1/root/etc/passwd", "/dev/stdin", "/dev/fd/0", "/dev/zero",

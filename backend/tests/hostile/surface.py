@@ -54,4 +54,9 @@ def flat(schema: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
 
 
 def takes_text(schema: dict[str, Any]) -> bool:
-    return schema.get("type") == "string" and "enum" not in schema and "const" not in schema
+    return schema.get("type") == "string" and not {"enum", "const"} & schema.keys() and not is_file(schema)
+
+
+def is_file(schema: dict[str, Any]) -> bool:
+    """A file of a form, or a list of them."""
+    return any(one.get("format") == "binary" or "contentMediaType" in one for one in (schema, schema.get("items", {})))

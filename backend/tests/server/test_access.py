@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import Any
 
@@ -78,7 +79,7 @@ class TestDeclaration:
     def test_all_routes_of_the_application_come_from_checked_routers(self) -> None:
         app = create_app(read_settings({})).app  # type: ignore[attr-defined]
         described = set(app.openapi()["paths"])
-        assert described <= {route.path for route in ROUTES}
+        assert described <= {re.sub(r":\w+}", "}", route.path) for route in ROUTES}
 
 
 class TestToken:

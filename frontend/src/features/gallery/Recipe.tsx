@@ -35,6 +35,7 @@ export function Recipe({ image }: { image: ImageOut }) {
           [t("generate.guidance"), mono(image.guidance_scale)],
           [t("generate.seed"), <Box key="seed" sx={{ display: "flex", alignItems: "center", my: "-5px" }}>{mono(image.seed)}<CopyButton text={String(image.seed)} /></Box>],
           [t("generate.scheduler"), samplerOf(image) ?? t("generate.schedulerDefault")],
+          ...additionsOf(image).map(({ label, text }) => [t(label), text] as [string, string]),
         ]}
       />
       <Divider sx={{ my: 4 }} />
@@ -49,6 +50,15 @@ export function Recipe({ image }: { image: ImageOut }) {
       <Lineage image={image} />
     </Box>
   );
+}
+
+/** LoRAs with their weights, embeddings by their words. */
+function additionsOf(image: ImageOut) {
+  const { loras = [], embeddings = [] } = image.recipe as { loras?: { model: string; weight: number }[]; embeddings?: { token: string }[] };
+  return [
+    { label: "generate.loras" as const, text: loras.map(({ model, weight }) => `${model} × ${weight}`).join(", ") },
+    { label: "models.types.embedding" as const, text: embeddings.map(({ token }) => token).join(", ") },
+  ].filter(({ text }) => text !== "");
 }
 
 /** The name that people know, from the recipe; the key for pictures whose recipe does not say it. */

@@ -46,7 +46,7 @@ export function GeneratePage() {
     // An empty prompt is no mistake until somebody tries to send it.
     if (complaint.key !== "validation.promptEmpty" || tried) errors[field] = t(complaint.key, { ...complaint });
   }
-  for (const problem of generate.problem?.fields ?? []) errors[problem.field as Field] ??= said(problem).text;
+  for (const problem of generate.problem?.fields ?? []) errors[(problem.field.startsWith("loras.") ? "loras" : problem.field) as Field] ??= said(problem).text;
 
   const submit = () => {
     setTried(true);

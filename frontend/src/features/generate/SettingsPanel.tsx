@@ -12,6 +12,7 @@ import { ModelState } from "@/ui/ModelState";
 import { FieldNote, NumberField, useDraft } from "@/ui/NumberField";
 import { Segmented } from "@/ui/Segmented";
 
+import { LoraPicker } from "./LoraPicker";
 import { change, chooseModel, effective, LIMITS, resetToModel, rollSeed, seedOf, type Field, type FileFormat, type Settings } from "./settings";
 import { ShapePicker } from "./ShapePicker";
 
@@ -38,6 +39,7 @@ export function SettingsPanel({ form, models, model, loading, errors }: Props) {
       <NumberField label={t("generate.steps")} value={values.steps} min={1} max={LIMITS.steps} sliderMax={60} step={1} error={errors.steps} hint={t("generate.stepsHint")} onChange={(steps) => change({ steps })} />
       <NumberField label={t("generate.guidance")} value={values.guidance} min={0} max={LIMITS.guidance} sliderMax={15} step={0.5} error={errors.guidance_scale} hint={t("generate.guidanceHint")} onChange={(guidance) => change({ guidance })} />
       <SeedField form={form} error={errors.seed} />
+      <LoraPicker form={form} model={model} error={errors.loras} />
       <Advanced form={form} errors={errors} model={model} />
     </Box>
   );

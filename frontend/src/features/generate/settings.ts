@@ -4,6 +4,8 @@ import { randomSeed, store, stored } from "@/lib/browser";
 import { Signal } from "@/lib/signal";
 import { snap } from "@/lib/sizes";
 
+import { lorasFor, lorasOf, type LoraChoice } from "./loras";
+
 export type FileFormat = "png" | "webp" | "jpeg";
 
 export interface Settings {
@@ -20,10 +22,11 @@ export interface Settings {
   keepSeed: boolean;
   scheduler: string | null;
   format: FileFormat;
+  loras: LoraChoice[];
 }
 
 export const fresh: Settings = {
-  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, format: "png",
+  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, format: "png", loras: [],
 };
 
 /** Lives outside the page, so that leaving it or reloading loses nothing. */
@@ -50,6 +53,7 @@ export function reuse(image: ImageOut): void {
   change({
     prompt: image.prompt, negative: image.negative_prompt, model: image.model, width: image.width, height: image.height,
     steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format === "mp4" ? "png" : image.format,
+    loras: lorasOf(image.recipe),
   });
 }
 
@@ -76,6 +80,7 @@ export function effective(form: Settings, model: ModelOut | undefined) {
 
 export function toRequest(form: Settings, model: ModelOut | undefined): TextToImageIn {
   const { width, height, steps, guidance } = effective(form, model);
+  const loras = lorasFor(form.loras, model);
   return {
     prompt: form.prompt.trim(),
     ...(form.negative.trim() ? { negative_prompt: form.negative.trim() } : {}),
@@ -87,6 +92,7 @@ export function toRequest(form: Settings, model: ModelOut | undefined): TextToIm
     height,
     seed: form.keepSeed ? form.seed : null,
     ...(form.scheduler ? { scheduler: form.scheduler } : {}),
+    ...(loras.length > 0 ? { loras } : {}),
     format: form.format,
   };
 }
@@ -102,7 +108,7 @@ export function sideLimits(model: ModelOut | undefined) {
   };
 }
 
-export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format";
+export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "loras";
 type Complaint =
   | { key: "validation.promptEmpty" }
   | { key: "validation.tooLong"; max: number; count: number }
