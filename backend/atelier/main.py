@@ -245,7 +245,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         gallery = Gallery(database, storage, jobs, bus)
         delivery = Delivery(images, gallery, jobs)
         openai_images = OpenAIImages(registry, delivery, inputs)
-        sdapi = SdApi(Checkpoints(registry), delivery, inputs)
+        sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts)
         creatures = CreatureService(settings.creatures, settings.log, registry, images, gallery)
         catalogue = Catalogue()
         downloads = Downloads(

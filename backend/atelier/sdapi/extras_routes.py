@@ -10,6 +10,7 @@ from atelier.access.actor import BasicUser
 from atelier.deps import ServicesDep
 from atelier.images.delivery import encoded
 from atelier.sdapi import extras
+from atelier.sdapi.envelope import ERRORS
 from atelier.sdapi.routes import MAX_BODY_BYTES
 from atelier.sdapi.schemas import (
     SdCaptionOut,
@@ -23,7 +24,9 @@ from atelier.sdapi.schemas import (
 )
 from atelier.sdapi.timed import TimedRoute
 
-router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=TimedRoute, strict_content_type=False)
+router = APIRouter(
+    prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False
+)
 
 
 @router.post(

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 
 from atelier.access.actor import BasicUser
 from atelier.deps import ServicesDep
+from atelier.sdapi.envelope import ERRORS
 from atelier.sdapi.schemas import (
     SdCheckpointOut,
     SdEmbeddingsOut,
@@ -28,7 +29,9 @@ from atelier.sdapi.schemas import (
 from atelier.sdapi.timed import TimedRoute
 from atelier.sdapi.upscalers import LATENT_MODES, UPSCALERS
 
-router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=TimedRoute, strict_content_type=False)
+router = APIRouter(
+    prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False
+)
 
 
 @router.get("/sd-models", summary="List the models", name="sdapi_models")
@@ -90,8 +93,11 @@ async def loras(actor: BasicUser, services: ServicesDep) -> list[SdLoraOut]:
 
 
 @router.get("/prompt-styles", summary="List the styles", name="sdapi_styles")
-async def prompt_styles(_actor: BasicUser) -> list[SdStyleOut]:
-    return []
+async def prompt_styles(actor: BasicUser, services: ServicesDep) -> list[SdStyleOut]:
+    return [
+        SdStyleOut(name=one.name, prompt=one.prompt, negative_prompt=one.negative_prompt)
+        for one in await services.prompts.styles(actor)
+    ]
 
 
 @router.get("/embeddings", summary="List the embeddings", name="sdapi_embeddings")

@@ -17,6 +17,7 @@ from atelier.errors import AtelierError, BadRequest, NotFound
 from atelier.images.delivery import Delivery, counted_up, encoded, portions, with_prompt
 from atelier.images.finishing import Gone
 from atelier.images.inputs import InputStore
+from atelier.images.prompts import PromptBook
 from atelier.images.schemas import MAX_SEED, GenerationIn, ImageToImageIn, InpaintIn, TextToImageIn
 from atelier.models.families import sampling
 from atelier.models.schemas import ImageDefaults, ImageLimits
@@ -35,7 +36,7 @@ NO_SCRIPT = {"", "none"}
 FLUX = frozenset({"flux"})
 FITS = ("stretch", "crop", "pad", "stretch")
 FILLS = ("blur", "original", "noise", "nothing")
-MOST_BLUR, MOST_PADDING = 64, 256
+MOST_BLUR, MOST_PADDING, MOST_STYLES = 64, 256, 10
 
 
 class SamplerNotFound(BadRequest):
@@ -65,8 +66,10 @@ class Plan:
 class SdApi:
     """Behind the routes of `/sdapi/v1`."""
 
-    def __init__(self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore) -> None:
-        self.checkpoints, self.delivery, self._inputs = checkpoints, delivery, inputs
+    def __init__(
+        self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore, prompts: PromptBook
+    ) -> None:
+        self.checkpoints, self.delivery, self._inputs, self._prompts = checkpoints, delivery, inputs, prompts
         self.options = Options(checkpoints)
         self.orders = Orders()
 
@@ -125,6 +128,7 @@ class SdApi:
             words = Said(f"Script {name!r} not found", "script_not_found", script=name)
             raise ScriptNotFound(words, field="script_name", hint="Atelier runs no scripts; leave script_name out.")
         notes = [f"{name} was ignored: Atelier does not have it." for name in ignored_in(wanted)]
+        styles = await self._styles(actor, wanted, notes)
         asked = wanted.sampler_name or wanted.sampler_index
         found = sampler_names.find(asked, wanted.scheduler, sampling(row.family))
         if found is None:
@@ -149,9 +153,16 @@ class SdApi:
             "height": height,
             "scheduler": found.key,
             "clip_skip": chosen.clip_skip,
+            "styles": styles,
             "format": chosen.format,
         }
         return Plan(checkpoint, chosen, sampler, settings, notes)
+
+    async def _styles(self, actor: Actor, wanted: SdDrawIn, notes: list[str]) -> list[str]:
+        """Those of the request that there are. A1111 says nothing of the others; we do."""
+        known = {style.name for style in await self._prompts.styles(actor)} if wanted.styles else set()
+        notes += [f"There is no style {name}." for name in wanted.styles if name not in known]
+        return [name for name in wanted.styles if name in known][:MOST_STYLES]
 
     async def _input(self, actor: Actor, text: str, field: str, *, mask: bool = False) -> str:
         """The id of a picture that came with a request."""

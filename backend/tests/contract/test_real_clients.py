@@ -5,19 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import json
-import sys
 from collections.abc import Iterator
 
 import openai
 import pytest
 import webuiapi
-from atelier.config import BACKEND
 from client_pictures import drawing, hole, png
 from PIL import Image
 from serving import Server
-
-sys.path.append(str(BACKEND / "tests" / "faults"))
-import real_models  # noqa: E402
+from tests.faults import real_models
 
 pytestmark = pytest.mark.skipif(bool(real_models.missing()), reason=str(real_models.missing()))
 

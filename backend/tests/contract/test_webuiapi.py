@@ -48,8 +48,7 @@ class TestLists:
 
     @pytest.mark.parametrize(
         "call",
-        ["get_loras", "get_sd_vae", "get_hypernetworks", "get_face_restorers", "get_realesrgan_models",
-         "get_prompt_styles"],
+        ["get_loras", "get_sd_vae", "get_hypernetworks", "get_face_restorers", "get_realesrgan_models"],
     )  # fmt: skip
     def test_what_there_is_none_of_is_an_empty_list(self, api: webuiapi.WebUIApi, call: str) -> None:
         assert getattr(api, call)() == []
@@ -119,6 +118,14 @@ class TestTextToImage:
         assert api.txt2img(prompt="x", **overriding).info["clip_skip"] == 2
         assert jobs(server)[0]["request"]["resolved"]["clip_skip"] == 1
         assert api.get_options()["CLIP_stop_at_last_layers"] == 1
+
+    def test_styles_are_those_of_the_user(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        style = {"name": "ink", "prompt": "ink drawing of {prompt}", "negative_prompt": "colour"}
+        assert server.client.post("/api/styles", json=style).status_code == 201
+        assert api.get_prompt_styles() == [style]
+        result = api.txt2img(prompt="a fox", styles=["ink", "nobody's"], width=256, height=256)
+        assert (result.info["prompt"], result.info["negative_prompt"]) == ("ink drawing of a fox", "colour")
+        assert "nobody's" in result.info["comments"]
 
     def test_what_is_not_there_is_said(self, api: webuiapi.WebUIApi) -> None:
         result = api.txt2img(

@@ -861,6 +861,13 @@ export type EnvironmentOut = {
 };
 
 /**
+ * ErrorObject
+ */
+export type ErrorObject = {
+    error: ErrorWords;
+};
+
+/**
  * ErrorOut
  *
  * Why something failed, in words for its user.
@@ -885,6 +892,28 @@ export type ErrorOut = {
      * The last lines that the worker or the build printed.
      */
     log_tail?: string | null;
+};
+
+/**
+ * ErrorWords
+ */
+export type ErrorWords = {
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Type
+     */
+    type: string;
+    /**
+     * Param
+     */
+    param: string | null;
+    /**
+     * Code
+     */
+    code: string | null;
 };
 
 /**
@@ -3849,6 +3878,28 @@ export type SdEmbeddingsOut = {
     skipped: {
         [key: string]: unknown;
     };
+};
+
+/**
+ * SdError
+ */
+export type SdError = {
+    /**
+     * Error
+     */
+    error: string;
+    /**
+     * Detail
+     */
+    detail: string;
+    /**
+     * Body
+     */
+    body: string;
+    /**
+     * Errors
+     */
+    errors: string;
 };
 
 /**
@@ -8369,9 +8420,9 @@ export type OpenaiGenerateImagesData = {
 
 export type OpenaiGenerateImagesErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiGenerateImagesError = OpenaiGenerateImagesErrors[keyof OpenaiGenerateImagesErrors];
@@ -8394,9 +8445,9 @@ export type OpenaiEditImageData = {
 
 export type OpenaiEditImageErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiEditImageError = OpenaiEditImageErrors[keyof OpenaiEditImageErrors];
@@ -8419,9 +8470,9 @@ export type OpenaiVaryImageData = {
 
 export type OpenaiVaryImageErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiVaryImageError = OpenaiVaryImageErrors[keyof OpenaiVaryImageErrors];
@@ -8449,9 +8500,9 @@ export type OpenaiImageContentData = {
 
 export type OpenaiImageContentErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiImageContentError = OpenaiImageContentErrors[keyof OpenaiImageContentErrors];
@@ -8472,9 +8523,9 @@ export type OpenaiListModelsData = {
 
 export type OpenaiListModelsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiListModelsError = OpenaiListModelsErrors[keyof OpenaiListModelsErrors];
@@ -8502,9 +8553,9 @@ export type OpenaiGetModelData = {
 
 export type OpenaiGetModelErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiGetModelError = OpenaiGetModelErrors[keyof OpenaiGetModelErrors];
@@ -8527,9 +8578,9 @@ export type SdapiTxt2ImgData = {
 
 export type SdapiTxt2ImgErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiTxt2ImgError = SdapiTxt2ImgErrors[keyof SdapiTxt2ImgErrors];
@@ -8552,9 +8603,9 @@ export type SdapiImg2ImgData = {
 
 export type SdapiImg2ImgErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiImg2ImgError = SdapiImg2ImgErrors[keyof SdapiImg2ImgErrors];
@@ -8584,9 +8635,9 @@ export type SdapiProgressData = {
 
 export type SdapiProgressErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiProgressError = SdapiProgressErrors[keyof SdapiProgressErrors];
@@ -8609,9 +8660,9 @@ export type SdapiInterruptData = {
 
 export type SdapiInterruptErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiInterruptError = SdapiInterruptErrors[keyof SdapiInterruptErrors];
@@ -8638,9 +8689,9 @@ export type SdapiSkipData = {
 
 export type SdapiSkipErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiSkipError = SdapiSkipErrors[keyof SdapiSkipErrors];
@@ -8661,9 +8712,9 @@ export type SdapiGetOptionsData = {
 
 export type SdapiGetOptionsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiGetOptionsError = SdapiGetOptionsErrors[keyof SdapiGetOptionsErrors];
@@ -8695,9 +8746,9 @@ export type SdapiSetOptionsData = {
 
 export type SdapiSetOptionsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiSetOptionsError = SdapiSetOptionsErrors[keyof SdapiSetOptionsErrors];
@@ -8718,9 +8769,9 @@ export type SdapiUnloadCheckpointData = {
 
 export type SdapiUnloadCheckpointErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiUnloadCheckpointError = SdapiUnloadCheckpointErrors[keyof SdapiUnloadCheckpointErrors];
@@ -8747,9 +8798,9 @@ export type SdapiReloadCheckpointData = {
 
 export type SdapiReloadCheckpointErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiReloadCheckpointError = SdapiReloadCheckpointErrors[keyof SdapiReloadCheckpointErrors];
@@ -8776,9 +8827,9 @@ export type SdapiModelsData = {
 
 export type SdapiModelsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiModelsError = SdapiModelsErrors[keyof SdapiModelsErrors];
@@ -8803,9 +8854,9 @@ export type SdapiSamplersData = {
 
 export type SdapiSamplersErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiSamplersError = SdapiSamplersErrors[keyof SdapiSamplersErrors];
@@ -8830,9 +8881,9 @@ export type SdapiSchedulersData = {
 
 export type SdapiSchedulersErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiSchedulersError = SdapiSchedulersErrors[keyof SdapiSchedulersErrors];
@@ -8857,9 +8908,9 @@ export type SdapiUpscalersData = {
 
 export type SdapiUpscalersErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiUpscalersError = SdapiUpscalersErrors[keyof SdapiUpscalersErrors];
@@ -8884,9 +8935,9 @@ export type SdapiLatentModesData = {
 
 export type SdapiLatentModesErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiLatentModesError = SdapiLatentModesErrors[keyof SdapiLatentModesErrors];
@@ -8911,9 +8962,9 @@ export type SdapiLorasData = {
 
 export type SdapiLorasErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiLorasError = SdapiLorasErrors[keyof SdapiLorasErrors];
@@ -8938,9 +8989,9 @@ export type SdapiStylesData = {
 
 export type SdapiStylesErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiStylesError = SdapiStylesErrors[keyof SdapiStylesErrors];
@@ -8965,9 +9016,9 @@ export type SdapiEmbeddingsData = {
 
 export type SdapiEmbeddingsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiEmbeddingsError = SdapiEmbeddingsErrors[keyof SdapiEmbeddingsErrors];
@@ -8990,9 +9041,9 @@ export type SdapiVaesData = {
 
 export type SdapiVaesErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiVaesError = SdapiVaesErrors[keyof SdapiVaesErrors];
@@ -9017,9 +9068,9 @@ export type SdapiModulesData = {
 
 export type SdapiModulesErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiModulesError = SdapiModulesErrors[keyof SdapiModulesErrors];
@@ -9044,9 +9095,9 @@ export type SdapiHypernetworksData = {
 
 export type SdapiHypernetworksErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiHypernetworksError = SdapiHypernetworksErrors[keyof SdapiHypernetworksErrors];
@@ -9071,9 +9122,9 @@ export type SdapiFaceRestorersData = {
 
 export type SdapiFaceRestorersErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiFaceRestorersError = SdapiFaceRestorersErrors[keyof SdapiFaceRestorersErrors];
@@ -9098,9 +9149,9 @@ export type SdapiRealesrganModelsData = {
 
 export type SdapiRealesrganModelsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiRealesrganModelsError = SdapiRealesrganModelsErrors[keyof SdapiRealesrganModelsErrors];
@@ -9125,9 +9176,9 @@ export type SdapiScriptsData = {
 
 export type SdapiScriptsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiScriptsError = SdapiScriptsErrors[keyof SdapiScriptsErrors];
@@ -9150,9 +9201,9 @@ export type SdapiScriptInfoData = {
 
 export type SdapiScriptInfoErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiScriptInfoError = SdapiScriptInfoErrors[keyof SdapiScriptInfoErrors];
@@ -9179,9 +9230,9 @@ export type SdapiExtensionsData = {
 
 export type SdapiExtensionsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiExtensionsError = SdapiExtensionsErrors[keyof SdapiExtensionsErrors];
@@ -9208,9 +9259,9 @@ export type SdapiCmdFlagsData = {
 
 export type SdapiCmdFlagsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiCmdFlagsError = SdapiCmdFlagsErrors[keyof SdapiCmdFlagsErrors];
@@ -9237,9 +9288,9 @@ export type SdapiMemoryData = {
 
 export type SdapiMemoryErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiMemoryError = SdapiMemoryErrors[keyof SdapiMemoryErrors];
@@ -9262,9 +9313,9 @@ export type SdapiRefreshCheckpointsData = {
 
 export type SdapiRefreshCheckpointsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiRefreshCheckpointsError = SdapiRefreshCheckpointsErrors[keyof SdapiRefreshCheckpointsErrors];
@@ -9285,9 +9336,9 @@ export type SdapiRefreshLorasData = {
 
 export type SdapiRefreshLorasErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiRefreshLorasError = SdapiRefreshLorasErrors[keyof SdapiRefreshLorasErrors];
@@ -9308,9 +9359,9 @@ export type SdapiRefreshVaeData = {
 
 export type SdapiRefreshVaeErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiRefreshVaeError = SdapiRefreshVaeErrors[keyof SdapiRefreshVaeErrors];
@@ -9331,9 +9382,9 @@ export type SdapiRefreshEmbeddingsData = {
 
 export type SdapiRefreshEmbeddingsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiRefreshEmbeddingsError = SdapiRefreshEmbeddingsErrors[keyof SdapiRefreshEmbeddingsErrors];
@@ -9354,9 +9405,9 @@ export type SdapiExtraSingleData = {
 
 export type SdapiExtraSingleErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiExtraSingleError = SdapiExtraSingleErrors[keyof SdapiExtraSingleErrors];
@@ -9379,9 +9430,9 @@ export type SdapiExtraBatchData = {
 
 export type SdapiExtraBatchErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiExtraBatchError = SdapiExtraBatchErrors[keyof SdapiExtraBatchErrors];
@@ -9404,9 +9455,9 @@ export type SdapiPngInfoData = {
 
 export type SdapiPngInfoErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiPngInfoError = SdapiPngInfoErrors[keyof SdapiPngInfoErrors];
@@ -9429,9 +9480,9 @@ export type SdapiInterrogateData = {
 
 export type SdapiInterrogateErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiInterrogateError = SdapiInterrogateErrors[keyof SdapiInterrogateErrors];
