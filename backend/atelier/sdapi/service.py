@@ -176,9 +176,11 @@ class SdApi:
     async def _draw(
         self, actor: Actor, wanted: SdDrawIn, plan: Plan, requests: list[GenerationIn], gone: Gone
     ) -> SdImagesOut:
-        job_ids = await self.delivery.order(actor, requests)
-        with self.orders.waiting(actor, job_ids):
-            images = await self.delivery.what_there_is(actor, job_ids, gone)
+        with self.orders.waiting(actor) as order:
+            order.job_ids = await self.delivery.order(actor, requests)
+            if order.interrupted:
+                await self.delivery.cancel(actor, order.job_ids)
+            images = await self.delivery.what_there_is(actor, order.job_ids, gone)
         bodies = [await self.delivery.read(actor, image) for image in images]
         return SdImagesOut(
             images=[encoded(body) for body in bodies] if wanted.send_images else [],
