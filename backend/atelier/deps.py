@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
     from atelier.creatures.service import CreatureService
+    from atelier.images.archive import Archive
     from atelier.images.collections import Collections
     from atelier.images.editing import Editor
     from atelier.images.gallery import Gallery
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from atelier.images.prompts import PromptBook
     from atelier.images.service import ImageService
     from atelier.images.settings import SettingsReader
+    from atelier.images.usage import Usage
     from atelier.images.verifying import Verifier
     from atelier.jobs.service import JobService
     from atelier.models.catalogue import Catalogue
@@ -54,6 +56,8 @@ class Services:
     prompts: PromptBook
     editor: Editor
     collections: Collections
+    archive: Archive
+    usage: Usage
     creatures: CreatureService
     system: SystemService
     openai_images: OpenAIImages

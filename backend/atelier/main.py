@@ -34,6 +34,7 @@ from atelier.front import Front
 from atelier.imagen import routes as imagen_routes
 from atelier.images import collection_routes, gallery_routes, input_routes, prompt_routes
 from atelier.images import routes as image_routes
+from atelier.images.archive import Archive
 from atelier.images.collections import Collections
 from atelier.images.delivery import Delivery
 from atelier.images.editing import Editor
@@ -43,6 +44,7 @@ from atelier.images.prompts import PromptBook
 from atelier.images.reader import PictureReader
 from atelier.images.service import ImageService
 from atelier.images.settings import SettingsReader
+from atelier.images.usage import Usage
 from atelier.images.verifying import Verifier
 from atelier.jobs import routes as job_routes
 from atelier.jobs.attempt import Attempt
@@ -316,6 +318,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             prompts,
             Editor(database, bus),
             Collections(database, bus),
+            Archive(database, storage),
+            Usage(database, storage, gallery),
             creatures,
             system,
             openai_images,

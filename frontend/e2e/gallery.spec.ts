@@ -205,3 +205,22 @@ test("stars, tags and a note are kept beside the recipe; on a phone too", async 
   await expect(dialog.getByLabel("Note", { exact: true })).toHaveValue("for the wall");
   await expect(dialog.getByRole("slider", { name: "Rating" })).toHaveAttribute("aria-valuenow", "1");
 });
+
+test("several come as one archive, and the trash is emptied after a question", async ({ page }) => {
+  await page.goto("/gallery?q=rabbit");
+  const cells = page.getByRole("option");
+  await cells.nth(2).click({ modifiers: ["Control"] });
+  await cells.nth(3).click();
+  const download = page.waitForEvent("download");
+  await page.getByRole("toolbar").getByRole("button", { name: "Download" }).click();
+  expect((await download).suggestedFilename()).toMatch(/^atelier-.*-2\.zip$/);
+  await page.getByRole("toolbar").getByRole("button", { name: "Delete" }).click();
+  await expect(cells).toHaveCount(2);
+  await page.getByRole("button", { name: "Storage" }).click();
+  const dialog = page.getByRole("dialog", { name: "Storage" });
+  await expect(dialog.getByText("2 pictures in the trash")).toBeVisible();
+  await accessible(page);
+  await dialog.getByRole("button", { name: "Empty trash" }).click();
+  await dialog.getByRole("button", { name: "Delete for good" }).click();
+  await expect(dialog.getByText("0 pictures in the trash")).toBeVisible();
+});

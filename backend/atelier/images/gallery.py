@@ -153,6 +153,10 @@ class Gallery:
             rows = await store.expired_trash(session, before)
             await store.drop(session, [row.id for row in rows])
         # A crash in between leaves files without a row: the next sweep finds them.
+        await self.drop_files(rows)
+
+    async def drop_files(self, rows: list[ImageRow]) -> None:
+        """The files of pictures that have no row any more."""
         await asyncio.to_thread(self._drop_pictures, rows)
 
     def _drop_pictures(self, rows: list[ImageRow]) -> None:

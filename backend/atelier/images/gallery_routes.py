@@ -6,17 +6,21 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 
 from atelier.access.actor import User
+from atelier.clock import now
 from atelier.deps import ServicesDep
-from atelier.errors import ImageNotFound
+from atelier.errors import BadRequest, ImageNotFound
+from atelier.images.archive import MAX_FILES
 from atelier.images.gallery_schemas import (
+    AmountOut,
     BulkEditIn,
     BulkEditOut,
     FacetsOut,
     ImageEditIn,
     LineageOut,
+    StorageOut,
     Tag,
 )
 from atelier.images.schemas import AcceptedOut, GalleryPage, ImageDeletedOut
@@ -86,6 +90,42 @@ async def list_gallery(
 @router.get("/gallery/facets", summary="What the gallery can be filtered by")
 async def gallery_facets(actor: User, services: ServicesDep) -> FacetsOut:
     return await services.gallery.facets(actor)
+
+
+@router.get("/gallery/storage", summary="What pictures take on the disk, and what could be freed")
+async def gallery_storage(actor: User, services: ServicesDep) -> StorageOut:
+    return await services.usage.get(actor)
+
+
+@router.delete("/gallery/trash", summary="Empty the trash now: what was deleted is gone for good")
+async def empty_trash(actor: User, services: ServicesDep) -> AmountOut:
+    return await services.usage.empty_trash(actor)
+
+
+@router.get(
+    "/gallery/archive",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/zip": {}}, "description": "A zip file."}},
+    summary="Download many pictures as a zip file",
+)
+async def get_archive(
+    actor: User,
+    services: ServicesDep,
+    ids: Annotated[str, Query(min_length=1, max_length=MAX_FILES * 41, description="Ids of pictures, with commas.")],
+) -> StreamingResponse:
+    """500 pictures and 2 GB at most. The length is said beforehand, so that a browser can show how far it is."""
+    wanted = ids.split(",")
+    if len(wanted) > MAX_FILES:
+        raise BadRequest(
+            Said(f"An archive holds {MAX_FILES} pictures at most.", "image.archive_too_many", limit=MAX_FILES),
+            field="query.ids",
+            hint="Download them in several parts.",
+        )
+    found = await services.archive.of(actor, wanted)
+    name = f"atelier-{now():%Y-%m-%d}-{len(found.entries)}.zip"
+    headers = {**_FILE_HEADERS, "Cache-Control": "no-store", "Content-Length": str(found.length)}
+    headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return StreamingResponse(found.pieces(), media_type="application/zip", headers=headers)
 
 
 @router.post("/gallery/edit", summary="Change many pictures at once: all of them or none")

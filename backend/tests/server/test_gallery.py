@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_STORED, ZipFile
 
 import pytest
-from atelier.access.actor import Actor, Role
+from atelier.access.actor import LOCAL_ADMIN, Actor, Role
 from atelier.db import Database
-from atelier.errors import CollectionNotFound, Conflict, ImageNotFound
+from atelier.errors import BadRequest, CollectionNotFound, Conflict, ImageNotFound
 from atelier.events import EventBus
+from atelier.images.archive import MAX_BYTES, Archive
 from atelier.images.collections import Collections
 from atelier.images.editing import Editor
 from atelier.images.gallery import Gallery
@@ -298,6 +303,73 @@ class TestCollections:
         assert [one["field"] for one in answer["errors"]] == ["ids.1"]
         assert listed(studio, collection=mine) == []
         studio.client.delete(f"/api/collections/{mine}")
+
+
+class TestFiles:
+    def test_many_come_as_one_archive_whose_length_is_known(self, studio: Server) -> None:
+        images = studio.wait_for(studio.generate("a heap", num_outputs=3))["images"]
+        images += studio.wait_for(studio.generate("a heap", format="jpeg"))["images"]
+        # The fake engine makes nothing but PNG files.
+        (studio.data_dir / "images" / images[3]["job_id"] / "0.jpeg").write_bytes(b"\xff\xd8\xff\xd9")
+        ids = [image["id"] for image in images]
+        with studio.client.stream("GET", "/api/gallery/archive", params={"ids": ",".join([*ids, ids[0]])}) as answer:
+            assert answer.status_code == 200, answer.read()
+            assert answer.headers["content-disposition"].startswith('attachment; filename="atelier-')
+            data = b"".join(answer.iter_raw())
+        assert len(data) == int(answer.headers["content-length"])
+        with ZipFile(BytesIO(data)) as archive:
+            assert archive.testzip() is None
+            assert [info.compress_type for info in archive.infolist()] == [ZIP_STORED] * 4
+            day = images[0]["created_at"][:10]
+            names = [f"{day}-{image['seed']}-{image['id']}" for image in images]
+            assert archive.namelist() == [f"{name}.{'jpg' if n == 3 else 'png'}" for n, name in enumerate(names)]
+            assert hashlib.sha256(archive.read(archive.namelist()[0])).hexdigest() == images[0]["sha256"]
+        edit(studio, ids, delete=True)
+        gone = studio.client.get("/api/gallery/archive", params={"ids": ",".join(ids)})
+        assert (gone.status_code, gone.json()["said"]["params"]) == (404, {"count": 4})
+        amount = studio.client.get("/api/gallery/storage").json()["trash"]
+        assert amount == {"count": 4, "bytes": sum(image["bytes"] for image in images)}
+        assert studio.client.delete("/api/gallery/trash").json() == amount
+        assert studio.client.get("/api/gallery/storage").json()["trash"]["count"] == 0
+        assert edit(studio, ids, 404, restore=True)["code"] == "image_not_found"
+        assert not list((studio.data_dir / "images" / images[0]["job_id"]).iterdir())
+
+    def test_an_archive_has_limits(self, studio: Server) -> None:
+        def ask(count: int) -> Any:
+            return studio.client.get("/api/gallery/archive", params={"ids": ",".join(f"i{n}" for n in range(count))})
+
+        assert ask(500).json()["code"] == "image_not_found"
+        assert ask(501).json()["said"] == {"code": "image.archive_too_many", "params": {"limit": 500}}
+        without_file = studio.client.get("/api/gallery/archive", params={"ids": "img_001"})
+        assert (without_file.status_code, without_file.json()["said"]["code"]) == (404, "image.file_gone")
+
+    async def test_an_archive_is_small_enough_for_every_program(self, tmp_path: Path) -> None:
+        migrate(tmp_path / "atelier.db")
+        [one, other] = insert(tmp_path, 2)
+        database, storage = Database(tmp_path / "atelier.db"), Storage(tmp_path)
+        for number, size in enumerate((MAX_BYTES - 1, 1)):
+            path = storage.image_file(f"job_img_{number}", "0.png")
+            path.parent.mkdir(parents=True)
+            with path.open("wb") as file:
+                file.truncate(size)
+        archive = Archive(database, storage)
+        assert (await archive.of(LOCAL_ADMIN, [one, other])).length > MAX_BYTES
+        os.truncate(path, 2)
+        with pytest.raises(BadRequest):
+            await archive.of(LOCAL_ADMIN, [one, other])
+
+    def test_what_takes_room(self, studio: Server) -> None:
+        before = studio.client.get("/api/gallery/storage").json()
+        assert before["total"]["count"] == sum(one["count"] for one in before["by_model"])
+        assert before["total"]["bytes"] == sum(one["bytes"] for one in before["by_month"])
+        assert before["by_kind"] == [{"name": "image", **before["total"]}]
+        assert before["by_month"][-1]["name"] == "2026-03"
+        assert (before["unrated_old"]["count"], before["old_days"]) == (26, 90)
+        edit(studio, ["img_003"], rating=1)
+        edit(studio, ["img_004"], favourite=True)
+        edit(studio, ["img_006"], add_tags=["kept"])
+        assert studio.client.get("/api/gallery/storage").json()["unrated_old"]["count"] == 23
+        edit(studio, ["img_003", "img_004", "img_006"], rating=0, favourite=False, remove_tags=["kept"])
 
 
 class TestOwners:

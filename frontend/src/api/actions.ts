@@ -8,7 +8,7 @@ import { toast } from "@/lib/toast";
 
 import { dropImages, jobChanged, restoreImages } from "./cache";
 import { asProblem } from "./errors";
-import { downloadUrl, fileName } from "./files";
+import { archiveUrl, downloadUrl, fileName } from "./files";
 import * as api from "./generated/sdk.gen";
 import { keys } from "./keys";
 import type { ImageOut } from "./types";
@@ -67,8 +67,14 @@ export function useDeleteImages() {
   });
 }
 
+/** One as it is; several as one zip file, so many as the server puts into one. */
 export function downloadImages(images: ImageOut[]): void {
-  images.forEach((image, index) => setTimeout(() => download(downloadUrl(image), fileName(image)), index * 250));
+  const [one] = images;
+  if (one && images.length === 1) return download(downloadUrl(one), fileName(one));
+  for (let start = 0, part = 0; start < images.length; start += AT_ONCE, part++) {
+    const url = archiveUrl(images.slice(start, start + AT_ONCE));
+    setTimeout(() => download(url, ""), part * 1000);
+  }
 }
 
 /** Cancels an active job; takes an ended one off the list. */

@@ -63,6 +63,8 @@ export const queries = {
 
   facets: () => queryOptions({ queryKey: keys.facets, queryFn: ({ signal }) => api.galleryFacets({ signal }), staleTime: 10_000 }),
 
+  storage: () => queryOptions({ queryKey: keys.storage, queryFn: ({ signal }) => api.galleryStorage({ signal }), staleTime: 0, retry: false }),
+
   collections: () => queryOptions({ queryKey: keys.collections, queryFn: async ({ signal }) => (await api.listCollections({ signal })).items, staleTime: 60_000 }),
 
   lineage: (id: string) => queryOptions({ queryKey: keys.lineage(id), queryFn: ({ signal }) => api.imageLineage({ path: { image_id: id }, signal }), staleTime: 30_000 }),

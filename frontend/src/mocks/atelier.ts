@@ -239,6 +239,7 @@ export class MockAtelier {
       case "DELETE jobs": return this.removeJob(id);
       case "POST jobs": return this.again(id);
       case "GET gallery": {
+        if (id === "storage") return json(200, this.gallery.storage());
         if (id === "facets") return json(200, this.gallery.facets());
         if (verb === "lineage") return json(200, this.gallery.lineage(id));
         if (id) return this.one(this.images.find((item) => item.id === id), "image");
@@ -255,7 +256,7 @@ export class MockAtelier {
         if (outcome === "taken") return problem(409, "conflict", `There is a collection '${name}' already.`, [{ field: "name", message: `There is a collection '${name}' already.` }], "Choose another name.", { code: "collection.name_taken", params: { name } });
         return outcome ? json(outcome.status, outcome.body) : this.one(undefined, "collection");
       }
-      case "DELETE gallery": return this.removeImage(id);
+      case "DELETE gallery": return id === "trash" ? json(200, this.gallery.emptyTrash()) : this.removeImage(id);
       case "POST gallery": return id === "edit" ? json(200, this.gallery.editMany(await body<BulkEditIn>())) : this.restoreImage(id);
       case "GET schedulers": return json(200, { items: schedulers });
       case "GET system":

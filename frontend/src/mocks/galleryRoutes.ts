@@ -1,5 +1,5 @@
 /** The mock's gallery: filters, facets, edits, collections, lineage. */
-import type { BulkEditIn, CollectionOut, FacetsOut, ImageEditIn, ImageOut } from "@/api/types";
+import type { BulkEditIn, CollectionOut, FacetsOut, ImageEditIn, ImageOut, StorageOut } from "@/api/types";
 
 import type { MockAtelier } from "./atelier.ts";
 import { iso } from "./data.ts";
@@ -60,6 +60,20 @@ export class MockGallery {
       sizes: count(images.map((image) => `${image.width}x${image.height}`)).map(({ name, count }) => ({ width: Number(name.split("x")[0]), height: Number(name.split("x")[1]), count })),
       has_favourites: images.some((image) => image.favourite), has_videos: images.some((image) => image.kind === "video"),
     };
+  }
+
+  storage(): StorageOut {
+    const { images, trash } = this.#atelier;
+    const amount = (some: ImageOut[]) => ({ count: some.length, bytes: some.reduce((sum, image) => sum + image.bytes, 0) });
+    const by = (name: (image: ImageOut) => string) => [...new Set(images.map(name))].map((each) => ({ name: each, ...amount(images.filter((image) => name(image) === each)) })).sort((a, b) => b.bytes - a.bytes);
+    const month = (image: ImageOut) => image.created_at.slice(0, 7);
+    return { total: amount(images), by_model: by((image) => image.model), by_month: by(month).sort((a, b) => b.name.localeCompare(a.name)), by_kind: by((image) => image.kind ?? "image"), trash: amount([...trash.values()]), inputs: { count: 3, bytes: 2_400_000 }, unrated_old: amount(images.filter((image) => !image.rating).slice(-20)), old_days: 90, free_bytes: 412 * 1024 ** 3 };
+  }
+
+  emptyTrash() {
+    const { trash } = this.storage();
+    this.#atelier.trash.clear();
+    return trash;
   }
 
   counted(): CollectionOut[] {

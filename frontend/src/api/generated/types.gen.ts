@@ -22,6 +22,22 @@ export type AcceptedOut = {
 };
 
 /**
+ * AmountOut
+ *
+ * How many files, and their bytes (thumbnails not counted).
+ */
+export type AmountOut = {
+    /**
+     * Count
+     */
+    count: number;
+    /**
+     * Bytes
+     */
+    bytes: number;
+};
+
+/**
  * BandOut
  *
  * What to expect, and between what.
@@ -2842,6 +2858,24 @@ export type ModelPatchIn = {
 };
 
 /**
+ * NamedAmountOut
+ */
+export type NamedAmountOut = {
+    /**
+     * Count
+     */
+    count: number;
+    /**
+     * Bytes
+     */
+    bytes: number;
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
  * OutpaintIn
  *
  * A picture that goes on beyond its edges. The result's size is the picture's and what is added, up to the next
@@ -4967,6 +5001,51 @@ export type StatusOut = {
 };
 
 /**
+ * StorageOut
+ *
+ * What pictures take on the disk, and what could be freed.
+ */
+export type StorageOut = {
+    total: AmountOut;
+    /**
+     * By Model
+     */
+    by_model: Array<NamedAmountOut>;
+    /**
+     * By Month
+     *
+     * `2026-11` and so on, newest first.
+     */
+    by_month: Array<NamedAmountOut>;
+    /**
+     * By Kind
+     */
+    by_kind: Array<NamedAmountOut>;
+    /**
+     * Goes by itself within an hour; DELETE /api/gallery/trash is sooner.
+     */
+    trash: AmountOut;
+    /**
+     * Uploads to start from.
+     */
+    inputs: AmountOut;
+    /**
+     * Older than `old_days`, without a rating, favourite, tag or collection.
+     */
+    unrated_old: AmountOut;
+    /**
+     * Old Days
+     */
+    old_days: number;
+    /**
+     * Free Bytes
+     *
+     * Left on the disk of the data folder.
+     */
+    free_bytes: number;
+};
+
+/**
  * StyleIn
  *
  * Named words that are added to a prompt: behind it, or around it where they hold `{prompt}`.
@@ -6962,6 +7041,88 @@ export type GalleryFacetsResponses = {
 };
 
 export type GalleryFacetsResponse = GalleryFacetsResponses[keyof GalleryFacetsResponses];
+
+export type GalleryStorageData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/gallery/storage';
+};
+
+export type GalleryStorageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GalleryStorageError = GalleryStorageErrors[keyof GalleryStorageErrors];
+
+export type GalleryStorageResponses = {
+    /**
+     * Successful Response
+     */
+    200: StorageOut;
+};
+
+export type GalleryStorageResponse = GalleryStorageResponses[keyof GalleryStorageResponses];
+
+export type EmptyTrashData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/gallery/trash';
+};
+
+export type EmptyTrashErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type EmptyTrashError = EmptyTrashErrors[keyof EmptyTrashErrors];
+
+export type EmptyTrashResponses = {
+    /**
+     * Successful Response
+     */
+    200: AmountOut;
+};
+
+export type EmptyTrashResponse = EmptyTrashResponses[keyof EmptyTrashResponses];
+
+export type GetArchiveData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * Ids
+         *
+         * Ids of pictures, with commas.
+         */
+        ids: string;
+    };
+    url: '/api/gallery/archive';
+};
+
+export type GetArchiveErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetArchiveError = GetArchiveErrors[keyof GetArchiveErrors];
+
+export type GetArchiveResponses = {
+    /**
+     * A zip file.
+     */
+    200: Blob | File;
+};
+
+export type GetArchiveResponse = GetArchiveResponses[keyof GetArchiveResponses];
 
 export type EditImagesData = {
     body: BulkEditIn;

@@ -1,7 +1,7 @@
-import { Box, Button, IconButton, InputBase, Skeleton } from "@mui/material";
+import { Box, Button, IconButton, InputBase, Skeleton, Tooltip } from "@mui/material";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Outlet } from "@tanstack/react-router";
-import { Search, X } from "lucide-react";
+import { HardDrive, Search, X } from "lucide-react";
 import { useDeferredValue, useEffect, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -18,6 +18,7 @@ import { Filters } from "./Filters";
 import { Grid } from "./Grid";
 import { SelectionBar } from "./SelectionBar";
 import { Shelf } from "./Shelf";
+import { StorageDialog } from "./StorageDialog";
 import { TagDialog } from "./TagEditor";
 
 const route = getRouteApi("/gallery");
@@ -33,6 +34,7 @@ export function GalleryPage() {
   // As they are now: each change is shown while the dialog is open.
   const tagging = tagged && images.filter((image) => tagged.some((one) => one.id === image.id));
   const narrowed = !isWhole(look);
+  const [storage, setStorage] = useState(false);
   // How many a search finds is known when all of them are here; until then there are more than these.
   const total = gallery.data?.pages[0]?.total ?? (gallery.hasNextPage ? null : images.length);
   const note = images.length === 0 ? null : total === null ? t("gallery.countMore", { count: images.length }) : t("gallery.count", { count: total });
@@ -41,6 +43,7 @@ export function GalleryPage() {
     <>
       <PageHead title={t("gallery.title")} note={note}>
         <SearchBox key="search" />
+        <Tooltip title={t("gallery.storage")}><IconButton aria-label={t("gallery.storage")} onClick={() => setStorage(true)}><HardDrive size={18} /></IconButton></Tooltip>
       </PageHead>
       <Shelf />
       <Filters />
@@ -52,6 +55,7 @@ export function GalleryPage() {
       </Box>
       <SelectionBar images={chosen} look={look} onTag={() => setTagged(chosen)} onClear={() => setSelected(new Set())} />
       {tagging && tagging.length > 0 && <TagDialog images={tagging} onClose={() => setTagged(null)} />}
+      {storage && <StorageDialog onClose={() => setStorage(false)} />}
       <Outlet />
     </>
   );
@@ -74,7 +78,7 @@ function SearchBox() {
     return () => clearTimeout(timer);
   }, [text, q, go]);
   return (
-    <Box sx={{ display: "flex", alignItems: "center", gap: 2, height: 36, width: { xs: "calc(100vw - 32px)", sm: 320 }, pl: 3, pr: 1, borderRadius: "8px", border: 1, borderColor: "divider", bgcolor: "background.paper", color: "text.faint", "&:focus-within": { borderColor: "primary.main" } }}>
+    <Box sx={{ display: "flex", alignItems: "center", gap: 2, height: 36, width: { xs: "calc(100vw - 76px)", sm: 320 }, pl: 3, pr: 1, borderRadius: "8px", border: 1, borderColor: "divider", bgcolor: "background.paper", color: "text.faint", "&:focus-within": { borderColor: "primary.main" } }}>
       <Search size={16} aria-hidden />
       <InputBase type="search" fullWidth value={text} onChange={(event) => setText(event.target.value)} placeholder={t("gallery.search")} inputProps={{ "aria-label": t("gallery.search") }} sx={{ fontSize: 14, "& input:focus-visible": { outline: "none" }, "& input::-webkit-search-cancel-button": { display: "none" } }} />
       {text && <IconButton size="small" aria-label={t("common.clear")} onClick={() => setText("")}><X size={15} /></IconButton>}
