@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -197,8 +196,7 @@ class TestUpscale:
 
 
 class TestVideo:
-    def test_videos_from_a_picture(self, own_server: Any, tmp_path: Path) -> None:
-        server = own_server()
+    def test_videos_from_a_picture(self, server: Server, tmp_path: Path) -> None:
         folder = diffusers_folder(tmp_path / "svd", "StableVideoDiffusionPipeline", unet={"num_frames": 25})
         model = server.client.post("/api/models/import", json={"path": str(folder), "key": "svd"}).json()
         assert model["defaults"]["frames"] == 25
@@ -206,11 +204,6 @@ class TestVideo:
             ("tall", 576, 1024),
             ("wide", 1024, 576),
         ]
-        server.stop()
-        with sqlite3.connect(server.data_dir / "atelier.db") as database:
-            database.execute("UPDATE models SET engine = 'image_to_video' WHERE key = 'svd'")
-        database.close()
-        server.start()
         parent = server.wait_for(server.generate("a fox"))["images"][0]
         for image, size in ((parent["id"], (1024, 576)), (upload(server, (200, 300)), (576, 1024))):
             job = made(server, "image-to-video", model="svd", image=image, num_outputs=2, fps=5, steps=2, seed=3)
