@@ -5,6 +5,7 @@ run from `backend/` with the server's environment:
     python -m bench.live_events     events to browsers; beside bare `websockets.broadcast`
     python -m bench.generation      pictures through Atelier; beside a bare diffusers loop
     python -m bench.worker_start    a forked worker; beside a plain start of the same one
+    python -m bench.lora_switch     another LoRA; beside loading the model
     python -m bench.memory          the server at rest, its start, a worker's own memory
     python -m bench.scale           lists with 10,000 rows; beside lists with 100
     python -m bench.live_figures    what the live figures of the system page cost the server

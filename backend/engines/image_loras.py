@@ -46,6 +46,7 @@ class Loras:
         self._adapters: OrderedDict[tuple[str, str], Adapter] = OrderedDict()
         self._made = 0
         self._active: tuple = ()
+        self._on = False  # whether the layers compute with adapters at all
 
     @property
     def bytes(self) -> int:
@@ -54,7 +55,7 @@ class Loras:
     def forget(self) -> None:
         """The model's parts are gone, and the adapters with them."""
         self._adapters.clear()
-        self._active = ()
+        self._on, self._active = False, ()
 
     def use(self, pipe: Any, uses: list[LoraUse]) -> None:
         """Run with exactly these from now on. Raises RunFailed naming the LoRA; the model is then as before the call,
@@ -63,28 +64,38 @@ class Loras:
         state = tuple((key, use.weight, _text_weight(use)) for key, use in wanted.items())
         if state == self._active:
             return
-        self._switch_off(pipe)
-        for use in wanted.values():
-            _check_weights(use)
-        for key, use in wanted.items():
-            if key not in self._adapters:
-                self._adapters[key] = self._read(pipe, use)
-            self._adapters.move_to_end(key)
+        try:
+            for use in wanted.values():
+                _check_weights(use)
+            for key, use in wanted.items():
+                if key not in self._adapters:
+                    self._adapters[key] = self._read(pipe, use)
+                self._adapters.move_to_end(key)
+        except BaseException:
+            self._switch_off(pipe)
+            raise
         self._make_room(pipe, set(wanted))
         if wanted:
-            adapters = [self._adapters[key] for key in wanted]
-            weights = [
-                {part: _text_weight(use) if part.startswith("text_encoder") else use.weight for part in adapter.parts}
-                for adapter, use in zip(adapters, wanted.values(), strict=True)
-            ]
-            pipe.enable_lora()
-            pipe.set_adapters([adapter.name for adapter in adapters], weights)
+            self._switch_on(pipe, wanted)
+        else:
+            self._switch_off(pipe)
         self._active = state
+
+    def _switch_on(self, pipe: Any, wanted: dict[tuple[str, str], LoraUse]) -> None:
+        adapters = [self._adapters[key] for key in wanted]
+        weights = [
+            {part: _text_weight(use) if part.startswith("text_encoder") else use.weight for part in adapter.parts}
+            for adapter, use in zip(adapters, wanted.values(), strict=True)
+        ]
+        if not self._on:
+            pipe.enable_lora()
+        self._on = True
+        pipe.set_adapters([adapter.name for adapter in adapters], weights)
 
     def _switch_off(self, pipe: Any) -> None:
         if self._adapters:
             pipe.disable_lora()
-        self._active = ()
+        self._on, self._active = False, ()
 
     def _make_room(self, pipe: Any, in_use: set[tuple[str, str]]) -> None:
         for key in list(self._adapters):
@@ -232,15 +243,14 @@ def _adapter(pipe: Any, name: str) -> Adapter:
     """What was just loaded, brought to the precision of the layers that it stands beside."""
     parts, size = set(), 0
     for part_name, part in _parts(pipe).items():
+        dtype = part.dtype  # looks at every tensor of the part
         for module in _tuned(part, name):
             parts.add(part_name)
             for field in module.adapter_layer_names:
                 layers = getattr(module, field, {})
-                if name in layers:
-                    own = layers[name] if isinstance(layers[name], torch.nn.Module) else None
-                    if own is not None:
-                        own.to(part.dtype).requires_grad_(False)
-                        size += sum(tensor.nbytes for tensor in own.parameters())
+                if name in layers and isinstance(layers[name], torch.nn.Module):
+                    layers[name].to(dtype).requires_grad_(False)
+                    size += sum(tensor.nbytes for tensor in layers[name].parameters())
     return Adapter(name, frozenset(parts), size)
 
 

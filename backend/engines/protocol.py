@@ -306,8 +306,9 @@ class ReadPicture(Message):
 
     `mode`: "RGB"; "L" for masks, on black where it is transparent; "A" for a mask of its transparency, white where it
     is transparent. `invert` swaps black and white. `width` and `height` (0: as it is) bring it to another size by
-    `resample` ("lanczos", "nearest"), `format` is "png", "jpeg" or "webp". Answer: `width`, `height`, `format` (the
-    source's), `low` and `high` (darkest and brightest value of a mask), and of what was written `bytes`, `sha256`."""
+    `resample` ("lanczos", "nearest"), with `crop` by cutting what its shape has too much, `format` is "png", "jpeg" or
+    "webp". Answer: `width`, `height`, `format` (the source's), `low` and `high` (a mask's darkest and brightest value),
+    and of what was written `bytes`, `sha256`."""
 
     task_id: str
     source: str
@@ -317,6 +318,7 @@ class ReadPicture(Message):
     width: int = 0
     height: int = 0
     resample: str = "lanczos"
+    crop: bool = False
     format: str = "png"
     max_pixels: int = 50_000_000
 

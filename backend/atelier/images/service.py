@@ -212,4 +212,5 @@ def _model_task(task: str) -> str:
 def _recipe(file: protocol.File, resolved: dict[str, Any]) -> dict[str, Any]:
     recipe = {name: value for name, value in resolved.items() if name not in {"seeds", "subseeds", "parent_id"}}
     moving = {"frames": file.frames, "fps": file.fps} if file.fps else {}
-    return {**recipe, "seed": file.seed, **file.recipe, **moving}
+    asked = {"task": resolved["task"]}  # an engine knows outpainting and upscaling as what they are made of
+    return {**recipe, "seed": file.seed, **file.recipe, **moving, **asked}

@@ -14,6 +14,12 @@ DEFAULTS: dict[str, ImageDefaults] = {
     "flux": ImageDefaults(steps=28, guidance_scale=3.5, width=1024, height=1024),
     "svd": ImageDefaults(steps=25, guidance_scale=3.0, width=1024, height=576, frames=14),
 }
+# What models that were distilled to few steps want otherwise.
+DISTILLED: dict[str, dict[str, float]] = {
+    "turbo": {"steps": 4, "guidance_scale": 0.0, "width": 512, "height": 512},
+    "lcm": {"steps": 4, "guidance_scale": 8.0},
+    "schnell": {"steps": 4, "guidance_scale": 0.0},
+}
 OTHER = ImageDefaults(steps=28, guidance_scale=4.5, width=1024, height=1024)
 
 
@@ -40,8 +46,8 @@ def sampling(family: str) -> Literal["noise", "flow"]:
     return "flow" if family in FLOW else "noise"
 
 
-def image_defaults(family: str) -> ImageDefaults:
-    return DEFAULTS.get(family, OTHER)
+def image_defaults(family: str, distilled: str = "") -> ImageDefaults:
+    return DEFAULTS.get(family, OTHER).model_copy(update=DISTILLED.get(distilled, {}))
 
 
 def image_limits(family: str) -> ImageLimits:

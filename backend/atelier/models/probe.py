@@ -34,7 +34,7 @@ FLOATS = ("F64", "F32", "BF16", "F16", "F8_E4M3", "F8_E5M2", "F4")
 class Probe:
     """What a folder or file holds. `size_bytes`, `parameters` and `dtype` are of its weights; `dtype` is the one that
     most of the elements have, in safetensors' words. `base` is what a LoRA was made for, as it says itself; `frames`
-    how many a video model makes at once."""
+    how many a video model makes at once; `distilled` how it was brought to few steps, a key of `families.DISTILLED`."""
 
     task: str
     type: str
@@ -47,6 +47,7 @@ class Probe:
     base: str | None = None
     sees: bool = False
     frames: int | None = None
+    distilled: str = ""
     notes: tuple[str, ...] = field(default=())
 
 
@@ -136,7 +137,31 @@ def _probe_diffusers(folder: Path) -> Probe:
     frames = frames if isinstance(frames, int) and 2 <= frames <= 64 else None
     task, family = pipeline_kind(pipeline, unet) or PIPELINES[pipeline]
     weights = _weights(path for path in sorted(folder.glob("*/*.safetensors")) if _is_chosen(path))
-    return Probe(task, "base_model", family, engine_of(task, family), *weights, pipeline=pipeline, frames=frames)
+    return Probe(
+        task,
+        "base_model",
+        family,
+        engine_of(task, family),
+        *weights,
+        pipeline=pipeline,
+        frames=frames,
+        distilled=_distilled(folder, pipeline),
+    )
+
+
+def _distilled(folder: Path, pipeline: str) -> str:
+    """How a model was brought to few steps, as far as its folder tells: "" for one that was not."""
+    if pipeline == "FluxPipeline":
+        guided = _optional_json(folder / "transformer" / "config.json").get("guidance_embeds", True)
+        return "" if guided else "schnell"
+    scheduler = _optional_json(folder / "scheduler" / "scheduler_config.json")
+    name = str(scheduler.get("_class_name"))
+    if pipeline == "LatentConsistencyModelPipeline" or name == "LCMScheduler":
+        return "lcm"
+    # Turbo's one step is the noisiest, which is the last of a "trailing" schedule. Models that predict v have it too.
+    trailing = scheduler.get("timestep_spacing") == "trailing" and name.startswith("Euler")
+    plain = scheduler.get("prediction_type", "epsilon") == "epsilon" and not scheduler.get("rescale_betas_zero_snr")
+    return "turbo" if trailing and plain else ""
 
 
 def engine_of(task: str, family: str) -> str | None:
@@ -348,6 +373,10 @@ def _header(file: Path) -> Header:
             field="path",
             hint="A renamed pickle is not read. If the file was downloaded, download it again.",
         ) from error
+
+
+def _optional_json(path: Path) -> dict[str, Any]:
+    return _read_json(path) if path.is_file() else {}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -376,7 +376,8 @@ class ModelRegistry:
 def columns_of(found: Probe) -> dict[str, Any]:
     """A probe as columns."""
     makes_pictures = found.type == "base_model" and (found.task == "image" or found.family in SIZES)
-    defaults = image_defaults(found.family).model_copy(update={"frames": found.frames} if found.frames else {})
+    defaults = image_defaults(found.family, found.distilled)
+    defaults = defaults.model_copy(update={"frames": found.frames} if found.frames else {})
     return {
         "task": found.task,
         "type": found.type,

@@ -9,11 +9,13 @@ from atelier.errors import BadRequest
 from atelier.said import Said
 
 
+def is_address(text: str) -> bool:
+    """Whether it is meant to be fetched."""
+    return text[:8].lower().startswith(("http://", "https://"))
+
+
 def decoded(text: str, field: str) -> bytes:
-    """The bytes of a picture. Raises BadRequest for what is no base64, and for addresses."""
-    if text[:8].lower().startswith(("http://", "https://")):
-        words = Said("Pictures are not fetched from addresses here.", "sdapi.no_address")
-        raise BadRequest(words, field=field, hint="Send the picture itself, as base64.")
+    """The bytes of a picture. Raises BadRequest for what is no base64."""
     body = text.partition(",")[2] if text[:5].lower() == "data:" else text
     try:
         data = base64.b64decode(body, validate=False)

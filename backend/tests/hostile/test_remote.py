@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from atelier.remote import RemoteImages, RemoteRefused, is_public
+from serving import Server
 
 BACKEND = Path(__file__).resolve().parents[2]
 OUTSIDE = "127.0.0.2"
@@ -240,6 +241,16 @@ class TestFetching:
     def test_off(self, canary: Canary) -> None:
         refused(RemoteImages(enabled=False), f"http://127.0.0.1:{canary.port}/")
         assert canary.hits == []
+
+
+def test_a_door_that_takes_addresses(canary: Canary, tmp_path: Path) -> None:
+    with Server(tmp_path / "data", ATELIER_REMOTE_IMAGES="1") as server:
+        for spelling in SPELLINGS[:8]:
+            body = {"prompt": "x", "init_images": [spelling.replace("{port}", str(canary.port))]}
+            answer = server.client.post("/sdapi/v1/img2img", json=body)
+            assert answer.status_code == 422, (spelling, answer.text)
+            assert "public" in answer.text, spelling
+    assert canary.hits == []
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from atelier.config import BACKEND
 from atelier.models.probe import ModelNotRecognised, probe
+from atelier.models.registry import columns_of
 from tests.models.weights import Shapes, diffusers_folder, safetensors, transformers_folder, write
 
+LAST, V = {"timestep_spacing": "trailing"}, {"prediction_type": "v_prediction"}
 LORA = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
 
 
@@ -49,6 +51,34 @@ class TestFolders:
         found = probe(diffusers_folder(tmp_path / "m", pipeline, unet={"cross_attention_dim": width}))
         assert (found.task, found.family, found.parameters, found.dtype) == (task, family, 35, "F16")
         assert found.engine == "diffusers_image"
+
+    @pytest.mark.parametrize(
+        ("pipeline", "part", "config", "distilled"),
+        [
+            ("StableDiffusionXLPipeline", "scheduler", {"_class_name": "EulerDiscreteScheduler"}, ""),
+            (
+                "StableDiffusionXLPipeline",
+                "scheduler",
+                {"_class_name": "EulerAncestralDiscreteScheduler", **LAST},
+                "turbo",
+            ),
+            ("StableDiffusionXLPipeline", "scheduler", {"_class_name": "EulerDiscreteScheduler", **LAST, **V}, ""),
+            ("StableDiffusionXLPipeline", "scheduler", {"_class_name": "LCMScheduler"}, "lcm"),
+            ("LatentConsistencyModelPipeline", "scheduler", {}, "lcm"),
+            ("FluxPipeline", "transformer", {"guidance_embeds": False}, "schnell"),
+            ("FluxPipeline", "transformer", {"guidance_embeds": True}, ""),
+        ],
+    )
+    def test_few_steps_are_told_by_the_folder(
+        self, tmp_path: Path, pipeline: str, part: str, config: dict, distilled: str
+    ) -> None:
+        folder = diffusers_folder(tmp_path / "m", pipeline)
+        write(folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json"), config)
+        found = probe(folder)
+        defaults = columns_of(found)["defaults"]
+        assert found.distilled == distilled and (defaults["steps"] == 4) == bool(distilled)
+        assert (defaults["guidance_scale"] == 0) == (distilled in ("turbo", "schnell"))
+        assert (defaults["width"] == 512) == (distilled == "turbo" or pipeline.startswith("Latent"))
 
     def test_a_video_model_that_no_engine_runs(self, tmp_path: Path) -> None:
         found = probe(diffusers_folder(tmp_path / "m", "WanPipeline"))

@@ -184,7 +184,9 @@ class TestChange:
         defaults = {"steps": 4, "guidance_scale": 1.0, "width": 512, "height": 768, "scheduler": None}
         given = {"name": "Changed", "pinned": True, "tags": ["a", "b"], "defaults": defaults}
         changed = server.client.patch("/api/models/to-change", json=given).json()
-        assert changed == {**model, **given, "bytes_needed": changed["bytes_needed"]}
+        follows = {name: changed[name] for name in ("bytes_needed", "presets")}
+        assert changed == {**model, **given, "defaults": {**defaults, "frames": None}, **follows}
+        assert changed["presets"] != model["presets"], "sizes of as many pixels as it makes now"
         assert changed["bytes_needed"] < model["bytes_needed"], "smaller pictures take less"
         assert server.client.get("/api/models/to-change").json() == changed
 
