@@ -99,6 +99,7 @@ find_chromium() {
 for chosen in $parts; do
   case $chosen in
     server)
+      image_python >/dev/null # the doors of other APIs are tried with the real engine too
       python_tests server "$python" "${side_by_side[@]}" backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
         --ignore=backend/tests/faults --ignore=backend/tests/gpu --ignore=backend/tests/container
       ;;

@@ -84,12 +84,18 @@ class RuntimeSettings:
     """ATELIER_IDLE_SECONDS (an idle worker is stopped), ATELIER_MEMORY_BUDGET (bytes for workers on each device),
     ATELIER_PARK_BUDGET (bytes of the machine's memory for the weights of parked models; half of it when not set),
     ATELIER_THREADS (torch threads of a worker, 0 = chosen by the engine), ATELIER_FAKE_ENGINE and ATELIER_FAILPOINTS
-    (tests of the server), XDG_RUNTIME_DIR (sockets of workers; else the folder for temporary files)."""
+    (tests of the server), ATELIER_SHARE_BATCHES (auto, or never: whether requests of several people are made together
+    where that pays), SDXL_QUANTIZATION, SDXL_USE_COMPILE, SDXL_USE_XFORMERS, SDXL_USE_FLASH_ATTN, SDXL_ENABLE_SLICING,
+    SDXL_ENABLE_CPU_OFFLOAD (`tuned_options`: load options of the model that SDXL_TURBO_MODEL names), XDG_RUNTIME_DIR
+    (sockets of workers; else the folder for temporary files)."""
 
     idle_seconds: float = 600.0
     memory_budget_bytes: int | None = None
     park_budget_bytes: int | None = None
     threads: int = 0
+    share_batches: bool = True
+    tuned_model: str = ""
+    tuned_options: tuple[tuple[str, str | bool], ...] = ()
     fake_engine: bool = False
     fake_step_seconds: float = 0.02
     sockets_root: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
@@ -244,6 +250,28 @@ def _address(env: Mapping[str, str], name: str, schemes: set[str], example: str)
     return text
 
 
+def _tuned(env: Mapping[str, str]) -> tuple[tuple[str, str | bool], ...]:
+    """Load options of the creature service's model, as its variables always had them when they were not set."""
+    on = {
+        name: _switch({name: env.get(f"SDXL_{name}", "").strip() or default}, name)
+        for name, default in (
+            ("USE_COMPILE", "1"),
+            ("USE_XFORMERS", "1"),
+            ("USE_FLASH_ATTN", "1"),
+            ("ENABLE_SLICING", "0"),
+            ("ENABLE_CPU_OFFLOAD", "0"),
+        )
+    }
+    attention = "auto" if on["USE_FLASH_ATTN"] else "xformers" if on["USE_XFORMERS"] else "sdpa"
+    return (
+        ("quantization", _one_of(env, "SDXL_QUANTIZATION", "fp8", "fp4", "none")),
+        ("compile", on["USE_COMPILE"]),
+        ("attention", attention),
+        ("vae_slicing", on["ENABLE_SLICING"]),
+        ("offload", "model" if on["ENABLE_CPU_OFFLOAD"] else "none"),
+    )
+
+
 def _one_of(env: Mapping[str, str], name: str, *choices: str) -> str:
     """The first choice is what it is without the variable."""
     text = env.get(name, "").strip().lower() or choices[0]
@@ -333,6 +361,9 @@ def read_settings(
         memory_budget_bytes=budget or None,
         park_budget_bytes=None if parked < 0 else parked,
         threads=_whole(env, "ATELIER_THREADS", 0, 0, 1024),
+        tuned_model=env.get("SDXL_TURBO_MODEL", "").strip() or CreatureSettings().model,
+        tuned_options=_tuned(env),
+        share_batches=_one_of(env, "ATELIER_SHARE_BATCHES", "auto", "never") == "auto",
         fake_engine=_switch(env, "ATELIER_FAKE_ENGINE"),
         fake_step_seconds=_seconds(env, "ATELIER_FAKE_STEP_SECONDS", 0.02),
         sockets_root=_path(env, "XDG_RUNTIME_DIR", Path(tempfile.gettempdir())),

@@ -13,6 +13,7 @@ NAMES = (
     "jobs.before_commit",
     "jobs.after_commit",
     "jobs.after_claim",
+    "jobs.after_bring",
     "images.before_rename",
     "images.mid_rename",
     "images.after_rename",

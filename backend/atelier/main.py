@@ -79,6 +79,7 @@ from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerInfo
+from atelier.sdapi import extras_routes as sdapi_extras_routes
 from atelier.sdapi import list_routes as sdapi_list_routes
 from atelier.sdapi import routes as sdapi_routes
 from atelier.sdapi.checkpoints import Checkpoints
@@ -115,6 +116,7 @@ ROUTERS = [
     openai_model_routes.router,
     sdapi_routes.router,
     sdapi_list_routes.router,
+    sdapi_extras_routes.router,
     worker_log.router,
     documentation.router,
 ]
@@ -247,7 +249,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         gallery = Gallery(database, storage, jobs, bus)
         delivery = Delivery(images, gallery, jobs)
         openai_images = OpenAIImages(registry, delivery, inputs)
-        sdapi = SdApi(Checkpoints(registry), delivery, inputs)
+        sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts)
         creatures = CreatureService(settings.creatures, settings.log, registry, images, gallery)
         catalogue = Catalogue()
         downloads = Downloads(

@@ -26,8 +26,9 @@ def main() -> None:
         task = json.loads(line)
         folder = Path(task.pop("folder"))
         seeds = task.pop("seeds")
+        names = task.pop("names", range(len(seeds)))
         wall, cpu = time.perf_counter(), time.process_time()
-        for index, seed in enumerate(seeds):
+        for index, seed in zip(names, seeds, strict=True):
             image = pipe(**task, generator=torch.Generator("cpu").manual_seed(seed)).images[0]
             image.save(folder / f"{index}.png")
         print(json.dumps({"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}), flush=True)

@@ -62,7 +62,7 @@ def main() -> int:
             "height": defaults["height"],
             "guidance_scale": defaults["guidance_scale"],
         }
-        bare = _start_bare(python, models / "creatures")
+        bare = start_bare(python, models / "creatures")
         settings = {"ATELIER_FAKE_ENGINE": "", "ATELIER_THREADS": "1", "ENVIRONMENTS_DIR": str(folder / "environments")}
         serve = ("--serve", str(models))
         try:
@@ -103,7 +103,7 @@ def _serve(models: Path) -> int:
     return cli.main(["serve"])
 
 
-def _start_bare(python: Path, model: Path) -> subprocess.Popen[str]:
+def start_bare(python: Path, model: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [str(python), "-m", "bench.bare_diffusers", str(model)],
         cwd=BACKEND,

@@ -11,7 +11,7 @@ finished tensors to encoder threads. Order of the file: load, run, parking, shel
 
 Load options: `device` ("cuda" when there is one, else "cpu"), `dtype` ("float32" on the CPU, "bfloat16" or "float16" on
 CUDA), `threads` (CPU threads of torch; half the usable cores), `batch` (most pictures of one request at once; 1),
-`model_hash` (SHA-256 of the denoiser's weights, hex; computed when not given).
+`model_hash` (SHA-256 of the denoiser's weights, hex; computed when not given), and those of `image_speed`.
 
 A picture depends on its recipe alone: each has a generator of its own on the CPU, whatever the device, so that noise
 is the same everywhere, and its request's other pictures do not touch it. That is why `batch` is 1 unless someone
@@ -39,6 +39,7 @@ from transformers import conversion_mapping
 
 from engines.engine import LoadFailed, Options, Run, RunFailed
 from engines.failpoints import failpoint
+from engines.image_batch import RowPrompts, Rows
 from engines.image_checks import MAX_SEED, MAX_STEPS, check_files, check_sampling, check_size
 from engines.image_embeddings import Embeddings
 from engines.image_families import family_of, size_multiple, weights_bytes
@@ -51,16 +52,30 @@ from engines.image_previews import Previews, small_jpeg
 from engines.image_prompts import Prompts
 from engines.image_recipe import model_hash, recipe
 from engines.image_sampling import choose_sampling
+from engines.image_speed import chosen_speed
 from engines.image_steps import Steps
+from engines.measured import give_back
 from engines.model_folder import check_model_folder
 from engines.picture_files import FORMATS, write_picture
-from engines.protocol import Done, File, ImageToVideo, Parked, Preview, Progress, TextToImage
+from engines.protocol import (
+    Batch,
+    BatchDone,
+    Cancelled,
+    Done,
+    Failed,
+    File,
+    ImageToVideo,
+    Parked,
+    Preview,
+    Progress,
+    TextToImage,
+)
 from engines.schedulers import SCHEDULERS
 
 if TYPE_CHECKING:
     from engines.image_to_video import DiffusersVideo
 
-TASKS = (TextToImage, ImageToVideo)
+TASKS = (TextToImage, Batch, ImageToVideo)
 
 FINAL_PREVIEW_SIDE = 256
 VIDEO_PIPELINES = ("StableVideoDiffusionPipeline",)
@@ -116,7 +131,8 @@ def load(model_path: Path, options: Options) -> DiffusersImage | DiffusersVideo:
         )
     device = str(options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu"))
     torch.set_num_threads(int(options.get("threads") or max(1, len(os.sched_getaffinity(0)) // 2)))
-    source = Source(model_path, device, chosen_dtype(device, str(options.get("dtype", ""))))
+    dtype = chosen_dtype(device, str(options.get("dtype", "")))
+    source = Source(model_path, device, dtype, chosen_speed(options))
     try:
         if index["_class_name"] in VIDEO_PIPELINES:
             from engines.image_to_video import DiffusersVideo  # with PyAV, which picture models do without
@@ -159,8 +175,10 @@ class DiffusersImage:
     def _pipe(self) -> Any:
         return self._pipelines.loaded
 
-    def run(self, task: TextToImage | ImageToVideo, run: Run) -> Done:
+    def run(self, task: TextToImage | Batch | ImageToVideo, run: Run) -> Done | BatchDone:
         """Make the task's pictures. Raises RunFailed naming the field, RunCancelled at the next step after a cancel."""
+        if isinstance(task, Batch):
+            return self._run_batch(task, run)
         if isinstance(task, ImageToVideo):
             raise RunFailed(
                 "unfit_task", "this model makes pictures, no videos", "Take a video model.", sentence="no_videos"
@@ -181,7 +199,7 @@ class DiffusersImage:
                 for first in range(0, len(task.seeds), self._batch):
                     made = passes.make(first, min(self._batch, len(task.seeds) - first))
                     for index, image in enumerate(made, first):
-                        told = recipe(task, index, sampling, **self._about(task))
+                        told = recipe(task, index, sampling, **self._about(task, len(made)))
                         written.append(self._encoders.submit(self._finish, image, task, index, told, steps))
                 files = [future.result() for future in written]
         finally:
@@ -190,21 +208,96 @@ class DiffusersImage:
         failpoint("engine.before_done")
         return Done(files=files, peak_bytes=peak_bytes(self.device))
 
-    def _finish(self, image: Image.Image, task: TextToImage, index: int, told: dict, steps: Steps) -> File:
-        """On an encoder thread."""
+    # several tasks in one loop
+
+    def _run_batch(self, batch: Batch, run: Run) -> BatchDone:
+        """Make the pictures of several tasks together. A task that cannot be done fails alone. Raises as `run`."""
+        failpoint("engine.before_run")
+        ends: dict[str, Done | Failed | Cancelled] = {}
+        tasks: list[TextToImage] = []
+        for task in batch.tasks:
+            try:
+                self._check(task)
+                tasks.append(task)
+            except RunFailed as error:
+                ends[task.task_id] = error.as_update()
+        if not tasks:
+            return BatchDone(ends=ends, at_once=batch.at_once)
+        written: list[tuple[TextToImage, Future[File]]] = []
+        try:
+            with measured_run(self.device):
+                at_once = self._draw_rows(tasks, batch.at_once, run, written)
+                for task in tasks:
+                    files = [future for whose, future in written if whose is task]
+                    ends[task.task_id] = Cancelled() if run.left_out(task.task_id) else _collected(files)
+        finally:
+            for _, future in written:
+                future.cancel() or future.exception()
+        failpoint("engine.before_done")
+        return BatchDone(ends=ends, at_once=at_once, peak_bytes=peak_bytes(self.device))
+
+    def _draw_rows(
+        self, tasks: list[TextToImage], at_once: int, run: Run, written: list[tuple[TextToImage, Future[File]]]
+    ) -> int:
+        """Draw all pictures, so many at once as memory allows; that number. Files go to `written` as they are begun."""
+        self._loras.use(self._pipe, tasks[0].loras)
+        self._embeddings.use(self._pipe, tasks[0].embeddings)
+        rows = Rows(tasks, [self._prompts.arguments(self._pipe, task) for task in tasks])
+        sampling = choose_sampling(tasks[0].scheduler, self._pipelines.own_scheduler, sigmas=self._family.packed)
+        scheduler = sampling.scheduler(self._pipelines.own_scheduler)
+        total = sum(one.denoisings(scheduler) for one in schedules(rows.merged, self._family))
+        steps = Steps(rows.merged, run, self._previews, total * len(rows))
+        prompts = RowPrompts(self._prompts, rows)
+        passes = Passes(self._pipelines, prompts, rows.merged, sampling, steps, None)
+        first = 0
+        while first < len(rows):
+            count = rows.part(first, at_once)
+            prompts.take(first, count)
+            made = self._attempted(passes, first, count)
+            if made is None:
+                steps.repeat_pass()
+                at_once = count // 2
+                continue
+            for row, image in enumerate(made, first):
+                task, index = rows.tasks[row], rows.indices[row]
+                if not run.left_out(task.task_id):
+                    told = recipe(task, index, sampling, **self._about(task, count))
+                    file = self._encoders.submit(self._finish, image, task, index, told, steps, row)
+                    written.append((task, file))
+            first += count
+        return at_once
+
+    def _attempted(self, passes: Passes, first: int, count: int) -> list[Image.Image] | None:
+        """These pictures; None when memory does not hold so many at once. Raises what torch raises for one alone."""
+        try:
+            return passes.make(first, count)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if count == 1 or not is_out_of_memory(error):
+                raise
+        give_back()  # beyond the handler, which keeps the failed call's tensors alive
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _finish(
+        self, image: Image.Image, task: TextToImage, index: int, told: dict, steps: Steps, row: int | None = None
+    ) -> File:
+        """On an encoder thread. `row`: the picture's place in its batch."""
         told["model_hash"] = self._model_hash.result()
         if task.preview_every:
-            steps.show_finished(Preview(index=index, jpeg=small_jpeg(image, FINAL_PREVIEW_SIDE), final=True))
+            place = index if row is None else row
+            steps.show_finished(Preview(index=place, jpeg=small_jpeg(image, FINAL_PREVIEW_SIDE), final=True))
         file = write_picture(image, Path(task.output_dir), index, task.format, told)
         failpoint("engine.after_encode")
         return file
 
-    def _about(self, task: TextToImage) -> dict[str, Any]:
-        """Model and machine, for the recipe, and what of the prompt this model cannot read."""
+    def _about(self, task: TextToImage, together: int = 1) -> dict[str, Any]:
+        """Model and machine, for the recipe, and what of the prompt this model cannot read. `batch` is said of pictures
+        that were not made alone: made alone, a pixel may differ by one level of 255."""
         dtype = str(self._pipe.dtype).removeprefix("torch.")
         about = {"model": task.model_key or self._model_name, "device": self.device, "dtype": dtype}
         notes = self._prompts.notes(self._pipe, task)
-        return {**about, "notes": notes} if notes else about
+        return about | ({"notes": notes} if notes else {}) | ({"batch": together} if together > 1 else {})
 
     def _check(self, task: TextToImage) -> None:
         """Refuse what no model could do, before any work. The server has its own limits; these keep the worker sane."""
@@ -247,6 +340,20 @@ class DiffusersImage:
             raise no_room_to_wake() from error
 
 
+def _collected(files: list[Future[File]]) -> Done | Failed:
+    """What became of one task of a batch: that its files could not be written is its own affair."""
+    try:
+        return Done(files=[future.result() for future in files])
+    except OSError as error:
+        reason = f"{type(error).__name__}: {error.strerror or error}"
+        return Failed(
+            code="internal_error",
+            message=reason,
+            hint="The worker's log has the details.",
+            params={"reason": reason},
+        )
+
+
 # ── shell ─────────────────────────────────────────────────────────────────────
 
 
@@ -254,6 +361,9 @@ class ShellRun:
     """A run whose progress goes to the terminal and which nobody cancels."""
 
     cancelled = False
+
+    def left_out(self, task_id: str) -> bool:
+        return False
 
     def report(self, progress: Progress) -> None:
         print(f"\r{progress.step}/{progress.total}", end="", file=sys.stderr, flush=True)

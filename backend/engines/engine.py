@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol, Self, runtime_checkable
 
-from engines.protocol import Cancelled, Done, Failed, Message, Parked, Progress
+from engines.protocol import BatchDone, Cancelled, Done, Failed, Message, Parked, Progress
 
 Options = Mapping[str, str | int | float | bool]
 """A model's load options. Every engine documents its own; unknown keys are ignored."""
@@ -62,11 +62,14 @@ class RunCancelled(Exception):
 
 
 class Run(Protocol):
-    """The host's side of one run, as an engine sees it. Both may be used from any thread."""
+    """The host's side of one run, as an engine sees it. All may be used from any thread."""
 
     @property
     def cancelled(self) -> bool:
         """True once the run is to end at its next step."""
+
+    def left_out(self, task_id: str) -> bool:
+        """True once this task of a batch was cancelled: nothing of it is to be written any more."""
 
     def report(self, progress: Progress) -> None:
         """Hand over progress; never blocks. A slow reader sees the newest step and newest preview of each picture."""
@@ -78,7 +81,7 @@ class Engine(Protocol):
     device: str
     weights_bytes: int
 
-    def run(self, task: Message, run: Run) -> Done | Failed | Cancelled:
+    def run(self, task: Message, run: Run) -> Done | BatchDone | Failed | Cancelled:
         """Run one task to its end. May raise RunFailed and RunCancelled; anything else becomes `internal_error`."""
 
 

@@ -5,7 +5,7 @@
 It takes `TextToImage` and draws small real pictures in a colour made from the seed, and from the start picture and the
 mask where there are some; `ImageToVideo`, for which it has one clip of four frames; or a `FakeTask` whose script is a
 list of verbs, done in order. Words of a prompt that begin with `fake:` are verbs too, done before the drawing:
-"a fox fake:hang".
+"a fox fake:hang". A batch takes `step_seconds` for a step of all its pictures together.
 
     step:SECONDS          one step of progress after that time (one step of the script's total)
     file                  a picture, listed in Done
@@ -39,9 +39,22 @@ from pathlib import Path
 from engines import fake_clips
 from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
-from engines.protocol import Done, FakeTask, File, ImageToVideo, InputImage, Parked, Progress, TextToImage
+from engines.protocol import (
+    Batch,
+    BatchDone,
+    Cancelled,
+    Done,
+    Failed,
+    FakeTask,
+    File,
+    ImageToVideo,
+    InputImage,
+    Parked,
+    Progress,
+    TextToImage,
+)
 
-TASKS = (TextToImage, ImageToVideo, FakeTask)
+TASKS = (TextToImage, Batch, ImageToVideo, FakeTask)
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -66,11 +79,13 @@ class FakeEngine:
         self._step_seconds = float(options.get("step_seconds", 0))
         self.weights_bytes = int(options.get("weights_bytes", 1024))
 
-    def run(self, task: TextToImage | ImageToVideo | FakeTask, run: Run) -> Done:
+    def run(self, task: TextToImage | Batch | ImageToVideo | FakeTask, run: Run) -> Done | BatchDone:
         failpoint("engine.before_run")
         match task:
             case TextToImage():
-                done = self._draw(task, run)
+                done: Done | BatchDone = self._draw(task, run)
+            case Batch():
+                done = self._draw_together(task, run)
             case ImageToVideo():
                 done = self._film(task, run)
             case _:
@@ -78,9 +93,24 @@ class FakeEngine:
         done.peak_bytes = int(self._options.get("peak_bytes", 0))
         return done
 
+    def _draw_together(self, batch: Batch, run: Run) -> BatchDone:
+        for task in batch.tasks:
+            _perform_prompt(task, run)
+        pictures = sum(len(task.seeds) for task in batch.tasks)
+        steps = batch.tasks[0].steps
+        for step in range(steps):
+            _sleep(self._step_seconds, run)
+            failpoint("engine.mid_step")
+            run.report(Progress(step=(step + 1) * pictures, total=steps * pictures))
+        ends: dict[str, Done | Failed | Cancelled] = {}
+        for task in batch.tasks:
+            ends[task.task_id] = Cancelled() if run.left_out(task.task_id) else Done(files=_pictures_of(task))
+            failpoint("engine.after_encode")
+        failpoint("engine.before_done")
+        return BatchDone(ends=ends, at_once=min(pictures, batch.at_once))
+
     def _draw(self, task: TextToImage, run: Run) -> Done:
-        verbs = [word.removeprefix("fake:") for word in task.prompt.split() if word.startswith("fake:")]
-        Script(FakeTask(task_id=task.task_id, output_dir=task.output_dir, script=verbs), run).perform()
+        _perform_prompt(task, run)
         pictures = [*([task.start.image] if task.start else []), *([task.inpaint.mask] if task.inpaint else [])]
         seen = b"".join(_bytes_of(picture) for picture in pictures)
         larger = task.hires or task
@@ -109,6 +139,19 @@ class FakeEngine:
             _sleep(self._step_seconds, run)
             failpoint("engine.mid_step")
             run.report(Progress(step=index * steps + step + 1, total=steps * len(task.seeds)))
+
+
+def _perform_prompt(task: TextToImage, run: Run) -> None:
+    verbs = [word.removeprefix("fake:") for word in task.prompt.split() if word.startswith("fake:")]
+    Script(FakeTask(task_id=task.task_id, output_dir=task.output_dir, script=verbs), run).perform()
+
+
+def _pictures_of(task: TextToImage) -> list[File]:
+    told = _told(task)
+    return [
+        write_picture(task.output_dir, index, seed, task.width, task.height, b"", told)
+        for index, seed in enumerate(task.seeds)
+    ]
 
 
 class ParkableFake(FakeEngine):

@@ -48,6 +48,8 @@ from engines.protocol import (
     HEARTBEAT_SECONDS,
     MAX_LINE_BYTES,
     Awake,
+    Batch,
+    BatchDone,
     Cancelled,
     Done,
     Failed,
@@ -76,7 +78,7 @@ MAX_CONNECTIONS = 32
 CLOSING_EVENTS = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
-Ending = Done | Failed | Cancelled | Parked | Awake
+Ending = Done | BatchDone | Failed | Cancelled | Parked | Awake
 """The last update of a run."""
 
 
@@ -106,6 +108,7 @@ class TaskRun:
         self.task = task
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
+        self._left_out: set[str] = set()
         self._progress: Progress | None = None
         self._end: Ending | None = None
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -116,6 +119,20 @@ class TaskRun:
 
     def cancel(self) -> None:
         self._cancelled.set()
+
+    def left_out(self, task_id: str) -> bool:
+        return task_id in self._left_out
+
+    def cancel_task(self, task_id: str) -> bool:
+        """Cancel this task: the run's own, or one of its batch; the last of a batch ends the run. False for another."""
+        parts = {task.task_id for task in self.task.tasks} if isinstance(self.task, Batch) else set()
+        if task_id in parts:
+            self._left_out.add(task_id)
+        elif task_id != self.task.task_id:
+            return False
+        if not parts - self._left_out or task_id == self.task.task_id:
+            self.cancel()
+        return True
 
     def report(self, progress: Progress) -> None:
         with self._lock:
@@ -294,9 +311,9 @@ class Worker:
                 hint="The worker's log has the details.",
                 params={"reason": f"{type(error).__name__}: {_first_line(error)}"},
             )
-        if isinstance(update, Done | Failed) and not update.peak_bytes:
+        if isinstance(update, Done | BatchDone | Failed) and not update.peak_bytes:
             update.peak_bytes = self._peak.read()
-        if isinstance(update, Done | Parked | Awake) and not update.seconds:
+        if isinstance(update, Done | BatchDone | Parked | Awake) and not update.seconds:
             update.seconds = round(time.monotonic() - started, 4)
         return update
 
@@ -340,10 +357,7 @@ class Worker:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refused(400, "invalid_cancel", f"the cancel cannot be read: {error}") from error
         with self._changed:
-            if self._run is None or self._run.task.task_id != task_id:
-                return False
-            self._run.cancel()
-            return True
+            return self._run is not None and self._run.cancel_task(task_id)
 
     def health(self) -> Health:
         rss, private = self._measured_memory()

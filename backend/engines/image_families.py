@@ -13,6 +13,8 @@ from typing import Any, Literal
 import diffusers
 import torch
 
+from engines.image_speed import held_bytes
+
 
 @dataclass(frozen=True)
 class Family:
@@ -121,4 +123,4 @@ def weighty(pipe: Any) -> list[str]:
 
 def weights_bytes(pipe: Any) -> int:
     parts = [pipe.components[name] for name in weighty(pipe)]
-    return sum(tensor.nbytes for part in parts for tensor in (*part.parameters(), *part.buffers()))
+    return sum(held_bytes(tensor) for part in parts for tensor in (*part.parameters(), *part.buffers()))

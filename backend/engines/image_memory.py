@@ -53,7 +53,7 @@ def put_aside(pipe: Any, device: str, weights_bytes: int) -> Parked:
     *is* the host's memory, so the weights are let go, and read again from their files, which the kernel's page cache
     holds as long as nobody needs that memory more."""
     if device == "cuda":
-        pipe.to("cpu")
+        pipe.maybe_free_model_hooks() if getattr(pipe, "_all_hooks", None) else pipe.to("cpu")
         give_back()
         torch.cuda.empty_cache()
         return Parked(rest_bytes=CUDA_CONTEXT_BYTES + torch.cuda.memory_reserved(), host_bytes=weights_bytes)
@@ -67,7 +67,7 @@ def brought_back(pipe: Any, device: str, source: Source, own_scheduler: Any) -> 
     """The pipeline with its weights on the device again: the same, or on the CPU a new one. Raises what torch raises
     when the device is full."""
     if device == "cuda":
-        return pipe.to(source.device)
+        return pipe if source.offloads else pipe.to(source.device)  # offloaded parts come when they are needed
     kept = {name: part for name, part in pipe.components.items() if part is not None and name != "scheduler"}
     again = source.pipeline(**kept, scheduler=own_scheduler)
     again.set_progress_bar_config(disable=True)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import diffusers
 import torch
 
 from engines.engine import LoadFailed
+from engines.image_speed import Speed, denoiser_name, place, quantized_loading
 
 
 @dataclass(frozen=True)
@@ -23,17 +24,26 @@ class Source:
     folder: Path
     device: str
     dtype: torch.dtype
+    speed: Speed = field(default_factory=Speed)
+
+    @property
+    def offloads(self) -> bool:
+        """Whether parts wait in the host's memory."""
+        return self.speed.offload != "none" and not self.device.startswith("cpu")
 
     def pipeline(self, **there: Any) -> Any:
         """The pipeline with its weights on the device. Components that are `there` already are not read again."""
-        return diffusers.DiffusionPipeline.from_pretrained(
+        denoiser = denoiser_name(json.loads((self.folder / "model_index.json").read_bytes()))
+        pipe = diffusers.DiffusionPipeline.from_pretrained(
             str(self.folder),
             dtype=self.dtype,
             use_safetensors=True,
             local_files_only=True,
             variant=_variant(self.folder),
+            **quantized_loading(self.speed, denoiser, self.device, self.dtype),
             **{**_left_out(self.folder), **there},
-        ).to(self.device)
+        )
+        return place(pipe, self.speed, self.device)
 
 
 def chosen_dtype(device: str, wanted: str) -> torch.dtype:

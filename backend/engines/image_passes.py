@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from engines.engine import RunFailed
+from engines.image_batch import RowPrompts
 from engines.image_checks import MAX_STEPS
 from engines.image_families import Family, sibling
 from engines.image_inputs import Canvas
@@ -110,7 +111,7 @@ class Passes:
     def __init__(
         self,
         pipelines: Pipelines,
-        prompts: Prompts,
+        prompts: Prompts | RowPrompts,
         task: TextToImage,
         sampling: Sampling,
         steps: Steps,
@@ -233,7 +234,6 @@ class Passes:
         if self._pipelines.family.embeddings:
             self._steps.follow(self._prompts.reading(pipe, self._task))
         arguments = {
-            **self._prompts.arguments(pipe, self._task),
             "width": size[0],
             "height": size[1],
             "max_area": size[0] * size[1],  # Kontext's own would be a square of 1024
@@ -241,6 +241,7 @@ class Passes:
             "strength": schedule.strength,
             "guidance_scale": self._task.guidance_scale,
             "num_images_per_prompt": self._count,
+            **self._prompts.arguments(pipe, self._task),
             "generator": noise.generators,
             "output_type": "latent" if to_latents else "pt",
             "callback_on_step_end": self._steps,

@@ -102,6 +102,10 @@ class Steps:
         self._first, self._pictures, self._size, self._after = first, pictures, size, after
         self._view = watch(scheduler)
 
+    def repeat_pass(self) -> None:
+        """The pass under way came to nothing: its pictures are in those that follow."""
+        self._here = 0
+
     def __call__(
         self, pipe: Any, index: int, timestep: Any, tensors: dict[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:

@@ -93,10 +93,17 @@ def read(task: ReadPicture) -> dict[str, Any]:
     if task.width and task.height and (task.width, task.height) != image.size:
         _room(task.width, task.height, task.max_pixels)
         how = Image.Resampling.NEAREST if task.resample == "nearest" else Image.Resampling.LANCZOS
-        image = image.resize((task.width, task.height), how)
+        image = image.resize((task.width, task.height), how, box=_middle(image, task) if task.crop else None)
     low, high = image.getextrema() if image.mode == "L" else (0, 255)
     answer = {"width": image.width, "height": image.height, "format": _FORMS[form], "low": low, "high": high}
     return answer | (_written(image, task.target, task.format) if task.target else {})
+
+
+def _middle(image: Image.Image, task: ReadPicture) -> tuple[float, float, float, float]:
+    """The largest part of the picture that has the shape of the result."""
+    scale = min(image.width / task.width, image.height / task.height)
+    left, top = (image.width - task.width * scale) / 2, (image.height - task.height * scale) / 2
+    return left, top, image.width - left, image.height - top
 
 
 def read_metadata(task: ReadMetadata) -> dict[str, Any]:

@@ -181,6 +181,20 @@ class TextToImage(Message):
     hires: Hires | None = None
 
 
+class Batch(Message):
+    """Several tasks in one denoising loop. They differ in prompts, seeds, formats and folders alone; each picture is
+    the one that it would be alone, but for one level of 255 in some pixels. At most `at_once` pictures go through
+    together; fewer when memory does not suffice.
+
+    `Progress` counts over the pictures of all tasks, and a preview's index counts through them in order. A `Cancel`
+    of one task lets the others go on: nothing of it is written any more. Ends with `BatchDone`.
+    """
+
+    task_id: str
+    tasks: list[TextToImage]
+    at_once: int
+
+
 class ImageToVideo(Message):
     """Make one short video per seed out of `image`: `frames` frames at `fps`. `motion` 1 to 255 and `noise` 0 to 1 are
     Stable Video Diffusion's motion bucket and augmentation. Files: `<index>.mp4` or `<index>.webp`, and a poster
@@ -292,8 +306,9 @@ class ReadPicture(Message):
 
     `mode`: "RGB"; "L" for masks, on black where it is transparent; "A" for a mask of its transparency, white where it
     is transparent. `invert` swaps black and white. `width` and `height` (0: as it is) bring it to another size by
-    `resample` ("lanczos", "nearest"), `format` is "png", "jpeg" or "webp". Answer: `width`, `height`, `format` (the
-    source's), `low` and `high` (darkest and brightest value of a mask), and of what was written `bytes`, `sha256`."""
+    `resample` ("lanczos", "nearest"), with `crop` by cutting what its shape has too much, `format` is "png", "jpeg" or
+    "webp". Answer: `width`, `height`, `format` (the source's), `low` and `high` (a mask's darkest and brightest value),
+    and of what was written `bytes`, `sha256`."""
 
     task_id: str
     source: str
@@ -303,6 +318,7 @@ class ReadPicture(Message):
     width: int = 0
     height: int = 0
     resample: str = "lanczos"
+    crop: bool = False
     format: str = "png"
     max_pixels: int = 50_000_000
 
@@ -345,7 +361,7 @@ class ExtendCanvas(Message):
 
 PictureTask = ReadPicture | ReadMetadata | ComparePictures | ExtendCanvas
 HubTask = HubSearch | HubToken | HubPlan | HubDownload
-Task = TextToImage | ImageToVideo | FakeTask | Park | Wake | HubTask | PictureTask
+Task = TextToImage | Batch | ImageToVideo | FakeTask | Park | Wake | HubTask | PictureTask
 
 
 class Cancel(Message):
@@ -464,6 +480,16 @@ class Cancelled(Message):
     """The run ended because it was asked to."""
 
 
+class BatchDone(Message):
+    """How each task of a batch ended, by its id. `at_once`: so many pictures went through together at most. `seconds`
+    and `peak_bytes` as in `Done`, of the whole."""
+
+    ends: dict[str, Done | Failed | Cancelled]
+    at_once: int
+    seconds: float = 0.0
+    peak_bytes: int = 0
+
+
 class Parked(Message):
     """The weights are aside: `rest_bytes` stay on the device, `host_bytes` are in the host's memory instead."""
 
@@ -478,7 +504,7 @@ class Awake(Message):
     seconds: float = 0.0
 
 
-Update = Heartbeat | Progress | Transfer | Done | Failed | Cancelled | Parked | Awake
+Update = Heartbeat | Progress | Transfer | Done | BatchDone | Failed | Cancelled | Parked | Awake
 
 _encoder = msgspec.json.Encoder()
 task_decoder = msgspec.json.Decoder(Task)

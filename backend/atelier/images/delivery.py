@@ -12,14 +12,12 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from atelier.access.actor import Actor
-from atelier.errors import BadRequest, Conflict, JobNotFound
-from atelier.images.asking import TASKS
+from atelier.errors import Conflict, JobNotFound
 from atelier.images.finishing import Gone, OnProgress
 from atelier.images.gallery import Gallery
 from atelier.images.schemas import MAX_SEED, GenerationIn
 from atelier.images.service import ImageService
 from atelier.jobs.service import JobService
-from atelier.said import Said
 from atelier.shapes import ImageOut
 
 MOST_OF_A_JOB = 8
@@ -35,9 +33,6 @@ class Delivery:
     async def order(self, actor: Actor, wanted: Sequence[GenerationIn]) -> list[str]:
         """The jobs' ids: all of them are accepted, or none. Raises what `ImageService.ask` raises."""
         accepted: list[str] = []
-        if missing := next((one for one in wanted if type(one) not in TASKS), None):
-            words = Said("Atelier cannot paint under a mask yet.", "request.no_mask_yet")
-            raise BadRequest(words, field="mask" if hasattr(missing, "mask") else None, hint="Leave the mask out.")
         try:
             for one in wanted:
                 accepted.append((await self._images.ask(actor, one, None)).job_id)

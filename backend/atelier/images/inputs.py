@@ -118,6 +118,32 @@ class InputStore:
         finally:
             await asyncio.to_thread(_drop, part, fresh)
 
+    async def rewritten(self, data: bytes, **how: Any) -> bytes:
+        """A picture that is in memory, written anew (`how`: fields of `protocol.ReadPicture`). Nothing of it is kept.
+        Raises InputRefused."""
+        name = new_id("inp")
+        part, fresh = self._storage.input_file(name, "part"), self._storage.input_file(name, "new.png")
+        try:
+            await asyncio.to_thread(part.write_bytes, data)
+            await self.reader.read(part, fresh, **how)
+            return await asyncio.to_thread(fresh.read_bytes)
+        except OSError as error:
+            raise _refused(error) from error
+        finally:
+            await asyncio.to_thread(_drop, part, fresh)
+
+    async def size_of(self, data: bytes) -> tuple[int, int]:
+        """Width and height of a picture that is in memory. Raises InputRefused."""
+        part = self._storage.input_file(new_id("inp"), "part")
+        try:
+            await asyncio.to_thread(part.write_bytes, data)
+            seen = await self.reader.read(part)
+            return seen["width"], seen["height"]
+        except OSError as error:
+            raise _refused(error) from error
+        finally:
+            await asyncio.to_thread(_drop, part)
+
     async def read_metadata(self, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """What a file says of itself (`protocol.ReadMetadata`). Nothing of it is kept. Raises InputRefused."""
         part = self._storage.input_file(new_id("inp"), "part")

@@ -63,7 +63,7 @@ class ImageService:
     ) -> None:
         self._database, self._storage, self._registry = database, storage, registry
         self._queue, self._jobs, self._pool, self._bus, self._settings = queue, jobs, pool, bus, settings
-        self._inputs, self._prompts, self.maker = inputs, prompts, Maker(sizing, pool)
+        self._inputs, self._prompts, self.maker = inputs, prompts, Maker(sizing, pool, queue)
 
     async def prepare(self) -> None:
         """Import the engine's libraries ahead of the first picture, once somebody looks at the page. Failing is no

@@ -52,6 +52,10 @@ class Attempt:
     waiting: WaitingOut | None = None
     eta_seconds: float | None = None
     changed: Callable[[Attempt], None] = lambda _attempt: None
+    joins: Any = None  # the run under way that it was brought in for
+    in_lane: bool = True  # takes one of its lane's slots
+    mates: int = 1  # so many jobs share its run of a worker, itself included
+    out_of_lane: Callable[[], None] = lambda: None
     shown: dict[int, PreviewOut] = field(default_factory=dict)  # the latest of each picture, for who comes later
     _previews: dict[int, PreviewOut] = field(default_factory=dict)
     _begun: tuple[float, int] | None = None
@@ -105,6 +109,12 @@ class Attempt:
             return None
         begun, first = self._begun
         return round((now - begun) / (step - first) * (total - step), 1)
+
+    def leave_lane(self) -> None:
+        """What its lane shares is no longer used; only the end is to be written. The next job may begin."""
+        if self.in_lane:
+            self.in_lane = False
+            self.out_of_lane()
 
     def over(self) -> None:
         """No progress after the end."""

@@ -37,6 +37,12 @@ _CLAIM = f"""
     WHERE status = 'queued' AND seq IN (
         SELECT seq FROM jobs WHERE status = 'queued' AND kind IN (%s) ORDER BY priority DESC, seq LIMIT ?)
     RETURNING {", ".join(_NAMES)}"""
+_LINE = f"""
+    SELECT {", ".join(_NAMES)} FROM jobs WHERE status = 'queued' AND kind IN (%s) ORDER BY priority DESC, seq LIMIT ?"""
+_CLAIM_ONE = f"""
+    UPDATE jobs SET status = 'running', attempt = attempt + 1, lease_until = ?, started_at = ?,
+        step = 0, total_steps = 0, message = NULL, error = NULL
+    WHERE status = 'queued' AND seq = ? RETURNING {", ".join(_NAMES)}"""
 _COMPLETE = """
     UPDATE jobs SET status = 'completed', finished_at = ?, lease_until = NULL, message = NULL
     WHERE seq = ? AND attempt = ? AND status = 'running'"""
@@ -58,6 +64,22 @@ def claim(
     statement = _CLAIM % ", ".join("?" * len(kinds))
     taken = connection.execute(statement, (_TIME(lease_until), _TIME(now), *kinds, count)).fetchall()
     return sorted(map(_job, taken), key=lambda job: (-job.priority, job.seq))
+
+
+def claim_chosen(
+    connection: sqlite3.Connection,
+    kinds: Collection[JobKind],
+    look: int,
+    choose: Callable[[list[Job]], list[Job]],
+    now: datetime,
+    lease_until: datetime,
+) -> list[Job]:
+    """Take those that `choose` picks among the first `look` waiting jobs of `kinds`, in the order of the line."""
+    waiting = connection.execute(_LINE % ", ".join("?" * len(kinds)), (*kinds, look)).fetchall()
+    taken = []
+    for job in choose([_job(row) for row in waiting]) if waiting else []:
+        taken += connection.execute(_CLAIM_ONE, (_TIME(lease_until), _TIME(now), job.seq)).fetchall()
+    return [_job(row) for row in taken]
 
 
 def complete(connection: sqlite3.Connection, jobs: Iterable[Job], now: datetime) -> list[bool]:

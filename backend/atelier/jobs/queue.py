@@ -6,10 +6,10 @@ gives the same job.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,6 +23,12 @@ from atelier.jobs import direct, store
 from atelier.jobs.batch import Batch
 from atelier.said import Said
 from atelier.tables import Job, JobKind, JobStatus
+
+if TYPE_CHECKING:
+    from atelier.jobs.attempt import Attempt
+
+Choose = Callable[[list[Job]], list[Job]]
+Bring = Callable[[str, Choose, Any], Awaitable[list["Attempt"]]]
 
 NOT_FOUND_HINT = "It may have been removed. GET /api/jobs lists what there is."
 
@@ -49,6 +55,7 @@ class JobQueue:
         self.wake: Callable[[], None] = lambda: None
         self.changed: Callable[[Job], None] = lambda _row: None
         self.removed: Callable[[Job], None] = lambda _row: None
+        self.bring: Bring = _nobody
         self.stop_attempt: Callable[[str], None] = lambda _job_id: None
 
     async def submit(self, job: NewJob) -> Job:
@@ -184,6 +191,10 @@ class JobQueue:
             retry_after=5,
             hint="Try again in a few seconds, or cancel jobs that are no longer wanted.",
         )
+
+
+async def _nobody(_lane: str, _choose: Choose, _joins: Any) -> list[Attempt]:
+    return []
 
 
 def _same_or_conflict(row: Job, job: NewJob) -> Job | Exception:

@@ -26,7 +26,7 @@ from atelier.jobs import direct, store
 from atelier.jobs.attempt import Attempt, Handler, Publish, nothing_to_publish
 from atelier.jobs.batch import Batch
 from atelier.jobs.pace import LAST, Pace
-from atelier.jobs.queue import JobQueue
+from atelier.jobs.queue import Choose, JobQueue
 from atelier.jobs.store import Fence
 from atelier.said import Said
 from atelier.shapes import ErrorOut, WaitingOut
@@ -36,6 +36,8 @@ log = structlog.get_logger("atelier.jobs")
 
 HEARTBEAT_SECONDS = 2.0
 CANCEL_SECONDS = 9.0
+LOOK = 64
+"""So far down the line `bring` looks."""
 
 
 _NOT_WRITTEN = AtelierError(
@@ -50,6 +52,10 @@ _UNFORESEEN = ErrorOut.told(
 
 class Stopped(Exception):
     """A handler ends with this when its attempt was asked to stop and nothing is left running."""
+
+
+class TakenBack(Exception):
+    """A handler ends with this when its attempt is to begin anew, and nothing is to be held against the job."""
 
 
 class JobRunner:
@@ -77,6 +83,7 @@ class JobRunner:
         self._turned = time.monotonic()
         queue.wake = self._wake.set
         queue.stop_attempt = self.stop_attempt
+        queue.bring = self.bring
 
     async def start(self) -> None:
         await self._recover()
@@ -123,8 +130,11 @@ class JobRunner:
     def seconds_until(self, kind: JobKind, ahead: int) -> float | None:
         """How long a waiting job will wait, with `ahead` others before it; None when nothing is known."""
         lane = self._handlers[kind].lane
-        running = [attempt for attempt in self.live.values() if self._handlers[attempt.job.kind].lane == lane]
+        running = self._in_lane(lane)
         return self.pace.until(kind, ahead, self._slots[lane], (self._left(attempt) for attempt in running))
+
+    def _in_lane(self, lane: str) -> list[Attempt]:
+        return [one for one in self.live.values() if one.in_lane and self._handlers[one.job.kind].lane == lane]
 
     def _left(self, attempt: Attempt) -> float | None:
         if attempt.eta_seconds is not None:
@@ -148,7 +158,7 @@ class JobRunner:
 
     async def _fill(self, lane: str, slots: int) -> None:
         kinds = [kind for kind, handler in self._handlers.items() if handler.lane == lane and handler.blocked() is None]
-        free = slots - sum(1 for attempt in self.live.values() if self._handlers[attempt.job.kind].lane == lane)
+        free = slots - len(self._in_lane(lane))
         if not kinds or free <= 0:
             return
         moment = now()
@@ -160,14 +170,29 @@ class JobRunner:
         for row in rows:
             self._begin(row)
 
-    def _begin(self, row: Job) -> None:
+    async def bring(self, lane: str, choose: Choose, joins: Any) -> list[Attempt]:
+        """Begin waiting jobs ahead of their turn, to share a run that is under way: those that `choose` picks among the
+        first of the line. They take no slot of the lane, and find `joins` in their attempt."""
+        kinds = [kind for kind, handler in self._handlers.items() if handler.lane == lane]
+        if self.is_stopping:
+            return []
+        moment = now()
+        async with self._database.write_directly(durable=False) as connection:
+            rows = direct.claim_chosen(connection, kinds, LOOK, choose, moment, moment + self._lease)
+        if rows:
+            failpoint("jobs.after_bring")
+        return [self._begin(row, joins) for row in rows]
+
+    def _begin(self, row: Job, joins: Any = None) -> Attempt:
         attempt = self._make_attempt(row)
+        attempt.joins, attempt.in_lane, attempt.out_of_lane = joins, joins is None, self._wake.set
         self.live[row.id] = attempt
         if row.cancel_requested:
             attempt.stop.set()
         attempt.task = asyncio.create_task(self._run(attempt), name=row.id)
         self._tasks.add(attempt.task)
         self._queue.changed(row)
+        return attempt
 
     @property
     def _lease(self) -> timedelta:
@@ -199,6 +224,8 @@ class JobRunner:
             publish = await handler.run(attempt)
         except Stopped:
             await self._end(attempt, handler, JobStatus.CANCELLED, {})
+        except TakenBack as reason:
+            await self._take_back(attempt, handler, crashed=False, message=f"Started again: {reason}"[:500])
         except asyncio.CancelledError:
             # Cancelled from outside: the user's patience with a stuck handler is over, or the server stops.
             if attempt.stop.is_set() and not self.is_stopping:
@@ -225,12 +252,13 @@ class JobRunner:
         else:
             held = await self._end(attempt, handler, JobStatus.COMPLETED, {"message": None}, publish)
         if held:
-            self.pace.note(attempt.job.kind, attempt.seconds)
+            self.pace.note(attempt.job.kind, attempt.seconds / attempt.mates)
         else:
             log.warning("jobs.stale_attempt", job=attempt.job.id, attempt=attempt.job.attempt)
 
     async def _after_crash(self, attempt: Attempt, handler: Handler, error: AtelierError) -> None:
-        """A worker ended under the job: once more, unless it was asked to stop or did that before (poison)."""
+        """A worker ended under the job: once more, unless it was asked to stop or did that before (poison). When other
+        jobs shared the run, nobody knows whose doing it was: none is condemned for it."""
         crash = getattr(error, "crash", True)
         if attempt.stop.is_set():
             await self._end(attempt, handler, JobStatus.CANCELLED, {})
@@ -238,7 +266,7 @@ class JobRunner:
             await self._take_back(attempt, handler, crashed=False, message=f"Started again: {error.message}"[:500])
         elif not crash:
             await self._fail(attempt, handler, ErrorOut.of(error))
-        elif attempt.job.crashes + 1 >= self._settings.max_crashes:
+        elif attempt.mates == 1 and attempt.job.crashes + 1 >= self._settings.max_crashes:
             await self._fail(attempt, handler, _poison(attempt.job, error.message, error.hint, error.log_tail))
         else:
             log.warning("jobs.crashed", job=attempt.job.id, cause=error.message)

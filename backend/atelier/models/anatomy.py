@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
+
+from engines.safetensors_file import read_header
 
 from atelier.models.probe import MAX_JSON_BYTES
 
@@ -18,7 +21,8 @@ from atelier.models.probe import MAX_JSON_BYTES
 @dataclass(frozen=True)
 class Anatomy:
     """Channels and widths are elements. `decoder_channels` are those of the autoencoder's two last stages;
-    `latent_side` is the pixels that one latent stands for; `layers` to `context` are of language models."""
+    `latent_side` is the pixels that one latent stands for; `layers` to `context` are of language models; `linear` of
+    the parameters are in the denoiser's matrices, which can be quantised."""
 
     task: str
     parameters: int
@@ -35,6 +39,7 @@ class Anatomy:
     head_dim: int = 0
     vocabulary: int = 0
     context: int = 0
+    linear: int = 0
 
 
 def read_anatomy(path: Path, *, task: str, parameters: int, stored_bits: int) -> Anatomy:
@@ -54,6 +59,21 @@ def _read(path: Path, task: str, parameters: int, stored_bits: int, marks: tuple
     return _of_language(_json(path / "config.json"), anatomy)
 
 
+def _matrices(path: Path) -> int:
+    """How many parameters are in the denoiser's matrices, by the headers of its files."""
+    total = 0
+    for name in ("unet", "transformer"):
+        for file in sorted((path / name).glob("*.safetensors")):
+            try:
+                tensors = read_header(file).tensors
+            except (OSError, ValueError):
+                continue  # whoever loads it will say what is wrong
+            total += sum(
+                prod(one.shape) for key, one in tensors.items() if len(one.shape) == 2 and key.endswith("weight")
+            )
+    return total
+
+
 def _of_pictures(path: Path, anatomy: Anatomy) -> Anatomy:
     vae, unet = _json(path / "vae" / "config.json"), _json(path / "unet" / "config.json")
     channels = _numbers(vae.get("block_out_channels")) or (128, 256)
@@ -62,6 +82,7 @@ def _of_pictures(path: Path, anatomy: Anatomy) -> Anatomy:
         decoder_channels=max(channels[:2]),
         upcasts_decoder=bool(vae.get("force_upcast")),
         latent_side=2 ** (len(channels) - 1) if vae else 8,
+        linear=_matrices(path),
     )
     if unet:
         return replace(

@@ -35,6 +35,14 @@ were measured, by how much of what is shared it wrote to.
 CUDA: the driver's context (0.4 to 0.6 GB on recent cards) and the libraries' workspaces."""
 
 TYPE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "float8": 1.0}
+QUANTIZED_BYTES = {"int8": 1.0, "fp8": 1.0, "fp4": 0.57}
+"""Of one parameter of a quantised matrix, scales included."""
+
+OFFLOADED_SHARE = {"none": 1.0, "model": 0.35, "group": 0.1}
+"""What stays on a GPU of a picture model whose parts are moved there one after another (diffusers'
+`enable_model_cpu_offload`: the largest part, most often the denoiser without text encoders and decoder), or block by
+block."""
+
 TENSORS = 8
 TOKEN_TENSORS = 24
 FRAMES_DECODED = 2
@@ -100,14 +108,26 @@ class Seen:
     oom: bool = False
 
 
-def parts(anatomy: Anatomy, work: Work, *, kind: str, dtype: str, devices: int = 1) -> Parts:
-    """The formulas. `kind` is the device's, `dtype` a key of `TYPE_BYTES`; `devices` share weights and cache."""
+def parts(
+    anatomy: Anatomy,
+    work: Work,
+    *,
+    kind: str,
+    dtype: str,
+    devices: int = 1,
+    quantization: str = "none",
+    offload: str = "none",
+) -> Parts:
+    """The formulas. `kind` is the device's, `dtype` a key of `TYPE_BYTES`; `devices` share weights and cache. The
+    denoiser's matrices may be quantised, and parts of a picture model kept away from a GPU."""
     size = TYPE_BYTES[dtype]
+    saved = anatomy.linear * max(0.0, size - QUANTIZED_BYTES.get(quantization, size))
+    share = OFFLOADED_SHARE[offload] if kind != "cpu" else 1.0
     draws = anatomy.task in ("image", "video")
     per_token = 2 * anatomy.layers * anatomy.kv_heads * anatomy.head_dim * size
     return Parts(
         framework=FRAMEWORK_BYTES[kind],
-        weights=int(anatomy.parameters * size / devices),
+        weights=int((anatomy.parameters * size - saved) * share / devices),
         activations=int(_pictures(anatomy, work, size) if draws else _chat(anatomy, work)),
         cache=int(per_token * work.context * work.batch / devices),
     )

@@ -93,6 +93,10 @@ class Learning:
         """How many loads and runs were measured."""
         return sum(m.event != "oom" for m in self._all(subject))
 
+    def measured(self, subject: Subject) -> list[Measured]:
+        """All that is kept of it."""
+        return list(self._all(subject))
+
     def note(self, subject: Subject, measured: Measured) -> None:
         """Remember a measurement. A run that took less than one of its size that failed clears that failure."""
         if measured.peak_bytes <= 0:

@@ -65,7 +65,14 @@ class RemedyOut(BaseModel):
     """Something that would make it smaller, or fit."""
 
     id: Literal[
-        "half_precision", "fp8", "offload", "smaller_batch", "smaller_picture", "shorter_context", "another_device"
+        "half_precision",
+        "fp8",
+        "int8",
+        "offload",
+        "smaller_batch",
+        "smaller_picture",
+        "shorter_context",
+        "another_device",
     ]
     message: str
     said: SaidOut | None = None

@@ -27,10 +27,6 @@ from atelier.said import Said
 from atelier.shapes import SaidOut
 from atelier.tables import ModelRow
 
-OFFLOADED_SHARE = 0.35
-"""What stays on the device of a picture model whose parts are moved there one after another (diffusers'
-`enable_model_cpu_offload`): the largest part, most often the denoiser without text encoders and decoder."""
-
 
 class Planner:
     """Answers `POST /api/plan`."""
@@ -133,9 +129,12 @@ def _remedies(need: Need, options: LoadOptions, ledger: Ledger, learning: Learni
     kind, dtype, work = need.subject.device_kind, need.dtype, need.work
     found: list[RemedyOut] = []
 
-    def add(words: Said, change: dict[str, Any], as_: str = dtype, able: bool = True, **smaller: int) -> None:
-        sized = parts(need.anatomy, replace(work, **smaller), kind=kind, dtype=as_, devices=need.spec.spread)
-        if as_ == dtype:
+    held = {"quantization": options.weights, "offload": options.offload or "none"}
+
+    def add(words: Said, change: dict[str, Any], as_: str = dtype, able: bool = True, **smaller: Any) -> None:
+        kept = {name: smaller.pop(name, value) for name, value in held.items()}
+        sized = parts(need.anatomy, replace(work, **smaller), kind=kind, dtype=as_, devices=need.spec.spread, **kept)
+        if as_ == dtype and kept == held:
             saved = round(need.bytes.expected - learning.bytes(need.subject, sized).expected)
         else:
             saved = need.parts.total - sized.total
@@ -145,8 +144,15 @@ def _remedies(need: Need, options: LoadOptions, ledger: Ledger, learning: Learni
     if TYPE_BYTES[dtype] > 2:
         words = Said("Load it in half precision.", "remedy.half_precision")
         add(words, {"options": {"dtype": "bfloat16"}}, "bfloat16")
-    if TYPE_BYTES[dtype] > 1:
-        words = Said("Load it in 8 bits.", "remedy.fp8")
+    draws = need.anatomy.task in ("image", "video")
+    if draws and options.weights == "none":
+        for name, words in (
+            ("fp8", Said("Load its denoiser in 8 bits (fp8).", "remedy.fp8")),
+            ("int8", Said("Load its denoiser in 8 bits (int8).", "remedy.int8")),
+        ):
+            add(words, {"options": {"quantization": name}}, quantization=name)
+    elif not draws and TYPE_BYTES[dtype] > 1:
+        words = Said("Load its denoiser in 8 bits (fp8).", "remedy.fp8")
         add(words, {"options": {"dtype": "float8"}}, "float8", able=False)
     if work.batch > 1:
         half = work.batch // 2
@@ -160,8 +166,9 @@ def _remedies(need: Need, options: LoadOptions, ledger: Ledger, learning: Learni
         half = work.context // 2
         text = f"Allow {half} tokens of context."
         add(Said(text, "remedy.shorter_context", context=half), {"context": half}, context=half)
-    if kind == "cuda" and need.anatomy.task in ("image", "video"):
-        found.append(_offload(need))
+    if kind == "cuda" and draws and held["offload"] == "none":
+        text = "Keep its parts in the machine's memory and move each to the device when it is needed; slower."
+        add(Said(text, "remedy.offload"), {"options": {"offload": "model"}}, offload="model")
     found.sort(key=lambda remedy: -remedy.saves_bytes)
     return found + _elsewhere(need, options, ledger)
 
@@ -176,15 +183,6 @@ def _remedy(words: Said, change: dict[str, Any], saved: int, available: bool = T
     return RemedyOut(
         id=id_, message=words, said=SaidOut.of(words), change=change, saves_bytes=saved, available=available
     )
-
-
-def _offload(need: Need) -> RemedyOut:
-    words = Said(
-        "Keep its parts in the machine's memory and move each to the device when it is needed; slower.",
-        "remedy.offload",
-    )
-    saved = int(need.parts.weights * (1 - OFFLOADED_SHARE))
-    return _remedy(words, {"options": {"offload": "model"}}, saved, available=False)
 
 
 def _elsewhere(need: Need, options: LoadOptions, ledger: Ledger) -> list[RemedyOut]:

@@ -49,6 +49,34 @@ class LoadOptions(BaseModel):
         None, description="Type of the weights in memory. Left out: float32 on the CPU, bfloat16 on a GPU."
     )
     batch: int | None = Field(None, ge=1, le=8, description="Most pictures of one request made at once; else 1.")
+    share_batches: Literal["auto", "never"] | None = Field(
+        None,
+        description="`auto`: requests of several people that differ in prompt and seed alone are made together where "
+        "measurements of this model say that it pays; a picture then differs from the one made alone by at most one "
+        "level of 255. Left out: as the server is set.",
+    )
+    quality: Literal["lossless", "balanced", "fast"] | None = Field(
+        None,
+        description="Of models that make pictures. `lossless`: nothing that changes one. `balanced`: fp8 weights. "
+        "`fast`: the step cache and sage attention as well. What is given beside it wins. Left out: lossless.",
+    )
+    quantization: Literal["none", "int8", "fp8", "fp4"] | None = Field(
+        None,
+        description="Of the denoiser's weights, through torchao; fp4 is experimental. What a device cannot do is left "
+        "out, with a line in the worker's log; so are the options below.",
+    )
+    attention: Literal["auto", "flash", "xformers", "sage", "sdpa"] | None = Field(
+        None, description="Left out or `auto`: the first that works of flash, xFormers and PyTorch's own."
+    )
+    compile: bool | None = Field(None, description="Compile the denoiser's repeated blocks at its first run.")
+    vae_slicing: bool | None = Field(None, description="Decode one picture after another: less memory.")
+    vae_tiling: bool | None = Field(None, description="Decode tile by tile: less memory; pictures change a little.")
+    offload: Literal["none", "model", "group"] | None = Field(
+        None, description="Parts (`model`) or blocks (`group`) wait in the machine's memory until they are needed."
+    )
+    step_cache: bool | None = Field(
+        None, description="Skip what changes little from step to step; transformers only. Pictures change a little."
+    )
     ttl_seconds: float | None = Field(
         None,
         ge=0,
@@ -59,6 +87,12 @@ class LoadOptions(BaseModel):
         Field(None, description="Devices that it may use. An engine that can spread a model uses all of them at once.")
     )
 
+    @property
+    def weights(self) -> str:
+        """What the denoiser's weights are quantised to, by the tier or by name."""
+        by_tier = "none" if self.quality in (None, "lossless") else "fp8"
+        return self.quantization or by_tier
+
     @field_validator("gpu_device_ids")
     @classmethod
     def _each_once(cls, ids: list[int] | None) -> list[int] | None:
@@ -66,6 +100,9 @@ class LoadOptions(BaseModel):
             raise PydanticCustomError("device_twice", "A device is named twice. Name each once.")
         return ids
 
+
+SPEED = ("quality", "quantization", "attention", "compile", "vae_slicing", "vae_tiling", "offload", "step_cache")
+"""Load options that the image engine takes as they are (`engines.image_speed`)."""
 
 ModelState = Literal["idle", "downloading", "loading", "ready", "parked", "error"]
 Task = Literal["image", "video", "chat", "transcribe", "diarize", "embed"]

@@ -21,7 +21,7 @@ from atelier.errors import BadRequest
 from atelier.models.anatomy import Anatomy, read_anatomy
 from atelier.models.estimate import Band, Parts, Work, parts
 from atelier.models.learning import Learning, Measured, Subject
-from atelier.models.schemas import LoadOptions
+from atelier.models.schemas import SPEED, LoadOptions
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.gpu import Device
 from atelier.runtime.worker import Worker, WorkerSpec
@@ -74,20 +74,24 @@ class Sizing:
         steps: int = 1,
         outputs: int = 1,
         options: LoadOptions | None = None,
+        together: int = 1,
     ) -> Need:
         """What this work needs; without one, a picture of the model's own size (a request of its whole context).
-        `options` replace those that the model is loaded with. Reads small files the first time."""
+        `options` replace those that the model is loaded with. `together`: so many pictures of several requests at
+        once. Reads small files the first time."""
         options = options or self.options_of(row)
         work = work or self.usual_work(row)
         if row.task in ("image", "video"):
-            work = replace(work, batch=min(work.batch, options.batch or 1))
+            work = replace(work, batch=max(min(work.batch, options.batch or 1), together))
         engine = "fake" if self._settings.fake_engine else row.engine
         dtype = options.dtype or ("float32" if self._kind == "cpu" else "bfloat16")
         anatomy = self.anatomy_of(row)
         devices = tuple(options.gpu_device_ids or ())
         spread = len(devices) if devices and engine in EngineName and ENGINES[EngineName(engine)].spreads else 1
-        sized = parts(anatomy, work, kind=self._kind, dtype=dtype, devices=spread)
-        subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}")
+        held = {"quantization": options.weights, "offload": options.offload or "none"}
+        sized = parts(anatomy, work, kind=self._kind, dtype=dtype, devices=spread, **held)
+        changed = "".join(f" {value}" for value in held.values() if value != "none")
+        subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
         band = self.learning.bytes(subject, sized)
         load = self.learning.load_seconds(subject)
         amount = _amount(work, steps, outputs)
@@ -120,7 +124,12 @@ class Sizing:
 
     def options_of(self, row: ModelRow) -> LoadOptions:
         """What the model is loaded with: as by hand until it is unloaded, else as its row says."""
-        return self._by_hand.get(row.id) or LoadOptions(**(row.load_options or {}))
+        return self._by_hand.get(row.id) or LoadOptions(**{**self._by_settings(row), **(row.load_options or {})})
+
+    def _by_settings(self, row: ModelRow) -> dict[str, Any]:
+        """What the server's settings say of the one model that they name."""
+        named = self._settings.tuned_model
+        return dict(self._settings.tuned_options) if named and named in (row.key, row.repo) else {}
 
     def load_with(self, row: ModelRow, options: LoadOptions | None) -> None:
         """Use these options until they are taken back with None."""
@@ -139,14 +148,21 @@ class Sizing:
         peak = self._peak(worker.loaded.load_peak_bytes, need.parts.fixed)
         self.learning.note(need.subject, Measured("load", 0, 1.0, peak, round(worker.load_seconds, 3)))
 
-    def note_run(self, need: Need, worker: Worker, done: protocol.Done) -> None:
-        """What the run took. After a larger one the worker's memory still shows that one, and its peak says nothing."""
+    def shares(self, row: ModelRow) -> bool:
+        """Whether requests of several people may be made together with this model."""
+        chosen = self.options_of(row).share_batches
+        return self._settings.share_batches if chosen is None else chosen == "auto"
+
+    def note_run(self, need: Need, worker: Worker, done: protocol.Done | protocol.BatchDone) -> None:
+        """What the run took. After a larger one the worker's memory still shows that one, and its peak says nothing.
+        How long several took together says nothing of one."""
         size = need.parts.moving
         larger_before = self._largest.get(worker, 0) > size
         self._largest[worker] = max(size, self._largest.get(worker, 0))
         if not larger_before:
             peak = self._peak(done.peak_bytes, need.parts.total)
-            self.learning.note(need.subject, Measured("run", size, need.amount, peak, done.seconds))
+            seconds = 0.0 if isinstance(done, protocol.BatchDone) else done.seconds
+            self.learning.note(need.subject, Measured("run", size, need.amount, peak, seconds))
 
     def note_out_of_memory(self, need: Need, worker: Worker | None) -> None:
         """It had so many bytes, and they were not enough."""
@@ -166,6 +182,7 @@ class Sizing:
 
     def _engine_options(self, options: LoadOptions) -> tuple[tuple[str, Any], ...]:
         chosen: dict[str, Any] = {"dtype": options.dtype, "batch": options.batch}
+        chosen |= {name: getattr(options, name) for name in SPEED}
         if self._settings.threads:
             chosen["threads"] = self._settings.threads
         if self._settings.fake_engine:

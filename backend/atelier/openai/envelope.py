@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from atelier.dialects import Envelope
 
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -39,4 +41,16 @@ def headers_of(problem: dict[str, Any]) -> dict[str, str]:
     return {"x-should-retry": "false"} if in_vain else {}
 
 
+class ErrorWords(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorObject(BaseModel):
+    error: ErrorWords
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": ErrorObject, "description": "OpenAI's error object."}}
 ENVELOPE = Envelope(body, status_of, headers_of)

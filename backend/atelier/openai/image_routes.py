@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from atelier.access.actor import Actor, ApiUser
 from atelier.deps import Services, ServicesDep
 from atelier.images.gallery_routes import stored_file
+from atelier.openai.envelope import ERRORS
 from atelier.openai.image_schemas import (
     ImagesObject,
     PictureEditIn,
@@ -22,7 +23,7 @@ from atelier.openai.image_schemas import (
 from atelier.openai.image_service import answer
 from atelier.openai.image_stream import PictureStream
 
-router = APIRouter(prefix="/v1/images", tags=["openai"])
+router = APIRouter(prefix="/v1/images", tags=["openai"], responses=ERRORS)
 
 MAX_UPLOAD_BYTES = 32 * 1024 * 1024
 _STREAM = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

@@ -12,7 +12,7 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from atelier.images.schemas import MAX_SEED
+from atelier.images.schemas import MAX_SEED, LoraIn
 
 MOST_PICTURES = 10
 Quality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
@@ -49,6 +49,7 @@ class PictureIn(BaseModel):
     ] = None
     scheduler: Annotated[str | None, Field(max_length=50, description="A key of GET /api/schedulers.")] = None
     negative_prompt: Annotated[str, Field(max_length=2000)] = ""
+    clip_skip: Annotated[int, Field(ge=0, le=8, description="How many of CLIP's last layers are left out.")] = 0
 
     @model_validator(mode="before")
     @classmethod
@@ -128,6 +129,7 @@ class PictureGenerateIn(PromptedIn):
     frame_count: int | None = None
     frame_duration_ms: int | None = None
     svg: dict[str, Any] | None = None
+    loras: Annotated[list[LoraIn], Field(max_length=32, description="`<lora:name:weight>` in the prompt as well.")] = []
 
     @field_validator("frame_count", "frame_duration_ms", "svg")
     @classmethod

@@ -54,7 +54,8 @@ class OpenAIImages:
     async def order(self, actor: Actor, wanted: PictureGenerateIn) -> list[str]:
         """The jobs that make what is wanted. Raises ModelNotFound, BadRequest, TooManyJobs."""
         settings = settings_of(wanted, await self._model(actor, wanted))
-        return await self._accepted(actor, wanted, lambda more: TextToImageIn(prompt=wanted.prompt, **settings, **more))
+        settings |= {"prompt": wanted.prompt, "loras": wanted.loras}
+        return await self._accepted(actor, wanted, lambda more: TextToImageIn(**settings, **more))
 
     async def order_edit(self, actor: Actor, wanted: PictureEditIn) -> tuple[list[str], int]:
         """As `order`, for a picture that is changed; and how many pixels came in. Raises InputRefused as well."""
@@ -125,6 +126,7 @@ def settings_of(wanted: PictureIn, model: ModelRow) -> dict[str, Any]:
         "width": width,
         "height": height,
         "scheduler": wanted.scheduler,
+        "clip_skip": wanted.clip_skip,
         "format": wanted.output_format,
     }
 

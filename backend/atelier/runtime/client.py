@@ -18,7 +18,14 @@ import aiohttp
 import msgspec
 from engines import protocol
 
-TERMINAL = (protocol.Done, protocol.Failed, protocol.Cancelled, protocol.Parked, protocol.Awake)
+TERMINAL = (
+    protocol.Done,
+    protocol.BatchDone,
+    protocol.Failed,
+    protocol.Cancelled,
+    protocol.Parked,
+    protocol.Awake,
+)
 REFUSED = (400, 404, 413, 422)
 
 

@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from atelier.errors import AtelierError, Unavailable, WorkerNotFound
-from atelier.runtime import decisions, exits, logtail, processes, reaper
+from atelier.runtime import decisions, exits, logtail, placement, processes, reaper
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.environments import Environments
 from atelier.runtime.forkserver import Forkservers
@@ -157,6 +157,24 @@ class WorkerPool:
         if slot.use is not Use.PARKED:
             check_parkable(slot, self.ledger)
             await put_aside(slot, self.ledger, self._pump)
+
+    def can_grow(self, worker: Worker, bytes_needed: int) -> bool:
+        """Whether a worker that the caller holds could lease so much: nobody gives way, nobody else waits."""
+        more = bytes_needed - worker.leased
+        if more <= 0:
+            return True
+        if any(asker.spec.key != worker.spec.key for asker in self._askers.values()):
+            return False
+        wanted = placement.Wanted(worker.spec.key, more, 0, len(worker.devices), worker.devices)
+        return isinstance(placement.plan(self.ledger.running(), wanted, self.ledger.rooms()), placement.Place)
+
+    def grow(self, worker: Worker, bytes_needed: int, run_seconds: float | None = None) -> bool:
+        """Raise the lease of a worker that the caller holds. False when it cannot be; then nothing changed."""
+        if not self.can_grow(worker, bytes_needed):
+            return False
+        worker.leased = max(worker.leased, bytes_needed)
+        self._slot(worker.id).run_seconds = run_seconds
+        return True
 
     def log_path(self, worker_id: str) -> Path:
         """The file that a worker writes to. Raises WorkerNotFound."""

@@ -269,6 +269,11 @@ class Worker:
         if not await self._run_ends(grace) and self._task_id == task_id:
             await self.stop(exits.cancel_ignored(grace), term_seconds=2.0)
 
+    async def leave_out(self, task_id: str, *, patience: float = 3.0) -> None:
+        """Cancel one task of the batch under way; the others go on. One that cannot be told is fenced all the same."""
+        with contextlib.suppress(ConversationEnded):
+            await self._client.cancel(task_id, patience)
+
     async def _order(self, task: protocol.Park | protocol.Wake) -> protocol.Update | None:
         last = None
         async for update in self.run(task):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from atelier.dialects import Envelope
 
 
@@ -14,4 +16,12 @@ def body(problem: dict[str, Any]) -> dict[str, Any]:
     return {"error": "HTTPException", "detail": problem["detail"], "body": "", "errors": more}
 
 
+class SdError(BaseModel):
+    error: str
+    detail: str
+    body: str
+    errors: str
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {"4XX": {"model": SdError, "description": "A1111's four fields."}}
 ENVELOPE = Envelope(body)

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 
 from atelier.access.actor import BasicUser
 from atelier.deps import ServicesDep
+from atelier.sdapi.envelope import ERRORS
 from atelier.sdapi.schemas import (
     SdCheckpointOut,
     SdEmbeddingsOut,
@@ -28,7 +29,9 @@ from atelier.sdapi.schemas import (
 from atelier.sdapi.timed import TimedRoute
 from atelier.sdapi.upscalers import LATENT_MODES, UPSCALERS
 
-router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=TimedRoute, strict_content_type=False)
+router = APIRouter(
+    prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False
+)
 
 
 @router.get("/sd-models", summary="List the models", name="sdapi_models")
@@ -90,13 +93,18 @@ async def loras(actor: BasicUser, services: ServicesDep) -> list[SdLoraOut]:
 
 
 @router.get("/prompt-styles", summary="List the styles", name="sdapi_styles")
-async def prompt_styles(_actor: BasicUser) -> list[SdStyleOut]:
-    return []
+async def prompt_styles(actor: BasicUser, services: ServicesDep) -> list[SdStyleOut]:
+    return [
+        SdStyleOut(name=one.name, prompt=one.prompt, negative_prompt=one.negative_prompt)
+        for one in await services.prompts.styles(actor)
+    ]
 
 
 @router.get("/embeddings", summary="List the embeddings", name="sdapi_embeddings")
-async def embeddings(_actor: BasicUser) -> SdEmbeddingsOut:
-    return SdEmbeddingsOut(loaded={}, skipped={})
+async def embeddings(actor: BasicUser, services: ServicesDep) -> SdEmbeddingsOut:
+    rows = [row for row in await services.models.rows(actor) if row.type == "embedding" and row.download_job is None]
+    unknown = {"step": None, "sd_checkpoint": None, "sd_checkpoint_name": None, "shape": None, "vectors": None}
+    return SdEmbeddingsOut(loaded={row.key: unknown for row in rows}, skipped={})
 
 
 @router.get("/sd-vae", summary="None: a model has its own", name="sdapi_vaes")

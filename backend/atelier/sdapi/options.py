@@ -16,7 +16,7 @@ from atelier.said import Said
 from atelier.sdapi.checkpoints import Checkpoint, Checkpoints
 
 FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
-MOST_CLIP_LAYERS = 12
+MOST_CLIP_LAYERS = 9
 
 TOLD: dict[str, Any] = {
     "samples_save": True,

@@ -20,7 +20,7 @@ class Order:
     """One call: its jobs in the order in which they are done, one for each batch."""
 
     owner_id: str
-    job_ids: Sequence[str]
+    job_ids: Sequence[str] = ()  # none until all of them are accepted
     begun: datetime = field(default_factory=now)
     skipped: bool = False
     interrupted: bool = False
@@ -31,8 +31,8 @@ class Orders:
         self._under_way: list[Order] = []
 
     @contextmanager
-    def waiting(self, actor: Actor, job_ids: Sequence[str]) -> Iterator[Order]:
-        order = Order(actor.id, job_ids)
+    def waiting(self, actor: Actor) -> Iterator[Order]:
+        order = Order(actor.id)
         self._under_way.append(order)
         try:
             yield order

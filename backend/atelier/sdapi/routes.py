@@ -9,11 +9,14 @@ from fastapi import APIRouter, Body, Query, Request
 from atelier.access.actor import BasicAdmin, BasicUser
 from atelier.deps import ServicesDep
 from atelier.models.schemas import LoadIn
+from atelier.sdapi.envelope import ERRORS
 from atelier.sdapi.progress import progress as progress_of
 from atelier.sdapi.schemas import SdImagesOut, SdImageToImageIn, SdProgressOut, SdTextToImageIn
 from atelier.sdapi.timed import TimedRoute
 
-router = APIRouter(prefix="/sdapi/v1", tags=["sdapi"], route_class=TimedRoute, strict_content_type=False)
+router = APIRouter(
+    prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False
+)
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 

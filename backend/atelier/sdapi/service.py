@@ -17,6 +17,7 @@ from atelier.errors import AtelierError, BadRequest, NotFound
 from atelier.images.delivery import Delivery, counted_up, encoded, portions, with_prompt
 from atelier.images.finishing import Gone
 from atelier.images.inputs import InputStore
+from atelier.images.prompts import PromptBook
 from atelier.images.schemas import MAX_SEED, GenerationIn, ImageToImageIn, InpaintIn, TextToImageIn
 from atelier.models.families import sampling
 from atelier.models.schemas import ImageDefaults, ImageLimits
@@ -28,13 +29,14 @@ from atelier.sdapi.options import Chosen, Options
 from atelier.sdapi.orders import Orders
 from atelier.sdapi.schemas import SdDrawIn, SdImagesOut, SdImageToImageIn, SdTextToImageIn, ignored_in
 from atelier.sdapi.sizes import fitted
+from atelier.sdapi.upscalers import second_pass
 
 MOST_PICTURES = 64
 NO_SCRIPT = {"", "none"}
 FLUX = frozenset({"flux"})
 FITS = ("stretch", "crop", "pad", "stretch")
 FILLS = ("blur", "original", "noise", "nothing")
-MOST_BLUR, MOST_PADDING = 64, 256
+MOST_BLUR, MOST_PADDING, MOST_STYLES = 64, 256, 10
 
 
 class SamplerNotFound(BadRequest):
@@ -64,8 +66,10 @@ class Plan:
 class SdApi:
     """Behind the routes of `/sdapi/v1`."""
 
-    def __init__(self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore) -> None:
-        self.checkpoints, self.delivery, self._inputs = checkpoints, delivery, inputs
+    def __init__(
+        self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore, prompts: PromptBook
+    ) -> None:
+        self.checkpoints, self.delivery, self._inputs, self._prompts = checkpoints, delivery, inputs, prompts
         self.options = Options(checkpoints)
         self.orders = Orders()
 
@@ -74,7 +78,8 @@ class SdApi:
     async def text_to_image(self, actor: Actor, wanted: SdTextToImageIn, gone: Gone) -> SdImagesOut:
         """Raises ModelNotFound, SamplerNotFound, ScriptNotFound, BadRequest, TooManyJobs, JobFailed."""
         plan = await self._plan(actor, wanted)
-        requests = [with_prompt(TextToImageIn, wanted.prompt, **plan.settings, **more) for more in _batches(wanted)]
+        settings = plan.settings | {"hires": second_pass(wanted, plan.settings["width"], plan.notes)}
+        requests = [with_prompt(TextToImageIn, wanted.prompt, **settings, **more) for more in _batches(wanted)]
         return await self._draw(actor, wanted, plan, requests, gone)
 
     async def image_to_image(self, actor: Actor, wanted: SdImageToImageIn, gone: Gone) -> SdImagesOut:
@@ -123,6 +128,7 @@ class SdApi:
             words = Said(f"Script {name!r} not found", "script_not_found", script=name)
             raise ScriptNotFound(words, field="script_name", hint="Atelier runs no scripts; leave script_name out.")
         notes = [f"{name} was ignored: Atelier does not have it." for name in ignored_in(wanted)]
+        styles = await self._styles(actor, wanted, notes)
         asked = wanted.sampler_name or wanted.sampler_index
         found = sampler_names.find(asked, wanted.scheduler, sampling(row.family))
         if found is None:
@@ -146,9 +152,17 @@ class SdApi:
             "width": width,
             "height": height,
             "scheduler": found.key,
+            "clip_skip": chosen.clip_skip,
+            "styles": styles,
             "format": chosen.format,
         }
         return Plan(checkpoint, chosen, sampler, settings, notes)
+
+    async def _styles(self, actor: Actor, wanted: SdDrawIn, notes: list[str]) -> list[str]:
+        """Those of the request that there are. A1111 says nothing of the others; we do."""
+        known = {style.name for style in await self._prompts.styles(actor)} if wanted.styles else set()
+        notes += [f"There is no style {name}." for name in wanted.styles if name not in known]
+        return [name for name in wanted.styles if name in known][:MOST_STYLES]
 
     async def _input(self, actor: Actor, text: str, field: str, *, mask: bool = False) -> str:
         """The id of a picture that came with a request."""
@@ -164,9 +178,11 @@ class SdApi:
     async def _draw(
         self, actor: Actor, wanted: SdDrawIn, plan: Plan, requests: list[GenerationIn], gone: Gone
     ) -> SdImagesOut:
-        job_ids = await self.delivery.order(actor, requests)
-        with self.orders.waiting(actor, job_ids):
-            images = await self.delivery.what_there_is(actor, job_ids, gone)
+        with self.orders.waiting(actor) as order:
+            order.job_ids = await self.delivery.order(actor, requests)
+            if order.interrupted:
+                await self.delivery.cancel(actor, order.job_ids)
+            images = await self.delivery.what_there_is(actor, order.job_ids, gone)
         bodies = [await self.delivery.read(actor, image) for image in images]
         return SdImagesOut(
             images=[encoded(body) for body in bodies] if wanted.send_images else [],
@@ -202,11 +218,16 @@ def _batches(wanted: SdDrawIn) -> list[dict[str, Any]]:
         words = f"batch_size × n_iter is {count} pictures; one call makes {MOST_PICTURES} at most."
         said = Said(words, "sdapi.too_many", count=count, most=MOST_PICTURES)
         raise BadRequest(said, field="n_iter", hint="Ask several times.")
-    seed = _seed(wanted.seed, "seed")
+    seed, varied = _seed(wanted.seed, "seed"), wanted.subseed_strength > 0
+    subseed = _seed(wanted.subseed, "subseed") if varied else 0
     batches, begun = [], 0
     for _ in range(wanted.n_iter):
         for size in portions(wanted.batch_size):
-            batches.append({"num_outputs": size, "seed": counted_up(seed, begun)})
+            # Variations are of one seed, and their subseeds go on.
+            seeds: dict[str, Any] = {"seed": seed if varied else counted_up(seed, begun)}
+            if varied:
+                seeds |= {"subseed": counted_up(subseed, begun), "subseed_strength": wanted.subseed_strength}
+            batches.append({"num_outputs": size, **seeds})
             begun += size
     return batches
 

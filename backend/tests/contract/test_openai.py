@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import openai
 import pytest
-from client_pictures import jobs
+from client_pictures import drawing, hole, jobs, png
 from PIL import Image
 from serving import Server
 
@@ -194,3 +194,47 @@ class TestAccess:
     @pytest.mark.parametrize("value", ["", "Bearer x", "Basic", "Basic Og=="])
     def test_an_open_door_takes_every_header(self, server: Server, value: str) -> None:
         assert server.client.get("/v1/models", headers={"authorization": value}).status_code == 200
+
+
+class TestEdit:
+    def test_a_picture_keeps_its_size(self, server: Server, client: openai.OpenAI) -> None:
+        answer = client.images.edit(image=png(drawing((320, 256))), prompt="a fox", input_fidelity="high")
+        assert answer.size == "320x256" and answer.usage.input_tokens_details.image_tokens == 320
+        resolved = jobs(server)[0]["request"]["resolved"]
+        assert (resolved["task"], resolved["strength"]) == ("image_to_image", 0.4)
+
+    def test_what_is_transparent_in_the_mask_is_painted(self, server: Server, client: openai.OpenAI) -> None:
+        answer = client.images.edit(
+            image=[png(drawing())], mask=png(hole()), prompt="a fox", n=2, size="256x256", extra_body={"seed": 5}
+        )
+        assert [one.seed for one in answer.data] == [5, 6]
+        asked = jobs(server)[0]["request"]
+        assert (asked["resolved"]["task"], asked["strength"]) == ("inpaint", 1.0)
+        mask = Image.open(io.BytesIO(server.client.get(f"/api/inputs/{asked['mask']}/file").content))
+        assert (mask.getpixel((128, 128)), mask.getpixel((0, 0))) == (255, 0)
+
+    def test_it_streams(self, client: openai.OpenAI) -> None:
+        events = list(client.images.edit(image=png(drawing()), prompt="a fox", stream=True, partial_images=2))
+        assert [event.type for event in events] == ["image_edit.completed"]
+
+    def test_variations_have_no_words(self, server: Server, client: openai.OpenAI) -> None:
+        answer = client.images.create_variation(image=png(drawing()), n=2, response_format="b64_json")
+        assert len(answer.data) == 2
+        assert jobs(server)[0]["request"]["resolved"]["prompt"] == ""
+
+    @pytest.mark.parametrize(
+        ("change", "param"),
+        [
+            ({"image": b"no picture"}, "image"),
+            ({"image": [png(drawing((8, 8)))] * 2}, "image"),
+            ({"mask": b"no picture"}, "mask"),
+            ({"prompt": ""}, "prompt"),
+            ({"size": "1x1"}, "size"),
+            ({"extra_body": {"nonsense": "1"}}, "nonsense"),
+        ],
+        ids=["image", "two images", "mask", "prompt", "size", "unknown"],
+    )
+    def test_a_wrong_request_names_the_field(self, client: openai.OpenAI, change: dict[str, Any], param: str) -> None:
+        with pytest.raises(openai.APIStatusError) as error:
+            client.images.edit(**({"image": png(drawing((64, 64))), "prompt": "x"} | change))
+        assert error.value.param == param and error.value.status_code < 500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 import requests
 import webuiapi
-from client_pictures import jobs, wait_until
+from client_pictures import drawing, jobs, wait_until
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from serving import Server
 
 
@@ -45,8 +48,7 @@ class TestLists:
 
     @pytest.mark.parametrize(
         "call",
-        ["get_loras", "get_sd_vae", "get_hypernetworks", "get_face_restorers", "get_realesrgan_models",
-         "get_prompt_styles"],
+        ["get_loras", "get_sd_vae", "get_hypernetworks", "get_face_restorers", "get_realesrgan_models"],
     )  # fmt: skip
     def test_what_there_is_none_of_is_an_empty_list(self, api: webuiapi.WebUIApi, call: str) -> None:
         assert getattr(api, call)() == []
@@ -100,6 +102,30 @@ class TestTextToImage:
         result = api.txt2img(prompt="x", sampler_name=sampler, scheduler=schedule, width=256, height=256)
         assert jobs(server)[0]["request"]["resolved"]["scheduler"] == key
         assert result.info["comments"] == ""
+
+    def test_a_second_pass_and_variations(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        result = api.txt2img(
+            prompt="x", seed=5, subseed=9, subseed_strength=0.3, n_iter=2, batch_size=2, width=256, height=256,
+            enable_hr=True, hr_scale=1.5, hr_second_pass_steps=3, hr_upscaler="R-ESRGAN 4x+", denoising_strength=0.4,
+        )  # fmt: skip
+        last = jobs(server)[0]["request"]["resolved"]
+        assert last["hires"] == {"width": 384, "height": 384, "steps": 3, "strength": 0.4, "upscaler": "lanczos"}
+        assert (last["seeds"], last["subseeds"], last["subseed_strength"]) == ([5, 5], [11, 12], 0.3)
+        assert result.info["all_seeds"] == [5] * 4 and "R-ESRGAN" in result.info["comments"]
+
+    def test_layers_of_clip_are_left_out(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        overriding = {"override_settings": {"CLIP_stop_at_last_layers": 2}, "width": 256, "height": 256}
+        assert api.txt2img(prompt="x", **overriding).info["clip_skip"] == 2
+        assert jobs(server)[0]["request"]["resolved"]["clip_skip"] == 1
+        assert api.get_options()["CLIP_stop_at_last_layers"] == 1
+
+    def test_styles_are_those_of_the_user(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        style = {"name": "ink", "prompt": "ink drawing of {prompt}", "negative_prompt": "colour"}
+        assert server.client.post("/api/styles", json=style).status_code == 201
+        assert api.get_prompt_styles() == [style]
+        result = api.txt2img(prompt="a fox", styles=["ink", "nobody's"], width=256, height=256)
+        assert (result.info["prompt"], result.info["negative_prompt"]) == ("ink drawing of a fox", "colour")
+        assert "nobody's" in result.info["comments"]
 
     def test_what_is_not_there_is_said(self, api: webuiapi.WebUIApi) -> None:
         result = api.txt2img(
@@ -216,3 +242,83 @@ class TestAccess:
 
     def test_every_answer_says_how_long_it_took(self, server: Server) -> None:
         assert float(server.client.get("/sdapi/v1/options").headers["x-process-time"]) >= 0
+
+
+class TestImageToImage:
+    def test_a_picture_is_changed(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        result = api.img2img(images=[drawing((300, 200))], prompt="a fox", seed=3, resize_mode=1, width=256, height=256)
+        assert result.image.size == (256, 256) and result.info["seed"] == 3
+        assert result.info["denoising_strength"] == 0.75
+        assert "init_images" not in result.parameters
+        resolved = jobs(server)[0]["request"]["resolved"]
+        assert (resolved["task"], resolved["fit"], resolved["strength"]) == ("image_to_image", "crop", 0.75)
+
+    def test_several_pictures_are_changed_once_each(self, api: webuiapi.WebUIApi) -> None:
+        pictures = [drawing(), drawing(colour="green")]
+        assert len(api.img2img(images=pictures, prompt="x", seed=1, width=256, height=256).images) == 2
+
+    def test_a_mask_says_where(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        mask = Image.new("L", (256, 256))
+        mask.paste(255, (0, 0, 128, 256))
+        result = api.img2img(
+            images=[drawing()], mask_image=mask, prompt="x", inpainting_fill=1, inpainting_mask_invert=1, mask_blur=99,
+            inpaint_full_res_padding=32, width=256, height=256,
+        )  # fmt: skip
+        assert result.image.size == (256, 256)
+        asked = jobs(server)[0]["request"]
+        assert asked["resolved"]["task"] == "inpaint"
+        assert (asked["fill"], asked["invert_mask"], asked["mask_blur"], asked["padding"]) == ("original", True, 64, 32)
+
+    def test_without_a_picture(self, api: webuiapi.WebUIApi) -> None:
+        with pytest.raises(RuntimeError) as error:
+            api.img2img(images=[], prompt="x")
+        assert error.value.args[0] == 404 and "Init image not found" in error.value.args[1]
+
+    @pytest.mark.parametrize("image", ["!!", "", "aGVsbG8=", "data:image/png;base64,aGVsbG8=", "http://127.0.0.1/x.png"])
+    def test_what_is_no_picture(self, server: Server, image: str) -> None:
+        answer = server.client.post("/sdapi/v1/img2img", json={"init_images": [image]})
+        assert 400 <= answer.status_code < 500 and answer.json()["error"] == "HTTPException"
+        assert "init_images" in answer.json()["errors"]
+
+
+class TestExtras:
+    @pytest.mark.parametrize("upscaler", ["Lanczos", "Nearest"])
+    def test_a_picture_is_made_larger(self, api: webuiapi.WebUIApi, upscaler: str) -> None:
+        result = api.extra_single_image(drawing((30, 20)), upscaler_1=upscaler, upscaling_resize=3)
+        assert result.image.size == (90, 60)
+        assert result.image.getpixel((0, 0)) == (255, 0, 0) and result.image.getpixel((89, 59)) == (0, 0, 255)
+
+    def test_to_a_size(self, api: webuiapi.WebUIApi) -> None:
+        asks = {"upscaler_1": "Lanczos", "resize_mode": 1, "upscaling_resize_w": 60, "upscaling_resize_h": 60}
+        assert api.extra_single_image(drawing((30, 20)), **asks).image.size == (60, 60)
+        assert api.extra_single_image(drawing((30, 20)), **asks, upscaling_crop=False).image.size == (90, 60)
+
+    def test_several(self, api: webuiapi.WebUIApi) -> None:
+        result = api.extra_batch_images([drawing((8, 8)), drawing((9, 9))], upscaler_1="None", gfpgan_visibility=1)
+        assert [image.size for image in result.images] == [(8, 8), (9, 9)]
+        assert "GFPGAN" in result.info
+
+    def test_what_is_not_there(self, api: webuiapi.WebUIApi) -> None:
+        for asks in ({"upscaler_1": "R-ESRGAN 4x+"}, {"upscaler_1": "Lanczos", "upscaling_resize": 9}):
+            with pytest.raises(RuntimeError) as error:
+                api.extra_single_image(drawing((8, 8)), **asks)
+            assert error.value.args[0] == 422
+
+    def test_png_info_reads_every_kind_of_text(self, api: webuiapi.WebUIApi) -> None:
+        words = 'a fox, red\nNegative prompt: blue\nSteps: 20, Sampler: Euler a, Size: 64x32, Note: "a, b"'
+        texts = PngInfo()
+        texts.add_text("parameters", words, zip=True)
+        texts.add_itxt("Über", "ß", zip=True)
+        buffer = io.BytesIO()
+        drawing((8, 8)).save(buffer, "PNG", pnginfo=texts)
+        result = api.custom_post("sdapi/v1/png-info", {"image": base64.b64encode(buffer.getvalue()).decode()})
+        assert result.info == words and result.json["items"]["Über"] == "ß"
+        found = result.parameters
+        assert (found["Prompt"], found["Negative prompt"], found["Sampler"]) == ("a fox, red", "blue", "Euler a")
+        assert (found["Size-1"], found["Size-2"], found["Note"]) == ("64", "32", "a, b")
+        assert api.png_info(drawing((8, 8))).info == ""
+
+    def test_nobody_describes_pictures(self, api: webuiapi.WebUIApi) -> None:
+        with pytest.raises(RuntimeError) as error:
+            api.interrogate(drawing((8, 8)))
+        assert error.value.args[0] == 422 and "describes" in error.value.args[1]

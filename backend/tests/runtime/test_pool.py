@@ -363,3 +363,21 @@ def worker_parent(pid: int) -> int:
 async def _lease(studio: Studio, model: str = "m", **options: object) -> None:
     async with studio.pool.lease(studio.spec(model, **options)):
         pass
+
+
+async def test_a_lease_grows_only_where_nobody_gives_way(studio: Studio) -> None:
+    async with studio.pool.lease(studio.spec(size=GB // 2)) as worker:
+        assert studio.pool.can_grow(worker, GB) and worker.leased == GB // 2
+        assert studio.pool.grow(worker, 3 * GB // 4) and studio.pool.leased_bytes(0) == 3 * GB // 4
+        assert studio.pool.grow(worker, GB // 4) and worker.leased == 3 * GB // 4, "it never shrinks"
+        assert not studio.pool.grow(worker, GB + 1) and worker.leased == 3 * GB // 4
+        waiting = asyncio.create_task(hold(studio, studio.spec("other", GB // 2)))
+        await asyncio.sleep(0.05)
+        assert not studio.pool.grow(worker, GB), "somebody waits for that memory"
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def hold(studio: Studio, spec: WorkerSpec) -> None:
+    async with studio.pool.lease(spec):
+        pass

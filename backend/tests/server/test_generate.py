@@ -170,7 +170,7 @@ class TestJobs:
         server.wait_for(job_id, "cancelled")
 
     def test_a_waiting_job_knows_its_place(self, server: Server) -> None:
-        ids = [server.generate(steps=100) for _ in range(3)]
+        ids = [server.generate(steps=200) for _ in range(3)]
         server.wait_for(ids[0], "running")
         positions = [server.client.get(f"/api/jobs/{job_id}").json()["position"] for job_id in ids]
         assert positions == [None, 1, 2]

@@ -235,10 +235,12 @@ class TestPlan:
         assert plan["fit"] == "never" and "the largest device may give" in plan["message"]
         saves = [remedy["saves_bytes"] for remedy in plan["remedies"]]
         assert saves == sorted(saves, reverse=True) and min(saves) > 0
-        assert {"smaller_batch", "smaller_picture", "half_precision"} <= {remedy["id"] for remedy in plan["remedies"]}
+        named = {remedy["id"] for remedy in plan["remedies"]}
+        assert {"smaller_batch", "smaller_picture", "half_precision", "fp8", "int8"} <= named
         for remedy in plan["remedies"]:
             if remedy["available"] and remedy["id"] != "half_precision":
-                smaller = {"width": 4096, "height": 4096, "num_outputs": 4, "options": {"batch": 4}, **remedy["change"]}
+                options = {"batch": 4, **remedy["change"].get("options", {})}
+                smaller = {"width": 4096, "height": 4096, "num_outputs": 4, **remedy["change"], "options": options}
                 less = self.plan(server, **smaller)["bytes"]["expected"]
                 assert plan["bytes"]["expected"] - less == pytest.approx(remedy["saves_bytes"], rel=0.01)
 

@@ -877,6 +877,13 @@ export type EnvironmentOut = {
 };
 
 /**
+ * ErrorObject
+ */
+export type ErrorObject = {
+    error: ErrorWords;
+};
+
+/**
  * ErrorOut
  *
  * Why something failed, in words for its user.
@@ -901,6 +908,28 @@ export type ErrorOut = {
      * The last lines that the worker or the build printed.
      */
     log_tail?: string | null;
+};
+
+/**
+ * ErrorWords
+ */
+export type ErrorWords = {
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Type
+     */
+    type: string;
+    /**
+     * Param
+     */
+    param: string | null;
+    /**
+     * Code
+     */
+    code: string | null;
 };
 
 /**
@@ -2470,6 +2499,60 @@ export type LoadOptions = {
      */
     batch?: number | null;
     /**
+     * Share Batches
+     *
+     * `auto`: requests of several people that differ in prompt and seed alone are made together where measurements of this model say that it pays; a picture then differs from the one made alone by at most one level of 255. Left out: as the server is set.
+     */
+    share_batches?: 'auto' | 'never' | null;
+    /**
+     * Quality
+     *
+     * Of models that make pictures. `lossless`: nothing that changes one. `balanced`: fp8 weights. `fast`: the step cache and sage attention as well. What is given beside it wins. Left out: lossless.
+     */
+    quality?: 'lossless' | 'balanced' | 'fast' | null;
+    /**
+     * Quantization
+     *
+     * Of the denoiser's weights, through torchao; fp4 is experimental. What a device cannot do is left out, with a line in the worker's log; so are the options below.
+     */
+    quantization?: 'none' | 'int8' | 'fp8' | 'fp4' | null;
+    /**
+     * Attention
+     *
+     * Left out or `auto`: the first that works of flash, xFormers and PyTorch's own.
+     */
+    attention?: 'auto' | 'flash' | 'xformers' | 'sage' | 'sdpa' | null;
+    /**
+     * Compile
+     *
+     * Compile the denoiser's repeated blocks at its first run.
+     */
+    compile?: boolean | null;
+    /**
+     * Vae Slicing
+     *
+     * Decode one picture after another: less memory.
+     */
+    vae_slicing?: boolean | null;
+    /**
+     * Vae Tiling
+     *
+     * Decode tile by tile: less memory; pictures change a little.
+     */
+    vae_tiling?: boolean | null;
+    /**
+     * Offload
+     *
+     * Parts (`model`) or blocks (`group`) wait in the machine's memory until they are needed.
+     */
+    offload?: 'none' | 'model' | 'group' | null;
+    /**
+     * Step Cache
+     *
+     * Skip what changes little from step to step; transformers only. Pictures change a little.
+     */
+    step_cache?: boolean | null;
+    /**
      * Ttl Seconds
      *
      * Unloaded after so long without use. 0 or null: never. Left out: as the server is set.
@@ -3084,6 +3167,12 @@ export type PictureEditIn = {
      */
     negative_prompt?: string;
     /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out.
+     */
+    clip_skip?: number;
+    /**
      * Prompt
      */
     prompt: string;
@@ -3230,6 +3319,12 @@ export type PictureGenerateIn = {
      */
     negative_prompt?: string;
     /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out.
+     */
+    clip_skip?: number;
+    /**
      * Prompt
      */
     prompt: string;
@@ -3291,6 +3386,12 @@ export type PictureGenerateIn = {
     svg?: {
         [key: string]: unknown;
     } | null;
+    /**
+     * Loras
+     *
+     * `<lora:name:weight>` in the prompt as well.
+     */
+    loras?: Array<LoraIn>;
 };
 
 /**
@@ -3367,6 +3468,12 @@ export type PictureVaryIn = {
      * Negative Prompt
      */
     negative_prompt?: string;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out.
+     */
+    clip_skip?: number;
     /**
      * Image
      *
@@ -3715,7 +3822,7 @@ export type RemedyOut = {
     /**
      * Id
      */
-    id: 'half_precision' | 'fp8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
+    id: 'half_precision' | 'fp8' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
     /**
      * Message
      */
@@ -3804,6 +3911,16 @@ export type SchedulerOut = {
 };
 
 /**
+ * SdCaptionOut
+ */
+export type SdCaptionOut = {
+    /**
+     * Caption
+     */
+    caption: string;
+};
+
+/**
  * SdCheckpointOut
  */
 export type SdCheckpointOut = {
@@ -3852,6 +3969,184 @@ export type SdEmbeddingsOut = {
 };
 
 /**
+ * SdError
+ */
+export type SdError = {
+    /**
+     * Error
+     */
+    error: string;
+    /**
+     * Detail
+     */
+    detail: string;
+    /**
+     * Body
+     */
+    body: string;
+    /**
+     * Errors
+     */
+    errors: string;
+};
+
+/**
+ * SdExtrasBatchIn
+ */
+export type SdExtrasBatchIn = {
+    /**
+     * Resize Mode
+     *
+     * 0: by `upscaling_resize`; 1: to width and height.
+     */
+    resize_mode?: number;
+    /**
+     * Show Extras Results
+     */
+    show_extras_results?: boolean;
+    /**
+     * Gfpgan Visibility
+     */
+    gfpgan_visibility?: number;
+    /**
+     * Codeformer Visibility
+     */
+    codeformer_visibility?: number;
+    /**
+     * Codeformer Weight
+     */
+    codeformer_weight?: number;
+    /**
+     * Upscaling Resize
+     */
+    upscaling_resize?: number;
+    /**
+     * Upscaling Resize W
+     */
+    upscaling_resize_w?: number;
+    /**
+     * Upscaling Resize H
+     */
+    upscaling_resize_h?: number;
+    /**
+     * Upscaling Crop
+     */
+    upscaling_crop?: boolean;
+    /**
+     * Upscaler 1
+     */
+    upscaler_1?: string;
+    /**
+     * Upscaler 2
+     */
+    upscaler_2?: string;
+    /**
+     * Extras Upscaler 2 Visibility
+     */
+    extras_upscaler_2_visibility?: number;
+    /**
+     * Upscale First
+     */
+    upscale_first?: boolean;
+    /**
+     * Imagelist
+     */
+    imageList?: Array<SdFileData>;
+};
+
+/**
+ * SdExtrasBatchOut
+ */
+export type SdExtrasBatchOut = {
+    /**
+     * Html Info
+     */
+    html_info: string;
+    /**
+     * Images
+     */
+    images: Array<string>;
+};
+
+/**
+ * SdExtrasSingleIn
+ */
+export type SdExtrasSingleIn = {
+    /**
+     * Resize Mode
+     *
+     * 0: by `upscaling_resize`; 1: to width and height.
+     */
+    resize_mode?: number;
+    /**
+     * Show Extras Results
+     */
+    show_extras_results?: boolean;
+    /**
+     * Gfpgan Visibility
+     */
+    gfpgan_visibility?: number;
+    /**
+     * Codeformer Visibility
+     */
+    codeformer_visibility?: number;
+    /**
+     * Codeformer Weight
+     */
+    codeformer_weight?: number;
+    /**
+     * Upscaling Resize
+     */
+    upscaling_resize?: number;
+    /**
+     * Upscaling Resize W
+     */
+    upscaling_resize_w?: number;
+    /**
+     * Upscaling Resize H
+     */
+    upscaling_resize_h?: number;
+    /**
+     * Upscaling Crop
+     */
+    upscaling_crop?: boolean;
+    /**
+     * Upscaler 1
+     */
+    upscaler_1?: string;
+    /**
+     * Upscaler 2
+     */
+    upscaler_2?: string;
+    /**
+     * Extras Upscaler 2 Visibility
+     */
+    extras_upscaler_2_visibility?: number;
+    /**
+     * Upscale First
+     */
+    upscale_first?: boolean;
+    /**
+     * Image
+     */
+    image?: string;
+};
+
+/**
+ * SdExtrasSingleOut
+ */
+export type SdExtrasSingleOut = {
+    /**
+     * Html Info
+     */
+    html_info: string;
+    /**
+     * Image
+     */
+    image: string;
+};
+
+/**
  * SdFaceRestorerOut
  */
 export type SdFaceRestorerOut = {
@@ -3866,6 +4161,20 @@ export type SdFaceRestorerOut = {
 };
 
 /**
+ * SdFileData
+ */
+export type SdFileData = {
+    /**
+     * Data
+     */
+    data: string;
+    /**
+     * Name
+     */
+    name?: string;
+};
+
+/**
  * SdFileOut
  */
 export type SdFileOut = {
@@ -3877,6 +4186,18 @@ export type SdFileOut = {
      * Path
      */
     path?: string | null;
+};
+
+/**
+ * SdImageIn
+ */
+export type SdImageIn = {
+    /**
+     * Image
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
+     */
+    image?: string;
 };
 
 /**
@@ -4128,6 +4449,22 @@ export type SdImagesOut = {
 };
 
 /**
+ * SdInterrogateIn
+ */
+export type SdInterrogateIn = {
+    /**
+     * Image
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
+     */
+    image?: string;
+    /**
+     * Model
+     */
+    model?: string;
+};
+
+/**
  * SdLoraOut
  */
 export type SdLoraOut = {
@@ -4177,6 +4514,28 @@ export type SdNamedOut = {
      * Name
      */
     name: string;
+};
+
+/**
+ * SdPngInfoOut
+ */
+export type SdPngInfoOut = {
+    /**
+     * Info
+     */
+    info: string;
+    /**
+     * Items
+     */
+    items: {
+        [key: string]: string;
+    };
+    /**
+     * Parameters
+     */
+    parameters: {
+        [key: string]: string;
+    };
 };
 
 /**
@@ -8276,9 +8635,9 @@ export type OpenaiGenerateImagesData = {
 
 export type OpenaiGenerateImagesErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiGenerateImagesError = OpenaiGenerateImagesErrors[keyof OpenaiGenerateImagesErrors];
@@ -8301,9 +8660,9 @@ export type OpenaiEditImageData = {
 
 export type OpenaiEditImageErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiEditImageError = OpenaiEditImageErrors[keyof OpenaiEditImageErrors];
@@ -8326,9 +8685,9 @@ export type OpenaiVaryImageData = {
 
 export type OpenaiVaryImageErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiVaryImageError = OpenaiVaryImageErrors[keyof OpenaiVaryImageErrors];
@@ -8356,9 +8715,9 @@ export type OpenaiImageContentData = {
 
 export type OpenaiImageContentErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiImageContentError = OpenaiImageContentErrors[keyof OpenaiImageContentErrors];
@@ -8379,9 +8738,9 @@ export type OpenaiListModelsData = {
 
 export type OpenaiListModelsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiListModelsError = OpenaiListModelsErrors[keyof OpenaiListModelsErrors];
@@ -8409,9 +8768,9 @@ export type OpenaiGetModelData = {
 
 export type OpenaiGetModelErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * OpenAI's error object.
      */
-    '4XX': Problem;
+    '4XX': ErrorObject;
 };
 
 export type OpenaiGetModelError = OpenaiGetModelErrors[keyof OpenaiGetModelErrors];
@@ -8434,9 +8793,9 @@ export type SdapiTxt2ImgData = {
 
 export type SdapiTxt2ImgErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiTxt2ImgError = SdapiTxt2ImgErrors[keyof SdapiTxt2ImgErrors];
@@ -8459,9 +8818,9 @@ export type SdapiImg2ImgData = {
 
 export type SdapiImg2ImgErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiImg2ImgError = SdapiImg2ImgErrors[keyof SdapiImg2ImgErrors];
@@ -8491,9 +8850,9 @@ export type SdapiProgressData = {
 
 export type SdapiProgressErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiProgressError = SdapiProgressErrors[keyof SdapiProgressErrors];
@@ -8516,9 +8875,9 @@ export type SdapiInterruptData = {
 
 export type SdapiInterruptErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiInterruptError = SdapiInterruptErrors[keyof SdapiInterruptErrors];
@@ -8545,9 +8904,9 @@ export type SdapiSkipData = {
 
 export type SdapiSkipErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiSkipError = SdapiSkipErrors[keyof SdapiSkipErrors];
@@ -8568,9 +8927,9 @@ export type SdapiGetOptionsData = {
 
 export type SdapiGetOptionsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiGetOptionsError = SdapiGetOptionsErrors[keyof SdapiGetOptionsErrors];
@@ -8602,9 +8961,9 @@ export type SdapiSetOptionsData = {
 
 export type SdapiSetOptionsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiSetOptionsError = SdapiSetOptionsErrors[keyof SdapiSetOptionsErrors];
@@ -8625,9 +8984,9 @@ export type SdapiUnloadCheckpointData = {
 
 export type SdapiUnloadCheckpointErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiUnloadCheckpointError = SdapiUnloadCheckpointErrors[keyof SdapiUnloadCheckpointErrors];
@@ -8654,9 +9013,9 @@ export type SdapiReloadCheckpointData = {
 
 export type SdapiReloadCheckpointErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiReloadCheckpointError = SdapiReloadCheckpointErrors[keyof SdapiReloadCheckpointErrors];
@@ -8683,9 +9042,9 @@ export type SdapiModelsData = {
 
 export type SdapiModelsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiModelsError = SdapiModelsErrors[keyof SdapiModelsErrors];
@@ -8710,9 +9069,9 @@ export type SdapiSamplersData = {
 
 export type SdapiSamplersErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiSamplersError = SdapiSamplersErrors[keyof SdapiSamplersErrors];
@@ -8737,9 +9096,9 @@ export type SdapiSchedulersData = {
 
 export type SdapiSchedulersErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiSchedulersError = SdapiSchedulersErrors[keyof SdapiSchedulersErrors];
@@ -8764,9 +9123,9 @@ export type SdapiUpscalersData = {
 
 export type SdapiUpscalersErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiUpscalersError = SdapiUpscalersErrors[keyof SdapiUpscalersErrors];
@@ -8791,9 +9150,9 @@ export type SdapiLatentModesData = {
 
 export type SdapiLatentModesErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiLatentModesError = SdapiLatentModesErrors[keyof SdapiLatentModesErrors];
@@ -8818,9 +9177,9 @@ export type SdapiLorasData = {
 
 export type SdapiLorasErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiLorasError = SdapiLorasErrors[keyof SdapiLorasErrors];
@@ -8845,9 +9204,9 @@ export type SdapiStylesData = {
 
 export type SdapiStylesErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiStylesError = SdapiStylesErrors[keyof SdapiStylesErrors];
@@ -8872,9 +9231,9 @@ export type SdapiEmbeddingsData = {
 
 export type SdapiEmbeddingsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiEmbeddingsError = SdapiEmbeddingsErrors[keyof SdapiEmbeddingsErrors];
@@ -8897,9 +9256,9 @@ export type SdapiVaesData = {
 
 export type SdapiVaesErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiVaesError = SdapiVaesErrors[keyof SdapiVaesErrors];
@@ -8924,9 +9283,9 @@ export type SdapiModulesData = {
 
 export type SdapiModulesErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiModulesError = SdapiModulesErrors[keyof SdapiModulesErrors];
@@ -8951,9 +9310,9 @@ export type SdapiHypernetworksData = {
 
 export type SdapiHypernetworksErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiHypernetworksError = SdapiHypernetworksErrors[keyof SdapiHypernetworksErrors];
@@ -8978,9 +9337,9 @@ export type SdapiFaceRestorersData = {
 
 export type SdapiFaceRestorersErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiFaceRestorersError = SdapiFaceRestorersErrors[keyof SdapiFaceRestorersErrors];
@@ -9005,9 +9364,9 @@ export type SdapiRealesrganModelsData = {
 
 export type SdapiRealesrganModelsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiRealesrganModelsError = SdapiRealesrganModelsErrors[keyof SdapiRealesrganModelsErrors];
@@ -9032,9 +9391,9 @@ export type SdapiScriptsData = {
 
 export type SdapiScriptsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiScriptsError = SdapiScriptsErrors[keyof SdapiScriptsErrors];
@@ -9057,9 +9416,9 @@ export type SdapiScriptInfoData = {
 
 export type SdapiScriptInfoErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiScriptInfoError = SdapiScriptInfoErrors[keyof SdapiScriptInfoErrors];
@@ -9086,9 +9445,9 @@ export type SdapiExtensionsData = {
 
 export type SdapiExtensionsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiExtensionsError = SdapiExtensionsErrors[keyof SdapiExtensionsErrors];
@@ -9115,9 +9474,9 @@ export type SdapiCmdFlagsData = {
 
 export type SdapiCmdFlagsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiCmdFlagsError = SdapiCmdFlagsErrors[keyof SdapiCmdFlagsErrors];
@@ -9144,9 +9503,9 @@ export type SdapiMemoryData = {
 
 export type SdapiMemoryErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiMemoryError = SdapiMemoryErrors[keyof SdapiMemoryErrors];
@@ -9169,9 +9528,9 @@ export type SdapiRefreshCheckpointsData = {
 
 export type SdapiRefreshCheckpointsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiRefreshCheckpointsError = SdapiRefreshCheckpointsErrors[keyof SdapiRefreshCheckpointsErrors];
@@ -9192,9 +9551,9 @@ export type SdapiRefreshLorasData = {
 
 export type SdapiRefreshLorasErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiRefreshLorasError = SdapiRefreshLorasErrors[keyof SdapiRefreshLorasErrors];
@@ -9215,9 +9574,9 @@ export type SdapiRefreshVaeData = {
 
 export type SdapiRefreshVaeErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiRefreshVaeError = SdapiRefreshVaeErrors[keyof SdapiRefreshVaeErrors];
@@ -9238,9 +9597,9 @@ export type SdapiRefreshEmbeddingsData = {
 
 export type SdapiRefreshEmbeddingsErrors = {
     /**
-     * The request cannot be served; the body says why and what to do.
+     * A1111's four fields.
      */
-    '4XX': Problem;
+    '4XX': SdError;
 };
 
 export type SdapiRefreshEmbeddingsError = SdapiRefreshEmbeddingsErrors[keyof SdapiRefreshEmbeddingsErrors];
@@ -9251,6 +9610,106 @@ export type SdapiRefreshEmbeddingsResponses = {
      */
     200: unknown;
 };
+
+export type SdapiExtraSingleData = {
+    body: SdExtrasSingleIn;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/extra-single-image';
+};
+
+export type SdapiExtraSingleErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiExtraSingleError = SdapiExtraSingleErrors[keyof SdapiExtraSingleErrors];
+
+export type SdapiExtraSingleResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdExtrasSingleOut;
+};
+
+export type SdapiExtraSingleResponse = SdapiExtraSingleResponses[keyof SdapiExtraSingleResponses];
+
+export type SdapiExtraBatchData = {
+    body: SdExtrasBatchIn;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/extra-batch-images';
+};
+
+export type SdapiExtraBatchErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiExtraBatchError = SdapiExtraBatchErrors[keyof SdapiExtraBatchErrors];
+
+export type SdapiExtraBatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdExtrasBatchOut;
+};
+
+export type SdapiExtraBatchResponse = SdapiExtraBatchResponses[keyof SdapiExtraBatchResponses];
+
+export type SdapiPngInfoData = {
+    body: SdImageIn;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/png-info';
+};
+
+export type SdapiPngInfoErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiPngInfoError = SdapiPngInfoErrors[keyof SdapiPngInfoErrors];
+
+export type SdapiPngInfoResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdPngInfoOut;
+};
+
+export type SdapiPngInfoResponse = SdapiPngInfoResponses[keyof SdapiPngInfoResponses];
+
+export type SdapiInterrogateData = {
+    body: SdInterrogateIn;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/interrogate';
+};
+
+export type SdapiInterrogateErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiInterrogateError = SdapiInterrogateErrors[keyof SdapiInterrogateErrors];
+
+export type SdapiInterrogateResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdCaptionOut;
+};
+
+export type SdapiInterrogateResponse = SdapiInterrogateResponses[keyof SdapiInterrogateResponses];
 
 export type WorkerLogData = {
     body?: never;

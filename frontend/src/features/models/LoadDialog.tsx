@@ -17,6 +17,7 @@ import { useModelActions, useOrder, useWho } from "./actions";
 import { Estimate } from "./Estimate";
 import { Frame } from "@/ui/Frame";
 import { DTYPES, formOf, optionsOf, questionOf, remedied, sameOptions, TTLS, type Dtype, type LoadForm, type Ttl } from "./loading";
+import { SpeedOptions } from "./SpeedOptions";
 
 const CONTEXTS = [2048, 8192, 32_768, 131_072];
 
@@ -49,6 +50,7 @@ export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () =>
         <Box sx={{ display: "grid", gap: 4, alignContent: "start", gridTemplateColumns: "minmax(0, 1fr)" }}>
           <Options model={model} form={form} set={set} />
           <Amounts model={model} form={form} set={set} />
+          {(model.task === "image" || model.task === "video") && <SpeedOptions speed={form.speed} onChange={(speed) => set({ speed })} />}
         </Box>
         <Estimate question={questionOf(model, form)} onRemedy={(change) => setForm((old) => remedied(old, change))} />
       </Box>

@@ -7,7 +7,21 @@ export type Ttl = "default" | number;
 export const DTYPES = ["default", "float32", "bfloat16", "float16"] as const;
 export type Dtype = (typeof DTYPES)[number];
 
+export const QUANTIZATIONS = ["none", "int8", "fp8", "fp4"] as const;
+export const QUALITIES = ["lossless", "balanced", "fast"] as const;
+export const ATTENTIONS = ["auto", "flash", "xformers", "sage", "sdpa"] as const;
+export const OFFLOADS = ["none", "model", "group"] as const;
+export const SWITCHES = ["compile", "vae_slicing", "vae_tiling", "step_cache"] as const;
+/** What changes speed and memory of a model that makes pictures; what is left out is the engine's own choice. */
+export type Speed = Pick<LoadOptions, "quality" | "quantization" | "attention" | "offload" | "share_batches" | (typeof SWITCHES)[number]>;
+const SPEED = ["quality", "quantization", "attention", "offload", "share_batches", ...SWITCHES] as const;
+
+function speedOf(options: LoadOptions): Speed {
+  return Object.fromEntries(SPEED.flatMap((name) => ((options[name] ?? undefined) === undefined ? [] : [[name, options[name]]])));
+}
+
 export interface LoadForm {
+  speed: Speed;
   dtype: Dtype;
   ttl: Ttl;
   devices: number[];
@@ -21,6 +35,7 @@ export interface LoadForm {
 export function formOf(model: Pick<ModelOut, "load_options" | "defaults">): LoadForm {
   const { dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch } = model.load_options;
   return {
+    speed: speedOf(model.load_options),
     dtype: dtype ?? "default", ttl: ttl ?? "default", devices: devices ?? [],
     width: model.defaults?.width ?? 1024, height: model.defaults?.height ?? 1024, batch: batch ?? 1, context: 8192,
   };
@@ -33,22 +48,24 @@ export function optionsOf(form: LoadForm, task: ModelOut["task"]): LoadOptions {
     ...(form.ttl === "default" ? {} : { ttl_seconds: form.ttl }),
     ...(form.devices.length ? { gpu_device_ids: [...form.devices].sort((a, b) => a - b) } : {}),
     ...(task === "image" && form.batch > 1 ? { batch: form.batch } : {}),
+    ...(task === "image" || task === "video" ? form.speed : {}),
   };
 }
 
 export function questionOf(model: Pick<ModelOut, "key" | "task">, form: LoadForm): PlanIn {
   // All that the form says, also what is the default: the model's own options count where nothing is said.
-  const options: LoadOptions = { dtype: form.dtype === "default" ? null : form.dtype, batch: model.task === "image" ? form.batch : null, gpu_device_ids: form.devices.length ? form.devices : null };
+  const options: LoadOptions = { dtype: form.dtype === "default" ? null : form.dtype, batch: model.task === "image" ? form.batch : null, gpu_device_ids: form.devices.length ? form.devices : null, quality: null, quantization: null, offload: null, ...form.speed };
   const amount = model.task === "image" || model.task === "video" ? { width: form.width, height: form.height, num_outputs: form.batch } : model.task === "chat" ? { context: form.context } : {};
   return { model: model.key, ...amount, batch: form.batch, options };
 }
 
 /** The form after a remedy was taken. */
 export function remedied(form: LoadForm, change: RemedyOut["change"]): LoadForm {
-  const options = (change.options ?? {}) as { dtype?: unknown; batch?: unknown };
+  const options = (change.options ?? {}) as LoadOptions;
   const number = (value: unknown, otherwise: number) => (typeof value === "number" ? value : otherwise);
   return {
     ...form,
+    speed: { ...form.speed, ...speedOf(options) },
     dtype: DTYPES.find((dtype) => dtype === options.dtype) ?? form.dtype,
     devices: Array.isArray(change.gpu_device_ids) ? (change.gpu_device_ids as number[]) : form.devices,
     width: number(change.width, form.width),
@@ -59,6 +76,7 @@ export function remedied(form: LoadForm, change: RemedyOut["change"]): LoadForm 
 }
 
 export function sameOptions(a: LoadOptions, b: LoadOptions): boolean {
-  const plain = ({ dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch }: LoadOptions) => JSON.stringify([dtype ?? null, ttl ?? null, devices ?? null, batch ?? 1]);
+  const plain = ({ dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch, ...rest }: LoadOptions) =>
+    JSON.stringify([dtype ?? null, ttl ?? null, devices ?? null, batch ?? 1, ...SPEED.map((name) => rest[name] ?? null)]);
   return plain(a) === plain(b);
 }

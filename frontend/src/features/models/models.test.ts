@@ -127,7 +127,15 @@ describe("load options", () => {
     expect(remedied(form, { options: { batch: 2 } })).toEqual({ ...form, batch: 2 });
     expect(remedied(form, { options: { dtype: "bfloat16" } })).toEqual({ ...form, dtype: "bfloat16" });
     expect(remedied(form, { width: 768, height: 768 })).toEqual({ ...form, width: 768, height: 768 });
-    expect(remedied(form, { options: { dtype: "float8", offload: "model" } })).toEqual(form);
+    expect(remedied(form, { options: { dtype: "float8" } })).toEqual(form);
+    expect(remedied(form, { options: { quantization: "fp8" } })).toEqual({ ...form, speed: { quantization: "fp8" } });
+  });
+
+  it("keep what makes a model faster, and ask the planner with it", () => {
+    const fast = image({ load_options: { quality: "fast", vae_tiling: true, share_batches: "never" } });
+    expect(optionsOf(formOf(fast), "image")).toEqual(fast.load_options);
+    expect(sameOptions(optionsOf(formOf(fast), "image"), {})).toBe(false);
+    expect(questionOf(fast, formOf(fast)).options).toMatchObject({ quality: "fast", quantization: null, vae_tiling: true });
   });
 });
 

@@ -1,0 +1,86 @@
+"""Making pictures larger without a model, and reading what stands in their files. It is no job, and nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import NoReturn, TypeVar
+
+from atelier.errors import AtelierError, BadRequest
+from atelier.images.file_texts import picture_format, texts_of
+from atelier.images.infotext import parse
+from atelier.images.inputs import InputStore
+from atelier.said import Said
+from atelier.sdapi.encoded_pictures import decoded
+from atelier.sdapi.schemas import SdExtrasIn, SdPngInfoOut
+from atelier.sdapi.upscalers import UPSCALERS
+
+Answer = TypeVar("Answer")
+
+
+class UpscalerNotFound(BadRequest):
+    code = "upscaler_not_found"
+
+
+class NoCaptioner(BadRequest):
+    code = "no_captioner"
+
+
+async def enlarged(inputs: InputStore, wanted: SdExtrasIn, image: str, field: str) -> bytes:
+    """A PNG. Raises UpscalerNotFound, BadRequest, InputRefused."""
+    name = next((one for one in UPSCALERS if one.casefold() == wanted.upscaler_1.casefold()), None)
+    if name is None:
+        known = ", ".join(UPSCALERS)
+        words = Said(f"Upscaler {wanted.upscaler_1!r} not found", "upscaler_not_found", known=known)
+        raise UpscalerNotFound(words, field="upscaler_1", hint=f"Take one of {known}.")
+    data = decoded(image, field)
+    if name == "None":
+        return await _blaming(field, inputs.rewritten(data))
+    width, height = await _blaming(field, inputs.size_of(data))
+    crop = False
+    if wanted.resize_mode == 0:
+        width, height = (max(1, round(side * wanted.upscaling_resize)) for side in (width, height))
+    elif wanted.upscaling_crop:
+        width, height, crop = wanted.upscaling_resize_w, wanted.upscaling_resize_h, True
+    else:
+        scale = max(wanted.upscaling_resize_w / width, wanted.upscaling_resize_h / height)
+        width, height = round(width * scale), round(height * scale)
+    resized = inputs.rewritten(data, width=width, height=height, resample=name.lower(), crop=crop)
+    return await _blaming(field, resized)
+
+
+def notes_of(wanted: SdExtrasIn) -> str:
+    """What was asked for and is not done, as the `html_info` of the answer."""
+    asked = {
+        "GFPGAN": wanted.gfpgan_visibility > 0,
+        "CodeFormer": wanted.codeformer_visibility > 0,
+        "the second upscaler": wanted.upscaler_2 != "None" and wanted.extras_upscaler_2_visibility > 0,
+    }
+    ignored = [name for name, wants in asked.items() if wants]
+    return f"<p>Atelier does not have: {', '.join(ignored)}.</p>" if ignored else ""
+
+
+def png_info(image: str) -> SdPngInfoOut:
+    """What tools wrote into the file. Raises BadRequest for what is no picture."""
+    data = decoded(image, "image")
+    if picture_format(data) is None:
+        words = Said("Invalid encoded image", "sdapi.invalid_image")
+        raise BadRequest(words, field="image", hint="Send a PNG, JPEG or WebP picture as base64.")
+    texts = texts_of(data)
+    info = texts.get("parameters", "")
+    return SdPngInfoOut(info=info, items=texts, parameters=parse(info) if info else {})
+
+
+def caption(image: str) -> NoReturn:
+    """Always raises: NoCaptioner, or BadRequest for what is no picture."""
+    decoded(image, "image")
+    words = Said("No model of this Atelier describes pictures.", "no_captioner")
+    raise NoCaptioner(words, hint="Describe the picture yourself.")
+
+
+async def _blaming(field: str, asked: Awaitable[Answer]) -> Answer:
+    try:
+        return await asked
+    except AtelierError as error:
+        error.in_words_of({"file": field})
+        error.blame(field)
+        raise

@@ -1,0 +1,67 @@
+"""/sdapi/v1: what is done with a picture that is there."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter
+
+from atelier.access.actor import BasicUser
+from atelier.deps import ServicesDep
+from atelier.images.delivery import encoded
+from atelier.sdapi import extras
+from atelier.sdapi.envelope import ERRORS
+from atelier.sdapi.routes import MAX_BODY_BYTES
+from atelier.sdapi.schemas import (
+    SdCaptionOut,
+    SdExtrasBatchIn,
+    SdExtrasBatchOut,
+    SdExtrasSingleIn,
+    SdExtrasSingleOut,
+    SdImageIn,
+    SdInterrogateIn,
+    SdPngInfoOut,
+)
+from atelier.sdapi.timed import TimedRoute
+
+router = APIRouter(
+    prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False
+)
+
+
+@router.post(
+    "/extra-single-image", summary="Make a picture larger", max_body_size=MAX_BODY_BYTES, name="sdapi_extra_single"
+)
+async def extra_single_image(
+    wanted: SdExtrasSingleIn, _actor: BasicUser, services: ServicesDep
+) -> SdExtrasSingleOut:
+    """By `Lanczos` or `Nearest`. The result is no picture of the gallery."""
+    picture = await extras.enlarged(services.inputs, wanted, wanted.image, "image")
+    return SdExtrasSingleOut(html_info=extras.notes_of(wanted), image=encoded(picture))
+
+
+@router.post(
+    "/extra-batch-images", summary="Make pictures larger", max_body_size=MAX_BODY_BYTES, name="sdapi_extra_batch"
+)
+async def extra_batch_images(wanted: SdExtrasBatchIn, _actor: BasicUser, services: ServicesDep) -> SdExtrasBatchOut:
+    pictures = [
+        await extras.enlarged(services.inputs, wanted, one.data, f"imageList.{at}.data")
+        for at, one in enumerate(wanted.imageList)
+    ]
+    return SdExtrasBatchOut(html_info=extras.notes_of(wanted), images=[encoded(picture) for picture in pictures])
+
+
+@router.post(
+    "/png-info", summary="Read what stands in a picture's file", max_body_size=MAX_BODY_BYTES, name="sdapi_png_info"
+)
+async def png_info(wanted: SdImageIn, _actor: BasicUser) -> SdPngInfoOut:
+    """Of PNG, JPEG and WebP. `parameters` is A1111's infotext, taken apart."""
+    return await asyncio.to_thread(extras.png_info, wanted.image)
+
+
+@router.post(
+    "/interrogate", summary="Refused: no model describes pictures", max_body_size=MAX_BODY_BYTES,
+    name="sdapi_interrogate",
+)  # fmt: skip
+async def interrogate(wanted: SdInterrogateIn, _actor: BasicUser) -> SdCaptionOut:
+    return extras.caption(wanted.image)
