@@ -1,6 +1,6 @@
 /** The server's own words, generated from openapi.json; this file only shortens the import and names the list pages. */
 export type {
-  AcceptedOut, BulkEditIn, CatalogueItemOut, CollectionOut, ConsequencesOut, DependencyList, DependencyOut, DeviceOut, DownloadOut, EndpointList, EndpointOut, EnvironmentOut, ErrorOut, Event, FacetsOut, FoundModelOut, HistoryOut, HostOut, HubModelOut, HubPlanOut, ImageEditIn, ImageOut, JobKind, JobOut,
+  AcceptedOut, BulkEditIn, CatalogueItemOut, CollectionOut, ConsequencesOut, DependencyList, DependencyOut, DeviceOut, DownloadOut, EndpointList, EndpointOut, EnvironmentOut, ErrorOut, Event, FacetsOut, FoundModelOut, GridIn, HistoryOut, HostOut, HubModelOut, HubPlanOut, ImageEditIn, ImageOut, JobKind, JobOut,
   JobPage, JobStatus, LineageOut, LoadOptions, MeOut, ModelList, ModelOut, PlanIn, PlanOut, PreviewOut, Problem, RemedyOut, SchedulerList, SchedulerOut, ServerFrame, SnapshotFrame, StorageOut, SystemOut, TextToImageIn, TokenOut, WaitingOut, WorkerOut,
 } from "./generated/types.gen";
 export type { GalleryPage as ImagePage, ImageDeletedOut as DeletedOut } from "./generated/types.gen";
