@@ -153,6 +153,13 @@ class LogSettings:
 
 
 @dataclass(frozen=True)
+class InputSettings:
+    """ATELIER_REMOTE_IMAGES (1 = pictures may be given as addresses; the server fetches them, public ones only)."""
+
+    remote: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
@@ -162,6 +169,7 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
     hub: HubSettings = field(default_factory=HubSettings)
     creatures: CreatureSettings = field(default_factory=CreatureSettings)
+    inputs: InputSettings = field(default_factory=InputSettings)
 
     def checked(self) -> Settings:
         """These settings, or BadSetting where two of them contradict each other."""
@@ -351,4 +359,5 @@ def read_settings(
         api_keys=_listed(env, "OPENAI_API_KEYS"),
         creatures_token=env.get("POKEMON_BEARER_TOKEN", "").strip(),
     )
-    return Settings(server, storage, access, jobs, runtime, log, _hub(env), _creatures(env)).checked()
+    inputs = InputSettings(remote=_switch(env, "ATELIER_REMOTE_IMAGES"))
+    return Settings(server, storage, access, jobs, runtime, log, _hub(env), _creatures(env), inputs).checked()

@@ -75,6 +75,7 @@ from atelier.openai import image_routes as openai_image_routes
 from atelier.openai import model_routes as openai_model_routes
 from atelier.openai.envelope import ENVELOPE as OPENAI_ENVELOPE
 from atelier.openai.image_service import OpenAIImages
+from atelier.remote import RemoteImages
 from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
@@ -238,7 +239,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         runner = JobRunner(database, queue, kinds, slots, settings.jobs, start_attempt)
         jobs = JobService(database, queue, runner, bus)
         stack.push_async_callback(jobs.close)
-        inputs = InputStore(database, storage, queue, PictureReader(pool))
+        remote = RemoteImages(enabled=settings.inputs.remote)
+        inputs = InputStore(database, storage, queue, PictureReader(pool), remote)
         prompts = PromptBook(database)
         images = ImageService(
             database, storage, registry, sizing, queue, jobs, pool, bus, inputs, prompts, settings.runtime

@@ -116,13 +116,11 @@ def _be_child(work: Callable[[], dict[str, Any]], limits: Limits, parent: int, w
         lifeline.die_with_parent(parent)
         os.dup2(write, 3)
         os.closerange(4, 1 << 16)
-        for what, most in (
-            (resource.RLIMIT_AS, space),
-            (resource.RLIMIT_CPU, limits.cpu_seconds),
-            (resource.RLIMIT_FSIZE, limits.file_bytes),
-            (resource.RLIMIT_CORE, 0),
-        ):
-            resource.setrlimit(what, (most, most))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (space, space))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
+        # At the first the kernel says which limit it was (SIGXCPU), at the second it only kills.
+        resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
         _say(_outcome(work))
         status = 0
     except BaseException as error:  # the edge of the process: nothing may unwind into the worker's frames

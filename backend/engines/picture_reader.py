@@ -31,6 +31,9 @@ TASKS = (ReadPicture, ReadMetadata, ComparePictures, ExtendCanvas, DrawSheet)
 
 READ = ("PNG", "JPEG", "WEBP")
 MAX_SIDE = 32_767
+MAX_SCANS = 100
+STRIP = 256
+"""Rows."""
 PNG_LEVEL = 1
 THUMBNAIL_SIDE = 384
 TEXTS, TEXT_CHARACTERS = 32, 200_000
@@ -86,6 +89,7 @@ def read(task: ReadPicture) -> dict[str, Any]:
     with opened(task.source, task.max_pixels) as source:
         form, orientation = source.format, _orientation(source)
         image = _in_mode(source, task.mode)
+    del source  # it may hold another copy
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
     if task.invert:
@@ -214,6 +218,8 @@ def opened(path: str, max_pixels: int) -> Image.Image:
         head = file.read(64)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         _check_webp(head, max_pixels)  # Pillow makes room for the whole picture when it opens one
+    elif head[:2] == b"\xff\xd8":
+        _check_scans(path)
     try:
         image = Image.open(path, formats=READ)
     except MemoryError:
@@ -258,6 +264,13 @@ def _check_webp(head: bytes, max_pixels: int) -> None:
     _room(width, height, max_pixels)
 
 
+def _check_scans(path: str) -> None:
+    """A JPEG may go over the whole picture as often as it likes; honest ones do so ten times."""
+    with open(path, "rb") as file:
+        if file.read().count(b"\xff\xda") > MAX_SCANS:
+            raise _unreadable()
+
+
 def _checked(image: Image.Image, max_pixels: int) -> Image.Image:
     _room(image.width, image.height, max_pixels)
     # A JPEG of a phone may carry a second one, for depth or for a larger screen: the first is the picture.
@@ -299,14 +312,22 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
             image = image.point(lambda value: value / 256).convert("L")
         if not clear:
             return image.convert(mode) if image.mode != mode else image
-        image = image.convert("RGBA")
-        ground = Image.new(mode, image.size, "white" if mode == "RGB" else "black")
-        ground.paste(image.convert(mode), mask=image.getchannel("A"))
-        return ground
+        return _on_ground(image, mode)
     except (MemoryError, RunFailed):
         raise
     except Exception as error:
         raise _unreadable() from error
+
+
+def _on_ground(image: Image.Image, mode: str) -> Image.Image:
+    """A picture that is transparent in parts, on white (masks: black). In strips: whole copies of 50 megapixels would
+    not fit."""
+    colour = "white" if mode == "RGB" else "black"
+    ground = Image.new(mode, image.size, colour)
+    for top in range(0, image.height, STRIP):
+        strip = image.crop((0, top, image.width, min(top + STRIP, image.height))).convert("RGBA")
+        ground.paste(strip.convert(mode), (0, top), strip.getchannel("A"))
+    return ground
 
 
 def _orientation(image: Image.Image) -> int:

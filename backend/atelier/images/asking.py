@@ -17,15 +17,15 @@ from atelier.errors import BadRequest
 from atelier.images.inputs import InputStore, Source
 from atelier.images.schemas import (
     MAX_SEED,
-    GenerationIn,
     ImageToImageIn,
     ImageToVideoIn,
     InpaintIn,
     OutpaintIn,
+    SizedIn,
     TextToImageIn,
     UpscaleIn,
 )
-from atelier.models.families import sampling
+from atelier.models.families import nearest_side, sampling
 from atelier.models.schemas import ImageDefaults, ImageLimits
 from atelier.said import Said
 from atelier.tables import ModelRow
@@ -35,39 +35,75 @@ Wanted = TextToImageIn | ImageToImageIn | InpaintIn | OutpaintIn | UpscaleIn | I
 TASKS: dict[type, str] = {
     TextToImageIn: "text_to_image",
     ImageToImageIn: "image_to_image",
+    InpaintIn: "inpaint",
+    OutpaintIn: "outpaint",
+    UpscaleIn: "upscale",
+    ImageToVideoIn: "image_to_video",
 }
 
 MAX_SIDE = 4096
 """Of any result, whatever its model may do."""
+
+SHAPE = 0.02
+"""By so much a mask's shape may differ from its picture's: rounded sizes."""
+PAINTED = 128
+"""From this value on a mask counts as white."""
+FRAMES = 14
+"""Of a video whose model does not say."""
 
 
 async def resolve(actor: Actor, wanted: Wanted, model: ModelRow, inputs: InputStore) -> dict[str, Any]:
     """Everything decided. Raises BadRequest for what this model cannot do, ImageNotFound and InputNotFound."""
     decided = {"task": TASKS[type(wanted)], **_sampled(wanted, model)}
     if isinstance(wanted, TextToImageIn):
-        return decided | _size(wanted, model)
+        return decided | _second_pass(wanted, decided, _size(wanted, model), model)
     source = await inputs.use(actor, wanted.image)
     decided |= {"image": source.ref, "image_size": [source.width, source.height], "parent_id": source.parent_id}
     match wanted:
+        case InpaintIn():
+            if wanted.hires is not None:
+                words = Said("A second pass goes with whole pictures, not with a mask.", "request.hires_with_mask")
+                raise BadRequest(words, field="hires", hint="Paint first, then make the picture larger.")
+            masked = await _masked(actor, wanted, source, inputs)
+            return decided | _size(wanted, model, source) | _blended(wanted) | masked
         case ImageToImageIn():
-            return decided | _size(wanted, model, source) | {"strength": wanted.strength, "fit": wanted.fit}
-    raise AssertionError(f"nobody resolves {type(wanted).__name__}")
+            size = _size(wanted, model, source)
+            return decided | _second_pass(wanted, decided, size, model) | _blended(wanted)
+        case OutpaintIn():
+            return decided | _canvas(wanted, model, source)
+        case UpscaleIn():
+            prompt = wanted.prompt.strip() and wanted.prompt or source.prompt
+            return decided | _enlarged(wanted, model, source) | {"prompt": prompt, "strength": wanted.strength}
+        case ImageToVideoIn():
+            return decided | _moving(wanted, model, source)
 
 
-def _sampled(wanted: GenerationIn, model: ModelRow) -> dict[str, Any]:
+def _sampled(wanted: Wanted, model: ModelRow) -> dict[str, Any]:
     """What every task has: which model, what to draw, how, and from which seeds."""
     defaults = ImageDefaults(**model.defaults)
     seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
+    has_words = not isinstance(wanted, ImageToVideoIn)
+    varied = wanted.subseed_strength if has_words else 0.0
+    count = range(wanted.num_outputs)
+    variations: dict[str, Any] = {}
+    if varied:
+        subseed = secrets.randbelow(MAX_SEED + 1) if wanted.subseed is None else wanted.subseed
+        variations = {"subseeds": _counted(subseed, count), "subseed_strength": varied}
     return {
         "model": model.key,
-        "prompt": wanted.prompt,
-        "negative_prompt": wanted.negative_prompt,
+        "prompt": wanted.prompt if has_words else "",
+        "negative_prompt": wanted.negative_prompt if has_words else "",
         "steps": wanted.steps or defaults.steps,
         "guidance_scale": defaults.guidance_scale if wanted.guidance_scale is None else wanted.guidance_scale,
-        "scheduler": _scheduler(wanted.scheduler or defaults.scheduler, model),
+        "scheduler": _scheduler((wanted.scheduler if has_words else None) or defaults.scheduler, model),
         "format": wanted.format,
-        "seeds": [(seed + index) % (MAX_SEED + 1) for index in range(wanted.num_outputs)],
+        "seeds": [seed for _ in count] if varied else _counted(seed, count),
+        **variations,
     }
+
+
+def _counted(seed: int, count: range) -> list[int]:
+    return [(seed + index) % (MAX_SEED + 1) for index in count]
 
 
 def _scheduler(scheduler: str | None, model: ModelRow) -> str | None:
@@ -87,15 +123,20 @@ def _scheduler(scheduler: str | None, model: ModelRow) -> str | None:
 # ── sizes ──
 
 
-def _size(wanted: GenerationIn | ImageToVideoIn, model: ModelRow, source: Source | None = None) -> dict[str, int]:
+def _size(wanted: SizedIn | ImageToVideoIn, model: ModelRow, source: Source | None = None) -> dict[str, int]:
     """The size that was asked for; what was left out comes from the picture, or is the model's own."""
     defaults, limits = ImageDefaults(**model.defaults), ImageLimits(**model.limits)
     own = (defaults.width, defaults.height) if source is None else like(source.width, source.height, defaults, limits)
     if source is not None and wanted.width and not wanted.height:
-        own = (0, _near(wanted.width * source.height / source.width, limits))
+        own = (0, nearest_side(wanted.width * source.height / source.width, limits))
     elif source is not None and wanted.height and not wanted.width:
-        own = (_near(wanted.height * source.width / source.height, limits), 0)
-    sides = {"width": wanted.width or own[0], "height": wanted.height or own[1]}
+        own = (nearest_side(wanted.height * source.width / source.height, limits), 0)
+    return _fitting({"width": wanted.width or own[0], "height": wanted.height or own[1]}, model)
+
+
+def _fitting(sides: dict[str, int], model: ModelRow) -> dict[str, int]:
+    """These sides, when the model can make them. Raises BadRequest."""
+    defaults, limits = ImageDefaults(**model.defaults), ImageLimits(**model.limits)
     for field, side in sides.items():
         if not limits.min_side <= side <= limits.max_side or side % limits.multiple:
             raise BadRequest(
@@ -116,17 +157,110 @@ def _size(wanted: GenerationIn | ImageToVideoIn, model: ModelRow, source: Source
     return sides
 
 
+def _second_pass(wanted: SizedIn, decided: dict[str, Any], size: dict[str, int], model: ModelRow) -> dict[str, Any]:
+    """The size of the first pass, and everything about a second. Raises BadRequest for one that is too large."""
+    if wanted.hires is None:
+        return size
+    larger = _larger(size, wanted.hires.scale, model, "hires.scale")
+    steps = wanted.hires.steps or decided["steps"]
+    how = {"strength": wanted.hires.strength, "upscaler": wanted.hires.upscaler}
+    return {**size, "hires": {**larger, "steps": steps, **how}}
+
+
+def _larger(size: dict[str, int], scale: float, model: ModelRow, field: str) -> dict[str, int]:
+    """A size times the scale. It may go beyond what the model draws in one piece: it has a picture to go by."""
+    multiple = ImageLimits(**model.limits).multiple
+    result = {name: max(1, round(side * scale / multiple)) * multiple for name, side in size.items()}
+    if (largest := max(result.values())) > MAX_SIDE:
+        words = f"The picture would be {largest} pixels on a side; {MAX_SIDE} are made at most."
+        said = Said(words, "request.upscale_too_large", side=largest, max=MAX_SIDE)
+        raise BadRequest(said, field=field, hint="Take a smaller scale.")
+    return result
+
+
+def _canvas(wanted: OutpaintIn, model: ModelRow, source: Source) -> dict[str, Any]:
+    """How much is added at each side. What a side lacks of the next size that the model can make is added as well, at
+    the end that grows anyway."""
+    limits = ImageLimits(**model.limits)
+    added = {side: getattr(wanted, side) for side in ("left", "right", "top", "bottom")}
+    if not any(added.values()):
+        words = Said("Nothing is added at any side.", "request.nothing_added")
+        raise BadRequest(words, field="left", hint="Say by how many pixels it is to grow: left, right, top or bottom.")
+    result: dict[str, int] = {}
+    for name, side, ends in (("width", source.width, ("left", "right")), ("height", source.height, ("top", "bottom"))):
+        whole = side + sum(added[end] for end in ends)
+        result[name] = max(-(-whole // limits.multiple) * limits.multiple, limits.min_side)
+        grows = ends[0] if added[ends[0]] and not added[ends[1]] else ends[1]
+        added[grows] += result[name] - whole
+        if result[name] > limits.max_side:
+            raise BadRequest(
+                Said(
+                    f"The picture would be {result[name]} pixels on a side, but the model {model.key!r} makes "
+                    f"{limits.max_side} at most.",
+                    "request.canvas_too_large",
+                    side=result[name],
+                    model=model.key,
+                    max=limits.max_side,
+                ),
+                field=next((end for end in ends if getattr(wanted, end)), "image"),
+                hint="Add less, or start from a smaller picture.",
+            )
+    return {**result, **added, "feather": wanted.feather, "strength": wanted.strength}
+
+
+def _enlarged(wanted: UpscaleIn, model: ModelRow, source: Source) -> dict[str, Any]:
+    size = _larger({"width": source.width, "height": source.height}, wanted.scale, model, "scale")
+    return {**size, "scale": wanted.scale}
+
+
+def _moving(wanted: ImageToVideoIn, model: ModelRow, source: Source) -> dict[str, Any]:
+    """Size and length of a video. Video models know one size: upright for a picture that stands upright."""
+    defaults = ImageDefaults(**model.defaults)
+    width, height = defaults.width, defaults.height
+    if (source.height > source.width) != (height > width):
+        width, height = height, width
+    sides = {"width": wanted.width or width, "height": wanted.height or height}
+    names = ("fps", "motion", "noise")
+    return {
+        **_fitting(sides, model),
+        "frames": wanted.frames or defaults.frames or FRAMES,
+        **{name: getattr(wanted, name) for name in names},
+    }
+
+
+def _blended(wanted: ImageToImageIn) -> dict[str, Any]:
+    return {"strength": wanted.strength, "fit": wanted.fit}
+
+
+async def _masked(actor: Actor, wanted: InpaintIn, source: Source, inputs: InputStore) -> dict[str, Any]:
+    """The mask, looked at. Raises BadRequest for one of another shape, and for one that leaves nothing to paint."""
+    mask = await inputs.use(actor, wanted.mask, "mask")
+    if abs(mask.width * source.height - mask.height * source.width) > SHAPE * mask.width * source.height:
+        raise BadRequest(
+            Said(
+                f"The mask has {mask.width} × {mask.height} pixels, the picture {source.width} × {source.height}: that "
+                "is another shape.",
+                "request.mask_shape",
+                mask_width=mask.width,
+                mask_height=mask.height,
+                width=source.width,
+                height=source.height,
+            ),
+            field="mask",
+            hint="Make the mask as large as the picture.",
+        )
+    seen = await inputs.reader.read(mask.path, mode="L", invert=wanted.invert_mask)
+    if seen["high"] < PAINTED:
+        words = Said("The mask has no white part: nothing would be painted.", "request.mask_empty")
+        raise BadRequest(words, field="mask", hint="Make white what is to be painted, or turn the mask around.")
+    names = ("mask", "invert_mask", "mask_blur", "only_masked", "padding", "fill")
+    return {name: getattr(wanted, name) for name in names}
+
+
 def like(width: int, height: int, defaults: ImageDefaults, limits: ImageLimits) -> tuple[int, int]:
     """The size of a result that starts from a picture of this size: the same where the model can make that, else of
     its shape with as many pixels as the model was made for."""
     scale = 1.0
     if not all(limits.min_side <= side <= limits.max_side for side in (width, height)):
         scale = (defaults.width * defaults.height / (width * height)) ** 0.5
-    return _near(width * scale, limits), _near(height * scale, limits)
-
-
-def _near(side: float, limits: ImageLimits) -> int:
-    """The nearest side that the model can make."""
-    low = -(-limits.min_side // limits.multiple)
-    high = limits.max_side // limits.multiple
-    return min(max(round(side / limits.multiple), low), high) * limits.multiple
+    return nearest_side(width * scale, limits), nearest_side(height * scale, limits)

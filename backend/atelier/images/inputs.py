@@ -31,6 +31,7 @@ from atelier.images import input_rows, store
 from atelier.images.reader import PictureReader
 from atelier.images.schemas import InputOut
 from atelier.jobs.queue import JobQueue
+from atelier.remote import RemoteImages, RemoteRefused
 from atelier.said import Said
 from atelier.storage import Storage, fsync_folder
 from atelier.tables import InputRow, JobKind
@@ -53,8 +54,11 @@ _COMPLETE = re.compile(r"inp_[0-9a-f]{20}\.png")
 class InputStore:
     """Every call takes the actor: an input is its owner's alone (and the administrators')."""
 
-    def __init__(self, database: Database, storage: Storage, queue: JobQueue, reader: PictureReader) -> None:
+    def __init__(
+        self, database: Database, storage: Storage, queue: JobQueue, reader: PictureReader, remote: RemoteImages
+    ) -> None:
         self._database, self._storage, self._queue, self.reader = database, storage, queue, reader
+        self._remote = remote
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -70,17 +74,34 @@ class InputStore:
 
     # ── taking in ──
 
-    async def add(self, actor: Actor, data: bytes, *, mask: bool = False, alpha: bool = False) -> InputOut:
+    async def add(
+        self, actor: Actor, data: bytes, *, mask: bool = False, alpha: bool = False, field: str = "file"
+    ) -> InputOut:
         """Take in a picture that is in memory. `mask`: as grey values, black where it is transparent. `alpha`: as the
-        mask of its transparency, white where it is transparent. Raises InputRefused."""
+        mask of its transparency, white where it is transparent. Raises InputRefused, which names the `field`."""
 
         async def once() -> AsyncIterator[bytes]:
             yield data
 
-        return await self.take(actor, once(), mask=mask, alpha=alpha)
+        return await self.take(actor, once(), mask=mask, alpha=alpha, field=field)
+
+    async def fetch(self, actor: Actor, url: str, *, field: str = "image", mask: bool = False) -> InputOut:
+        """Take in the picture at a web address, where that is switched on. Raises RemoteRefused and InputRefused, which
+        name the request's `field`."""
+        try:
+            return await self.add(actor, await self._remote.fetch(url, MAX_INPUT_BYTES), mask=mask, field=field)
+        except RemoteRefused as error:
+            error.blame(field)
+            raise
 
     async def take(
-        self, actor: Actor, chunks: AsyncIterator[bytes], *, mask: bool = False, alpha: bool = False
+        self,
+        actor: Actor,
+        chunks: AsyncIterator[bytes],
+        *,
+        mask: bool = False,
+        alpha: bool = False,
+        field: str = "file",
     ) -> InputOut:
         """Take in a picture that arrives in pieces; no more of it than a cap is ever kept. Raises InputRefused."""
         input_id = new_id("inp")
@@ -90,7 +111,7 @@ class InputStore:
             written = await self.reader.read(part, fresh, mode="A" if alpha else "L" if mask else "RGB")
             return await self._keep(actor, input_id, fresh, written)
         except InputRefused as error:
-            error.blame("file")
+            error.blame(field)
             raise
         except OSError as error:
             raise _refused(error) from error
@@ -279,7 +300,6 @@ async def _spool(chunks: AsyncIterator[bytes], part: Path) -> None:
                     Said(f"The file is larger than {most} MiB.", "input.too_large", mebibytes=most),
                     code="upload_too_large",
                     hint="Save it as a JPEG, or make it smaller.",
-                    field="file",
                 )
             await asyncio.to_thread(file.write, chunk)
         await asyncio.to_thread(file.flush)

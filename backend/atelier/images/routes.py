@@ -10,7 +10,16 @@ from atelier.access.actor import User
 from atelier.deps import ServicesDep
 from atelier.images.input_routes import PICTURE_BODY, sent_picture
 from atelier.images.inputs import MAX_UPLOAD_BYTES
-from atelier.images.schemas import AcceptedOut, GenerationOut, ImageToImageIn, TextToImageIn
+from atelier.images.schemas import (
+    AcceptedOut,
+    GenerationOut,
+    ImageToImageIn,
+    ImageToVideoIn,
+    InpaintIn,
+    OutpaintIn,
+    TextToImageIn,
+    UpscaleIn,
+)
 from atelier.images.settings import SettingsOut
 
 router = APIRouter(prefix="/api", tags=["images"])
@@ -36,6 +45,40 @@ async def image_to_image(
 ) -> AcceptedOut:
     """Without a size the result has the picture's; where the model cannot make that, its shape with as many pixels as
     the model was made for."""
+    return await services.images.ask(actor, wanted, idempotency_key)
+
+
+@router.post("/generate/inpaint", status_code=202, summary="Paint a part of a picture anew", tags=["generate"])
+async def inpaint(
+    wanted: InpaintIn, actor: User, services: ServicesDep, idempotency_key: IdempotencyKey = None
+) -> AcceptedOut:
+    """Where the mask is white. Everything else stays as it is, to the pixel."""
+    return await services.images.ask(actor, wanted, idempotency_key)
+
+
+@router.post("/generate/outpaint", status_code=202, summary="Paint on beyond a picture's edges", tags=["generate"])
+async def outpaint(
+    wanted: OutpaintIn, actor: User, services: ServicesDep, idempotency_key: IdempotencyKey = None
+) -> AcceptedOut:
+    """The result is as large as the picture and what is added at its sides, rounded up to what the model can make: the
+    rest is added at a side that grows."""
+    return await services.images.ask(actor, wanted, idempotency_key)
+
+
+@router.post("/generate/upscale", status_code=202, summary="Make a picture larger", tags=["generate"])
+async def upscale(
+    wanted: UpscaleIn, actor: User, services: ServicesDep, idempotency_key: IdempotencyKey = None
+) -> AcceptedOut:
+    """No side beyond 4096 pixels. With `strength` 0 the picture is only enlarged, else the model draws it once more at
+    its new size. Without a prompt a picture of the gallery keeps its own."""
+    return await services.images.ask(actor, wanted, idempotency_key)
+
+
+@router.post("/generate/image-to-video", status_code=202, summary="Make videos from a picture", tags=["generate"])
+async def image_to_video(
+    wanted: ImageToVideoIn, actor: User, services: ServicesDep, idempotency_key: IdempotencyKey = None
+) -> AcceptedOut:
+    """Without a size it is the model's own, upright for a picture that stands upright; the picture is cut to it."""
     return await services.images.ask(actor, wanted, idempotency_key)
 
 

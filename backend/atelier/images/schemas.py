@@ -67,12 +67,18 @@ class GenerationIn(BaseModel):
     num_outputs: Annotated[int, Field(ge=1, le=8, description="How many pictures.")] = 1
     steps: Annotated[int | None, Field(ge=1, le=200, description="Denoising steps.")] = None
     guidance_scale: Annotated[float | None, Field(ge=0, le=30, allow_inf_nan=False)] = None
-    width: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
-    height: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
     seed: Annotated[
         int | None,
         Field(ge=0, le=MAX_SEED, description="Of the first picture; the others count up. Null: chosen at random."),
     ] = None
+    subseed: Annotated[
+        int | None,
+        Field(ge=0, le=MAX_SEED, description="Of the first variation; the others count up, and all share the seed."),
+    ] = None
+    subseed_strength: Annotated[
+        float,
+        Field(ge=0, le=1, allow_inf_nan=False, description="How far the subseed leads away from the seed. 0: not."),
+    ] = 0.0
     scheduler: Annotated[str | None, Field(max_length=50, description="A key of GET /api/schedulers.")] = None
     loras: Annotated[
         list[LoraIn], Field(max_length=32, description="Any number; the model of each must be of this model's family.")
@@ -94,7 +100,15 @@ class GenerationIn(BaseModel):
         return prompt
 
 
-class TextToImageIn(GenerationIn):
+class SizedIn(GenerationIn):
+    """A request whose result may have any size that its model can make."""
+
+    width: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
+    height: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
+    hires: Annotated[HiresIn | None, Field(description="A second pass at a larger size. Not with a mask.")] = None
+
+
+class TextToImageIn(SizedIn):
     """One request for pictures. What is left out comes from the model's defaults."""
 
     model_config = ConfigDict(
@@ -103,7 +117,7 @@ class TextToImageIn(GenerationIn):
     )
 
 
-class ImageToImageIn(GenerationIn):
+class ImageToImageIn(SizedIn):
     """Pictures made from another one."""
 
     image: ImageRef
@@ -132,7 +146,8 @@ class InpaintIn(ImageToImageIn):
 
 
 class OutpaintIn(GenerationIn):
-    """A picture that goes on beyond its edges. The result's size is the picture's and what is added."""
+    """A picture that goes on beyond its edges. The result's size is the picture's and what is added, up to the next
+    one that the model can make."""
 
     image: ImageRef
     left: Annotated[int, Field(ge=0, le=2048)] = 0
@@ -140,7 +155,9 @@ class OutpaintIn(GenerationIn):
     top: Annotated[int, Field(ge=0, le=2048)] = 0
     bottom: Annotated[int, Field(ge=0, le=2048)] = 0
     feather: Annotated[int, Field(ge=0, le=128, description="Pixels in which old and new go over.")] = 16
-    strength: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    strength: Annotated[
+        float, Field(gt=0, le=1, allow_inf_nan=False, description="How freely what is added leaves the mirrored edges.")
+    ] = 1.0
 
 
 class UpscaleIn(GenerationIn):

@@ -80,7 +80,7 @@ class ImageService:
         _, resolved = await self.decide(actor, wanted)
         request = {**wanted.model_dump(exclude_unset=True), "resolved": resolved}
         row = await self._queue.submit(
-            NewJob(JobKind.IMAGE_GENERATE, actor.id, resolved["prompt"], request, idempotency_key=idempotency_key)
+            NewJob(JobKind.IMAGE_GENERATE, actor.id, _title(resolved), request, idempotency_key=idempotency_key)
         )
         if isinstance(wanted, GenerationIn) and wanted.prompt:
             await self._prompts.note(actor, wanted.prompt, wanted.negative_prompt)
@@ -213,12 +213,17 @@ def row_of(attempt: Attempt, model: ModelRow, file: protocol.File, resolved: dic
     )
 
 
+def _title(resolved: dict[str, Any]) -> str:
+    """What the list of jobs calls it: its prompt, or for what goes by the picture alone the task."""
+    return resolved["prompt"] or resolved["task"].replace("_", " ").capitalize()
+
+
 def _model_task(task: str) -> str:
     """What a model must do to be asked for this."""
     return "video" if task == "image_to_video" else "image"
 
 
 def _recipe(file: protocol.File, resolved: dict[str, Any]) -> dict[str, Any]:
-    recipe = {name: value for name, value in resolved.items() if name not in {"seeds", "parent_id"}}
+    recipe = {name: value for name, value in resolved.items() if name not in {"seeds", "subseeds", "parent_id"}}
     moving = {"frames": file.frames, "fps": file.fps} if file.fps else {}
     return {**recipe, "seed": file.seed, **file.recipe, **moving}

@@ -22,20 +22,59 @@ async def task_of(attempt: Attempt, model: ModelRow, folder: Path, inputs: Input
     resolved = attempt.job.request["resolved"]
     # Whether its owner may use the pictures was asked when the request was accepted; an administrator may use others'.
     actor = Actor(attempt.job.owner_id, "", Role.ADMIN)
-    return protocol.TextToImage(
-        **_common(attempt, resolved, model, folder),
-        prompt=resolved["prompt"],
-        negative_prompt=resolved["negative_prompt"],
-        start=await _start(resolved, folder, actor, inputs),
-        loras=uses.loras,
-        embeddings=uses.embeddings,
-        clip_skip=resolved.get("clip_skip", 0),
+    common = _common(attempt, resolved, model, folder)
+    if "image" not in resolved:
+        return protocol.TextToImage(**common, **_words(resolved, uses))
+    image = await inputs.open(actor, resolved["image"], folder=folder)
+    match resolved["task"]:
+        case "image_to_video":
+            names = ("frames", "fps", "motion", "noise")
+            return protocol.ImageToVideo(**common, image=image, **{name: resolved[name] for name in names})
+        case "outpaint":
+            image, mask = await _extended(image, resolved, folder, inputs)
+            inpaint = protocol.Inpaint(mask=mask, blur=0)
+        case "inpaint":
+            inpaint = await _inpaint(resolved, folder, actor, inputs)
+        case _:
+            inpaint = None
+    # A canvas has the result's size already; of an enlarged picture the rounding is cut off.
+    start = protocol.ImageStart(image=image, strength=resolved["strength"], fit=resolved.get("fit", "crop"))
+    return protocol.TextToImage(**common, **_words(resolved, uses), start=start, inpaint=inpaint)
+
+
+async def _inpaint(resolved: dict[str, Any], folder: Path, actor: Actor, inputs: InputStore) -> protocol.Inpaint:
+    width, height = resolved["image_size"]
+    mask = await inputs.open(
+        actor,
+        resolved["mask"],
+        folder=folder,
+        mode="L",
+        invert=resolved["invert_mask"],
+        width=width,
+        height=height,
+    )
+    names = ("only_masked", "padding", "fill")
+    return protocol.Inpaint(mask=mask, blur=resolved["mask_blur"], **{name: resolved[name] for name in names})
+
+
+async def _extended(
+    image: protocol.InputImage, resolved: dict[str, Any], folder: Path, inputs: InputStore
+) -> tuple[protocol.InputImage, protocol.InputImage]:
+    """The canvas that a picture is painted on beyond its edges, and the mask of what is to be painted."""
+    canvas, mask = folder / "canvas.png", folder / "outside.png"
+    sides = {name: resolved[name] for name in ("left", "right", "top", "bottom", "feather")}
+    await inputs.reader.extend(Path(image.path), canvas, mask, **sides)
+    return (
+        protocol.InputImage(path=str(canvas), key=image.key, sha256=image.sha256),
+        protocol.InputImage(path=str(mask), key="outside"),
     )
 
 
 def work_of(task: Task) -> Work:
     """How large it is, for the estimates of memory and time."""
-    return Work(task.width, task.height, len(task.seeds), guided=task.guidance_scale > 1)
+    frames = task.frames if isinstance(task, protocol.ImageToVideo) else 1
+    larger = task.hires if isinstance(task, protocol.TextToImage) and task.hires else task
+    return Work(larger.width, larger.height, len(task.seeds), guided=task.guidance_scale > 1, frames=frames)
 
 
 def added_bytes(task: Task) -> int:
@@ -55,10 +94,19 @@ def _common(attempt: Attempt, resolved: dict[str, Any], model: ModelRow, folder:
     }
 
 
-async def _start(
-    resolved: dict[str, Any], folder: Path, actor: Actor, inputs: InputStore
-) -> protocol.ImageStart | None:
-    if "image" not in resolved:
-        return None
-    image = await inputs.open(actor, resolved["image"], folder=folder)
-    return protocol.ImageStart(image=image, strength=resolved["strength"], fit=resolved["fit"])
+def _second_pass(resolved: dict[str, Any]) -> protocol.Hires | None:
+    return protocol.Hires(**resolved["hires"]) if "hires" in resolved else None
+
+
+def _words(resolved: dict[str, Any], uses: Uses) -> dict[str, Any]:
+    """What it is told in words, and what changes the model for it."""
+    return {
+        "prompt": resolved["prompt"],
+        "negative_prompt": resolved["negative_prompt"],
+        "loras": uses.loras,
+        "embeddings": uses.embeddings,
+        "clip_skip": resolved.get("clip_skip", 0),
+        "subseeds": resolved.get("subseeds", []),
+        "subseed_strength": resolved.get("subseed_strength", 0.0),
+        "hires": _second_pass(resolved),
+    }

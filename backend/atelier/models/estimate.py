@@ -8,9 +8,10 @@
  - the decoder's last stages at full size: `TENSORS` feature maps of width × height × channels live together in a
    residual block (input, normalised, convolved, shortcut, and a convolution's workspace); Rombach et al. 2022,
    "High-resolution image synthesis with latent diffusion models", appendix E, and diffusers' `AutoencoderKL`.
- - the denoiser: a U-Net keeps the output of every block of its way down for the way up (Ronneberger et al. 2015, §2); a
-   transformer holds a few token × width tensors and its MLP's, four times as wide (Peebles & Xie 2023, "Scalable
-   diffusion models with transformers"). Guidance doubles the batch (Ho & Salimans 2022, "Classifier-free guidance").
+ - the denoiser, of all frames of a video at once (they are decoded a few at a time): a U-Net keeps the output of every
+   block of its way down for the way up (Ronneberger et al. 2015, §2); a transformer holds a few token × width tensors
+   and its MLP's, four times as wide (Peebles & Xie 2023, "Scalable diffusion models with transformers"). Guidance
+   doubles the batch (Ho & Salimans 2022, "Classifier-free guidance").
 
 *Key-value cache*: 2 × layers × kv heads × head width × context × batch (Pope et al. 2022, "Efficiently scaling
 transformer inference", §3.3; Kwon et al. 2023, "PagedAttention", §3).
@@ -36,6 +37,8 @@ CUDA: the driver's context (0.4 to 0.6 GB on recent cards) and the libraries' wo
 TYPE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "float8": 1.0}
 TENSORS = 8
 TOKEN_TENSORS = 24
+FRAMES_DECODED = 2
+"""Of a video, so many frames are decoded at once."""
 PREFILL_TOKENS = 8192
 """vLLM's `max_num_batched_tokens`: so many tokens of prompts are in flight at once."""
 
@@ -45,14 +48,15 @@ LAST = 20
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done. Pictures: `width` × `height` pixels, `batch` at once, with guidance or not. Language:
-    `context` tokens for each of `batch` requests. A load alone is a `Work()`."""
+    """What is to be done. Pictures: `width` × `height` pixels, `batch` at once, with guidance or not; a video has so
+    many `frames` of them. Language: `context` tokens for each of `batch` requests. A load alone is a `Work()`."""
 
     width: int = 0
     height: int = 0
     batch: int = 1
     guided: bool = True
     context: int = 0
+    frames: int = 1
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,9 @@ def parts(anatomy: Anatomy, work: Work, *, kind: str, dtype: str, devices: int =
 
 def _pictures(anatomy: Anatomy, work: Work, size: float) -> float:
     pixels = work.width * work.height * work.batch
-    decoder = TENSORS * pixels * anatomy.decoder_channels * (4.0 if anatomy.upcasts_decoder else size)
-    latents = pixels / anatomy.latent_side**2 * (2 if work.guided else 1)
+    decoded = pixels * min(work.frames, FRAMES_DECODED)
+    decoder = TENSORS * decoded * anatomy.decoder_channels * (4.0 if anatomy.upcasts_decoder else size)
+    latents = pixels * work.frames / anatomy.latent_side**2 * (2 if work.guided else 1)
     if anatomy.unet_channels:
         kept = sum(
             channels * (anatomy.unet_layers + 1) / 4**stage for stage, channels in enumerate(anatomy.unet_channels)

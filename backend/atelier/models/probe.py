@@ -33,7 +33,8 @@ FLOATS = ("F64", "F32", "BF16", "F16", "F8_E4M3", "F8_E5M2", "F4")
 @dataclass(frozen=True)
 class Probe:
     """What a folder or file holds. `size_bytes`, `parameters` and `dtype` are of its weights; `dtype` is the one that
-    most of the elements have, in safetensors' words. `base` is what a LoRA was made for, as it says itself."""
+    most of the elements have, in safetensors' words. `base` is what a LoRA was made for, as it says itself; `frames`
+    how many a video model makes at once."""
 
     task: str
     type: str
@@ -45,6 +46,7 @@ class Probe:
     pipeline: str | None = None
     base: str | None = None
     sees: bool = False
+    frames: int | None = None
     notes: tuple[str, ...] = field(default=())
 
 
@@ -129,10 +131,12 @@ def _probe_diffusers(folder: Path) -> Probe:
             hint=f"It runs {', '.join(PIPELINES)}.",
         )
     _refuse_code("model_index.json", index)
-    unet = _read_json(folder / "unet" / "config.json") if PIPELINES[pipeline][1] == "sd15" else {}
+    unet = _read_json(folder / "unet" / "config.json") if PIPELINES[pipeline][1] in {"sd15", "svd"} else {}
+    frames = unet.get("num_frames")
+    frames = frames if isinstance(frames, int) and 2 <= frames <= 64 else None
     task, family = pipeline_kind(pipeline, unet) or PIPELINES[pipeline]
     weights = _weights(path for path in sorted(folder.glob("*/*.safetensors")) if _is_chosen(path))
-    return Probe(task, "base_model", family, engine_of(task, family), *weights, pipeline=pipeline)
+    return Probe(task, "base_model", family, engine_of(task, family), *weights, pipeline=pipeline, frames=frames)
 
 
 def engine_of(task: str, family: str) -> str | None:

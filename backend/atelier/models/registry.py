@@ -29,7 +29,7 @@ from atelier.models import store
 from atelier.models.adapters import ADDED_TYPES, file_of, trigger_words
 from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapshots
 from atelier.models.cache import remove as remove_files
-from atelier.models.families import image_defaults, image_limits, sampling
+from atelier.models.families import SIZES, image_defaults, image_limits, sampling, size_presets
 from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut, RemarkOut
 from atelier.models.keys import free_key
 from atelier.models.probe import Probe, probe
@@ -43,6 +43,7 @@ from atelier.models.schemas import (
     ModelImportIn,
     ModelOut,
     ModelPatchIn,
+    SizePreset,
 )
 from atelier.models.sizing import Sizing, path_of, ttl_of
 from atelier.models.states import IDLE, ModelStates, Standing, on_its_way
@@ -184,6 +185,7 @@ class ModelRegistry:
             load_options=LoadOptions(**(row.load_options or {})),
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
+            presets=_presets(row),
             sampling=sampling(row.family),
             trigger_words=_trigger_words(row),
             available=row.download_job is None and _lies_there(self.path_of(row)),
@@ -373,7 +375,8 @@ class ModelRegistry:
 
 def columns_of(found: Probe) -> dict[str, Any]:
     """A probe as columns."""
-    makes_pictures = found.task == "image" and found.type == "base_model"
+    makes_pictures = found.type == "base_model" and (found.task == "image" or found.family in SIZES)
+    defaults = image_defaults(found.family).model_copy(update={"frames": found.frames} if found.frames else {})
     return {
         "task": found.task,
         "type": found.type,
@@ -385,7 +388,7 @@ def columns_of(found: Probe) -> dict[str, Any]:
         "parameters": found.parameters,
         "size_bytes": found.size_bytes,
         "bytes_needed": found.size_bytes,
-        "defaults": image_defaults(found.family).model_dump() if makes_pictures else {},
+        "defaults": defaults.model_dump() if makes_pictures else {},
         "limits": image_limits(found.family).model_dump() if makes_pictures else {},
     }
 
@@ -409,6 +412,12 @@ _SHOWN = (
     *("key", "name", "task", "type", "family", "source", "description", "license", "size_bytes"),
     *("dtype", "parameters", "base", "repo", "commit", "tags", "pinned"),
 )
+
+
+def _presets(row: ModelRow) -> list[SizePreset]:
+    if not row.defaults or not row.limits:
+        return []
+    return size_presets(row.family, ImageDefaults(**row.defaults), ImageLimits(**row.limits))
 
 
 def _is_runnable(row: ModelRow) -> bool:

@@ -21,6 +21,7 @@ class ImageDefaults(BaseModel):
     width: int
     height: int
     scheduler: str | None = None
+    frames: int | None = Field(None, ge=2, le=64, description="Of models that make videos.")
 
 
 class ImageLimits(BaseModel):
@@ -29,6 +30,14 @@ class ImageLimits(BaseModel):
     min_side: int
     max_side: int
     multiple: int
+
+
+class SizePreset(BaseModel):
+    """A size with a name, which the model makes well."""
+
+    id: Literal["square", "portrait", "landscape", "tall", "wide"]
+    width: int
+    height: int
 
 
 class LoadOptions(BaseModel):
@@ -104,6 +113,7 @@ class ModelOut(BaseModel):
     commit: str | None
     defaults: ImageDefaults | None = Field(description="Of models that make pictures.")
     limits: ImageLimits | None = Field(description="Of models that make pictures.")
+    presets: list[SizePreset] = Field([], description="Of models that make pictures: sizes to choose from.")
     sampling: Literal["noise", "flow"] = Field(description="The `kind` of schedulers that it can be run with.")
     tags: list[str]
     pinned: bool = Field(description="A pinned model stays loaded; it is never put out to make room.")

@@ -195,5 +195,5 @@ def ttl_of(options: LoadOptions) -> float | None:
 def _amount(work: Work, steps: int, outputs: int) -> float:
     """How much work it is, for forecasts of time: megapixels times steps, or thousands of tokens."""
     if work.width:
-        return work.width * work.height / 1e6 * steps * outputs
+        return work.width * work.height * work.frames / 1e6 * steps * outputs
     return work.context * work.batch / 1e3

@@ -90,6 +90,12 @@ class TestTakingIn:
         mask = kept(server, upload(server, buffer.getvalue(), mask=True))
         assert (mask.mode, mask.getpixel((3, 3))) == ("L", 0)
 
+    def test_half_transparent_is_half_white(self, server: Server) -> None:
+        buffer = io.BytesIO()
+        Image.new("RGBA", (20, 700), (255, 0, 0, 128)).save(buffer, "PNG")
+        image = kept(server, upload(server, buffer.getvalue()))
+        assert {image.getpixel((3, y)) for y in (0, 255, 256, 699)} == {(255, 127, 127)}
+
     def test_a_name_is_never_a_path(self, server: Server) -> None:
         before = sorted(server.data_dir.parent.rglob("*"))
         for name in ("../../evil.png", "/etc/passwd", "..\\x.png", "a\0b.png", "%2e%2e%2fx", "x" * 5000, "CON", "."):

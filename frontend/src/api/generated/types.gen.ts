@@ -1250,6 +1250,34 @@ export type HealthOut = {
 };
 
 /**
+ * HiresIn
+ *
+ * A second pass over the enlarged picture: more detail than one large picture would have.
+ */
+export type HiresIn = {
+    /**
+     * Scale
+     */
+    scale?: number;
+    /**
+     * Steps
+     *
+     * Null: as many as the first pass.
+     */
+    steps?: number | null;
+    /**
+     * Strength
+     *
+     * How much of the picture may change.
+     */
+    strength?: number;
+    /**
+     * Upscaler
+     */
+    upscaler?: 'latent' | 'lanczos' | 'nearest';
+};
+
+/**
  * HistoryOut
  *
  * The last quarter of an hour in columns, oldest first: a second apart while something runs, five otherwise.
@@ -1583,6 +1611,12 @@ export type ImageDefaults = {
      * Scheduler
      */
     scheduler?: string | null;
+    /**
+     * Frames
+     *
+     * Of models that make videos.
+     */
+    frames?: number | null;
 };
 
 /**
@@ -1862,23 +1896,23 @@ export type ImageToImageIn = {
      */
     guidance_scale?: number | null;
     /**
-     * Width
-     *
-     * Pixels, within the `limits` of the model.
-     */
-    width?: number | null;
-    /**
-     * Height
-     *
-     * Pixels, within the `limits` of the model.
-     */
-    height?: number | null;
-    /**
      * Seed
      *
      * Of the first picture; the others count up. Null: chosen at random.
      */
     seed?: number | null;
+    /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
     /**
      * Scheduler
      *
@@ -1908,6 +1942,22 @@ export type ImageToImageIn = {
      */
     styles?: Array<string>;
     /**
+     * Width
+     *
+     * Pixels, within the `limits` of the model.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * Pixels, within the `limits` of the model.
+     */
+    height?: number | null;
+    /**
+     * A second pass at a larger size. Not with a mask.
+     */
+    hires?: HiresIn | null;
+    /**
      * Image
      *
      * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
@@ -1925,6 +1975,78 @@ export type ImageToImageIn = {
      * How it comes to the size of the result: cut, with its edges extended, or stretched.
      */
     fit?: 'crop' | 'pad' | 'stretch';
+};
+
+/**
+ * ImageToVideoIn
+ *
+ * Short videos made from a picture.
+ */
+export type ImageToVideoIn = {
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Model
+     *
+     * Key of a video model.
+     */
+    model: string;
+    /**
+     * Num Outputs
+     */
+    num_outputs?: number;
+    /**
+     * Frames
+     *
+     * Null: as many as the model was made for.
+     */
+    frames?: number | null;
+    /**
+     * Fps
+     *
+     * Frames per second.
+     */
+    fps?: number;
+    /**
+     * Motion
+     *
+     * How much moves.
+     */
+    motion?: number;
+    /**
+     * Noise
+     *
+     * How freely it leaves the picture.
+     */
+    noise?: number;
+    /**
+     * Steps
+     */
+    steps?: number | null;
+    /**
+     * Guidance Scale
+     */
+    guidance_scale?: number | null;
+    /**
+     * Width
+     */
+    width?: number | null;
+    /**
+     * Height
+     */
+    height?: number | null;
+    /**
+     * Seed
+     */
+    seed?: number | null;
+    /**
+     * Format
+     */
+    format?: 'mp4' | 'webp';
 };
 
 /**
@@ -1981,6 +2103,162 @@ export type ImagesObject = {
      * Model
      */
     model: string;
+};
+
+/**
+ * InpaintIn
+ *
+ * Part of a picture made anew.
+ */
+export type InpaintIn = {
+    /**
+     * Prompt
+     *
+     * What to draw.
+     */
+    prompt: string;
+    /**
+     * Negative Prompt
+     *
+     * What to keep away from.
+     */
+    negative_prompt?: string;
+    /**
+     * Model
+     *
+     * Key of an image model.
+     */
+    model?: string;
+    /**
+     * Num Outputs
+     *
+     * How many pictures.
+     */
+    num_outputs?: number;
+    /**
+     * Steps
+     *
+     * Denoising steps.
+     */
+    steps?: number | null;
+    /**
+     * Guidance Scale
+     */
+    guidance_scale?: number | null;
+    /**
+     * Seed
+     *
+     * Of the first picture; the others count up. Null: chosen at random.
+     */
+    seed?: number | null;
+    /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
+     * Scheduler
+     *
+     * A key of GET /api/schedulers.
+     */
+    scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
+    /**
+     * Format
+     */
+    format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Styles
+     *
+     * Names of your styles (GET /api/styles), added in this order.
+     */
+    styles?: Array<string>;
+    /**
+     * Width
+     *
+     * Pixels, within the `limits` of the model.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * Pixels, within the `limits` of the model.
+     */
+    height?: number | null;
+    /**
+     * A second pass at a larger size. Not with a mask.
+     */
+    hires?: HiresIn | null;
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+    /**
+     * Mask
+     *
+     * White where it is to be painted. Brought to the picture's size.
+     */
+    mask: string;
+    /**
+     * Invert Mask
+     */
+    invert_mask?: boolean;
+    /**
+     * Mask Blur
+     *
+     * Pixels of the mask's soft edge.
+     */
+    mask_blur?: number;
+    /**
+     * Only Masked
+     *
+     * Work on the masked part alone, at the full size: more detail in small parts.
+     */
+    only_masked?: boolean;
+    /**
+     * Padding
+     *
+     * Pixels around the masked part that are looked at.
+     */
+    padding?: number;
+    /**
+     * Fill
+     *
+     * What stands under the mask at first.
+     */
+    fill?: 'original' | 'blur' | 'noise' | 'nothing';
 };
 
 /**
@@ -2466,6 +2744,12 @@ export type ModelOut = {
      */
     limits: ImageLimits | null;
     /**
+     * Presets
+     *
+     * Of models that make pictures: sizes to choose from.
+     */
+    presets?: Array<SizePreset>;
+    /**
      * Sampling
      *
      * The `kind` of schedulers that it can be run with.
@@ -2596,6 +2880,129 @@ export type NamedAmountOut = {
      * Name
      */
     name: string;
+};
+
+/**
+ * OutpaintIn
+ *
+ * A picture that goes on beyond its edges. The result's size is the picture's and what is added, up to the next
+ * one that the model can make.
+ */
+export type OutpaintIn = {
+    /**
+     * Prompt
+     *
+     * What to draw.
+     */
+    prompt: string;
+    /**
+     * Negative Prompt
+     *
+     * What to keep away from.
+     */
+    negative_prompt?: string;
+    /**
+     * Model
+     *
+     * Key of an image model.
+     */
+    model?: string;
+    /**
+     * Num Outputs
+     *
+     * How many pictures.
+     */
+    num_outputs?: number;
+    /**
+     * Steps
+     *
+     * Denoising steps.
+     */
+    steps?: number | null;
+    /**
+     * Guidance Scale
+     */
+    guidance_scale?: number | null;
+    /**
+     * Seed
+     *
+     * Of the first picture; the others count up. Null: chosen at random.
+     */
+    seed?: number | null;
+    /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
+     * Scheduler
+     *
+     * A key of GET /api/schedulers.
+     */
+    scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
+    /**
+     * Format
+     */
+    format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Styles
+     *
+     * Names of your styles (GET /api/styles), added in this order.
+     */
+    styles?: Array<string>;
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Left
+     */
+    left?: number;
+    /**
+     * Right
+     */
+    right?: number;
+    /**
+     * Top
+     */
+    top?: number;
+    /**
+     * Bottom
+     */
+    bottom?: number;
+    /**
+     * Feather
+     *
+     * Pixels in which old and new go over.
+     */
+    feather?: number;
+    /**
+     * Strength
+     *
+     * How freely what is added leaves the mirrored edges.
+     */
+    strength?: number;
 };
 
 /**
@@ -4288,6 +4695,26 @@ export type SizeCountOut = {
 };
 
 /**
+ * SizePreset
+ *
+ * A size with a name, which the model makes well.
+ */
+export type SizePreset = {
+    /**
+     * Id
+     */
+    id: 'square' | 'portrait' | 'landscape' | 'tall' | 'wide';
+    /**
+     * Width
+     */
+    width: number;
+    /**
+     * Height
+     */
+    height: number;
+};
+
+/**
  * StatusOut
  */
 export type StatusOut = {
@@ -4485,23 +4912,23 @@ export type TextToImageIn = {
      */
     guidance_scale?: number | null;
     /**
-     * Width
-     *
-     * Pixels, within the `limits` of the model.
-     */
-    width?: number | null;
-    /**
-     * Height
-     *
-     * Pixels, within the `limits` of the model.
-     */
-    height?: number | null;
-    /**
      * Seed
      *
      * Of the first picture; the others count up. Null: chosen at random.
      */
     seed?: number | null;
+    /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
     /**
      * Scheduler
      *
@@ -4530,6 +4957,22 @@ export type TextToImageIn = {
      * Names of your styles (GET /api/styles), added in this order.
      */
     styles?: Array<string>;
+    /**
+     * Width
+     *
+     * Pixels, within the `limits` of the model.
+     */
+    width?: number | null;
+    /**
+     * Height
+     *
+     * Pixels, within the `limits` of the model.
+     */
+    height?: number | null;
+    /**
+     * A second pass at a larger size. Not with a mask.
+     */
+    hires?: HiresIn | null;
 };
 
 /**
@@ -4608,6 +5051,108 @@ export type UnloadIn = {
      * Also while it is at work: its job is started again on another worker.
      */
     force?: boolean;
+};
+
+/**
+ * UpscaleIn
+ *
+ * A picture made larger, with a second pass that draws what the size has room for (strength 0: none).
+ */
+export type UpscaleIn = {
+    /**
+     * Prompt
+     *
+     * Left out: the picture's own.
+     */
+    prompt?: string;
+    /**
+     * Negative Prompt
+     *
+     * What to keep away from.
+     */
+    negative_prompt?: string;
+    /**
+     * Model
+     *
+     * Key of an image model.
+     */
+    model?: string;
+    /**
+     * Num Outputs
+     *
+     * How many pictures.
+     */
+    num_outputs?: number;
+    /**
+     * Steps
+     *
+     * Denoising steps.
+     */
+    steps?: number | null;
+    /**
+     * Guidance Scale
+     */
+    guidance_scale?: number | null;
+    /**
+     * Seed
+     *
+     * Of the first picture; the others count up. Null: chosen at random.
+     */
+    seed?: number | null;
+    /**
+     * Subseed
+     *
+     * Of the first variation; the others count up, and all share the seed.
+     */
+    subseed?: number | null;
+    /**
+     * Subseed Strength
+     *
+     * How far the subseed leads away from the seed. 0: not.
+     */
+    subseed_strength?: number;
+    /**
+     * Scheduler
+     *
+     * A key of GET /api/schedulers.
+     */
+    scheduler?: string | null;
+    /**
+     * Loras
+     *
+     * Any number; the model of each must be of this model's family.
+     */
+    loras?: Array<LoraIn>;
+    /**
+     * Clip Skip
+     *
+     * How many of CLIP's last layers are left out. Others read no CLIP alone: 0.
+     */
+    clip_skip?: number;
+    /**
+     * Format
+     */
+    format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Styles
+     *
+     * Names of your styles (GET /api/styles), added in this order.
+     */
+    styles?: Array<string>;
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Scale
+     */
+    scale?: number;
+    /**
+     * Strength
+     */
+    strength?: number;
 };
 
 /**
@@ -5532,6 +6077,138 @@ export type ImageToImageResponses = {
 };
 
 export type ImageToImageResponse = ImageToImageResponses[keyof ImageToImageResponses];
+
+export type InpaintData = {
+    body: InpaintIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same job, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/generate/inpaint';
+};
+
+export type InpaintErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type InpaintError = InpaintErrors[keyof InpaintErrors];
+
+export type InpaintResponses = {
+    /**
+     * Successful Response
+     */
+    202: AcceptedOut;
+};
+
+export type InpaintResponse = InpaintResponses[keyof InpaintResponses];
+
+export type OutpaintData = {
+    body: OutpaintIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same job, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/generate/outpaint';
+};
+
+export type OutpaintErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type OutpaintError = OutpaintErrors[keyof OutpaintErrors];
+
+export type OutpaintResponses = {
+    /**
+     * Successful Response
+     */
+    202: AcceptedOut;
+};
+
+export type OutpaintResponse = OutpaintResponses[keyof OutpaintResponses];
+
+export type UpscaleData = {
+    body: UpscaleIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same job, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/generate/upscale';
+};
+
+export type UpscaleErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type UpscaleError = UpscaleErrors[keyof UpscaleErrors];
+
+export type UpscaleResponses = {
+    /**
+     * Successful Response
+     */
+    202: AcceptedOut;
+};
+
+export type UpscaleResponse = UpscaleResponses[keyof UpscaleResponses];
+
+export type ImageToVideoData = {
+    body: ImageToVideoIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same job, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/generate/image-to-video';
+};
+
+export type ImageToVideoErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImageToVideoError = ImageToVideoErrors[keyof ImageToVideoErrors];
+
+export type ImageToVideoResponses = {
+    /**
+     * Successful Response
+     */
+    202: AcceptedOut;
+};
+
+export type ImageToVideoResponse = ImageToVideoResponses[keyof ImageToVideoResponses];
 
 export type ReadSettingsData = {
     body: {
