@@ -84,7 +84,9 @@ def preload() -> None:
         "UNet2DConditionModel",
         "DiffusionPipeline",
         "StableDiffusionPipeline",
+        "StableDiffusionImg2ImgPipeline",
         "StableDiffusionXLPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
     ):
         getattr(diffusers, name)
     for name in (

@@ -28,6 +28,8 @@ from diffusers import (
     StableDiffusion3Pipeline,
     StableDiffusionInpaintPipeline,
     StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLInpaintPipeline,
     StableDiffusionXLPipeline,
     StableVideoDiffusionPipeline,
     UNet2DConditionModel,
@@ -155,38 +157,53 @@ def build_lcm(folder: Path, seed: int = 0) -> Path:
     return _sd(folder, seed, LatentConsistencyModelPipeline, scheduler, time_cond_proj_dim=16)
 
 
-def _sdxl(folder: Path, seed: int, scheduler: object) -> Path:
+def _sdxl(
+    folder: Path, seed: int, scheduler: object = None, cls: type = StableDiffusionXLPipeline, refines: bool = False,
+    channels: int = 4,
+) -> Path:  # fmt: skip
     torch.manual_seed(seed)
-    words = tokenizer(folder / "tokenizer")
-    pipe = StableDiffusionXLPipeline(
+    words = tokenizer(folder / "tokenizer_2")
+    more = {"requires_aesthetics_score": True} if refines else {}
+    pipe = cls(
         vae=autoencoder(),
-        text_encoder=CLIPTextModel(text_config(len(words))),
+        text_encoder=None if refines else CLIPTextModel(text_config(len(words))),
         text_encoder_2=CLIPTextModelWithProjection(text_config(len(words))),
-        tokenizer=words,
+        tokenizer=None if refines else words,
         tokenizer_2=words,
         unet=unet(
+            channels,
             attention_head_dim=(2, 4),
             use_linear_projection=True,
             addition_embed_type="text_time",
             addition_time_embed_dim=8,
-            projection_class_embeddings_input_dim=6 * 8 + TEXT_WIDTH,
-            cross_attention_dim=2 * TEXT_WIDTH,
+            projection_class_embeddings_input_dim=(5 if refines else 6) * 8 + TEXT_WIDTH,
+            cross_attention_dim=(1 if refines else 2) * TEXT_WIDTH,
         ),
-        scheduler=scheduler,
-        force_zeros_for_empty_prompt=True,
+        scheduler=scheduler or EulerDiscreteScheduler(**BETAS, steps_offset=1, timestep_spacing="leading"),
+        force_zeros_for_empty_prompt=not refines,
         add_watermarker=False,
+        **more,
     )
     pipe.save_pretrained(folder, safe_serialization=True)
     return folder
 
 
 def build_sdxl(folder: Path, seed: int = 0) -> Path:
-    return _sdxl(folder, seed, EulerDiscreteScheduler(**BETAS, steps_offset=1, timestep_spacing="leading"))
+    return _sdxl(folder, seed)
 
 
 def build_turbo(folder: Path, seed: int = 0) -> Path:
     """SDXL Turbo: the same parts, a scheduler for one to four steps, no guidance."""
     return _sdxl(folder, seed, EulerAncestralDiscreteScheduler(**BETAS, timestep_spacing="trailing"))
+
+
+def build_refiner(folder: Path, seed: int = 0) -> Path:
+    """SDXL's second model: one text encoder, an aesthetic score, and pictures to start from only."""
+    return _sdxl(folder, seed, cls=StableDiffusionXLImg2ImgPipeline, refines=True)
+
+
+def build_sdxl_inpaint(folder: Path, seed: int = 0) -> Path:
+    return _sdxl(folder, seed, cls=StableDiffusionXLInpaintPipeline, channels=9)
 
 
 def build_sd3(folder: Path, seed: int = 0) -> Path:
