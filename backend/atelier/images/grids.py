@@ -86,7 +86,8 @@ class GridService:
         labels = {axis: [point.label for point in points if point] for axis, points in axes.items()}
         request = {**wanted.model_dump(exclude_unset=True), "prompt": wanted.request.prompt, "cells": cells}
         request |= {"columns": len(axes["x"]), "labels": labels, "resolved": {**cells[0], "num_outputs": len(cells)}}
-        job = NewJob(JobKind.IMAGE_GRID, actor.id, f"Grid: {wanted.request.prompt}", request, idempotency_key=idempotency_key)
+        title = f"Grid: {wanted.request.prompt}"
+        job = NewJob(JobKind.IMAGE_GRID, actor.id, title, request, idempotency_key=idempotency_key)
         row = await self._queue.submit(job)
         return AcceptedOut(job_id=row.id, status=row.status, position=await self._jobs.position(row.id))
 
