@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shutil
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from serving import BACKEND, Server
 from tests.creatures.chat_server import ChatServer
+from websockets.sync.client import connect
 
 POKEMON = BACKEND.parent / "pokemon"
 CURL = shutil.which("curl")
@@ -174,6 +176,9 @@ class TestHTTPS:
             assert curl(f"{server.url}/v1/generate", *trusted)[0] == 200
             refused = subprocess.run([str(CURL), "-sS", f"{server.url}/health"], capture_output=True, timeout=60)
             assert refused.returncode == 60, "a certificate that nobody vouches for"
+            context = ssl.create_default_context(cafile=str(certificate))
+            with connect(server.url.replace("https", "wss") + "/api/live", ssl=context) as live:
+                assert json.loads(live.recv(timeout=30))["type"] == "snapshot"
             job = server.generate("over TLS")
             assert server.wait_for(job)["status"] == "completed"
             items = server.client.get("/api/system/endpoints").json()["items"]

@@ -3,5 +3,6 @@ export type {
   AcceptedOut, BulkEditIn, CatalogueItemOut, CollectionOut, ConsequencesOut, DependencyList, DependencyOut, DeviceOut, DownloadOut, EndpointList, EndpointOut, EnvironmentOut, ErrorOut, Event, FacetsOut, FoundModelOut, GridIn, HistoryOut, HostOut, HubModelOut, HubPlanOut, ImageEditIn, ImageOut, JobKind, JobOut,
   JobPage, JobStatus, LineageOut, LoadOptions, MeOut, ModelList, ModelOut, PlanIn, PlanOut, PreviewOut, Problem, RemedyOut, SchedulerList, SchedulerOut, ServerFrame, SnapshotFrame, StorageOut, SystemOut, TextToImageIn, TokenOut, WaitingOut, WorkerOut,
 } from "./generated/types.gen";
+export type { ImageToImageIn, ImageToVideoIn, InpaintIn, InputOut, OutpaintIn, UpscaleIn } from "./generated/types.gen";
 export type { GalleryPage as ImagePage, ImageDeletedOut as DeletedOut } from "./generated/types.gen";
 export type { Task } from "@/lib/models";

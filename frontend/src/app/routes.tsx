@@ -32,8 +32,8 @@ const root = createRootRoute({ component: Shell, notFoundComponent: NotFoundPage
 const generate = createRoute({
   getParentRoute: () => root,
   path: "/",
-  /** `reuse`: the picture whose settings are taken over; `prompt`: words to start with; `model`: the model to use. */
-  validateSearch: (search: Record<string, unknown>): { reuse?: string; prompt?: string; model?: string } => ({ reuse: text(search.reuse), prompt: text(search.prompt), model: text(search.model) }),
+  /** `reuse`: the picture whose settings are taken over; `prompt`: words to start with; `model`: the model to use; `input`: the picture to work from, `do` what to do with it. */
+  validateSearch: (search: Record<string, unknown>): { reuse?: string; prompt?: string; model?: string; input?: string; do?: string } => ({ reuse: text(search.reuse), prompt: text(search.prompt), model: text(search.model), input: text(search.input), do: text(search.do) }),
   component: lazyRouteComponent(pages.GeneratePage, "GeneratePage"),
 });
 

@@ -27,3 +27,14 @@ export function presets(own: Size, limits: Limits): Preset[] {
     return !seen.has(key) && seen.add(key);
   });
 }
+
+/**
+ * The size at which a model works on a picture of this size: the picture's own where it can be, else its shape at about the
+ * area of the model's own size.
+ */
+export function fitted(picture: Size, own: Size, limits: Limits): Size {
+  const exact = { width: snap(picture.width, limits), height: snap(picture.height, limits) };
+  if (Math.abs(exact.width - picture.width) < limits.multiple && Math.abs(exact.height - picture.height) < limits.multiple) return exact;
+  const scale = Math.sqrt((own.width * own.height) / (picture.width * picture.height));
+  return { width: snap(picture.width * scale, limits), height: snap(picture.height * scale, limits) };
+}

@@ -10,6 +10,7 @@ import type { BulkEditIn, DeviceOut, EnvironmentOut, ErrorOut, Event, GridIn, Im
 import { dependencies, endpoints, history, moving } from "./machine.ts";
 import { device, environment, image, iso, job, models, schedulers } from "./data.ts";
 import { MockGallery } from "./galleryRoutes.ts";
+import { MockInputs } from "./inputs.ts";
 import { MockModels } from "./modelRoutes.ts";
 import { creature, dataUrl } from "./pictures.ts";
 
@@ -27,6 +28,7 @@ export class MockAtelier {
   jobs: JobOut[] = [];
   images: ImageOut[] = [];
   trash = new Map<string, ImageOut>();
+  inputs = new MockInputs();
   workers: WorkerOut[] = [];
   environments: EnvironmentOut[] = [];
   devices: DeviceOut[] = [];
@@ -108,11 +110,11 @@ export class MockAtelier {
     return next;
   }
 
-  enqueue(request: TextToImageIn): JobOut {
+  enqueue(request: TextToImageIn, path: string): JobOut {
     const model = models.find((item) => item.key === request.model) ?? models[0];
     const seed = request.seed ?? Math.floor(Math.random() * 2 ** 32);
-    const resolved = { ...request, model: model?.key, num_outputs: request.num_outputs ?? 1, steps: request.steps ?? 30, guidance_scale: request.guidance_scale ?? 5, width: request.width ?? 256, height: request.height ?? 256, seed, seeds: Array.from({ length: request.num_outputs ?? 1 }, (_, index) => seed + index) };
-    const made = job(`job_${String(this.#next++).padStart(4, "0")}`, { title: request.prompt, request: { ...request, resolved }, total_steps: resolved.steps, attempt: 0 });
+    const resolved = { ...request, model: model?.key, num_outputs: request.num_outputs ?? 1, steps: request.steps ?? 30, guidance_scale: request.guidance_scale ?? 5, width: request.width ?? 256, height: request.height ?? 256, seed, seeds: Array.from({ length: request.num_outputs ?? 1 }, (_, index) => seed + index), ...this.inputs.resolve(path, request, this.images) };
+    const made = job(`job_${String(this.#next++).padStart(4, "0")}`, { title: request.prompt ?? "", request: { ...request, resolved }, total_steps: resolved.steps, attempt: 0 });
     this.jobs.unshift(made);
     this.line();
     this.emit({ type: "job.changed", job: this.find(made.id) ?? made });
@@ -187,7 +189,7 @@ export class MockAtelier {
     if (!running) return this.free();
     const request = resolvedOf(running);
     const made = Array.from({ length: request.num_outputs }, (_, index) =>
-      image(0, { id: `${id.replace("job", "img")}_${index}`, job_id: id, index, prompt: request.prompt, negative_prompt: request.negative_prompt ?? "", seed: request.seed + index, width: request.width, height: request.height, created_at: iso(Date.now()) }),
+      image(0, { id: `${id.replace("job", "img")}_${index}`, job_id: id, index, kind: request.task === "image_to_video" ? "video" : "image", format: request.task === "image_to_video" ? "webp" : "png", prompt: request.prompt, negative_prompt: request.negative_prompt ?? "", seed: request.seed + index, width: request.width, height: request.height, created_at: iso(Date.now()) }),
     );
     this.images = [...[...made].reverse(), ...this.images];
     this.emit({ type: "images.added", job_id: id, images: made });
@@ -233,8 +235,9 @@ export class MockAtelier {
     }
     if (this.token !== null && !this.unlocked) return problem(401, "unauthorized", "This Atelier needs its access token.");
     if (["models", "hub", "plan", "admin"].includes(area)) return this.models.answer(request, url);
+    if (area === "inputs") return this.inputs.answer(request, url);
     switch (route) {
-      case "POST generate": return this.accept(await body<TextToImageIn>());
+      case "POST generate": return this.accept(await body<TextToImageIn>(), id);
       case "GET jobs": return id ? this.one(this.find(id), "job") : this.page(this.jobs.filter((item) => matches(item, url.searchParams)), url);
       case "DELETE jobs": return this.removeJob(id);
       case "POST jobs": return this.again(id);
@@ -284,12 +287,13 @@ export class MockAtelier {
     return json(200, { items: items.slice(start, start + limit), next_cursor: start + limit < items.length ? String(start + limit) : null, ...more });
   }
 
-  accept(request: TextToImageIn): Response {
-    const why = /^refuse:(\w+)/.exec(request.prompt)?.[1];
-    if (!request.prompt || why === "field") return problem(422, "validation_failed", "steps: Input should be less than or equal to 200 (got 900)", [{ field: "steps", message: "Input should be less than or equal to 200 (got 900)", said: { code: "field.less_than_equal", params: { le: 200 } } }], "Correct the named fields; /docs lists what each may be.");
+  /** `path` says what is done: a picture from words, or something with a picture. */
+  accept(request: TextToImageIn, path: string): Response {
+    const why = /^refuse:(\w+)/.exec(request.prompt ?? "")?.[1];
+    if ((!request.prompt && !["upscale", "image-to-video"].includes(path)) || why === "field") return problem(422, "validation_failed", "steps: Input should be less than or equal to 200 (got 900)", [{ field: "steps", message: "Input should be less than or equal to 200 (got 900)", said: { code: "field.less_than_equal", params: { le: 200 } } }], "Correct the named fields; /docs lists what each may be.");
     if (why === "full") return problem(429, "queue_full", "The queue is full: 200 jobs wait already.", [], "Try again in a few seconds, or cancel jobs that are no longer wanted.", { code: "queue_full", params: { count: 200 } });
     if (why === "500") return problem(500, "internal_error", "Something went wrong inside Atelier.", [], "Try again. If it stays, look for the request id in the log.");
-    const made = this.enqueue(request);
+    const made = this.enqueue(request, path);
     return json(202, { job_id: made.id, status: "queued", position: made.position });
   }
 
@@ -350,7 +354,7 @@ export class MockAtelier {
 }
 
 function resolvedOf(item: JobOut) {
-  return { ...item.request, ...(item.request.resolved as object | undefined), prompt: String(item.request.prompt ?? "") } as unknown as Required<TextToImageIn> & { width: number; height: number; seed: number; steps: number };
+  return { ...item.request, ...(item.request.resolved as object | undefined), prompt: String(item.request.prompt ?? "") } as unknown as Required<TextToImageIn> & { task: string; width: number; height: number; seed: number; steps: number };
 }
 
 function matches(item: JobOut, query: URLSearchParams): boolean {

@@ -9,6 +9,8 @@ import type { ServerFrame } from "@/api/types";
 import { App } from "@/app/App";
 import { queryClient } from "@/app/services";
 import { fresh, settings } from "@/features/generate/settings";
+import { clearSource } from "@/features/generate/source";
+import { freshTask, taskForm } from "@/features/generate/tasks";
 import { shown } from "@/features/generate/useGenerate";
 import { setLanguage, startI18n } from "@/i18n";
 import { toasts } from "@/lib/toast";
@@ -47,6 +49,8 @@ export async function open(path: string, scenario: Scenario = {}): Promise<MockA
   previews.set(new Map());
   samples.set([]);
   settings.set(fresh);
+  clearSource();
+  taskForm.set(freshTask);
   shown.set([]);
   locked.set(false);
   toasts.set([]);

@@ -37,7 +37,7 @@ async function answer(atelier: MockAtelier, request: IncomingMessage, response: 
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const body = Buffer.concat(chunks);
-  const answered = await atelier.handle(new Request(`http://mock${request.url}`, { method: request.method, body: body.length ? body : undefined }));
+  const answered = await atelier.handle(new Request(`http://mock${request.url}`, { method: request.method, headers: { "Content-Type": request.headers["content-type"] ?? "application/json" }, body: body.length ? body : undefined }));
   response.writeHead(answered.status, Object.fromEntries(answered.headers));
   response.end(Buffer.from(await answered.arrayBuffer()));
 }

@@ -10,14 +10,19 @@ import * as api from "@/api/generated/sdk.gen";
 import { useSaid } from "@/i18n/said";
 import { useSignal } from "@/lib/signal";
 
-/** Opens by itself when the server answers 401. The token goes to the server and becomes a cookie that no script can read. */
+/**
+ * Opens by itself when the server answers 401. The token, or an account's name and password, goes to the server and
+ * becomes a cookie that no script can read.
+ */
 export function UnlockDialog({ onUnlocked }: { onUnlocked: () => void }) {
   const { t } = useTranslation();
   const said = useSaid();
   const open = useSignal(locked);
+  const [name, setName] = useState("");
   const [token, setToken] = useState("");
+  const asAccount = name.trim() !== "";
   const unlock = useMutation({
-    mutationFn: () => api.unlock({ body: { token } }),
+    mutationFn: () => api.unlock({ body: { token, username: name.trim() } }),
     onSuccess: () => {
       setToken("");
       locked.set(false);
@@ -37,15 +42,24 @@ export function UnlockDialog({ onUnlocked }: { onUnlocked: () => void }) {
           <Typography sx={{ color: "text.secondary", mt: 2 }}>{t("access.text")}</Typography>
         </Box>
         <TextField
-          label={t("access.token")}
+          label={t("access.name")}
+          autoComplete="username"
+          fullWidth
+          slotProps={{ htmlInput: { maxLength: 64 }, inputLabel: { shrink: true } }}
+          value={name}
+          onChange={(event) => setName(event.target.value)}
+        />
+        <TextField
+          label={asAccount ? t("access.password") : t("access.token")}
           type="password"
+          slotProps={{ inputLabel: { shrink: true } }}
           autoComplete="current-password"
           autoFocus
           fullWidth
           value={token}
           onChange={(event) => setToken(event.target.value)}
           error={unlock.isError}
-          helperText={unlock.isError ? said(asProblem(unlock.error)).text : t("access.hint")}
+          helperText={unlock.isError ? said(asProblem(unlock.error)).text : asAccount ? t("access.passwordHint") : t("access.hint")}
         />
         <Box sx={{ display: "flex", justifyContent: "flex-end", gap: 2 }}>
           <Button color="inherit" onClick={() => locked.set(false)}>{t("common.cancel")}</Button>

@@ -4,6 +4,7 @@ import { memo, type MouseEvent } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { ImageOut } from "@/api/types";
+import { Loop } from "@/ui/Video";
 
 interface Props {
   image: ImageOut;
@@ -35,7 +36,7 @@ export const Cell = memo(function Cell({ image, index, width, reachable, selecte
       }}
       style={{ width }}
     >
-      <Box component="img" src={image.thumbnail_url} alt="" loading="lazy" decoding="async" draggable={false} sx={{ display: "block", width: 1, height: 1, objectFit: "cover", transition: "scale 140ms ease-out", scale: selected ? "0.94" : "1", borderRadius: selected ? "6px" : 0 }} />
+      {image.kind === "video" ? <Loop src={image.url} poster={image.thumbnail_url} alt="" animated={image.format === "webp"} sx={{ transition: "scale 140ms ease-out", scale: selected ? "0.94" : "1" }} /> : <Box component="img" src={image.thumbnail_url} alt="" loading="lazy" decoding="async" draggable={false} sx={{ display: "block", width: 1, height: 1, objectFit: "cover", transition: "scale 140ms ease-out", scale: selected ? "0.94" : "1", borderRadius: selected ? "6px" : 0 }} />}
       <Box
         className="tick"
         aria-hidden

@@ -15,6 +15,8 @@ import { EmptyState, FramesArt } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 
 import { GridDialog } from "./GridDialog";
+import { PictureActions } from "./PictureActions";
+import { Player } from "./Player";
 import { Recipe } from "./Recipe";
 import { Stage } from "./Stage";
 
@@ -82,7 +84,8 @@ export function PictureView() {
           <>
             <Button color="inherit" startIcon={<CopyPlus size={16} />} onClick={reuse} sx={{ display: { xs: "none", sm: "inline-flex" } }}>{t("generate.same")}</Button>
             <Box sx={{ display: { xs: "block", sm: "none" } }}><Tool label={t("generate.same")} onClick={reuse}><CopyPlus size={18} /></Tool></Box>
-            {image.kind !== "video" && <Tool label={t("gallery.grid_")} onClick={() => setGrid(true)}><Grid3x3 size={18} /></Tool>}
+            {image.kind !== "video" && <Box sx={{ display: { xs: "none", sm: "block" } }}><Tool label={t("gallery.grid_")} onClick={() => setGrid(true)}><Grid3x3 size={18} /></Tool></Box>}
+            <PictureActions image={image} />
             <Tool label={t("common.download")} onClick={() => downloadImages([image])}><Download size={18} /></Tool>
             <Tool label={t("common.delete")} onClick={drop}><Trash2 size={18} /></Tool>
             <Tool label={t("gallery.showRecipe")} pressed={recipe} onClick={toggleRecipe}><Info size={18} /></Tool>
@@ -91,7 +94,7 @@ export function PictureView() {
       </Box>
       <Box sx={{ flex: 1, minHeight: 0, display: "flex", flexDirection: { xs: "column", md: "row" } }}>
         <Box sx={{ position: "relative", flex: 1, minWidth: 0, minHeight: { xs: "46vh", md: 0 }, bgcolor: "background.sunken" }}>
-          {image && <Stage key={image.id} image={image} />}
+          {image && (image.kind === "video" ? <Player video={image} /> : <Stage key={image.id} image={image} />)}
           {missing && problem && (problem.status === 404 ? <EmptyState art={<FramesArt />} title={t("gallery.missingTitle")} text={t("gallery.missingText")}><Button variant="contained" onClick={close}>{t("gallery.toGallery")}</Button></EmptyState> : <Box sx={{ p: 6 }}><ErrorNote title={t("gallery.failed")} error={problem} details={problem.details} onRetry={() => void one.refetch()} /></Box>)}
           {previous && <Arrow side="left" label={t("gallery.previous")} onClick={() => show(previous)}><ChevronLeft size={22} /></Arrow>}
           {next && <Arrow side="right" label={t("gallery.next")} onClick={() => show(next)}><ChevronRight size={22} /></Arrow>}

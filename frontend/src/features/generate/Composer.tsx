@@ -1,8 +1,9 @@
-import { Box, Button, Collapse, InputBase, Typography } from "@mui/material";
-import { Code, MinusCircle, Sparkles } from "lucide-react";
-import { useId, useState, type RefObject } from "react";
+import { Box, Button, Collapse, IconButton, InputBase, Tooltip, Typography } from "@mui/material";
+import { Code, ImagePlus, MinusCircle, Sparkles } from "lucide-react";
+import { useId, useRef, useState, type ReactNode, type RefObject } from "react";
 import { useTranslation } from "react-i18next";
 
+import { useComplain } from "@/api/actions";
 import type { ModelOut } from "@/api/types";
 import { COARSE, copyText, isMac } from "@/lib/browser";
 import { toast } from "@/lib/toast";
@@ -10,8 +11,10 @@ import { FieldNote } from "@/ui/NumberField";
 import { PickMenu } from "@/ui/PickMenu";
 import { card } from "@/ui/Section";
 
-import { change, LIMITS, toRequest, type Field, type Settings } from "./settings";
+import { change, LIMITS, type Field, type Settings } from "./settings";
 import { snippet, type Language } from "./snippets";
+import { KINDS, takeFile } from "./source";
+import { wantedNow } from "./useGenerate";
 
 interface Props {
   promptRef: RefObject<HTMLTextAreaElement | null>;
@@ -19,18 +22,24 @@ interface Props {
   model: ModelOut | undefined;
   errors: Partial<Record<Field, string>>;
   sending: boolean;
+  /** A video takes none; what is only made larger may do without. */
+  words: "needed" | "optional" | "none";
   onSubmit: () => void;
   onEdit: () => void;
+  /** The picture that is worked from, and what to do with it. */
+  children?: ReactNode;
 }
 
 /** The prompt, large and first. */
-export function Composer({ promptRef, form, model, errors, sending, onSubmit, onEdit }: Props) {
+export function Composer({ promptRef, form, model, errors, sending, words, onSubmit, onEdit, children }: Props) {
   const { t } = useTranslation();
   const id = useId();
   const [avoid, setAvoid] = useState(form.negative !== "");
+  const complain = useComplain();
   const names = { curl: t("generate.copyCurl"), python: t("generate.copyPython"), javascript: t("generate.copyJavascript") };
   const copyAs = async (language: Language) => {
-    if (await copyText(snippet(language, location.origin, toRequest(form, model)))) toast(t("generate.copiedAs", { name: names[language] }));
+    const wanted = await wantedNow(model).catch(complain);
+    if (wanted && (await copyText(snippet(language, location.origin, wanted)))) toast(t("generate.copiedAs", { name: names[language] }));
   };
   const near = form.prompt.length > LIMITS.prompt * 0.8;
   return (
@@ -42,8 +51,9 @@ export function Composer({ promptRef, form, model, errors, sending, onSubmit, on
       }}
       sx={{ ...card, borderColor: errors.prompt ? "error.main" : "divider", transition: "border-color 140ms ease-out, box-shadow 140ms ease-out", "&:focus-within": { borderColor: errors.prompt ? "error.main" : "text.disabled", boxShadow: "0 0 0 4px color-mix(in srgb, var(--a-palette-text-primary) 6%, transparent)" } }}
     >
-      <Box component="label" htmlFor={id} sx={{ display: "block", px: { xs: 4, sm: 6 }, pt: 4, fontSize: 13, fontWeight: 550, color: "text.secondary" }}>{t("generate.prompt")}</Box>
-      <InputBase
+      <Box component="label" htmlFor={id} sx={{ display: "block", px: { xs: 4, sm: 6 }, pt: 4, fontSize: 13, fontWeight: 550, color: "text.secondary" }}>{words === "none" ? t("task.noWordsTitle") : t("generate.prompt")}</Box>
+      {words === "none" && <Typography sx={{ px: { xs: 4, sm: 6 }, pt: 2, pb: 4, color: "text.secondary" }}>{t("task.noWords")}</Typography>}
+      {words !== "none" && <InputBase
         id={id}
         inputRef={promptRef}
         multiline
@@ -52,17 +62,17 @@ export function Composer({ promptRef, form, model, errors, sending, onSubmit, on
         fullWidth
         autoFocus
         value={form.prompt}
-        placeholder={t("generate.placeholder")}
+        placeholder={words === "optional" ? t("task.ownWords") : t("generate.placeholder")}
         onChange={(event) => {
           change({ prompt: event.target.value });
           onEdit();
         }}
         inputProps={{ "aria-invalid": !!errors.prompt, "aria-describedby": `${id}-note`, "aria-keyshortcuts": "Control+Enter Meta+Enter", spellCheck: true }}
         sx={{ px: { xs: 4, sm: 6 }, pt: 2, pb: 2, fontSize: 20, lineHeight: 1.4, letterSpacing: "-0.012em", "& textarea:focus-visible": { outline: "none" } }}
-      />
+      />}
       <Box sx={{ px: { xs: 4, sm: 6 } }}>
         <FieldNote id={`${id}-note`} error={errors.prompt} />
-        <Collapse in={avoid} unmountOnExit>
+        <Collapse in={avoid && words !== "none"} unmountOnExit>
           <Box sx={{ borderTop: 1, borderColor: "divider", py: 2 }}>
             <Typography component="label" htmlFor={`${id}-avoid`} variant="overline" sx={{ color: "text.secondary" }}>{t("generate.negative")}</Typography>
             <InputBase
@@ -83,8 +93,10 @@ export function Composer({ promptRef, form, model, errors, sending, onSubmit, on
           </Box>
         </Collapse>
       </Box>
-      <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 3, sm: 4 }, py: 3, pl: { xs: 2, sm: 4 } }}>
-        <Button
+      {children}
+      <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 3, sm: 4 }, py: 3, pl: { xs: 2, sm: 4 }, "& > *": { flexShrink: 0 }, "& > [aria-expanded]": { flexShrink: 1 } }}>
+        <PictureButton />
+        {words !== "none" && <Button
           size="small"
           color="inherit"
           startIcon={<MinusCircle size={15} />}
@@ -93,9 +105,10 @@ export function Composer({ promptRef, form, model, errors, sending, onSubmit, on
             if (avoid) change({ negative: "" });
             setAvoid(!avoid);
           }}
+          sx={{ minWidth: 0 }}
         >
-          {avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}
-        </Button>
+          <Box component="span" sx={{ minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>{avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}</Box>
+        </Button>}
         <PickMenu
           label={t("generate.copyAs")}
           icon={<Code size={17} />}
@@ -109,5 +122,30 @@ export function Composer({ promptRef, form, model, errors, sending, onSubmit, on
         </Button>
       </Box>
     </Box>
+  );
+}
+
+/** A file of this machine to work from. */
+function PictureButton() {
+  const { t } = useTranslation();
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <input
+        ref={input}
+        type="file"
+        hidden
+        accept={KINDS.join(",")}
+        data-testid="picture-file"
+        onChange={(event) => {
+          const file = event.target.files?.[0];
+          if (file) void takeFile(file);
+          event.target.value = ""; // the same file can be chosen again
+        }}
+      />
+      <Tooltip title={t("task.addHint")}>
+        <IconButton aria-label={t("task.add")} onClick={() => input.current?.click()} sx={{ width: 36, height: 36 }}><ImagePlus size={18} /></IconButton>
+      </Tooltip>
+    </>
   );
 }

@@ -14,13 +14,19 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { card } from "@/ui/Section";
 import { visuallyHidden } from "@/ui/StatusMark";
 
+import { again } from "./again";
 import { Composer } from "./Composer";
+import { DropPlace } from "./DropPlace";
 import { Runs } from "./Runs";
-import { change, check, chooseModel, effective, reuse, settings, type Field } from "./settings";
+import { change, chooseModel, effective, settings, type Field } from "./settings";
 import { SettingsPanel } from "./SettingsPanel";
+import { isEmpty, painting, source, takeImage } from "./source";
+import { SourcePart } from "./SourcePart";
+import { changeTask, checkAll, makes, ownSize, resultSize, taskForm, TASKS } from "./tasks";
 import { useGenerate } from "./useGenerate";
 
 const route = getRouteApi("/");
+const MISSING: string[] = ["validation.promptEmpty", "validation.maskEmpty", "validation.noGrowth"];
 const BESIDE = "@media (min-width: 1080px)";
 
 export function GeneratePage() {
@@ -28,8 +34,17 @@ export function GeneratePage() {
   const said = useSaid();
   const form = useSignal(settings);
   const models = useQuery(queries.models());
-  const usable = models.data?.filter((model) => model.task === "image" && model.runnable && model.type !== "lora" && !model.download);
-  const model = usable?.find((item) => item.key === form.model) ?? usable?.find((item) => item.available) ?? usable?.[0];
+  const picture = useSignal(source);
+  const wish = useSignal(taskForm);
+  const mask = useSignal(painting);
+  const videos = models.data?.filter(makes("video")) ?? [];
+  // What was chosen before may not be to be had now.
+  const job = wish.task === "animate" && models.data && videos.length === 0 ? { ...wish, task: "change" as const } : wish;
+  const animate = picture !== null && job.task === "animate";
+  const usable = animate ? videos : models.data?.filter(makes("image"));
+  const wanted = animate ? job.videoModel : form.model;
+  const model = usable?.find((item) => item.key === wanted) ?? usable?.find((item) => item.available) ?? usable?.[0];
+  const own = ownSize(job.task, picture, model);
   const generate = useGenerate(model);
   const [tried, setTried] = useState(false);
   const prompt = useRef<HTMLTextAreaElement>(null);
@@ -40,13 +55,13 @@ export function GeneratePage() {
     prompt.current?.focus();
   }, []);
 
-  const complaints = check(form, model);
+  const complaints = checkAll(form, model, job, picture, isEmpty(mask));
   const errors: Partial<Record<Field, string>> = {};
   for (const [field, complaint] of Object.entries(complaints) as [Field, NonNullable<(typeof complaints)[Field]>][]) {
-    // An empty prompt is no mistake until somebody tries to send it.
-    if (complaint.key !== "validation.promptEmpty" || tried) errors[field] = t(complaint.key, { ...complaint });
+    // What is still missing is no mistake until somebody tries to send it.
+    if (!MISSING.includes(complaint.key) || tried) errors[field] = t(complaint.key, { ...complaint });
   }
-  for (const problem of generate.problem?.fields ?? []) errors[(problem.field.startsWith("loras.") ? "loras" : problem.field) as Field] ??= said(problem).text;
+  for (const problem of generate.problem?.fields ?? []) errors[fieldOf(problem.field)] ??= said(problem).text;
 
   const submit = () => {
     setTried(true);
@@ -68,41 +83,55 @@ export function GeneratePage() {
     <Box onKeyDown={onKey} sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gap: 8 }, alignItems: "start" }}>
       <Box component="h1" sx={visuallyHidden}>{t("generate.title")}</Box>
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
-        <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} onSubmit={submit} onEdit={generate.forgive} />
+        <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} words={!picture ? "needed" : job.task === "animate" ? "none" : job.task === "upscale" ? "optional" : "needed"} onSubmit={submit} onEdit={generate.forgive}>
+          {picture && <SourcePart picture={picture} job={job} model={model} canAnimate={videos.length > 0} errors={errors} />}
+        </Composer>
+        <DropPlace />
         {generate.problem && generate.problem.status !== 401 && (
           <ErrorNote title={t("generate.sendFailed")} error={generate.problem} hint={generate.problem.code === "offline" ? t("generate.sendOffline") : undefined} details={generate.problem.details} onRetry={submit} retrying={generate.sending} />
         )}
         {models.isError && <ErrorNote title={t("generate.modelsFailed")} error={asProblem(models.error)} details={asProblem(models.error).details} onRetry={() => void models.refetch()} />}
         <FoldedSettings summary={summary()}>
-          <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} errors={errors} />
+          <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
         </FoldedSettings>
         <Runs onExample={example} />
       </Box>
       <Box component="aside" aria-label={t("generate.settings")} sx={{ display: "none", [BESIDE]: { display: "block" }, ...card, p: 4, position: "sticky", top: 80, maxHeight: "calc(100dvh - 104px)", overflowY: "auto" }}>
-        <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} errors={errors} />
+        <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
       </Box>
     </Box>
   );
 
   function summary(): string {
-    const { width, height } = effective(form, model);
+    const { width, height } = (picture && resultSize(job, picture, model)) ?? effective(form, model, own);
     if (!models.data) return "";
-    return [model?.name, t("generate.summary", { count: form.outputs }), `${width} × ${height}`].filter(Boolean).join(" · ");
+    return [model?.name, t("generate.summary", { count: form.outputs }), !animate && `${width} × ${height}`].filter(Boolean).join(" · ");
   }
 }
 
-/** `?reuse=`, `?prompt=` and `?model=` fill the form once and leave the address. */
+/** Where a field of a request is shown. */
+function fieldOf(name: string): Field {
+  if (["right", "top", "bottom"].includes(name)) return "left";
+  if (name.startsWith("loras.")) return "loras";
+  if (name.startsWith("hires.")) return "hires";
+  return name as Field;
+}
+
+/** `?reuse=`, `?prompt=`, `?model=`, `?input=` and `?do=` fill the form once and leave the address. */
 function useStartFromAddress(prompt: React.RefObject<HTMLTextAreaElement | null>) {
   const search = route.useSearch();
   const go = route.useNavigate();
   useEffect(() => {
-    if (!search.reuse && !search.prompt && !search.model) return;
+    if (!search.reuse && !search.prompt && !search.model && !search.input) return;
     if (search.prompt) change({ prompt: search.prompt });
     if (search.model) chooseModel(search.model);
-    if (search.reuse) void getImage({ path: { image_id: search.reuse } }).then(reuse, () => undefined);
+    if (search.reuse) void getImage({ path: { image_id: search.reuse } }).then(again).catch(() => undefined);
+    if (search.input) void getImage({ path: { image_id: search.input } }).then(takeImage, () => undefined);
+    const task = TASKS.find((each) => each === search.do);
+    if (task) changeTask({ task });
     void go({ to: "/", search: {}, replace: true });
     prompt.current?.focus();
-  }, [search.reuse, search.prompt, search.model, go, prompt]);
+  }, [search.reuse, search.prompt, search.model, search.input, search.do, go, prompt]);
 }
 
 /** On a narrow window the panel folds away under one line that says what is set. */

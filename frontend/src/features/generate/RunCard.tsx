@@ -29,18 +29,20 @@ export function RunCard({ job }: { job: JobOut }) {
   const system = useQuery(queries.system());
   const seen = useSignal(previews).get(job.id);
   const ended = hasEnded(job);
-  const { count, ...request } = asked(job);
+  const { count, task, ...request } = asked(job);
+  // What needs no words is called by what is done.
+  const title = request.prompt || (task ? t(`task.names.${task}`) : job.title);
   const setup = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "building") : null;
   const broken = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "failed" || (item.state === "missing" && !item.job_id)) : undefined;
   const status = phaseOf(job);
   const aspect = request.width && request.height ? request.width / request.height : 1;
   const pictures = job.status !== "failed" && (job.status !== "cancelled" || job.images.length > 0);
   return (
-    <Box component="article" aria-label={request.prompt ?? job.title} data-job={job.id} data-status={job.status} sx={{ minWidth: 0 }}>
+    <Box component="article" aria-label={title} data-job={job.id} data-status={job.status} sx={{ minWidth: 0 }}>
       <Box sx={{ display: "flex", alignItems: "center", gap: 3, mb: 3, minWidth: 0, minHeight: 34 }}>
-        <Typography sx={{ fontWeight: 550, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }} title={request.prompt}>{request.prompt ?? job.title}</Typography>
+        <Typography sx={{ fontWeight: 550, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }} title={title}>{title}</Typography>
         <Typography variant="caption" component="div" sx={{ color: "text.faint", whiteSpace: "nowrap", display: { xs: "none", sm: "block" } }}>
-          {[request.model, request.width && `${request.width} × ${request.height}`].filter(Boolean).map((fact) => `${fact} · `)}<Ago time={job.created_at} />
+          {[task && request.prompt && t(`task.names.${task}`), request.model, request.width && `${request.width} × ${request.height}`].filter(Boolean).map((fact) => `${fact} · `)}<Ago time={job.created_at} />
         </Typography>
         <Box sx={{ ml: "auto", display: "flex", alignItems: "center", gap: 2, flexShrink: 0 }}>
           {status !== "completed" && <StatusMark status={status} />}
@@ -56,7 +58,7 @@ export function RunCard({ job }: { job: JobOut }) {
         </Box>
       </Box>
       {broken && <Box sx={{ mb: 3 }}><SetupNote environment={broken} /></Box>}
-      {!ended && !broken && <Box sx={{ mb: 3, maxWidth: WIDEST[count] ?? "none" }}><JobLine job={{ ...job, title: request.prompt ?? job.title }} setup={setup} /></Box>}
+      {!ended && !broken && <Box sx={{ mb: 3, maxWidth: WIDEST[count] ?? "none" }}><JobLine job={{ ...job, title }} setup={setup} /></Box>}
       {job.status === "completed" && job.started_at && job.finished_at && (
         // As high as the line that stood here while it ran: nothing moves when it is done.
         <Typography component="p" sx={{ mb: 3, pt: "12px", fontSize: 13, color: "text.faint" }}>{t("generate.took", { time: duration((Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000) })}</Typography>
@@ -84,7 +86,7 @@ export function RunCard({ job }: { job: JobOut }) {
               preview={seen?.get(index)}
               progress={job.progress}
               state={ended ? "ended" : job.status === "running" && !job.waiting ? "making" : "waiting"}
-              prompt={request.prompt ?? ""}
+              prompt={title}
             />
           ))}
         </Box>

@@ -1,21 +1,23 @@
-import { Box, ButtonBase, Collapse, InputBase, Tooltip, Typography } from "@mui/material";
-import { Ruler } from "lucide-react";
-import { useId, useState } from "react";
+import { Box, ButtonBase, Collapse, Tooltip, Typography } from "@mui/material";
+import { Image, Ruler } from "lucide-react";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { ModelOut } from "@/api/types";
-import { presets } from "@/lib/sizes";
-import { FieldNote, useDraft } from "@/ui/NumberField";
+import { presets, type Size } from "@/lib/sizes";
+import { FieldNote } from "@/ui/NumberField";
+import { PixelField } from "@/ui/PixelField";
 
 import { change, effective, sideLimits, type Field, type Settings } from "./settings";
 
-/** Shapes that this model can make, drawn as what they are; the own size folded. */
-export function ShapePicker({ form, model, errors }: { form: Settings; model: ModelOut | undefined; errors: Partial<Record<Field, string>> }) {
+/** Shapes that this model can make, drawn as what they are; the own size folded. With a picture, first of all that of the picture. */
+export function ShapePicker({ form, model, picture, errors }: { form: Settings; model: ModelOut | undefined; picture: Size | null; errors: Partial<Record<Field, string>> }) {
   const { t } = useTranslation();
-  const { width, height } = effective(form, model);
+  const { width, height } = effective(form, model, picture);
   const limits = sideLimits(model);
-  const choices = presets({ width: model?.defaults?.width ?? 256, height: model?.defaults?.height ?? 256 }, limits);
-  const matches = choices.some((choice) => choice.width === width && choice.height === height);
+  const choices = model?.presets?.length ? model.presets : presets({ width: model?.defaults?.width ?? 256, height: model?.defaults?.height ?? 256 }, limits);
+  const follows = picture !== null && form.width === null && form.height === null;
+  const matches = follows || choices.some((choice) => choice.width === width && choice.height === height);
   const [own, setOwn] = useState(false);
   const open = own || !matches;
   return (
@@ -24,10 +26,25 @@ export function ShapePicker({ form, model, errors }: { form: Settings; model: Mo
         <Typography variant="overline" sx={{ color: "text.secondary" }}>{t("generate.shape")}</Typography>
         <Typography variant="mono" sx={{ color: "text.faint" }}>{`${width || "?"} × ${height || "?"}`}</Typography>
       </Box>
-      <Box role="group" aria-label={t("generate.shape")} sx={{ display: "grid", gridTemplateColumns: `repeat(${choices.length + 1}, minmax(0, 1fr))`, gap: 1 }}>
+      <Box role="group" aria-label={t("generate.shape")} sx={{ display: "grid", gridTemplateColumns: `repeat(${choices.length + (picture ? 2 : 1)}, minmax(0, 1fr))`, gap: 1 }}>
+        {picture && (
+          <Tooltip title={t("generate.asPicture")}>
+            <ButtonBase
+              aria-label={t("generate.asPicture")}
+              aria-pressed={follows && !own}
+              onClick={() => {
+                setOwn(false);
+                change({ width: null, height: null });
+              }}
+              sx={shape(follows && !own)}
+            >
+              <Image size={18} />
+            </ButtonBase>
+          </Tooltip>
+        )}
         {choices.map((choice) => {
           const name = t(`generate.shapes.${choice.id}`);
-          const on = choice.width === width && choice.height === height && !own;
+          const on = choice.width === width && choice.height === height && !own && !follows;
           const scale = 20 / Math.max(choice.width, choice.height);
           return (
             <Tooltip key={choice.id} title={`${name} · ${choice.width} × ${choice.height}`}>
@@ -53,8 +70,8 @@ export function ShapePicker({ form, model, errors }: { form: Settings; model: Mo
       </Box>
       <Collapse in={open} unmountOnExit>
         <Box sx={{ display: "grid", gridTemplateColumns: "1fr 1fr", gap: 2, mt: 2 }}>
-          <Side label={t("generate.width")} value={width} error={errors.width} onChange={(value) => change({ width: value, height })} />
-          <Side label={t("generate.height")} value={height} error={errors.height} onChange={(value) => change({ height: value, width })} />
+          <PixelField label={t("generate.width")} value={width} error={errors.width} onChange={(value) => change({ width: value, height })} />
+          <PixelField label={t("generate.height")} value={height} error={errors.height} onChange={(value) => change({ height: value, width })} />
         </Box>
       </Collapse>
       <FieldNote error={errors.width ?? errors.height} />
@@ -66,21 +83,3 @@ const shape = (on: boolean) => ({
   height: 42, borderRadius: "8px", border: 1, borderColor: on ? "primary.main" : "divider", color: on ? "primary.main" : "text.secondary", bgcolor: "background.raised", transition: "border-color 120ms ease-out",
   "&:hover": { color: on ? "primary.main" : "text.primary" }, "&.Mui-focusVisible": { outline: "2px solid", outlineColor: "primary.main" },
 });
-
-function Side({ label, value, error, onChange }: { label: string; value: number; error?: string; onChange: (value: number) => void }) {
-  const id = useId();
-  const draft = useDraft(value);
-  return (
-    <Box sx={{ display: "flex", alignItems: "center", gap: 2, border: 1, borderColor: error ? "error.main" : "divider", borderRadius: "8px", bgcolor: "background.raised", pl: 3, height: 36, "&:focus-within": { borderColor: error ? "error.main" : "primary.main" } }}>
-      <Typography component="label" htmlFor={id} variant="caption" sx={{ color: "text.faint" }}>{label}</Typography>
-      <InputBase
-        id={id}
-        value={draft.text}
-        onChange={(event) => onChange(draft.keep(event.target.value, event.target.value.trim() === "" ? Number.NaN : Number(event.target.value)))}
-        onBlur={draft.settle}
-        inputProps={{ inputMode: "numeric", "aria-invalid": !!error }}
-        sx={{ flex: 1, fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', "& input": { textAlign: "right", pr: 3, "&:focus-visible": { outline: "none" } } }}
-      />
-    </Box>
-  );
-}

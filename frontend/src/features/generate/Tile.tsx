@@ -1,16 +1,12 @@
-import { Box, IconButton, Tooltip, Typography } from "@mui/material";
-import { CopyPlus, Download, Ellipsis, Quote, Trash2 } from "lucide-react";
+import { Box, Typography } from "@mui/material";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
-import { downloadImages, useDeleteImages } from "@/api/actions";
 import type { ImageOut, PreviewOut } from "@/api/types";
-import { copyText } from "@/lib/browser";
-import { toast } from "@/lib/toast";
-import { PickMenu } from "@/ui/PickMenu";
+import { Loop } from "@/ui/Video";
 import { BoxLink } from "@/ui/links";
 
-import { reuse } from "./settings";
+import { TileActions } from "./TileActions";
 
 interface Props {
   number: number;
@@ -45,17 +41,21 @@ export function Tile({ number, aspect, image, preview, progress, state, prompt }
       )}
       {image && (
         <BoxLink to="/gallery/$id" params={{ id: image.id }} aria-label={t("generate.pictureOf", { number, prompt })} sx={{ position: "absolute", inset: 0, borderRadius: "10px", "&:focus-visible": { outlineOffset: -3 } }}>
-          <Box
-            component="img"
-            src={image.url}
-            alt={prompt}
-            decoding="async"
-            onLoad={() => setLoaded(image.id)}
-            sx={{ ...cover, opacity: ready ? 1 : 0, transition: "opacity 180ms ease-out" }}
-          />
+          {image.kind === "video" ? (
+            <Loop src={image.url} poster={image.thumbnail_url} alt={prompt} animated={image.format === "webp"} />
+          ) : (
+            <Box
+              component="img"
+              src={image.url}
+              alt={prompt}
+              decoding="async"
+              onLoad={() => setLoaded(image.id)}
+              sx={{ ...cover, opacity: ready ? 1 : 0, transition: "opacity 180ms ease-out" }}
+            />
+          )}
         </BoxLink>
       )}
-      {image && <Actions image={image} />}
+      {image && <TileActions image={image} />}
     </Box>
   );
 }
@@ -75,38 +75,5 @@ function Waiting({ number, moving }: { number: number; moving: boolean }) {
     >
       {number}
     </Box>
-  );
-}
-
-function Actions({ image }: { image: ImageOut }) {
-  const { t } = useTranslation();
-  const remove = useDeleteImages();
-  const copyPrompt = async () => {
-    if (await copyText(image.prompt)) toast(t("generate.promptCopied"));
-  };
-  const same = () => {
-    reuse(image);
-    window.scrollTo({ top: 0, behavior: "smooth" });
-  };
-  const actions = [
-    { key: "same", text: t("generate.same"), icon: <CopyPlus size={16} />, run: same },
-    { key: "prompt", text: t("generate.copyPrompt"), icon: <Quote size={16} />, run: () => void copyPrompt() },
-    { key: "download", text: t("common.download"), icon: <Download size={16} />, run: () => downloadImages([image]) },
-    { key: "delete", text: t("common.delete"), icon: <Trash2 size={16} />, run: () => remove.mutate([image]), danger: true },
-  ];
-  const pill = { position: "absolute", right: 6, bottom: 6, display: "flex", bgcolor: "rgb(13 16 21 / 0.72)", borderRadius: "8px", backdropFilter: "blur(6px)", "& .MuiIconButton-root": { color: "#f2f5f9" } } as const;
-  return (
-    <>
-      <Box className="tile-actions" sx={{ ...pill, opacity: 0, transition: "opacity 120ms ease-out", "@media (hover: none)": { display: "none" }, "@container (max-width: 150px)": { display: "none" } }}>
-        {actions.map((action) => (
-          <Tooltip key={action.key} title={action.text}>
-            <IconButton size="small" aria-label={action.text} onClick={action.run}>{action.icon}</IconButton>
-          </Tooltip>
-        ))}
-      </Box>
-      <Box sx={{ ...pill, display: "none", "@media (hover: none)": { display: "flex" } }}>
-        <PickMenu size={36} label={t("common.more")} icon={<Ellipsis size={18} />} options={actions} onPick={(key) => actions.find((action) => action.key === key)?.run()} />
-      </Box>
-    </>
   );
 }

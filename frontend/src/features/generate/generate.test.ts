@@ -27,6 +27,8 @@ describe("the form", () => {
     ["width", { width: 100 }, "validation.multiple"],
     ["height", { height: 1024 }, "validation.multiple"],
     ["seed", { seed: 2 ** 32, keepSeed: true }, "validation.seed"],
+    ["subseed", { subseed: 2 ** 32, variation: 0.1 }, "validation.seed"],
+    ["subseed_strength", { variation: 1.2 }, "validation.range"],
     ["seed", { seed: seedOf("forty"), keepSeed: true }, "validation.seed"],
   ] as const)("names %s for %j", (field, patch, key) => expect(check({ ...form, ...patch }, model)[field]?.key).toBe(key));
 
@@ -38,6 +40,16 @@ describe("the form", () => {
     settings.set(fresh);
   });
 
+  it("takes over variations and the second pass, at the size of the first", () => {
+    const made = image(3, { width: 512, height: 768 });
+    reuse({ ...made, recipe: { ...made.recipe, width: 256, height: 384, subseed: 5, subseed_strength: 0.2, hires: { width: 512, height: 768, steps: 20, strength: 0.4, upscaler: "lanczos" } } });
+    expect(toRequest(settings.get(), model)).toMatchObject({ width: 256, height: 384, subseed: 5, subseed_strength: 0.2, hires: { scale: 2, strength: 0.4 } });
+    reuse(image(4));
+    expect(toRequest(settings.get(), model)).not.toHaveProperty("hires");
+    expect(toRequest(settings.get(), model)).not.toHaveProperty("subseed_strength");
+    settings.set(fresh);
+  });
+
   it.each([["4 242", 4242], ["007", 7], ["", null], ["  ", null], ["0x10", Number.NaN], ["1e3", Number.NaN], ["-1", Number.NaN], ["dragon", Number.NaN]] as const)("reads %j as a seed", (text, seed) => expect(seedOf(text)).toBe(seed));
 
   it("sends no seed unless it is locked", () => expect(toRequest({ ...form, seed: 5 }, model).seed).toBeNull());
@@ -46,7 +58,7 @@ describe("the form", () => {
 describe("what a job makes", () => {
   it("is what the server decided where nothing was asked", () => {
     const request = { prompt: "a fox", resolved: { prompt: "a fox", model: "creatures", width: 384, height: 256, seeds: [7, 8] } };
-    expect(asked(job("a", { request }))).toEqual({ prompt: "a fox", model: "creatures", width: 384, height: 256, count: 2 });
+    expect(asked(job("a", { request }))).toEqual({ prompt: "a fox", model: "creatures", width: 384, height: 256, count: 2, task: null });
   });
 
   it("is what was asked where the server says nothing", () => {
@@ -56,7 +68,7 @@ describe("what a job makes", () => {
 });
 
 describe("copy as code", () => {
-  const request = toRequest({ ...form, prompt: "a fox's \"tail\"\n$HOME" }, model);
+  const request = { path: "text-to-image", body: toRequest({ ...form, prompt: "a fox's \"tail\"\n$HOME" }, model) } as const;
 
   it("quotes for the shell", () => {
     const text = snippet("curl", "http://host:8000", request);
@@ -66,6 +78,12 @@ describe("copy as code", () => {
 
   it("leaves out what is null", () => {
     for (const language of ["curl", "python", "javascript"] as const) expect(snippet(language, "http://h", request)).not.toContain("null");
+  });
+
+  it("knows what is done with a picture, in each language's words", () => {
+    const inpaint = { path: "inpaint", body: { ...request.body, image: "img_1", mask: "inp_2", only_masked: true } } as const;
+    for (const language of ["curl", "python", "javascript"] as const) expect(snippet(language, "http://h", inpaint)).toContain("/api/generate/inpaint");
+    expect(snippet("python", "http://h", inpaint)).toContain('"only_masked": True,');
   });
 
   it("is JavaScript that parses", () => expect(() => new Function(`return async () => {${snippet("javascript", "http://h", request)}}`)).not.toThrow());

@@ -2,7 +2,7 @@
 import type { ImageOut, ModelOut, TextToImageIn } from "@/api/types";
 import { randomSeed, store, stored } from "@/lib/browser";
 import { Signal } from "@/lib/signal";
-import { snap } from "@/lib/sizes";
+import { snap, type Size } from "@/lib/sizes";
 
 import { lorasFor, lorasOf, type LoraChoice } from "./loras";
 
@@ -23,10 +23,18 @@ export interface Settings {
   scheduler: string | null;
   format: FileFormat;
   loras: LoraChoice[];
+  /** How far each picture is moved towards that of another seed: 0 not at all. */
+  variation: number;
+  /** That other seed; null is a new one each time. */
+  subseed: number | null;
+  /** A second pass over the enlarged picture. */
+  hires: boolean;
+  hiresScale: number;
+  hiresStrength: number;
 }
 
 export const fresh: Settings = {
-  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, format: "png", loras: [],
+  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, format: "png", loras: [], variation: 0, subseed: null, hires: false, hiresScale: 2, hiresStrength: 0.5,
 };
 
 /** Lives outside the page, so that leaving it or reloading loses nothing. */
@@ -35,7 +43,7 @@ settings.subscribe(() => store("generate", settings.get()));
 
 /** JSON keeps no NaN: a seed that was no number when the page was left is none now, and nothing is locked to it. */
 function mended(form: Settings): Settings {
-  return { ...form, keepSeed: form.keepSeed && form.seed !== null };
+  return { ...form, keepSeed: form.keepSeed && form.seed !== null, variation: form.variation ?? 0 };
 }
 
 export const change = (patch: Partial<Settings>) => settings.set((now) => ({ ...now, ...patch }));
@@ -48,14 +56,25 @@ export function resetToModel(): void {
   settings.set((now) => ({ ...fresh, prompt: now.prompt, negative: now.negative, model: now.model }));
 }
 
+/** What a recipe says of variations and of a second pass; nothing of them where it says nothing. */
+interface Refined { subseed?: number; subseed_strength?: number; width?: number; height?: number; hires?: { width: number; strength: number } | null }
+
 /** Takes over what made `image`, its seed locked. */
 export function reuse(image: ImageOut): void {
+  const { subseed = null, subseed_strength: variation = 0, hires, width = image.width, height = image.height } = image.recipe as Refined;
+  // With a second pass the file is larger than what was asked for.
+  const first = hires ? { width, height } : { width: image.width, height: image.height };
   change({
-    prompt: image.prompt, negative: image.negative_prompt, model: image.model, width: image.width, height: image.height,
+    prompt: image.prompt, negative: image.negative_prompt, model: image.model, ...first,
+    variation, subseed, hires: !!hires, ...(hires ? { hiresStrength: hires.strength, hiresScale: nearestScale(hires.width / width) } : {}),
     steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format === "mp4" ? "png" : image.format,
     loras: lorasOf(image.recipe),
   });
 }
+
+/** The scales that there are to choose from. */
+export const HIRES_SCALES = [1.5, 2, 3, 4];
+const nearestScale = (scale: number) => HIRES_SCALES.reduce((best, each) => (Math.abs(each - scale) < Math.abs(best - scale) ? each : best));
 
 /** What was typed as a seed: null when nothing was, NaN when it is none. Digits may stand in groups. */
 export function seedOf(text: string): number | null {
@@ -68,18 +87,18 @@ export function rollSeed(): void {
   change({ seed: randomSeed(), keepSeed: true });
 }
 
-/** The form with the model's defaults filled in: what is shown and what is checked. */
-export function effective(form: Settings, model: ModelOut | undefined) {
+/** The form with the model's defaults filled in, or the size of the picture that is worked from: what is shown and what is checked. */
+export function effective(form: Settings, model: ModelOut | undefined, own: Size | null = null) {
   return {
-    width: form.width ?? model?.defaults?.width ?? 256,
-    height: form.height ?? model?.defaults?.height ?? 256,
+    width: form.width ?? own?.width ?? model?.defaults?.width ?? 256,
+    height: form.height ?? own?.height ?? model?.defaults?.height ?? 256,
     steps: form.steps ?? model?.defaults?.steps ?? 20,
     guidance: form.guidance ?? model?.defaults?.guidance_scale ?? 5,
   };
 }
 
-export function toRequest(form: Settings, model: ModelOut | undefined): TextToImageIn {
-  const { width, height, steps, guidance } = effective(form, model);
+export function toRequest(form: Settings, model: ModelOut | undefined, own: Size | null = null): TextToImageIn {
+  const { width, height, steps, guidance } = effective(form, model, own);
   const loras = lorasFor(form.loras, model);
   return {
     prompt: form.prompt.trim(),
@@ -92,6 +111,8 @@ export function toRequest(form: Settings, model: ModelOut | undefined): TextToIm
     height,
     seed: form.keepSeed ? form.seed : null,
     ...(form.scheduler ? { scheduler: form.scheduler } : {}),
+    ...(form.variation > 0 ? { subseed_strength: form.variation, ...(form.subseed === null ? {} : { subseed: form.subseed }) } : {}),
+    ...(form.hires ? { hires: { scale: form.hiresScale, strength: form.hiresStrength } } : {}),
     ...(loras.length > 0 ? { loras } : {}),
     format: form.format,
   };
@@ -108,8 +129,10 @@ export function sideLimits(model: ModelOut | undefined) {
   };
 }
 
-export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "loras";
+export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires" | "loras";
 type Complaint =
+  | { key: "validation.maskEmpty" | "validation.noGrowth" }
+  | { key: "validation.sizeOver"; width: number; height: number; max: number }
   | { key: "validation.promptEmpty" }
   | { key: "validation.tooLong"; max: number; count: number }
   | { key: "validation.range" | "validation.integer" | "validation.seed"; min: number; max: number }
@@ -117,9 +140,9 @@ type Complaint =
 export type Complaints = Partial<Record<Field, Complaint>>;
 
 /** Every field that the server would refuse, with its limit. */
-export function check(form: Settings, model: ModelOut | undefined): Complaints {
+export function check(form: Settings, model: ModelOut | undefined, own: Size | null = null): Complaints {
   const complaints: Complaints = {};
-  const { width, height, steps, guidance } = effective(form, model);
+  const { width, height, steps, guidance } = effective(form, model, own);
   const sides = sideLimits(model);
   // Characters as the server counts them: code points, not UTF-16 units.
   const length = [...form.prompt.trim()].length;
@@ -132,8 +155,9 @@ export function check(form: Settings, model: ModelOut | undefined): Complaints {
   for (const [field, side] of [["width", width], ["height", height]] as const) {
     if (snap(side, sides) !== side) complaints[field] = { key: "validation.multiple", multiple: sides.multiple, min: sides.min_side, max: sides.max_side };
   }
-  if (form.keepSeed && (form.seed === null || !Number.isInteger(form.seed) || form.seed < 0 || form.seed > LIMITS.seed)) {
-    complaints.seed = { key: "validation.seed", min: 0, max: LIMITS.seed };
-  }
+  const noSeed = (seed: number) => !Number.isInteger(seed) || seed < 0 || seed > LIMITS.seed;
+  if (form.keepSeed && (form.seed === null || noSeed(form.seed))) complaints.seed = { key: "validation.seed", min: 0, max: LIMITS.seed };
+  if (!(form.variation >= 0 && form.variation <= 1)) complaints.subseed_strength = { key: "validation.range", min: 0, max: 1 };
+  if (form.variation > 0 && form.subseed !== null && noSeed(form.subseed)) complaints.subseed = { key: "validation.seed", min: 0, max: LIMITS.seed };
   return complaints;
 }

@@ -1,28 +1,26 @@
 /** The current request as a program somebody can run. */
-import type { TextToImageIn } from "@/api/types";
+import type { Wanted } from "./tasks";
 
 export type Language = "curl" | "python" | "javascript";
 
-const PATH = "/api/generate/text-to-image";
-
-export function snippet(language: Language, origin: string, request: TextToImageIn): string {
-  const body = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== null && value !== undefined));
-  return { curl, python, javascript }[language](origin, body);
+export function snippet(language: Language, origin: string, wanted: Wanted): string {
+  const body = Object.fromEntries(Object.entries(wanted.body).filter(([, value]) => value !== null && value !== undefined));
+  return { curl, python, javascript }[language](origin, `/api/generate/${wanted.path}`, body);
 }
 
-function curl(origin: string, body: object): string {
+function curl(origin: string, path: string, body: object): string {
   const json = JSON.stringify(body, null, 2).replaceAll("'", "'\\''");
-  return `curl -sS ${origin}${PATH} \\\n  -H 'Content-Type: application/json' \\\n  -d '${json}'`;
+  return `curl -sS ${origin}${path} \\\n  -H 'Content-Type: application/json' \\\n  -d '${json}'`;
 }
 
-function python(origin: string, body: object): string {
-  const fields = Object.entries(body).map(([name, value]) => `    ${JSON.stringify(name)}: ${JSON.stringify(value)},`);
+function python(origin: string, path: string, body: object): string {
+  const fields = Object.entries(body).map(([name, value]) => `    ${JSON.stringify(name)}: ${typeof value === "boolean" ? (value ? "True" : "False") : JSON.stringify(value)},`);
   return `import time
 
 import httpx
 
 client = httpx.Client(base_url=${JSON.stringify(origin)})
-job = client.post(${JSON.stringify(PATH)}, json={
+job = client.post(${JSON.stringify(path)}, json={
 ${fields.join("\n")}
 }).raise_for_status().json()
 
@@ -38,9 +36,9 @@ for image in state["images"]:
 `;
 }
 
-function javascript(origin: string, body: object): string {
+function javascript(origin: string, path: string, body: object): string {
   return `const origin = ${JSON.stringify(origin)};
-const job = await fetch(origin + ${JSON.stringify(PATH)}, {
+const job = await fetch(origin + ${JSON.stringify(path)}, {
   method: "POST",
   headers: { "Content-Type": "application/json" },
   body: JSON.stringify(${JSON.stringify(body, null, 2).replaceAll("\n", "\n  ")}),

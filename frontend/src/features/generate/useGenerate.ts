@@ -4,13 +4,15 @@ import { useState } from "react";
 import { jobChanged } from "@/api/cache";
 import { asProblem, type ApiProblem } from "@/api/errors";
 import { freshest } from "@/api/freshest";
-import { getJob, textToImage } from "@/api/generated/sdk.gen";
+import { getJob, imageToImage, imageToVideo, inpaint, outpaint, textToImage, upscale } from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
-import type { JobOut, ModelOut } from "@/api/types";
+import type { AcceptedOut, JobOut, ModelOut } from "@/api/types";
 import { Signal } from "@/lib/signal";
 
 import { Attempts } from "./attempts";
-import { settings, toRequest } from "./settings";
+import { settings } from "./settings";
+import { maskId, sentImage, source } from "./source";
+import { taskForm, toWanted, type Wanted } from "./tasks";
 
 function remembered(): string[] {
   try {
@@ -35,13 +37,40 @@ export const hide = (id: string) => shown.set((ids) => ids.filter((other) => oth
 
 const attempts = new Attempts();
 
+/** What the form asks for now, with the picture and the mask known to the server. Null when the picture could not be sent. */
+export async function wantedNow(model: ModelOut | undefined): Promise<Wanted | null> {
+  const [job, picture] = [taskForm.get(), source.get()];
+  const image = picture ? await sentImage() : "";
+  if (image === null) return null;
+  return toWanted(settings.get(), model, job, picture, image, picture && job.task === "inpaint" ? await maskId() : "");
+}
+
+function ask(wanted: Wanted, key: string): Promise<AcceptedOut> {
+  const headers = { "idempotency-key": key };
+  switch (wanted.path) {
+    case "text-to-image":
+      return textToImage({ body: wanted.body, headers });
+    case "image-to-image":
+      return imageToImage({ body: wanted.body, headers });
+    case "inpaint":
+      return inpaint({ body: wanted.body, headers });
+    case "outpaint":
+      return outpaint({ body: wanted.body, headers });
+    case "upscale":
+      return upscale({ body: wanted.body, headers });
+    case "image-to-video":
+      return imageToVideo({ body: wanted.body, headers });
+  }
+}
+
 export function useGenerate(model: ModelOut | undefined) {
   const client = useQueryClient();
   const [problem, setProblem] = useState<ApiProblem | null>(null);
   const mutation = useMutation({
     mutationFn: async () => {
-      const request = toRequest(settings.get(), model);
-      const accepted = await textToImage({ body: request, headers: { "idempotency-key": attempts.keyFor(request) } });
+      const wanted = await wantedNow(model);
+      if (!wanted) return; // The picture says why.
+      const accepted = await ask(wanted, attempts.keyFor(wanted));
       attempts.answered();
       show(accepted.job_id);
       const asked = performance.now();

@@ -1,0 +1,25 @@
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { Brush, Clapperboard, Expand, ImageUp, Scaling, WandSparkles } from "lucide-react";
+import { useTranslation } from "react-i18next";
+
+import { queries } from "@/api/queries";
+import type { ImageOut } from "@/api/types";
+import { PickMenu } from "@/ui/PickMenu";
+
+/** Goes on from this picture on the Generate page: as an input, and with what is to be done with it. */
+export function PictureActions({ image }: { image: ImageOut }) {
+  const { t } = useTranslation();
+  const go = useNavigate();
+  const models = useQuery(queries.models());
+  if (image.kind === "video") return null;
+  const animates = models.data?.some((model) => model.task === "video" && model.runnable && model.available);
+  const options = [
+    { key: "change", text: t("task.use"), icon: <ImageUp size={16} /> },
+    { key: "inpaint", text: t("task.names.inpaint"), icon: <Brush size={16} /> },
+    { key: "outpaint", text: t("task.names.outpaint"), icon: <Expand size={16} /> },
+    { key: "upscale", text: t("task.names.upscale"), icon: <Scaling size={16} /> },
+    ...(animates ? [{ key: "animate", text: t("task.names.animate"), icon: <Clapperboard size={16} /> }] : []),
+  ];
+  return <PickMenu label={t("task.with")} icon={<WandSparkles size={18} />} options={options} onPick={(key) => void go({ to: "/", search: { input: image.id, do: key } })} />;
+}

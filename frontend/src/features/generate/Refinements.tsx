@@ -1,0 +1,46 @@
+import { Box, FormControlLabel, Switch, Typography } from "@mui/material";
+import { useTranslation } from "react-i18next";
+
+import { percent } from "@/lib/numbers";
+import { Fold } from "@/ui/Fold";
+import { FieldNote, NumberField } from "@/ui/NumberField";
+import { Segmented } from "@/ui/Segmented";
+
+import { SeedInput } from "./SeedInput";
+import { change, HIRES_SCALES, type Field, type Settings } from "./settings";
+
+interface Props { form: Settings; errors: Partial<Record<Field, string>> }
+
+/** Pictures that are nearly the one of this seed. */
+export function Variations({ form, errors }: Props) {
+  const { t, i18n } = useTranslation();
+  return (
+    <Fold title={t("refine.variation")} note={form.variation > 0 ? percent(form.variation, i18n.language) : t("refine.off")}>
+      <NumberField label={t("refine.strength")} value={form.variation} min={0} max={1} step={0.01} error={errors.subseed_strength} hint={t("refine.strengthHint")} onChange={(variation) => change({ variation })} />
+      {form.variation > 0 && <SeedInput label={t("refine.seed")} value={form.subseed} error={errors.subseed} hint={t("refine.seedHint")} onChange={(subseed) => change({ subseed })} />}
+    </Fold>
+  );
+}
+
+/** The picture enlarged and drawn over once more. */
+export function SecondPass({ form, errors, size }: Props & { size: { width: number; height: number } }) {
+  const { t } = useTranslation();
+  const [width, height] = [Math.round(size.width * form.hiresScale), Math.round(size.height * form.hiresScale)];
+  return (
+    <Fold title={t("refine.hires")} note={form.hires ? `× ${form.hiresScale}` : t("refine.off")}>
+      <Box>
+        <FormControlLabel control={<Switch size="small" checked={form.hires} onChange={(_, hires) => change({ hires })} />} label={t("refine.hiresOn")} slotProps={{ typography: { sx: { fontSize: 13 } } }} sx={{ gap: 2, ml: -1 }} />
+        <FieldNote hint={t("refine.hiresHint")} error={errors.hires} />
+      </Box>
+      {form.hires && (
+        <>
+          <Box>
+            <Segmented label={t("task.scale")} value={form.hiresScale} options={HIRES_SCALES.map((value) => ({ value, label: `× ${value}` }))} onChange={(hiresScale) => change({ hiresScale })} />
+            <Typography variant="caption" component="p" sx={{ mt: 1, color: "text.faint" }}>{t("task.comes", { size: `${width} × ${height}` })}</Typography>
+          </Box>
+          <NumberField label={t("task.redraw")} value={form.hiresStrength} min={0.05} max={1} step={0.05} hint={t("refine.hiresStrengthHint")} onChange={(hiresStrength) => change({ hiresStrength })} />
+        </>
+      )}
+    </Fold>
+  );
+}
