@@ -263,7 +263,7 @@ export class MockAtelier {
       case "POST gallery": return id === "edit" ? json(200, this.gallery.editMany(await body<BulkEditIn>())) : this.restoreImage(id);
       case "POST grids": {
         const { request: wanted, x, y } = await body<GridIn>();
-        return this.accept({ ...wanted, num_outputs: x.values.length * (y?.values.length ?? 1) });
+        return this.accept({ ...wanted, num_outputs: x.values.length * (y?.values.length ?? 1) }, "text-to-image");
       }
       case "GET schedulers": return json(200, { items: schedulers });
       case "GET system":
