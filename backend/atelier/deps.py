@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from atelier.images.collections import Collections
     from atelier.images.editing import Editor
     from atelier.images.gallery import Gallery
+    from atelier.images.grids import GridService
     from atelier.images.inputs import InputStore
     from atelier.images.prompts import PromptBook
     from atelier.images.service import ImageService
@@ -56,6 +57,7 @@ class Services:
     prompts: PromptBook
     editor: Editor
     collections: Collections
+    grids: GridService
     archive: Archive
     usage: Usage
     creatures: CreatureService

@@ -5,6 +5,7 @@ This sits above the features, so that `jobs` never has to know them.
 
 from __future__ import annotations
 
+from atelier.images.grids import GridService
 from atelier.images.service import ImageService
 from atelier.images.verifying import Verifier
 from atelier.jobs.attempt import Handler
@@ -16,13 +17,14 @@ from atelier.tables import JobKind
 
 
 def handlers(
-    images: ImageService, verifier: Verifier, downloads: Downloads, environments: EnvironmentJobs
+    images: ImageService, grids: GridService, verifier: Verifier, downloads: Downloads, environments: EnvironmentJobs
 ) -> dict[JobKind, Handler]:
     def images_blocked() -> WaitingOut | None:
         return environments.blocked("image") if "image" in environments.names else None
 
     found = {
         JobKind.IMAGE_GENERATE: Handler("device", images.run, images_blocked, images.forget),
+        JobKind.IMAGE_GRID: Handler("device", grids.run, images_blocked, images.forget),
         JobKind.IMAGE_VERIFY: Handler("device", verifier.run, images_blocked, verifier.forget),
         JobKind.ENVIRONMENT_BUILD: Handler("setup", environments.run),
         JobKind.MODEL_DOWNLOAD: Handler("download", downloads.run, lambda: environments.blocked(ENVIRONMENT)),

@@ -32,13 +32,14 @@ from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
 from atelier.imagen import routes as imagen_routes
-from atelier.images import collection_routes, gallery_routes, input_routes, prompt_routes
+from atelier.images import collection_routes, gallery_routes, grid_routes, input_routes, prompt_routes
 from atelier.images import routes as image_routes
 from atelier.images.archive import Archive
 from atelier.images.collections import Collections
 from atelier.images.delivery import Delivery
 from atelier.images.editing import Editor
 from atelier.images.gallery import Gallery
+from atelier.images.grids import GridService
 from atelier.images.inputs import InputStore
 from atelier.images.prompts import PromptBook
 from atelier.images.reader import PictureReader
@@ -105,6 +106,7 @@ ROUTERS = [
     input_routes.router,
     gallery_routes.router,
     collection_routes.router,
+    grid_routes.router,
     creature_routes.router,
     imagen_routes.router,
     job_routes.router,
@@ -245,6 +247,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         images = ImageService(
             database, storage, registry, sizing, queue, jobs, pool, bus, inputs, prompts, settings.runtime
         )
+        grids = GridService(storage, registry, queue, jobs, bus, inputs, images)
         verifier = Verifier(database, storage, registry, queue, jobs, bus, inputs, images.maker)
         gallery = Gallery(database, storage, jobs, bus)
         delivery = Delivery(images, gallery, jobs)
@@ -263,7 +266,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             bus,
             cache=settings.storage.model_cache_dir,
         )
-        kinds.update(handlers(images, verifier, downloads, environment_jobs))
+        kinds.update(handlers(images, grids, verifier, downloads, environment_jobs))
         watch = DeviceWatch(monitor, pool, bus)
         inspector = DependencyInspector(environments, monitor, storage.instance)
         system = SystemService(
@@ -320,6 +323,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             prompts,
             Editor(database, bus),
             Collections(database, bus),
+            grids,
             Archive(database, storage),
             Usage(database, storage, gallery),
             creatures,

@@ -50,6 +50,7 @@ class JobKind(StrEnum):
     """Everything that the queue can run; `atelier.kinds` maps each to its handler."""
 
     IMAGE_GENERATE = "image.generate"
+    IMAGE_GRID = "image.grid"
     IMAGE_VERIFY = "image.verify"
     ENVIRONMENT_BUILD = "environment.build"
     MODEL_DOWNLOAD = "model.download"

@@ -22,11 +22,12 @@ from PIL import Image, ImageChops, ImageFile
 from PIL import MpoImagePlugin as _mpo  # noqa: F401 - imported before the fork, not in every child
 from PIL import WebPImagePlugin as _webp  # noqa: F401
 
+from engines import picture_sheet
 from engines.engine import Options, Run, RunFailed
 from engines.limited_child import Limits, answer_of
-from engines.protocol import ComparePictures, Done, ExtendCanvas, ReadMetadata, ReadPicture
+from engines.protocol import ComparePictures, Done, DrawSheet, ExtendCanvas, PictureTask, ReadMetadata, ReadPicture
 
-TASKS = (ReadPicture, ReadMetadata, ComparePictures, ExtendCanvas)
+TASKS = (ReadPicture, ReadMetadata, ComparePictures, ExtendCanvas, DrawSheet)
 
 READ = ("PNG", "JPEG", "WEBP")
 MAX_SIDE = 32_767
@@ -34,6 +35,7 @@ MAX_SCANS = 100
 STRIP = 256
 """Rows."""
 PNG_LEVEL = 1
+THUMBNAIL_SIDE = 384
 TEXTS, TEXT_CHARACTERS = 32, 200_000
 
 _ORIENTATION, _DESCRIPTION, _EXIF, _USER_COMMENT = 0x0112, 0x010E, 0x8769, 0x9286
@@ -67,8 +69,10 @@ class PictureReader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
 
-    def run(self, task: ReadPicture | ReadMetadata | ComparePictures | ExtendCanvas, run: Run) -> Done:
-        written = [Path(name) for name in (getattr(task, "target", ""), getattr(task, "mask", "")) if name]
+    def run(self, task: PictureTask, run: Run) -> Done:
+        written = [
+            Path(name) for name in (getattr(task, field, "") for field in ("target", "mask", "thumbnail")) if name
+        ]
         try:
             return Done(answer=answer_of(lambda: WORK[type(task)](task), self._limits, lambda: run.cancelled))
         except BaseException:
@@ -143,6 +147,26 @@ def extend(task: ExtendCanvas) -> dict[str, Any]:
     _written(canvas, task.target, "png")
     _written(outside(task, image.size), task.mask, "png")
     return {"width": width, "height": height}
+
+
+def draw_sheet(task: DrawSheet) -> dict[str, Any]:
+    """See `protocol.DrawSheet`. One picture after the other is decoded and made small: never all of them at once."""
+    sizes = []
+    for source in task.sources:
+        with opened(source, task.max_pixels) as image:
+            sizes.append(image.size)
+    largest = max(width for width, _ in sizes), max(height for _, height in sizes)
+    cell = picture_sheet.cell_size(largest, task.columns, -(-len(sizes) // task.columns))
+    small = []
+    for source in task.sources:
+        with opened(source, task.max_pixels) as image:
+            small.append(_in_mode(image, "RGB"))
+            small[-1].thumbnail(cell, Image.Resampling.LANCZOS)
+    sheet = picture_sheet.draw(small, task.columns, task.x, task.y, cell)
+    answer = {"width": sheet.width, "height": sheet.height, **_written(sheet, task.target, "png")}
+    sheet.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    _written(sheet, task.thumbnail, "webp")
+    return answer
 
 
 def _draw_out(canvas: Image.Image, task: ExtendCanvas, size: tuple[int, int]) -> None:
@@ -368,4 +392,5 @@ WORK: dict[type, Callable[[Any], dict[str, Any]]] = {
     ReadMetadata: read_metadata,
     ComparePictures: compare,
     ExtendCanvas: extend,
+    DrawSheet: draw_sheet,
 }

@@ -359,7 +359,22 @@ class ExtendCanvas(Message):
     max_pixels: int = 50_000_000
 
 
-PictureTask = ReadPicture | ReadMetadata | ComparePictures | ExtendCanvas
+class DrawSheet(Message):
+    """Draw the pictures in the files `sources`, in reading order, on one sheet of `columns` columns with the words `x`
+    above them and `y` before the rows; write it to `target` (PNG), and small to `thumbnail` (WebP). Answer: `width`,
+    `height`, `bytes`, `sha256`."""
+
+    task_id: str
+    sources: list[str]
+    target: str
+    thumbnail: str
+    columns: int
+    x: list[str] = []
+    y: list[str] = []
+    max_pixels: int = 50_000_000
+
+
+PictureTask = ReadPicture | ReadMetadata | ComparePictures | ExtendCanvas | DrawSheet
 HubTask = HubSearch | HubToken | HubPlan | HubDownload
 Task = TextToImage | Batch | ImageToVideo | FakeTask | Park | Wake | HubTask | PictureTask
 

@@ -224,3 +224,23 @@ test("several come as one archive, and the trash is emptied after a question", a
   await dialog.getByRole("button", { name: "Delete for good" }).click();
   await expect(dialog.getByText("0 pictures in the trash")).toBeVisible();
 });
+
+test("a grid is asked for from a picture, and its sheet is a picture of the gallery", async ({ page, server }) => {
+  await page.goto("/gallery?q=wolf");
+  await page.getByRole("option").first().click();
+  await page.getByRole("button", { name: "Make a grid" }).click();
+  const dialog = page.getByRole("dialog", { name: "Make a grid" });
+  await dialog.getByLabel("Values").first().fill("1, 201");
+  await dialog.getByRole("button", { name: "Make it" }).click();
+  await expect(dialog.getByText(/^201: /)).toBeVisible();
+  await dialog.getByLabel("Values").first().fill("1-2");
+  await expect(dialog.getByText("6 pictures and a sheet")).toBeVisible();
+  await accessible(page);
+  await dialog.getByRole("button", { name: "Make it" }).click();
+  await page.getByRole("button", { name: "Follow" }).click();
+  await page.waitForURL(/jobs\/job_/);
+  const id = page.url().split("/").at(-1) ?? "";
+  await server.ended(id, 100);
+  await page.goto("/gallery?q=wolf");
+  await expect(page.getByRole("option")).toHaveCount(11);
+});

@@ -52,6 +52,23 @@ class PictureReader:
             protocol.ComparePictures(task_id=new_id("read"), source=str(one), other=str(other), max_pixels=MAX_PIXELS)
         )
 
+    async def draw_sheet(
+        self, sources: list[str], target: Path, thumbnail: Path, *, columns: int, labels: dict[str, list[str]]
+    ) -> dict[str, Any]:
+        """Many pictures on one sheet: see `protocol.DrawSheet`."""
+        return await self._ask(
+            protocol.DrawSheet(
+                task_id=new_id("read"),
+                sources=sources,
+                target=str(target),
+                thumbnail=str(thumbnail),
+                columns=columns,
+                x=labels["x"],
+                y=labels["y"],
+                max_pixels=MAX_PIXELS,
+            )
+        )
+
     async def extend(self, source: Path, target: Path, mask: Path, **sides: int) -> dict[str, Any]:
         """A canvas and its mask, for painting beyond a picture's edges: see `protocol.ExtendCanvas`."""
         return await self._ask(

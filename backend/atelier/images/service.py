@@ -76,8 +76,19 @@ class ImageService:
     # ── asking ──
 
     async def ask(self, actor: Actor, wanted: Wanted, idempotency_key: str | None = None) -> AcceptedOut:
-        """Accept a request: durable when this returns. Raises ModelNotFound, BadRequest, TooManyJobs, Conflict,
-        ImageNotFound, InputNotFound."""
+        """Accept a request: durable when this returns. Raises what `decide` raises, TooManyJobs, Conflict."""
+        _, resolved = await self.decide(actor, wanted)
+        request = {**wanted.model_dump(exclude_unset=True), "resolved": resolved}
+        row = await self._queue.submit(
+            NewJob(JobKind.IMAGE_GENERATE, actor.id, _title(resolved), request, idempotency_key=idempotency_key)
+        )
+        if isinstance(wanted, GenerationIn) and wanted.prompt:
+            await self._prompts.note(actor, wanted.prompt, wanted.negative_prompt)
+        return AcceptedOut(job_id=row.id, status=row.status, position=await self._jobs.position(row.id))
+
+    async def decide(self, actor: Actor, wanted: Wanted) -> tuple[ModelRow, dict[str, Any]]:
+        """The model, and everything that the request left open. Raises ModelNotFound, BadRequest, ImageNotFound,
+        InputNotFound."""
         model = await self._registry.require(actor, wanted.model, _model_task(TASKS[type(wanted)]))
         if not await asyncio.to_thread((self._registry.path_of(model) / "model_index.json").is_file):
             raise ModelNotFound(
@@ -89,13 +100,7 @@ class ImageService:
         resolved = await resolve(actor, styled, model, self._inputs)
         if isinstance(styled, GenerationIn):
             resolved = await additions.resolve(actor, styled, resolved, model, self._registry)
-        request = {**wanted.model_dump(exclude_unset=True), "resolved": resolved}
-        row = await self._queue.submit(
-            NewJob(JobKind.IMAGE_GENERATE, actor.id, _title(resolved), request, idempotency_key=idempotency_key)
-        )
-        if isinstance(wanted, GenerationIn) and wanted.prompt:
-            await self._prompts.note(actor, wanted.prompt, wanted.negative_prompt)
-        return AcceptedOut(job_id=row.id, status=row.status, position=await self._jobs.position(row.id))
+        return model, resolved
 
     async def get(self, actor: Actor, job_id: str) -> GenerationOut:
         job = await self._jobs.get(actor, job_id, JobKind.IMAGE_GENERATE)
@@ -122,7 +127,7 @@ class ImageService:
         attempt.progress(0, task.steps * len(task.seeds))
         done = await self.maker.make(attempt, model, task)
         await asyncio.to_thread(self._move, attempt.job.id, folder, done.files)
-        rows = [_image_row(attempt, model, file, resolved) for file in done.files]
+        rows = [row_of(attempt, model, file, resolved, file.index) for file in done.files]
 
         async def publish_rows(session: AsyncSession) -> None:
             session.add_all(rows)
@@ -144,6 +149,12 @@ class ImageService:
 
     def _move(self, job_id: str, folder: Path, files: list[protocol.File]) -> None:
         """Check what the engine wrote and rename it to its final place. Blocking."""
+        self.check_files(folder, files)
+        names = [name for file in files for name in (file.path, file.thumbnail)]
+        self.put_in_place(job_id, [(folder / Path(name).name, Path(name).name) for name in names])
+
+    def check_files(self, folder: Path, files: list[protocol.File]) -> None:
+        """Raises GenerationFailed when a file is not what the engine said of it. Blocking."""
         for file in files:
             path = folder / Path(file.path).name
             with path.open("rb") as handle:
@@ -156,11 +167,13 @@ class ImageService:
                         hint="Try again; check the disk.",
                     )
                 )
+
+    def put_in_place(self, job_id: str, moves: list[tuple[Path, str]]) -> None:
+        """Rename files to where the job's pictures lie, under these names. Blocking."""
         target = self._storage.job_images(job_id)
-        names = [name for file in files for name in (file.path, file.thumbnail)]
         failpoint("images.before_rename")
         publish(
-            [(folder / Path(name).name, target / Path(name).name) for name in names],
+            [(source, target / name) for source, name in moves],
             after_each=lambda: failpoint("images.mid_rename"),
         )
         failpoint("images.after_rename")
@@ -178,12 +191,13 @@ def _generation(job: JobOut) -> GenerationOut:
     )
 
 
-def _image_row(attempt: Attempt, model: ModelRow, file: protocol.File, resolved: dict[str, Any]) -> ImageRow:
+def row_of(attempt: Attempt, model: ModelRow, file: protocol.File, resolved: dict[str, Any], index: int) -> ImageRow:
+    """The row of a picture that an attempt made, as number `index` of its job."""
     return ImageRow(
         id=new_id("img"),
         owner_id=attempt.job.owner_id,
         job_id=attempt.job.id,
-        index=file.index,
+        index=index,
         format=resolved["format"],
         width=file.width,
         height=file.height,

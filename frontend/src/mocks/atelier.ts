@@ -5,7 +5,7 @@
  * Prompts that do something special: "fail:oom", "fail:crash", "slow …", "wait:environment …", "wait:memory …",
  * "refuse:field", "refuse:full", "refuse:500".
  */
-import type { BulkEditIn, DeviceOut, EnvironmentOut, ErrorOut, Event, ImageEditIn, ImageOut, JobOut, Problem, ServerFrame, TextToImageIn, WorkerOut } from "@/api/types";
+import type { BulkEditIn, DeviceOut, EnvironmentOut, ErrorOut, Event, GridIn, ImageEditIn, ImageOut, JobOut, Problem, ServerFrame, TextToImageIn, WorkerOut } from "@/api/types";
 
 import { dependencies, endpoints, history, moving } from "./machine.ts";
 import { device, environment, image, iso, job, models, schedulers } from "./data.ts";
@@ -269,6 +269,10 @@ export class MockAtelier {
           return verified ? json(202, { job_id: verified.job_id, status: "completed", position: null }) : this.one(undefined, "image");
         }
         return id === "edit" ? json(200, this.gallery.editMany(await body<BulkEditIn>())) : this.restoreImage(id);
+      case "POST grids": {
+        const { request: wanted, x, y } = await body<GridIn>();
+        return this.accept({ ...wanted, num_outputs: x.values.length * (y?.values.length ?? 1) }, "text-to-image");
+      }
       case "GET schedulers": return json(200, { items: schedulers });
       case "GET system":
         if (id === "history") return json(200, history(this.devices, this.host().memory_total_bytes));

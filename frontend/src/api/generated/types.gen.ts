@@ -38,6 +38,31 @@ export type AmountOut = {
 };
 
 /**
+ * AxisIn
+ *
+ * What changes along one side of a grid. `prompt_sr`: the first value is searched in the prompt, each value takes
+ * its place. `lora_weight`: the weight of `lora`.
+ */
+export type AxisIn = {
+    /**
+     * Field
+     */
+    field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight';
+    /**
+     * Values
+     *
+     * In their order.
+     */
+    values: Array<number | number | string>;
+    /**
+     * Lora
+     *
+     * Key of a LoRA.
+     */
+    lora?: string | null;
+};
+
+/**
  * BandOut
  *
  * What to expect, and between what.
@@ -1213,6 +1238,17 @@ export type GpuOut = {
 };
 
 /**
+ * GridIn
+ *
+ * A picture for each value of `x`, and for each pair where there is a `y`: 64 at most. All start from one seed.
+ */
+export type GridIn = {
+    request: TextToImageIn;
+    x: AxisIn;
+    y?: AxisIn | null;
+};
+
+/**
  * HealthOut
  *
  * `degraded` means that new work may not be done at present; the checks say why.
@@ -2315,7 +2351,7 @@ export type InputTokens = {
  *
  * Everything that the queue can run; `atelier.kinds` maps each to its handler.
  */
-export type JobKind = 'image.generate' | 'image.verify' | 'environment.build' | 'model.download';
+export type JobKind = 'image.generate' | 'image.grid' | 'image.verify' | 'environment.build' | 'model.download';
 
 /**
  * JobOut
@@ -7555,6 +7591,39 @@ export type RenameCollectionResponses = {
 };
 
 export type RenameCollectionResponse = RenameCollectionResponses[keyof RenameCollectionResponses];
+
+export type MakeGridData = {
+    body: GridIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same job, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/grids';
+};
+
+export type MakeGridErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type MakeGridError = MakeGridErrors[keyof MakeGridErrors];
+
+export type MakeGridResponses = {
+    /**
+     * Successful Response
+     */
+    202: AcceptedOut;
+};
+
+export type MakeGridResponse = MakeGridResponses[keyof MakeGridResponses];
 
 export type GenerateCreatureData = {
     body?: never;

@@ -1,7 +1,7 @@
 import { Box, Button, Dialog, IconButton, Tooltip } from "@mui/material";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { ChevronLeft, ChevronRight, CopyPlus, Download, Info, Trash2, X } from "lucide-react";
+import { ChevronLeft, ChevronRight, CopyPlus, Download, Grid3x3, Info, Trash2, X } from "lucide-react";
 import { useEffect, useState, type KeyboardEvent, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -14,6 +14,7 @@ import { stored, store } from "@/lib/browser";
 import { EmptyState, FramesArt } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 
+import { GridDialog } from "./GridDialog";
 import { PictureActions } from "./PictureActions";
 import { Player } from "./Player";
 import { Recipe } from "./Recipe";
@@ -36,6 +37,7 @@ export function PictureView() {
   const [recipe, setRecipe] = useState(() => stored("recipe", true));
   const remove = useDeleteImages();
   const mark = useMark();
+  const [grid, setGrid] = useState(false);
   const nearEnd = at >= 0 && at >= list.length - 8 && gallery.hasNextPage && !gallery.isFetchingNextPage;
   const { fetchNextPage } = gallery;
   useEffect(() => {
@@ -82,6 +84,7 @@ export function PictureView() {
           <>
             <Button color="inherit" startIcon={<CopyPlus size={16} />} onClick={reuse} sx={{ display: { xs: "none", sm: "inline-flex" } }}>{t("generate.same")}</Button>
             <Box sx={{ display: { xs: "block", sm: "none" } }}><Tool label={t("generate.same")} onClick={reuse}><CopyPlus size={18} /></Tool></Box>
+            {image.kind !== "video" && <Box sx={{ display: { xs: "none", sm: "block" } }}><Tool label={t("gallery.grid_")} onClick={() => setGrid(true)}><Grid3x3 size={18} /></Tool></Box>}
             <PictureActions image={image} />
             <Tool label={t("common.download")} onClick={() => downloadImages([image])}><Download size={18} /></Tool>
             <Tool label={t("common.delete")} onClick={drop}><Trash2 size={18} /></Tool>
@@ -98,6 +101,7 @@ export function PictureView() {
         </Box>
         {image && recipe && <Recipe image={image} />}
       </Box>
+      {grid && image && <GridDialog image={image} onClose={() => setGrid(false)} />}
     </Dialog>
   );
 }

@@ -1,0 +1,104 @@
+"""Grids: one job, its cells and its sheet; what is wrong with a value is said of that value."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image
+from serving import Server
+
+STEPS = {"field": "steps", "values": [1, 2, 3]}
+GUIDANCE = {"field": "guidance_scale", "values": [2, 7.5]}
+
+
+def ask(server: Server, request: dict[str, Any] | None = None, key: str | None = None, **axes: Any) -> Any:
+    wanted = {"request": {"prompt": "a red fox", "width": 256, "height": 320, **(request or {})}, **axes}
+    headers = {"Idempotency-Key": key} if key else {}
+    return server.client.post("/api/grids", json=wanted, headers=headers)
+
+
+def made(server: Server, **how: Any) -> list[dict[str, Any]]:
+    answer = ask(server, **how)
+    assert answer.status_code == 202, answer.text
+    job = server.wait_for(answer.json()["job_id"], seconds=60)
+    assert job["status"] == "completed", job["error"]
+    assert job["kind"] == "image.grid"
+    return job["images"]
+
+
+class TestGrid:
+    def test_cells_and_their_sheet(self, server: Server) -> None:
+        *cells, sheet = made(server, x=STEPS, y=GUIDANCE)
+        assert [(one["recipe"]["steps"], one["recipe"]["guidance_scale"]) for one in cells] == [
+            (1, 2), (2, 2), (3, 2), (1, 7.5), (2, 7.5), (3, 7.5),
+        ]  # fmt: skip
+        assert len({one["seed"] for one in cells}) == 1
+        assert [one["index"] for one in [*cells, sheet]] == list(range(7))
+        labels = {"x": ["steps 1", "steps 2", "steps 3"], "y": ["guidance scale 2", "guidance scale 7.5"]}
+        assert sheet["recipe"]["grid"] == {"x": "steps", "y": "guidance_scale", "labels": labels, "columns": 3}
+        for one in (cells[5], sheet):
+            data = server.client.get(one["url"]).content
+            assert len(data) == one["bytes"]
+            with Image.open(io.BytesIO(data)) as picture:
+                assert picture.size == (one["width"], one["height"])
+            assert server.client.get(one["thumbnail_url"]).status_code == 200
+        assert sheet["width"] > 3 * 256 and sheet["height"] > 2 * 320
+        found = server.client.get("/api/gallery", params={"limit": 7}).json()["items"]
+        assert {one["id"] for one in found} == {one["id"] for one in [*cells, sheet]}
+
+    def test_words_are_replaced(self, server: Server) -> None:
+        *cells, _ = made(server, x={"field": "prompt_sr", "values": ["red", "blue", "very old"]})
+        assert [one["prompt"] for one in cells] == ["a red fox", "a blue fox", "a very old fox"]
+
+    def test_seeds_are_what_the_axis_says(self, server: Server) -> None:
+        *cells, _ = made(server, request={"steps": 1}, x={"field": "seed", "values": [5, 9]})
+        assert [one["seed"] for one in cells] == [5, 9]
+
+    def test_the_same_key_is_the_same_grid(self, server: Server) -> None:
+        axis = {"field": "seed", "values": [1, 2]}
+        answers = [ask(server, request={"steps": 1}, key="grid-1", x=axis).json()["job_id"] for _ in range(2)]
+        assert answers[0] == answers[1]
+        server.wait_for(answers[0])
+
+    def test_one_cancel_ends_all_of_it(self, server: Server) -> None:
+        job = ask(server, request={"steps": 200}, x={"field": "seed", "values": list(range(64))}).json()["job_id"]
+        server.wait_for(job, "running")
+        server.client.delete(f"/api/jobs/{job}")
+        ended = server.wait_for(job)
+        assert (ended["status"], ended["images"]) == ("cancelled", [])
+        assert not (server.data_dir / "images" / job).exists()
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("axes", "field"),
+        [
+            ({"x": {"field": "steps", "values": [1, 201]}}, "x.values.1"),
+            ({"x": STEPS, "y": {"field": "guidance_scale", "values": [1, 2, -1]}}, "y.values.2"),
+            ({"x": {"field": "scheduler", "values": ["ddim", "none"]}}, "x.values.1"),
+            ({"x": STEPS, "y": {"field": "model", "values": ["nobody"]}}, "y.values.0"),
+            ({"x": {"field": "width", "values": [256, 257]}}, "x.values.1"),
+            ({"x": {"field": "seed", "values": ["one"]}}, "x.values.0"),
+            ({"x": {"field": "prompt_sr", "values": ["zebra", "cow"]}}, "x.values.0"),
+            ({"x": {"field": "lora_weight", "values": [1], "lora": "nobody"}}, "x.values.0"),
+            ({"x": {"field": "lora_weight", "values": [99], "lora": "nobody"}}, "x.values.0"),
+            ({"x": {"field": "lora_weight", "values": [1]}}, "x"),
+            ({"x": STEPS, "y": STEPS}, "body"),
+            ({"x": {"field": "colour", "values": [1]}}, "x.field"),
+            ({"x": {"field": "steps", "values": []}}, "x.values"),
+            ({"x": {"field": "seed", "values": list(range(65))}}, "x.values"),
+            ({"x": {"field": "seed", "values": list(range(22))}, "y": STEPS}, "x.values"),
+        ],
+    )  # fmt: skip
+    def test_the_axis_and_the_value_are_named(self, server: Server, axes: dict[str, Any], field: str) -> None:
+        before = server.client.get("/api/jobs").json()["items"][:1]
+        answer = ask(server, **axes)
+        assert answer.status_code in {404, 422}
+        assert answer.json()["errors"][0]["field"] == field
+        assert server.client.get("/api/jobs").json()["items"][:1] == before
+
+    def test_what_is_wrong_beside_the_axes_is_named_too(self, server: Server) -> None:
+        answer = ask(server, request={"height": 257}, x=STEPS)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "request.height")
