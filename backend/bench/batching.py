@@ -4,7 +4,7 @@
 
 Each of eight clients asks a real server for a picture, waits for it and asks for the next; every prompt and seed is
 another one. The real image worker makes them, several in one denoising loop once it has measured that this pays: the
-model is a tiny random Stable Diffusion pipeline at 64 × 64 pixels, whose denoiser waits for its own next call most of
+model is a tiny random Stable Diffusion pipeline at 16 × 16 pixels, whose denoiser waits for its own next call most of
 the time, as larger ones do on a large GPU. The other side makes the same pictures in a loop of the same pipeline, one
 torch thread on either side. What is compared is wall time, the median of rounds that take turns; no pixel may be
 further than one level of 255 from the other side's.
@@ -47,8 +47,8 @@ CARD = {
     "license": "MIT",
     "description": "A pipeline of random weights.",
     "tags": [],
-    "defaults": {"steps": 20, "guidance_scale": 3.0, "width": 64, "height": 64, "scheduler": None},
-    "limits": {"min_side": 64, "max_side": 256, "multiple": 8},
+    "defaults": {"steps": 20, "guidance_scale": 3.0, "width": 16, "height": 16, "scheduler": None},
+    "limits": {"min_side": 16, "max_side": 256, "multiple": 8},
 }
 
 
@@ -92,7 +92,7 @@ def _report(found: dict[str, list[dict[str, float]]], furthest: int, options: An
         )
     ours, bare = found["Atelier"], found["diffusers"]
     report.notes = [
-        f"{options.clients} clients, {options.pictures} pictures each a round, {options.steps} steps, 64x64",
+        f"{options.clients} clients, {options.pictures} pictures each a round, {options.steps} steps, 16x16",
         f"the furthest pixel of all is {furthest} of 255 from the other side's",
         f"by CPU time of all processes: {least(bare, 'cpu') / least(ours, 'cpu'):.2f}",
     ]
@@ -158,8 +158,8 @@ class _Sides:
         for prompt, seed in self._work:
             line = {
                 "prompt": prompt,
-                "width": 64,
-                "height": 64,
+                "width": 16,
+                "height": 16,
                 "guidance_scale": 3.0,
                 "num_inference_steps": self._options.steps,
                 "seeds": [seed],
@@ -194,7 +194,7 @@ class _Sides:
 
 
 def _ask(client: Client, prompt: str, seed: int, steps: int) -> str:
-    body = {"prompt": prompt, "seed": seed, "steps": steps, "width": 64, "height": 64}
+    body = {"prompt": prompt, "seed": seed, "steps": steps, "width": 16, "height": 16}
     return client.call("POST", "/api/generate/text-to-image", body, expect=202)["job_id"]
 
 
