@@ -240,7 +240,8 @@ export class MockAtelier {
     if (area === "prompts" || area === "styles") return this.prompts.answer(request, url, area, id);
     if (area === "inputs") return this.inputs.answer(request, url);
     switch (route) {
-      case "POST generate": return this.accept(await body<TextToImageIn>(), id);
+      case "POST generate": if (id === "settings") return json(200, { source: "a1111", settings: { prompt: "a fox in the snow", steps: 12, guidance_scale: 6.5, seed: 77 }, missing: [{ kind: "lora", name: "paper" }], model_name: null, text: null, recipe: null, width: 256, height: 256 });
+      return this.accept(await body<TextToImageIn>(), id);
       case "GET jobs": return id ? this.one(this.find(id), "job") : this.page(this.jobs.filter((item) => matches(item, url.searchParams)), url);
       case "DELETE jobs": return this.removeJob(id);
       case "POST jobs": return this.again(id);

@@ -18,6 +18,8 @@ import { sideLimits } from "./settings";
 import { clearSource, painting, paintingOf, sendAgain, type Painting, type Source } from "./source";
 import { TaskOptions } from "./TaskOptions";
 import { changeTask, TASKS, type Task, type TaskForm } from "./tasks";
+import { told } from "./told";
+import { ToldPart } from "./ToldPart";
 import { usePicture } from "./usePicture";
 
 const ICONS: Record<Task, LucideIcon> = { change: SlidersHorizontal, inpaint: Brush, outpaint: Expand, upscale: Scaling, animate: Clapperboard };
@@ -35,6 +37,7 @@ export function SourcePart({ picture, job, model, canAnimate, errors }: Props) {
   const { t } = useTranslation();
   const [editing, setEditing] = useState(false);
   const mask = useSignal(painting);
+  const found = useSignal(told);
   const tasks = TASKS.filter((task) => task !== "animate" || canAnimate);
   const paint = () => {
     paintingOf(picture);
@@ -61,6 +64,7 @@ export function SourcePart({ picture, job, model, canAnimate, errors }: Props) {
           })}
           onChange={(task) => changeTask({ task })}
         />
+        {found && <ToldPart found={found} />}
         <TaskOptions picture={picture} job={job} model={model} mask={mask} onPaint={paint} errors={errors} />
       </Box>
       {editing && mask && <MaskEditor picture={picture} painting={mask} onClose={() => setEditing(false)} />}

@@ -76,7 +76,7 @@ export function reuse(image: ImageOut): void {
 
 /** The scales that there are to choose from. */
 export const HIRES_SCALES = [1.5, 2, 3, 4];
-const nearestScale = (scale: number) => HIRES_SCALES.reduce((best, each) => (Math.abs(each - scale) < Math.abs(best - scale) ? each : best));
+export const nearestScale = (scale: number) => HIRES_SCALES.reduce((best, each) => (Math.abs(each - scale) < Math.abs(best - scale) ? each : best));
 
 /** What was typed as a seed: null when nothing was, NaN when it is none. Digits may stand in groups. */
 export function seedOf(text: string): number | null {

@@ -9,6 +9,7 @@ import { Signal } from "@/lib/signal";
 import { maskFile } from "./maskFile";
 import { change, settings } from "./settings";
 import { changeTask } from "./tasks";
+import { forget, readBack } from "./told";
 
 export interface Source {
   /** What the server calls it: `img_…` of the gallery, `inp_…` of an upload; null until it is there. */
@@ -68,6 +69,7 @@ function replace(next: Source | null): void {
   sending?.abort.abort();
   sending = null;
   refusal.set(null);
+  forget();
   painting.set(null);
   changeTask({ growth: NO_GROWTH });
   source.set(next);
@@ -111,6 +113,7 @@ export async function takeFile(file: File): Promise<boolean> {
   change({ width: null, height: null });
   replace({ id: null, name: file.name, url, kept: null, ...size, image: null, progress: 0, problem: null });
   send(file);
+  void readBack(file);
   return true;
 }
 

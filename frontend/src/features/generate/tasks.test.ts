@@ -1,12 +1,14 @@
 // @vitest-environment node
 import { describe, expect, it } from "vitest";
 
+import type { SettingsOut } from "@/api/types";
 import { image, models } from "@/mocks/data";
 
 import { asked } from "./asked";
 import { fresh } from "./settings";
 import type { Source } from "./source";
 import { checkAll, freshTask, inWords, ownSize, resultSize, toWanted, type TaskForm } from "./tasks";
+import { formOf } from "./told";
 
 const model = models[0];
 const form = { ...fresh, prompt: "a fox" };
@@ -95,4 +97,11 @@ it("knows from a job what was done with which picture", () => {
   const request = { image: image(1).id, resolved: { task: "outpaint", width: 384, height: 208, seeds: [1] } };
   expect(asked({ request, images: [] })).toMatchObject({ task: "outpaint", width: 384, height: 208 });
   expect(asked({ request: { prompt: "a fox" }, images: [] }).task).toBeNull();
+});
+
+describe("a file that says how it was made", () => {
+  it("fills the form, and leaves alone what it does not say", () => {
+    const found: SettingsOut = { source: "a1111", settings: { prompt: "a fox", steps: 12, seed: 7, hires: { scale: 1.9 }, loras: [{ model: "paper", weight: 0.7 }] }, missing: [], model_name: null, text: null, recipe: null, width: 64, height: 64 };
+    expect(formOf(found)).toEqual({ prompt: "a fox", steps: 12, seed: 7, keepSeed: true, variation: 0, subseed: null, hires: true, hiresScale: 2, hiresStrength: 0.5, loras: [{ key: "paper", weight: 0.7, family: "" }] });
+  });
 });

@@ -1,0 +1,40 @@
+/** What a dropped file says about how it was made, and the form that makes it again. */
+import { readSettings } from "@/api/generated/sdk.gen";
+import type { SettingsOut } from "@/api/types";
+import { Signal } from "@/lib/signal";
+
+import { lorasOf } from "./loras";
+import { change, nearestScale, type Settings } from "./settings";
+
+export const told = new Signal<SettingsOut | null>(null);
+
+let latest = 0;
+
+/** Asks the server what the file says. What is wrong with a file, its upload tells. */
+export async function readBack(file: File): Promise<void> {
+  const mine = forget();
+  const found = await readSettings({ body: { file } }).catch(() => null);
+  if (mine === latest && found?.source) told.set(found);
+}
+
+export function forget(): number {
+  told.set(null);
+  return ++latest;
+}
+
+interface Said { prompt?: string; negative_prompt?: string; model?: string; steps?: number; guidance_scale?: number; width?: number; height?: number; seed?: number; scheduler?: string; subseed?: number; subseed_strength?: number; hires?: { scale: number; strength?: number } }
+
+/** What the form holds then; what the file does not say stays as it is. */
+export function formOf({ settings }: SettingsOut): Partial<Settings> {
+  const said = settings as Said;
+  const form: Partial<Settings> = {
+    prompt: said.prompt, negative: said.negative_prompt, model: said.model, width: said.width, height: said.height, steps: said.steps, guidance: said.guidance_scale, scheduler: said.scheduler,
+    ...(said.seed === undefined ? {} : { seed: said.seed, keepSeed: true }),
+    variation: said.subseed_strength ?? 0, subseed: said.subseed ?? null,
+    hires: !!said.hires, ...(said.hires ? { hiresScale: nearestScale(said.hires.scale), hiresStrength: said.hires.strength ?? 0.5 } : {}),
+    loras: lorasOf(settings),
+  };
+  return Object.fromEntries(Object.entries(form).filter(([, value]) => value !== undefined));
+}
+
+export const take = (found: SettingsOut) => change(formOf(found));
