@@ -29,6 +29,7 @@ test("the keyboard moves, selects, opens, deletes and takes back", async ({ page
   const opened = await cells.nth(1).getAttribute("data-image");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(new RegExp(`/gallery/${opened}`));
+  await expect(page.getByRole("complementary", { name: "Recipe" })).toBeVisible(); // the address is there before the view
   await page.keyboard.press("ArrowRight");
   await expect(page).not.toHaveURL(new RegExp(`/gallery/${opened}`));
   await page.keyboard.press("Escape");
