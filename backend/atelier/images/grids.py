@@ -187,6 +187,10 @@ class _Part:
         self._attempt, self._index, self._steps = attempt, index, steps
         self.job = replace(attempt.job, request={"resolved": cell})
         self.stop, self.waits = attempt.stop, attempt.waits
+        self.joins, self.mates = None, 1
+
+    def leave_lane(self) -> None:
+        """Not yet: other cells follow."""
 
     def progress(
         self, step: int, total: int, message: str | None = None, previews: list[PreviewOut] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,17 @@ class TestUpscale:
             assert answer.json()["errors"][0]["field"] == "scale"
 
 
+@pytest.fixture
+def without_svd(server: Server) -> Iterator[None]:
+    """The server is as it was, once the test is over."""
+    yield
+    for worker in server.client.get("/api/system").json()["workers"]:
+        if worker["model"] == "svd":
+            server.client.post(f"/api/system/workers/{worker['id']}/stop")
+    assert server.client.delete("/api/models/svd").is_success
+
+
+@pytest.mark.usefixtures("without_svd")
 class TestVideo:
     def test_videos_from_a_picture(self, server: Server, tmp_path: Path) -> None:
         folder = diffusers_folder(tmp_path / "svd", "StableVideoDiffusionPipeline", unet={"num_frames": 25})

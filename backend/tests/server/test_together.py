@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +44,20 @@ def ask(server: Server, count: int, **more: Any) -> list[str]:
     return [server.generate(f"picture {number}", seed=number, **{"steps": STEPS, **more}) for number in range(count)]
 
 
-def busy(server: Server) -> str:
-    """A job that holds the worker long enough for others to gather behind it."""
-    job = server.generate("first fake:step:1", steps=1)
+@contextmanager
+def busy(server: Server) -> Iterator[None]:
+    """Somebody else's job holds the worker until everybody has gathered behind it."""
+    job = server.generate("first fake:step:20", steps=1)
     server.wait_for(job, "running")
-    return job
+    yield
+    server.client.delete(f"/api/jobs/{job}")
 
 
 class TestSharing:
     def test_those_that_wait_share_the_next_run(self, server: Server) -> None:
         before = len(together(server))
-        busy(server)
-        jobs = ask(server, 8)
+        with busy(server):
+            jobs = ask(server, 8)
         done = [server.wait_for(job, "completed", seconds=60) for job in jobs]
         assert together(server)[before:] == [8]
         images = [server.client.get(f"/api/generate/{job['id']}").json()["images"] for job in done]
@@ -63,28 +66,28 @@ class TestSharing:
 
     def test_only_what_is_alike(self, server: Server) -> None:
         before = len(together(server))
-        busy(server)
-        jobs = [*ask(server, 2), *ask(server, 2, guidance_scale=0), *ask(server, 1, scheduler="euler")]
+        with busy(server):
+            jobs = [*ask(server, 2), *ask(server, 2, guidance_scale=0), *ask(server, 1, scheduler="euler")]
         for job in jobs:
             server.wait_for(job, "completed", seconds=60)
         assert together(server)[before:] in ([2, 2], [2])  # without guidance it has not been measured alone
 
     def test_several_pictures_each(self, server: Server) -> None:
         before = len(together(server))
-        busy(server)
-        first, second = (
-            server.generate("two", num_outputs=2, steps=STEPS),
-            server.generate("three", num_outputs=3, steps=STEPS),
-        )
+        with busy(server):
+            first, second = (
+                server.generate("two", num_outputs=2, steps=STEPS),
+                server.generate("three", num_outputs=3, steps=STEPS),
+            )
         assert len(server.wait_for(first, "completed", seconds=60)["images"]) == 2
         assert len(server.wait_for(second, "completed", seconds=60)["images"]) == 3
         assert together(server)[before:] == [5]
 
     def test_nobody_overtakes_who_cannot_share_for_long(self, server: Server) -> None:
-        busy(server)
-        mine = ask(server, 3)
-        other = server.generate("another size", steps=1, width=320, height=320)
-        theirs = ask(server, 8)
+        with busy(server):
+            mine = ask(server, 3)
+            other = server.generate("another size", steps=1, width=320, height=320)
+            theirs = ask(server, 8)
         ended = {job: server.wait_for(job, "completed", seconds=60)["finished_at"] for job in [*mine, other, *theirs]}
         assert ended[other] < ended[theirs[-1]]
 
@@ -98,8 +101,8 @@ class TestLeaving:
 
     def leave(self, server: Server, which: int) -> None:
         before = len(together(server))
-        busy(server)
-        jobs = ask(server, 4, steps=60)
+        with busy(server):
+            jobs = ask(server, 4, steps=60)
         server.wait_for(jobs[3], "running", seconds=60)
         begun = time.monotonic()
         server.client.delete(f"/api/jobs/{jobs[which]}")
@@ -111,8 +114,8 @@ class TestLeaving:
         assert not list((server.data_dir / "staging").glob(f"{jobs[which]}*"))
 
     def test_when_all_leave_the_run_ends(self, server: Server) -> None:
-        busy(server)
-        jobs = ask(server, 3, steps=190)
+        with busy(server):
+            jobs = ask(server, 3, steps=190)
         server.wait_for(jobs[2], "running", seconds=60)
         for job in jobs:
             server.client.delete(f"/api/jobs/{job}")
@@ -125,9 +128,9 @@ class TestLeaving:
 
 class TestFailing:
     def test_a_crash_condemns_only_whose_doing_it_is(self, server: Server) -> None:
-        busy(server)
-        jobs = ask(server, 3)
-        guilty = server.generate("fake:crash:sigsegv", steps=STEPS)
+        with busy(server):
+            jobs = ask(server, 3)
+            guilty = server.generate("fake:crash:sigsegv", steps=STEPS)
         ends = [server.wait_for(job, seconds=90) for job in jobs]
         assert [job["status"] for job in ends] == ["completed"] * 3
         assert {job["attempt"] for job in ends} == {2}
@@ -135,9 +138,9 @@ class TestFailing:
         assert (end["status"], end["error"]["code"], end["attempt"]) == ("failed", "poison", 2)
 
     def test_what_fails_together_is_made_alone(self, server: Server) -> None:
-        busy(server)
-        jobs = ask(server, 3)
-        bad = server.generate("fake:fail:out_of_memory", steps=STEPS)
+        with busy(server):
+            jobs = ask(server, 3)
+            bad = server.generate("fake:fail:out_of_memory", steps=STEPS)
         ends = [server.wait_for(job, seconds=90) for job in jobs]
         assert [job["status"] for job in ends] == ["completed"] * 3
         end = server.wait_for(bad, seconds=90)
@@ -150,8 +153,9 @@ class TestNever:
         assert changed.status_code == 200, changed.text
         try:
             before = len(together(server))
-            busy(server)
-            for job in ask(server, 4):
+            with busy(server):
+                jobs = ask(server, 4)
+            for job in jobs:
                 server.wait_for(job, "completed", seconds=60)
             assert len(together(server)) == before
         finally:

@@ -16,16 +16,15 @@ export function Stars({ value, size = 13 }: { value: number; size?: number }) {
 /** Stars to choose: a radio group for the keyboard and for screen readers; the chosen one once more takes it back. */
 export function Rate({ value, onChange, size = 19 }: { value: number; onChange: (value: number) => void; size?: number }) {
   const { t } = useTranslation();
-  const move = (by: number) => onChange(Math.min(5, Math.max(0, value + by)));
   return (
     <Box
       role="slider" tabIndex={0} aria-label={t("gallery.rating")} aria-valuemin={0} aria-valuemax={5} aria-valuenow={value} aria-valuetext={value ? t("gallery.starsExactly", { count: value }) : t("gallery.unrated")}
       onKeyDown={(event) => {
-        const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
-        if (!by) return;
+        const next = { ArrowRight: value + 1, ArrowUp: value + 1, ArrowLeft: value - 1, ArrowDown: value - 1, Home: 0, End: 5 }[event.key];
+        if (next === undefined) return;
         event.preventDefault();
         event.stopPropagation();
-        move(by);
+        onChange(Math.min(5, Math.max(0, next)));
       }}
       sx={{ display: "inline-flex", borderRadius: "6px", color: value ? "warning.main" : "text.faint", "&:focus-visible": { outline: "2px solid", outlineColor: "primary.main", outlineOffset: 2 } }}
     >
