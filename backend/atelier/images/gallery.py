@@ -93,7 +93,7 @@ class Gallery:
         async with self._database.read() as session:
             row = await store.find(session, actor, image_id)
             if row is None:
-                raise _missing(image_id)
+                raise no_picture(image_id)
             below = await store.made_from(session, actor, image_id, MOST_BELOW)
             seen = {row.id}
             while row and row.parent_id and row.parent_id not in seen and len(above) < MOST_ABOVE:
@@ -106,7 +106,7 @@ class Gallery:
         async with self._database.read() as session:
             row = await store.find(session, actor, image_id)
         if row is None:
-            raise _missing(image_id)
+            raise no_picture(image_id)
         return ImageOut.of(row)
 
     async def file(self, actor: Actor, image_id: str, *, thumbnail: bool) -> tuple[Path, ImageOut]:
@@ -119,7 +119,7 @@ class Gallery:
         async with self._database.write() as session:
             row = await store.find(session, actor, image_id)
             if row is None:
-                raise _missing(image_id)
+                raise no_picture(image_id)
             row.deleted_at = now()
             event = ImagesRemoved(ids=[row.id])
             after_commit(session, lambda: self._bus.publish(event, owner=row.owner_id))
@@ -130,7 +130,7 @@ class Gallery:
         async with self._database.write() as session:
             row = await store.find(session, actor, image_id, deleted=True)
             if row is None:
-                raise _missing(image_id)
+                raise no_picture(image_id)
             row.deleted_at = None
             image = ImageOut.of(row)
             after_commit(session, lambda: self._bus.publish(ImagesRestored(images=[image]), owner=row.owner_id))
@@ -193,7 +193,7 @@ def _counts(found: dict[str, int]) -> list[CountOut]:
     return [CountOut(name=name, count=count) for name, count in list(found.items())[: search.MOST_NAMES]]
 
 
-def _missing(image_id: str) -> ImageNotFound:
+def no_picture(image_id: str) -> ImageNotFound:
     return ImageNotFound(
         f"There is no picture {image_id[:80]!r} in the gallery.",
         hint="It may have been deleted. GET /api/gallery lists what there is.",

@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from atelier.access.actor import Actor, Role
 from atelier.clock import now
 from atelier.db import Database, after_commit
-from atelier.errors import BadRequest, ImageNotFound
+from atelier.errors import BadRequest
 from atelier.events import EventBus, ImagesChanged
 from atelier.images import additions, store
+from atelier.images.gallery import no_picture
 from atelier.images.inputs import InputStore
 from atelier.images.making import Maker
 from atelier.images.schemas import AcceptedOut
@@ -102,10 +103,7 @@ class Verifier:
         async with self._database.read() as session:
             row = await store.find(session, actor, image_id)
         if row is None:
-            raise ImageNotFound(
-                f"There is no picture {image_id[:80]!r} in the gallery.",
-                hint="It may have been deleted. GET /api/gallery lists what there is.",
-            )
+            raise no_picture(image_id)
         return row
 
     async def _compare(self, row: ImageRow, folder: Path, file: protocol.File) -> VerdictOut:
