@@ -36,9 +36,8 @@ part() {
 # count_words NAME: "3 failed, 20 passed, 1 skipped" as pytest, vitest and playwright print it, taken from the last lines.
 number_of() { tail -n 15 "$results/$1.log" | sed 's/\x1b\[[0-9;]*m//g' | grep -E "${3:-.}" | grep -oE "[0-9]+ $2" | tail -n 1 | grep -oE '^[0-9]+' || echo 0; }
 
-# So many files at a time, each file in one process; much of what the server's tests do is waiting.
-side_by_side=(--numprocesses 2 --dist loadfile)
-waiting_much=(--numprocesses 3 --dist loadfile)
+# With --numprocesses N as many files at a time, each in one process: much of what the tests do is waiting.
+by_file=(--dist loadfile)
 
 # python_tests NAME PYTHON PATH…: one pytest run.
 python_tests() {
@@ -101,10 +100,10 @@ for chosen in $parts; do
   case $chosen in
     server)
       image_python >/dev/null # the doors of other APIs are tried with the real engine too
-      python_tests server "$python" "${waiting_much[@]}" backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
+      python_tests server "$python" "${by_file[@]}" --numprocesses 4 backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
         --ignore=backend/tests/faults --ignore=backend/tests/gpu --ignore=backend/tests/container
       ;;
-    engines) engine_tests engines "${side_by_side[@]}" backend/tests/engines backend/tests/embedded ;;
+    engines) engine_tests engines "${by_file[@]}" --numprocesses 2 backend/tests/engines backend/tests/embedded ;;
     gpu) engine_tests gpu backend/tests/gpu ;;
     dashboard)
       PATH=$(node_folder):$PATH
@@ -127,7 +126,7 @@ for chosen in $parts; do
       ;;
     faults)
       image_python >/dev/null
-      python_tests faults "$python" "${side_by_side[@]}" backend/tests/faults --ignore=backend/tests/faults/test_memory_budget.py
+      python_tests faults "$python" "${by_file[@]}" --numprocesses 3 backend/tests/faults --ignore=backend/tests/faults/test_memory_budget.py
       # What a worker holds of its own is measured: nothing else may map the same libraries meanwhile.
       python_tests memory "$python" backend/tests/faults/test_memory_budget.py
       ;;

@@ -16,8 +16,8 @@ function chromium(): string | undefined {
 /** Against the real server, in a real browser. Needs a built dashboard (`npm run build`) and ATELIER_PYTHON. */
 export default defineConfig({
   testDir: "e2e",
-  // Two files at a time, each with a server of its own: half of a test is waiting.
-  workers: 2,
+  // Three files at a time, each with a server of its own: most of a test is waiting.
+  workers: 3,
   // Generous: these run on small and busy machines. A failure is a failure: nothing is tried twice.
   timeout: 180_000,
   expect: { timeout: 60_000 },
