@@ -53,9 +53,14 @@ async def check(victims: list[Victim], effective: Counter[str], least: int) -> N
 
 async def kill_at_points(victim: Victim, names: list[str], effective: Counter[str]) -> None:
     for name in names:
-        count = victim.random.randint(1, 2)
-        await victim.start(failpoints=f"{name}=kill@{count}")
-        asking = [asyncio.create_task(one_job(victim, cancel=name == "jobs.after_cancel_mark")) for _ in range(4)]
+        # Only a line of jobs that are alike passes the place where others are brought into a run.
+        shares = name == "jobs.after_bring"
+        count = 1 if shares else victim.random.randint(1, 2)
+        await victim.start(failpoints=f"{name}=kill@{count}", ATELIER_SHARE_BATCHES="auto" if shares else "never")
+        if shares:
+            asking = [asyncio.create_task(victim.ask(steps=4)) for _ in range(12)]
+        else:
+            asking = [asyncio.create_task(one_job(victim, cancel=name == "jobs.after_cancel_mark")) for _ in range(4)]
         assert await victim.died() == -9
         victim.observe()
         if name == "jobs.after_cancel_mark":
@@ -163,6 +168,15 @@ async def one_kill(victim: Victim, target: str, asking: set[asyncio.Task[Any]]) 
 def has_crashed(victim: Victim, job_id: str) -> bool:
     with victim.rows() as db:
         return bool(db.execute("SELECT crashes FROM jobs WHERE id = ?", (job_id,)).fetchone()[0])
+
+
+async def test_of_runs_that_several_jobs_share(make_victim: MakeVictim) -> None:
+    """The deaths of servers, which condemn no job however many of them were in the run."""
+    effective: Counter[str] = Counter()
+    victims = [make_victim(f"{SEED}/shared/{lane}", ATELIER_SHARE_BATCHES="auto") for lane in range(2)]
+    targets = ["server", "both"] * 5
+    await asyncio.gather(*(kill_at_random(victims[lane], targets[lane::2], effective) for lane in range(2)))
+    await check(victims, effective, len(targets))
 
 
 async def test_at_random_times(make_victim: MakeVictim) -> None:

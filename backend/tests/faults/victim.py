@@ -132,6 +132,7 @@ class Victim:
             "ATELIER_FAKE_ENGINE": "1",
             "ATELIER_FAKE_STEP_SECONDS": str(STEP_SECONDS),
             "ATELIER_FAILPOINTS": failpoints,
+            "ATELIER_SHARE_BATCHES": "never",  # one job, one run: only then does a test know whom a death falls upon
             "LOG_JSON": "1",
             **self._environment,
             **environment,
