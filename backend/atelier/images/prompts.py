@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from sqlalchemy.exc import IntegrityError
+import structlog
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from atelier.access.actor import Actor
 from atelier.clock import new_id, now
@@ -21,6 +22,8 @@ from atelier.images.prompt_schemas import PromptOut, StyleIn, StyleOut
 from atelier.images.schemas import GenerationIn
 from atelier.said import Said
 from atelier.tables import PromptRow
+
+log = structlog.get_logger("atelier.prompts")
 
 KEPT = 500
 TIDY_EVERY = 50
@@ -55,11 +58,14 @@ class PromptBook:
             "uses": 1,
             "used_at": now(),
         }
-        async with self._database.write(durable=False) as session:
-            await prompt_rows.note(session, row, now())
-            self._noted += 1
-            if self._noted % TIDY_EVERY == 0:
-                await prompt_rows.forget(session, actor.id, KEPT)
+        try:
+            async with self._database.write(durable=False) as session:
+                await prompt_rows.note(session, row, now())
+                self._noted += 1
+                if self._noted % TIDY_EVERY == 0:
+                    await prompt_rows.forget(session, actor.id, KEPT)
+        except SQLAlchemyError as error:  # the job is accepted already: its sender must not hear otherwise
+            log.warning("prompts.not_noted", error=str(error))
 
     async def used(self, actor: Actor, words: str | None, favourite: bool | None, limit: int) -> list[PromptOut]:
         async with self._database.read() as session:
