@@ -22,6 +22,11 @@ from atelier.access.actor import LOCAL_USER_ID, Actor, check_declared
 from atelier.access.gate import Gate
 from atelier.access.limit import SignInLimit
 from atelier.access.tokens import Tokens
+from atelier.chat import conversation_routes, preset_routes
+from atelier.chat.answering import Answers
+from atelier.chat.conversations import Conversations
+from atelier.chat.exporting import ConversationFiles
+from atelier.chat.presets import ChatPresets
 from atelier.config import BACKEND, RuntimeSettings, Settings
 from atelier.creatures import routes as creature_routes
 from atelier.creatures.schemas import creatures_body
@@ -107,6 +112,8 @@ ROUTERS = [
     gallery_routes.router,
     collection_routes.router,
     grid_routes.router,
+    conversation_routes.router,
+    preset_routes.router,
     creature_routes.router,
     imagen_routes.router,
     job_routes.router,
@@ -254,6 +261,11 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         openai_images = OpenAIImages(registry, delivery, inputs)
         sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts)
         creatures = CreatureService(settings.creatures, settings.log, registry, images, gallery)
+        from atelier.chat.serving import ChatServing  # DEV
+
+        chat_serving = ChatServing()  # DEV
+        answers = Answers(database, bus, chat_serving, inputs)
+        conversations = Conversations(database, bus, inputs, answers)
         catalogue = Catalogue()
         downloads = Downloads(
             database,
@@ -330,10 +342,13 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             system,
             openai_images,
             sdapi,
+            conversations,
+            ConversationFiles(database, conversations, inputs),
+            ChatPresets(database),
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
-        features = (gallery, inputs, creatures)
+        features = (gallery, inputs, creatures, answers, conversations)
         parts = (hub, pool, learning, registry, downloads, runner, environment_jobs, *features, watch, inspector)
         for part in parts:
             await part.start()

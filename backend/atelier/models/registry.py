@@ -188,6 +188,8 @@ class ModelRegistry:
             presets=_presets(row),
             sampling=sampling(row.family),
             trigger_words=_trigger_words(row),
+            # What sees is built around a vision tower: `probe.architecture_kind`.
+            sees=row.task == "chat" and (row.pipeline or "").endswith("ForConditionalGeneration"),
             available=row.download_job is None and _lies_there(self.path_of(row)),
             runnable=_is_runnable(row),
             removable=row.source != "embedded" and actor.owns(row.owner_id),
