@@ -73,10 +73,13 @@ class ModelRegistry:
         states: ModelStates,
         cache: Path,
         embedded: Path = EMBEDDED,
+        allowed: Mapping[str, Collection[str]] | None = None,
     ) -> None:
+        """`allowed`: the keys or repositories of the models that an actor may run, for those who may not run all."""
         self._database, self._queue, self._pool, self._bus = database, queue, pool, bus
         self._sizing, self._states = sizing, states
         self._cache, self._embedded = cache, embedded
+        self._allowed = dict(allowed or {})
         self.download_of: Callable[[ModelRow, Job | None], DownloadOut | None] = lambda _row, _job: None
 
     async def start(self) -> None:
@@ -132,7 +135,7 @@ class ModelRegistry:
         """The model `key`, to be run. Raises ModelNotFound for an unknown one, somebody else's, one of another task,
         a LoRA, and one that no engine can run."""
         async with self._database.read() as session:
-            rows = [row for row in await store.visible(session, actor) if row.task == task and _is_runnable(row)]
+            rows = [row for row in await store.visible(session, actor) if row.task == task and self._may(actor, row)]
         for row in rows:
             if row.key == key:
                 return row
@@ -145,7 +148,7 @@ class ModelRegistry:
 
     async def usable(self, actor: Actor, tasks: Collection[str]) -> list[ModelRow]:
         """The models of these tasks that can be run, oldest first."""
-        rows = [row for row in await self.rows(actor) if row.task in tasks and _is_runnable(row)]
+        rows = [row for row in await self.rows(actor) if row.task in tasks and self._may(actor, row)]
         return await asyncio.to_thread(lambda: [row for row in rows if _lies_there(path_of(row))])
 
     async def named(self, actor: Actor, name: str, tasks: Collection[str]) -> ModelRow:
@@ -324,6 +327,11 @@ class ModelRegistry:
         )
 
     # ── inside ──
+
+    def _may(self, actor: Actor, row: ModelRow) -> bool:
+        """Whether an engine runs this model, and this actor may."""
+        names = self._allowed.get(actor.id)
+        return _is_runnable(row) and (names is None or row.key in names or row.repo in names)
 
     async def _find(self, session: AsyncSession, actor: Actor, key: str) -> ModelRow:
         for row in await store.visible(session, actor):
