@@ -33,6 +33,7 @@ ANTHROPIC_TYPES = {
 }
 OPENAI_CODES = {400: "invalid_request", 404: "not_found", 413: "body_too_large", 429: "engine_busy"}
 MOST_WORDS = 2000
+_FIGURES = re.compile(rb'"usage":\s?\{')
 _INTERNALS = re.compile(r"(?<![\w/:])(/[\w.-]+){2,}|\b0x[0-9a-fA-F]{6,}\b")
 
 Body = dict[str, Any]
@@ -124,7 +125,6 @@ class Edit:
         self._strips = order.adds_usage
         self._mirrors = order.target.reasons and order.path in WITH_STREAM_OPTIONS
         self.is_needed = self._strips or self._mirrors
-        self.usage = b""
         self._rest = b""
 
     def __call__(self, piece: bytes) -> bytes:
@@ -133,7 +133,7 @@ class Edit:
         if not piece.endswith(b"\n\n"):
             whole, mark, self._rest = piece.rpartition(b"\n\n")
             piece = whole + mark
-        strips = self._strips and b'"usage":{' in piece
+        strips = self._strips and _FIGURES.search(piece) is not None
         if not strips and not (self._mirrors and b'"reasoning' in piece):
             return piece
         return b"".join(self._changed(event) for event in piece.split(b"\n\n") if event)
@@ -144,12 +144,10 @@ class Edit:
         return rest
 
     def _changed(self, event: bytes) -> bytes:
-        if event.startswith(b"data: {") and (b'"usage":{' in event or b'"reasoning' in event):
+        if event.startswith(b"data: {") and (b'"usage":' in event or b'"reasoning' in event):
             body = parsed(event[6:])
-            if self._strips and body.get("usage"):
-                self.usage = event
-                if not body.get("choices"):
-                    return b""
+            if self._strips and body.get("usage") and not body.get("choices"):
+                return b""
             if self._mirrors and b'"reasoning' in event:
                 return b"data: " + orjson.dumps(both_spellings(body)) + b"\n\n"
         return event + b"\n\n"

@@ -106,7 +106,7 @@ class Meter:
             tally.firsts[bisect_left(BOUNDS, until)] += 1
         if status >= 400:
             tally.failed += 1
-        elif (at := tail.rfind(b'"usage":{')) >= 0:
+        elif (at := tail.rfind(b'"usage":')) >= 0:
             for name, number in _TOKENS.findall(tail, at):
                 if name in (b"prompt", b"input"):
                     tally.prompt_tokens += int(number)
