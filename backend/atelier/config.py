@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import time
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -182,6 +183,17 @@ class InputSettings:
 
 
 @dataclass(frozen=True)
+class BatchSettings:
+    """BATCH_WINDOW (`22:00-06:00`, local time: when lines of batches are answered; any time when empty),
+    BATCH_CONCURRENCY (lines of all batches at once, for each model), ATELIER_FILE_LIMIT (bytes of one file of
+    /v1/files)."""
+
+    window: tuple[time, time] | None = None
+    concurrency: int = 8
+    file_bytes: int = 8 * GIB
+
+
+@dataclass(frozen=True)
 class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
@@ -192,6 +204,7 @@ class Settings:
     hub: HubSettings = field(default_factory=HubSettings)
     creatures: CreatureSettings = field(default_factory=CreatureSettings)
     inputs: InputSettings = field(default_factory=InputSettings)
+    batches: BatchSettings = field(default_factory=BatchSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
 
     def checked(self) -> Settings:
@@ -357,6 +370,20 @@ def _pairs(env: Mapping[str, str], name: str, example: str) -> tuple[tuple[str, 
     return tuple(found)
 
 
+def _batches(env: Mapping[str, str]) -> BatchSettings:
+    default = BatchSettings()
+    text = env.get("BATCH_WINDOW", "").strip()
+    window = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)", text)
+    if text and not window:
+        raise BadSetting(f"BATCH_WINDOW={text!r} must be two times of a day, such as 22:00-06:00, or empty.")
+    times = [int(part) for part in window.groups()] if window else []
+    return BatchSettings(
+        window=(time(*times[:2]), time(*times[2:])) if times else None,
+        concurrency=_whole(env, "BATCH_CONCURRENCY", default.concurrency, 1, 512),
+        file_bytes=_whole(env, "ATELIER_FILE_LIMIT", default.file_bytes, 1, default.file_bytes),
+    )
+
+
 def _tls(env: Mapping[str, str]) -> tuple[Path, Path] | None:
     """Certificate and key. Those that are named must be there; those in certs/ are used when both are."""
     named = _path(env, "TLS_CERT_FILE", None), _path(env, "TLS_KEY_FILE", None)
@@ -436,5 +463,16 @@ def read_settings(
         creatures_token=env.get("POKEMON_BEARER_TOKEN", "").strip(),
     )
     inputs = InputSettings(remote=_switch(env, "ATELIER_REMOTE_IMAGES"))
-    chat = _chat(env, access.api_keys)
-    return Settings(server, storage, access, jobs, runtime, log, _hub(env), _creatures(env), inputs, chat).checked()
+    return Settings(
+        server,
+        storage,
+        access,
+        jobs,
+        runtime,
+        log,
+        _hub(env),
+        _creatures(env),
+        inputs,
+        _batches(env),
+        _chat(env, access.api_keys),
+    ).checked()

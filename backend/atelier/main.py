@@ -80,9 +80,16 @@ from atelier.models.planning import Planner
 from atelier.models.registry import ModelRegistry
 from atelier.models.sizing import Sizing
 from atelier.models.states import ModelStates
+from atelier.openai import batch_routes as openai_batch_routes
+from atelier.openai import file_routes as openai_file_routes
 from atelier.openai import image_routes as openai_image_routes
 from atelier.openai import model_routes as openai_model_routes
+from atelier.openai.batch_endpoints import BatchEndpoints, NoChat
+from atelier.openai.batch_rows import needs
+from atelier.openai.batch_work import BatchWork
+from atelier.openai.batches import BatchService
 from atelier.openai.envelope import ENVELOPE as OPENAI_ENVELOPE
+from atelier.openai.files import FileStore
 from atelier.openai.image_service import OpenAIImages
 from atelier.remote import RemoteImages
 from atelier.runtime.environments import Environments
@@ -126,6 +133,8 @@ ROUTERS = [
     system_routes.router,
     openai_image_routes.router,
     openai_model_routes.router,
+    openai_file_routes.router,
+    openai_batch_routes.router,
     sdapi_routes.router,
     sdapi_list_routes.router,
     sdapi_extras_routes.router,
@@ -247,7 +256,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         )
         # The kinds need the image service, which needs the job service, which needs the runner: the map is filled last.
         kinds: dict = {}
-        slots = {"device": len(monitor.devices), "setup": 1, "download": 2}
+        slots = {"device": len(monitor.devices), "setup": 1, "download": 2, "batch": 2}
 
         def start_attempt(job: Job) -> Attempt:
             return Attempt(job, bus, changed=lambda attempt: queue.changed(attempt.job))
@@ -287,7 +296,10 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             bus,
             cache=settings.storage.model_cache_dir,
         )
-        kinds.update(handlers(images, grids, verifier, downloads, environment_jobs))
+        files = FileStore(database, storage, settings.batches.file_bytes, needs)
+        batch_work = BatchWork(database, storage, BatchEndpoints(NoChat(), openai_images), settings.batches)
+        batches = BatchService(database, storage, queue, jobs, files, batch_work)
+        kinds.update(handlers(images, grids, verifier, downloads, environment_jobs, batch_work))
         watch = DeviceWatch(monitor, pool, bus)
         inspector = DependencyInspector(environments, monitor, storage.instance)
         system = SystemService(
@@ -351,26 +363,15 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             system,
             openai_images,
             sdapi,
+            files,
+            batches,
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
-        features = (gallery, inputs, creatures)
-        parts = (
-            hub,
-            pool,
-            shared,
-            meter,
-            serving,
-            learning,
-            registry,
-            downloads,
-            runner,
-            environment_jobs,
-            *features,
-            watch,
-            inspector,
-        )
-        for part in parts:
+        features = (gallery, inputs, creatures, files, batches)
+        talking = (shared, meter, serving)
+        parts = (hub, pool, *talking, learning, registry, downloads, runner, environment_jobs, *features, watch)
+        for part in (*parts, inspector):
             if hasattr(part, "start"):
                 await part.start()
             if hasattr(part, "close"):

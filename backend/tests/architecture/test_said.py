@@ -211,7 +211,7 @@ LIMITS = {
     "exclusiveMaximum": ["less_than"], "multipleOf": ["multiple_of"], "minLength": ["string_too_short"],
     "maxLength": ["string_too_long"], "pattern": ["string_pattern_mismatch"], "minItems": ["too_short"],
     "maxItems": ["too_long"], "required": ["missing"], "enum": ["literal_error", "enum"], "const": ["literal_error"],
-    "additionalProperties": ["extra_forbidden"],
+    "additionalProperties": ["extra_forbidden"], "maxProperties": ["too_long"], "propertyNames": ["string_too_long"],
 }  # fmt: skip
 TYPES = {
     "string": ["string_type", "string_unicode"], "integer": ["int_type", "int_parsing", "int_from_float"],
