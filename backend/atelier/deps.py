@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from atelier.models.loading import ModelLoader
     from atelier.models.planning import Planner
     from atelier.models.registry import ModelRegistry
+    from atelier.openai.batches import BatchService
+    from atelier.openai.files import FileStore
     from atelier.openai.image_service import OpenAIImages
     from atelier.sdapi.service import SdApi
     from atelier.system.service import SystemService
@@ -67,6 +69,8 @@ class Services:
     system: SystemService
     openai_images: OpenAIImages
     sdapi: SdApi
+    files: FileStore
+    batches: BatchService
     conversations: Conversations
     conversation_files: ConversationFiles
     chat_presets: ChatPresets

@@ -63,7 +63,9 @@ class Answers:
     def check_room(self, actor: Actor) -> None:
         """Raises TooManyJobs when so many answers grow for this user already."""
         if sum(owner == actor.id for owner in self._owners.values()) >= MOST_OF_ONE:
-            words = Said(f"{MOST_OF_ONE} answers grow at once already.", "conversation.too_many_answers", limit=MOST_OF_ONE)
+            words = Said(
+                f"{MOST_OF_ONE} answers grow at once already.", "conversation.too_many_answers", limit=MOST_OF_ONE
+            )
             raise TooManyJobs(words, retry_after=5, hint="Wait for one of them, or stop it.")
 
     def begin(self, actor: Actor, conversation: ConversationRow, branch: Sequence[MessageRow], row: MessageRow) -> None:

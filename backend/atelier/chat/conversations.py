@@ -208,7 +208,9 @@ class Conversations:
     async def _say(self, session: AsyncSession, actor: Actor, row: ConversationRow, wanted: MessageIn) -> SentOut:
         messages = await store.messages(session, row.id)
         if len(messages) >= MOST_MESSAGES:
-            words = Said(f"A conversation has {MOST_MESSAGES} messages at most.", "conversation.too_long", limit=MOST_MESSAGES)
+            words = Said(
+                f"A conversation has {MOST_MESSAGES} messages at most.", "conversation.too_long", limit=MOST_MESSAGES
+            )
             raise Conflict(words, hint="Begin another one.")
         parent = None if wanted.at_start else wanted.parent_id or row.head_id
         branch = branch_of(messages, parent)
