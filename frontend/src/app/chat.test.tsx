@@ -135,7 +135,7 @@ describe("Chat", () => {
     await user.click(await screen.findByRole("button", { name: "Terse" }, slow));
     expect(screen.getByLabelText("System prompt")).toHaveValue("Answer in one sentence.");
     expect(screen.getByLabelText("Temperature")).toHaveValue("0.2");
-    await user.type(screen.getByLabelText("Temperature"), "{Backspace}x");
+    await user.type(screen.getByLabelText("Temperature"), "x");
     expect(screen.getByLabelText("Temperature")).toBeInvalid();
     await user.keyboard("{Escape}");
     await ask("hello");

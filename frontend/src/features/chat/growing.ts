@@ -47,10 +47,8 @@ export function follow(client: QueryClient, conversation: string, message: Messa
     followed.set(message.id, ours);
     const heard = (frame: AnswerFrame) => {
       signal.set((now) => grown(now, frame));
-      if (frame.type === "done" && frame.message) {
-        putMessage(client, conversation, frame.message);
-        followed.delete(message.id);
-      }
+      // It is told here until nobody asks any more: the cache's news reach the page a moment later.
+      if (frame.type === "done" && frame.message) putMessage(client, conversation, frame.message);
     };
     followAnswer(conversation, message.id, heard, abort.signal).catch(() => void client.invalidateQueries({ queryKey: keys.chat(conversation) }));
   }
