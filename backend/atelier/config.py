@@ -123,7 +123,8 @@ class CreatureSettings:
     """The creature service: POKEMON_GENERATION_BACKEND (files or sdxl), POKEMON_IMAGES_DIR, POKEMON_IMAGE_PATTERN,
     POKEMON_MIN_INDEX, POKEMON_MAX_INDEX, POKEMON_NAME_BACKEND (local or remote), POKEMON_RATE_LIMIT_PER_MIN (0 = off),
     SDXL_TURBO_MODEL (a model's key or repository), SDXL_WIDTH, SDXL_HEIGHT, SDXL_STEPS, OPENAI_BASE_URL, OPENAI_MODEL,
-    OPENAI_API_KEY, OPENAI_TIMEOUT (who gives names), REDIS_URL (where given names are kept)."""
+    OPENAI_API_KEY, OPENAI_TIMEOUT (who gives names; without an address this server's own chat), REDIS_URL (where given
+    names are kept)."""
 
     backend: Literal["files", "sdxl"] = "files"
     images_dir: Path = REPOSITORY / "pokemon"
@@ -166,6 +167,16 @@ class InputSettings:
 
 
 @dataclass(frozen=True)
+class TranslationSettings:
+    """TRANSLATION_MODEL (the chat model that turns prompts into English; set, it does so unasked where an API promises
+    it; unset, the embedded one answers whoever asks; `off`: none), TRANSLATION_TIMEOUT (seconds, loading included)."""
+
+    model: str = ""
+    timeout: float = 60.0
+    off: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
@@ -176,6 +187,7 @@ class Settings:
     hub: HubSettings = field(default_factory=HubSettings)
     creatures: CreatureSettings = field(default_factory=CreatureSettings)
     inputs: InputSettings = field(default_factory=InputSettings)
+    translation: TranslationSettings = field(default_factory=TranslationSettings)
 
     def checked(self) -> Settings:
         """These settings, or BadSetting where two of them contradict each other."""
@@ -391,4 +403,12 @@ def read_settings(
         creatures_token=env.get("POKEMON_BEARER_TOKEN", "").strip(),
     )
     inputs = InputSettings(remote=_switch(env, "ATELIER_REMOTE_IMAGES"))
-    return Settings(server, storage, access, jobs, runtime, log, _hub(env), _creatures(env), inputs).checked()
+    translator = env.get("TRANSLATION_MODEL", "").strip()
+    translation = TranslationSettings(
+        model="" if translator == "off" else translator,
+        timeout=_seconds(env, "TRANSLATION_TIMEOUT", 60.0),
+        off=translator == "off",
+    )
+    return Settings(
+        server, storage, access, jobs, runtime, log, _hub(env), _creatures(env), inputs, translation
+    ).checked()

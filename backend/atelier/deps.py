@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from atelier.images.prompts import PromptBook
     from atelier.images.service import ImageService
     from atelier.images.settings import SettingsReader
+    from atelier.images.translation import Translator
     from atelier.images.usage import Usage
     from atelier.images.verifying import Verifier
     from atelier.jobs.service import JobService
@@ -64,6 +65,7 @@ class Services:
     system: SystemService
     openai_images: OpenAIImages
     sdapi: SdApi
+    translator: Translator
 
 
 def _services(request: Request) -> Services:
