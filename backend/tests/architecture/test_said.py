@@ -150,7 +150,7 @@ def causes_of_exits() -> Iterator[Sentence]:
         *(exits.classify(code, None, (), "loading") for code in (0, 3, None)),
         *(make(1.0) for make in (exits.silent, exits.stuck, exits.cancel_ignored)),
         exits.nonsense("x"), exits.start_too_slow(1.0, "loading"), exits.stopped(), exits.forkserver_lost(),
-        exits.mistake(), exits.not_woken("x"), exits.not_parked(),
+        exits.mistake(), exits.hung_up(), exits.not_woken("x"), exits.not_parked(),
     ]  # fmt: skip
     for cause in causes:
         values = getattr(cause.message, "params", None)

@@ -15,7 +15,7 @@ interface Props { onClose: () => void; onShortcuts: () => void }
 export function CommandPalette({ onClose, onShortcuts }: Props) {
   const { t } = useTranslation();
   return (
-    <Dialog open onClose={onClose} maxWidth="sm" fullWidth aria-label={t("shell.paletteLabel")} slotProps={{ paper: { sx: { position: "absolute", top: "12vh", m: 0, width: "calc(100% - 32px)", maxHeight: "70vh" } } }}>
+    <Dialog open onClose={onClose} maxWidth="sm" fullWidth slotProps={{ paper: { "aria-label": t("shell.paletteLabel"), sx: { position: "absolute", top: "12vh", m: 0, width: "calc(100% - 32px)", maxHeight: "70vh" } } }}>
       <Palette onClose={onClose} onShortcuts={onShortcuts} />
     </Dialog>
   );
