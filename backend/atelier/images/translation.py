@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -17,7 +17,7 @@ import structlog
 
 from atelier.access.actor import Actor
 from atelier.config import TranslationSettings
-from atelier.errors import AtelierError
+from atelier.errors import AtelierError, ModelNotFound
 
 log = structlog.get_logger("atelier.images")
 
@@ -60,10 +60,8 @@ class Translation:
 class Translator:
     """`TRANSLATION_MODEL`, or the embedded chat model for whoever asks for a translation by name."""
 
-    def __init__(
-        self, settings: TranslationSettings, serving: Serving, knows: Callable[[Actor, str], Awaitable[bool]]
-    ) -> None:
-        self._settings, self._serving, self._knows = settings, serving, knows
+    def __init__(self, settings: TranslationSettings, serving: Serving) -> None:
+        self._settings, self._serving = settings, serving
 
     @property
     def is_configured(self) -> bool:
@@ -76,12 +74,14 @@ class Translator:
         if not words or language == "en" or (language is None and seems_english(words)):
             return Translation(text, None, "english")
         model = self._settings.model or EMBEDDED
-        if self._settings.off or not await self._knows(actor, model):
+        if self._settings.off:
             return Translation(text, None, "no_model")
         try:
             async with asyncio.timeout(self._settings.timeout):
                 found = await self._ask(actor, model, words)
-        except (TimeoutError, AtelierError, ValueError) as error:
+        except ModelNotFound:
+            return Translation(text, None, "no_model")
+        except (TimeoutError, AtelierError, ValueError, LookupError) as error:
             log.warning("translation.failed", model=model, reason=type(error).__name__, detail=str(error)[:200])
             return Translation(text, model, "failed")
         if found is None:
@@ -117,12 +117,12 @@ def read_prompt(answer: str) -> str | None:
 
 
 def seems_english(text: str) -> bool:
-    """Whether the small words of the text are English ones, or it has none and only letters that English has. Words
-    alone (`dragon, ailes`) cannot be told: they count as another language when one of their letters does."""
+    """Whether more of the text's small words are English ones than French or Spanish, and its letters too. Words alone
+    (`dragon, ailes`) cannot be told: they do not."""
     words = _WORDS.findall(text.lower())
     counts = {language: sum(word in small for word in words) for language, small in _SMALL_WORDS.items()}
     others = max(counts["fr"], counts["es"])
-    return text.isascii() and counts["en"] >= others and counts["en"] > 0
+    return text.isascii() and counts["en"] > others
 
 
 def _apart(text: str) -> tuple[list[str], str]:

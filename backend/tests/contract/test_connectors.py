@@ -89,4 +89,4 @@ class TestSemanticKernel:
         assert stream["pieces"] > 1 and stream["text"]
 
     def test_a_plugin_is_called(self, found: Any) -> None:
-        assert found("kernel_function") == {"name": "make_picture", "arguments": ["prompt"]}
+        assert found("kernel_function") == {"name": "studio-make_picture", "arguments": ["prompt"]}
