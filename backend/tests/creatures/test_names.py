@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from atelier.config import ServerSettings
 from atelier.creatures.name_cache import NameCache
 from atelier.creatures.names import Names, local_name
+from atelier.creatures.own_chat import is_ourselves
 from atelier.creatures.remote_names import ASKS, MAX_BYTES, OtherServer, RemoteNames
 from atelier.images import translation
 from embedded.lore import grammar
@@ -183,3 +185,19 @@ class TestRedis:
         assert "name_cache.unreachable" not in first.events() + second.events()
         for rig in (first, second):
             await rig.names.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "ours"),
+    [
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://localhost:8000/v1", True),
+        ("http://studio.example:8000/v1", True),
+        ("http://127.0.0.1:8001/v1", False),
+        ("http://other.example:8000/v1", False),
+        ("http://127.0.0.1:8000/other", False),
+        ("http://127.0.0.1:x/v1", False),
+    ],
+)
+def test_whether_an_address_is_ours(address: str, ours: bool) -> None:
+    assert is_ourselves(address, ServerSettings(port=8000, advertised_hosts=("studio.example",))) is ours
