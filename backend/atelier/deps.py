@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from atelier.images.prompts import PromptBook
     from atelier.images.service import ImageService
     from atelier.images.settings import SettingsReader
+    from atelier.images.translation import Translator
     from atelier.images.usage import Usage
     from atelier.images.verifying import Verifier
     from atelier.jobs.service import JobService
@@ -71,6 +72,7 @@ class Services:
     sdapi: SdApi
     files: FileStore
     batches: BatchService
+    translator: Translator
     conversations: Conversations
     conversation_files: ConversationFiles
     chat_presets: ChatPresets
