@@ -19,10 +19,18 @@ from atelier import __version__, documentation, failpoints, garbage, openapi, pr
 from atelier.access import routes as access_routes
 from atelier.access.accounts import Accounts
 from atelier.access.actor import LOCAL_USER_ID, Actor, check_declared
-from atelier.access.gate import Gate
+from atelier.access.gate import Gate, holder_id
 from atelier.access.limit import SignInLimit
 from atelier.access.tokens import Tokens
-from atelier.config import BACKEND, RuntimeSettings, Settings
+from atelier.chat.caps import Caps
+from atelier.chat.door import ChatDoor
+from atelier.chat.keys import Keys
+from atelier.chat.metering import Meter
+from atelier.chat.screening import Screen
+from atelier.chat.serving import ChatServing
+from atelier.chat.targets import Targets
+from atelier.chat.watching import Patience, Watch
+from atelier.config import BACKEND, ChatSettings, RuntimeSettings, Settings
 from atelier.creatures import routes as creature_routes
 from atelier.creatures.schemas import creatures_body
 from atelier.creatures.service import CreatureService
@@ -31,6 +39,7 @@ from atelier.deps import Services
 from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
+from atelier.hosts import Hosts
 from atelier.imagen import routes as imagen_routes
 from atelier.images import collection_routes, gallery_routes, grid_routes, input_routes, prompt_routes
 from atelier.images import routes as image_routes
@@ -86,6 +95,7 @@ from atelier.remote import RemoteImages
 from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
+from atelier.runtime.shared import SharedLeases
 from atelier.runtime.spec import WorkerInfo
 from atelier.sdapi import extras_routes as sdapi_extras_routes
 from atelier.sdapi import list_routes as sdapi_list_routes
@@ -169,10 +179,13 @@ def create_app(settings: Settings) -> ASGIApp:
     openapi.install(app)
     _serve_dashboard(app, settings.server.frontend_dir)
 
+    hosts = Hosts(settings.server)
+    app.state.door = ChatDoor(hosts)
+
     async def live(scope: Scope, receive: Receive, send: Send) -> None:
         await app.state.live(scope, receive, send)
 
-    return Front(app, live, settings.server, ENVELOPES)
+    return Front(app, live, hosts, ENVELOPES, app.state.door)
 
 
 @asynccontextmanager
@@ -229,6 +242,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             sizing=sizing,
             states=states,
             cache=settings.storage.model_cache_dir,
+            allowed=_allowed(settings.chat),
         )
         loader = ModelLoader(registry, sizing, states, pool, bus)
         tokens = TokenStore(storage.secrets, settings.hub.token)
@@ -262,6 +276,13 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         delivery = Delivery(images, gallery, jobs)
         openai_images = OpenAIImages(registry, delivery, inputs)
         sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts)
+        targets = Targets(registry, sizing, bus, dict(settings.chat.aliases))
+        shared = SharedLeases(pool)
+        meter = Meter(database)
+        patience = Patience(first_byte=settings.chat.first_byte_seconds, idle=settings.chat.idle_seconds)
+        screen = Screen(remote.data_url if remote.enabled else None)
+        serving = ChatServing(targets, shared, Watch(patience), screen, meter, wait_seconds=settings.chat.wait_seconds)
+        app.state.door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
         creatures = CreatureService(settings.creatures, settings.log, registry, images, gallery)
         catalogue = Catalogue()
         downloads = Downloads(
@@ -348,15 +369,23 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
         features = (gallery, inputs, creatures, files, batches)
-        parts = (hub, pool, learning, registry, downloads, runner, environment_jobs, *features, watch, inspector)
-        for part in parts:
-            await part.start()
+        talking = (shared, meter, serving)
+        parts = (hub, pool, *talking, learning, registry, downloads, runner, environment_jobs, *features, watch)
+        for part in (*parts, inspector):
+            if hasattr(part, "start"):
+                await part.start()
             if hasattr(part, "close"):
                 stack.push_async_callback(part.close)
         garbage.settle()
         log.info("startup.config", data_dir=str(storage.root), version=__version__, open=gate.is_open)
         yield
         log.info("shutdown")
+
+
+def _allowed(settings: ChatSettings) -> dict[str, set[str]]:
+    """Which models the holder of each key may run. An alias stands for its model."""
+    aliases = dict(settings.aliases)
+    return {holder_id(key): {aliases.get(name, name) for name in names} for key, names in settings.key_models}
 
 
 def _park_budget(settings: RuntimeSettings) -> int:

@@ -391,6 +391,23 @@ class MemoryObservationRow(Row):
     created_at: Mapped[datetime]
 
 
+class UsageRow(Row):
+    """What somebody (or a key) used of a model on one path of `/v1` in one hour: requests, how many of them failed,
+    tokens, and the seconds that they took. `model` is a key: what was used is told after the model has gone too."""
+
+    __tablename__ = "usage"
+
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    model: Mapped[str] = mapped_column(String(200), primary_key=True)
+    path: Mapped[str] = mapped_column(String(64), primary_key=True)
+    requests: Mapped[int]
+    failed: Mapped[int]
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float]
+
+
 class FileRow(Row):
     """A file of /v1/files: what somebody gave, or what a batch answered. Its bytes lie at `storage.given_file(id)`."""
 

@@ -196,8 +196,12 @@ def own_words() -> Iterator[Sentence]:
 
 
 def front_codes() -> set[str]:
-    tree = ast.parse((BACKEND / "atelier/front.py").read_text())
-    tuples = [node.elts for node in ast.walk(tree) if isinstance(node, ast.Tuple) and len(node.elts) > 3]
+    nodes = [
+        node
+        for name in ("front", "hosts")
+        for node in ast.walk(ast.parse((BACKEND / f"atelier/{name}.py").read_text()))
+    ]
+    tuples = [node.elts for node in nodes if isinstance(node, ast.Tuple) and len(node.elts) > 3]
     return {code for status, word, *_ in tuples if isinstance(status, ast.Constant) and (code := text_of(word))}
 
 
