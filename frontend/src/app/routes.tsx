@@ -20,6 +20,7 @@ const pages = {
   ModelsPage: () => import("@/features/models/ModelsPage"),
   ModelDrawer: () => import("@/features/models/ModelDrawer"),
   JobsPage: () => import("@/features/jobs/JobsPage"),
+  BatchesPage: () => import("@/features/batches/BatchesPage"),
   JobDrawer: () => import("@/features/jobs/JobDrawer"),
   ChatPage: () => import("@/features/chat/ChatPage"),
   SystemPage: () => import("@/features/system/SystemPage"),
@@ -90,6 +91,12 @@ const job = createRoute({
   component: lazyRouteComponent(pages.JobDrawer, "JobDrawer"),
 });
 
+const batches = createRoute({
+  getParentRoute: () => root,
+  path: "/jobs/batches",
+  component: lazyRouteComponent(pages.BatchesPage, "BatchesPage"),
+});
+
 const system = createRoute({
   getParentRoute: () => root,
   path: "/system",
@@ -109,7 +116,7 @@ const chat = createRoute({
   path: "$id",
 });
 
-const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), chats.addChildren([chat]), models.addChildren([model]), jobs.addChildren([job]), system]);
+const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), chats.addChildren([chat]), models.addChildren([model]), jobs.addChildren([job]), batches, system]);
 
 export const makeRouter = () =>
   createRouter({
