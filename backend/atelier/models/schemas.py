@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from atelier.shapes import ErrorOut, SaidOut
 
+LEAST_CONTEXT = 128
 PARSER = r"^[a-z0-9][a-z0-9_]{0,63}$"
 KEY = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=40, strip_whitespace=True)]
@@ -85,7 +86,7 @@ class LoadOptions(BaseModel):
     )
     context: int | None = Field(
         None,
-        ge=128,
+        ge=LEAST_CONTEXT,
         le=10_000_000,
         description="Most tokens of a conversation, question and answer together. Left out: what the model was made "
         "for, 32,768 at most.",

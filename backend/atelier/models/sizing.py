@@ -95,7 +95,7 @@ class Sizing:
         work = work or self.usual_work(row)
         if row.task in ("image", "video"):
             work = replace(work, batch=max(min(work.batch, options.batch or 1), together))
-        engine = "fake" if self._settings.fake_engine else row.engine
+        engine = self.engine_of(row)
         dtype = options.dtype or ("float32" if self._kind == "cpu" else "bfloat16")
         spread = self._spread(engine, options)
         held = {"quantization": options.weights, "offload": options.offload or "none"}
@@ -159,6 +159,12 @@ class Sizing:
         )
         anatomy, run = self.anatomy_of(row), self.learning.run_seconds(subject, amount)
         return Need(spec, subject, anatomy, dtype, work, sized, band, amount, load, run)
+
+    def engine_of(self, row: ModelRow) -> str:
+        """Which engine runs a model; empty while none does."""
+        if row.task in CHAT_TASKS:
+            return self.chat_engines.of(row.task, self.options_of(row).chat_engine).engine or ""
+        return "fake" if self._settings.fake_engine and row.engine else row.engine
 
     def anatomy_of(self, row: ModelRow) -> Anatomy:
         bits = DTYPE_BITS.get(row.dtype, 16)

