@@ -1,7 +1,7 @@
 """Chat and embedding models by vLLM on the processor: `engines.vllm_chat` with a build for CPUs, in an environment of
 its own. `engines/cpu_torch_site` makes what pip installs there fit together.
 
-python -m engines.host vllm_cpu_chat --model-path embedded/models/lore --socket /tmp/w.sock
+    python -m engines.host vllm_cpu_chat --model-path embedded/models/lore --socket /tmp/w.sock
 """
 
 from __future__ import annotations
