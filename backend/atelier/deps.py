@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from atelier.images.prompts import PromptBook
     from atelier.images.service import ImageService
     from atelier.images.settings import SettingsReader
+    from atelier.images.translation import Translator
     from atelier.images.usage import Usage
     from atelier.images.verifying import Verifier
     from atelier.jobs.service import JobService
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from atelier.models.loading import ModelLoader
     from atelier.models.planning import Planner
     from atelier.models.registry import ModelRegistry
+    from atelier.openai.batches import BatchService
+    from atelier.openai.files import FileStore
     from atelier.openai.image_service import OpenAIImages
     from atelier.sdapi.service import SdApi
     from atelier.system.service import SystemService
@@ -64,6 +67,9 @@ class Services:
     system: SystemService
     openai_images: OpenAIImages
     sdapi: SdApi
+    files: FileStore
+    batches: BatchService
+    translator: Translator
 
 
 async def _services(request: Request) -> Services:

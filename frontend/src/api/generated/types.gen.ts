@@ -83,6 +83,162 @@ export type BandOut = {
 };
 
 /**
+ * BatchIn
+ */
+export type BatchIn = {
+    /**
+     * Input File Id
+     *
+     * A file of purpose `batch`: JSON lines, one request each.
+     */
+    input_file_id: string;
+    /**
+     * Endpoint
+     *
+     * What every line asks; transcription comes with speech.
+     */
+    endpoint: '/v1/chat/completions' | '/v1/completions' | '/v1/embeddings' | '/v1/responses' | '/v1/images/generations' | '/v1/audio/transcriptions';
+    /**
+     * Completion Window
+     *
+     * How long it may take, such as `24h` or `7d`.
+     */
+    completion_window?: string;
+    /**
+     * Metadata
+     */
+    metadata?: {
+        [key: string]: string;
+    } | null;
+    /**
+     * When its output and error files go.
+     */
+    output_expires_after?: ExpiresAfter | null;
+};
+
+/**
+ * BatchObject
+ */
+export type BatchObject = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Object
+     */
+    object: 'batch';
+    /**
+     * Endpoint
+     */
+    endpoint: string;
+    errors: LineErrors | null;
+    /**
+     * Input File Id
+     */
+    input_file_id: string;
+    /**
+     * Completion Window
+     */
+    completion_window: string;
+    /**
+     * Status
+     */
+    status: 'validating' | 'failed' | 'in_progress' | 'finalizing' | 'completed' | 'expired' | 'cancelling' | 'cancelled';
+    /**
+     * Output File Id
+     *
+     * Once it has ended; before that see `/v1/batches/{id}/output`.
+     */
+    output_file_id: string | null;
+    /**
+     * Error File Id
+     */
+    error_file_id: string | null;
+    /**
+     * Created At
+     *
+     * Seconds since 1970.
+     */
+    created_at: number;
+    /**
+     * In Progress At
+     */
+    in_progress_at: number | null;
+    /**
+     * Expires At
+     */
+    expires_at: number;
+    /**
+     * Finalizing At
+     */
+    finalizing_at: number | null;
+    /**
+     * Completed At
+     */
+    completed_at: number | null;
+    /**
+     * Failed At
+     */
+    failed_at: number | null;
+    /**
+     * Expired At
+     */
+    expired_at: number | null;
+    /**
+     * Cancelling At
+     */
+    cancelling_at: number | null;
+    /**
+     * Cancelled At
+     */
+    cancelled_at: number | null;
+    request_counts: RequestCounts;
+    /**
+     * Metadata
+     */
+    metadata: {
+        [key: string]: string;
+    } | null;
+    /**
+     * Job Id
+     *
+     * The job that answers it, in /api/jobs.
+     */
+    job_id: string;
+    /**
+     * Input Filename
+     */
+    input_filename: string;
+};
+
+/**
+ * BatchObjects
+ */
+export type BatchObjects = {
+    /**
+     * Object
+     */
+    object: 'list';
+    /**
+     * Data
+     */
+    data: Array<BatchObject>;
+    /**
+     * First Id
+     */
+    first_id: string | null;
+    /**
+     * Last Id
+     */
+    last_id: string | null;
+    /**
+     * Has More
+     */
+    has_more: boolean;
+};
+
+/**
  * Body_sign_in
  */
 export type BodySignIn = {
@@ -958,6 +1114,20 @@ export type ErrorWords = {
 };
 
 /**
+ * ExpiresAfter
+ */
+export type ExpiresAfter = {
+    /**
+     * Anchor
+     */
+    anchor: 'created_at';
+    /**
+     * Seconds
+     */
+    seconds: number;
+};
+
+/**
  * FacetsOut
  *
  * What the gallery can be filtered by, most frequent first; 200 of each at most.
@@ -1004,6 +1174,90 @@ export type FieldProblem = {
      */
     message: string;
     said?: SaidOut | null;
+};
+
+/**
+ * FileDeleted
+ */
+export type FileDeleted = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Object
+     */
+    object: 'file';
+    /**
+     * Deleted
+     */
+    deleted: true;
+};
+
+/**
+ * FileObject
+ */
+export type FileObject = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Object
+     */
+    object: 'file';
+    /**
+     * Bytes
+     */
+    bytes: number;
+    /**
+     * Created At
+     *
+     * Seconds since 1970.
+     */
+    created_at: number;
+    /**
+     * Expires At
+     */
+    expires_at?: number | null;
+    /**
+     * Filename
+     */
+    filename: string;
+    /**
+     * Purpose
+     */
+    purpose: string;
+    /**
+     * Status
+     */
+    status: 'processed';
+};
+
+/**
+ * FileObjects
+ */
+export type FileObjects = {
+    /**
+     * Object
+     */
+    object: 'list';
+    /**
+     * Data
+     */
+    data: Array<FileObject>;
+    /**
+     * First Id
+     */
+    first_id: string | null;
+    /**
+     * Last Id
+     */
+    last_id: string | null;
+    /**
+     * Has More
+     */
+    has_more: boolean;
 };
 
 /**
@@ -1903,6 +2157,12 @@ export type ImageToImageIn = {
      */
     negative_prompt?: string;
     /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
+    /**
      * Model
      *
      * Key of an image model.
@@ -2153,6 +2413,12 @@ export type InpaintIn = {
      */
     negative_prompt?: string;
     /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
+    /**
      * Model
      *
      * Key of an image model.
@@ -2351,7 +2617,7 @@ export type InputTokens = {
  *
  * Everything that the queue can run; `atelier.kinds` maps each to its handler.
  */
-export type JobKind = 'image.generate' | 'image.grid' | 'image.verify' | 'environment.build' | 'model.download';
+export type JobKind = 'image.generate' | 'image.grid' | 'image.verify' | 'environment.build' | 'model.download' | 'batch';
 
 /**
  * JobOut
@@ -2478,6 +2744,44 @@ export type LackOut = {
      * Name
      */
     name: string;
+};
+
+/**
+ * LineError
+ *
+ * What is wrong with a batch, or with one line of its input.
+ */
+export type LineError = {
+    /**
+     * Code
+     */
+    code: string;
+    /**
+     * Line
+     */
+    line?: number | null;
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Param
+     */
+    param?: string | null;
+};
+
+/**
+ * LineErrors
+ */
+export type LineErrors = {
+    /**
+     * Object
+     */
+    object: 'list';
+    /**
+     * Data
+     */
+    data: Array<LineError>;
 };
 
 /**
@@ -2984,6 +3288,12 @@ export type OutpaintIn = {
      * What to keep away from.
      */
     negative_prompt?: string;
+    /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
     /**
      * Model
      *
@@ -3882,6 +4192,24 @@ export type RemedyOut = {
      * False where no engine of this Atelier can do it yet.
      */
     available?: boolean;
+};
+
+/**
+ * RequestCounts
+ */
+export type RequestCounts = {
+    /**
+     * Total
+     */
+    total: number;
+    /**
+     * Completed
+     */
+    completed: number;
+    /**
+     * Failed
+     */
+    failed: number;
 };
 
 /**
@@ -5249,6 +5577,12 @@ export type TextToImageIn = {
      */
     negative_prompt?: string;
     /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
+    /**
      * Model
      *
      * Key of an image model.
@@ -5401,6 +5735,50 @@ export type TokenOut = {
 };
 
 /**
+ * TranslationIn
+ */
+export type TranslationIn = {
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Language
+     *
+     * What it is written in. Left out: looked at.
+     */
+    language?: string | null;
+};
+
+/**
+ * TranslationOut
+ *
+ * English words, or the same words again and why.
+ */
+export type TranslationOut = {
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Model
+     *
+     * The chat model that was asked; null when none was.
+     */
+    model: string | null;
+    /**
+     * Changed
+     */
+    changed: boolean;
+    /**
+     * Reason
+     *
+     * Why nothing was translated: it is English; no chat model is there; the model says that it cannot; the model did not answer.
+     */
+    reason: 'english' | 'no_model' | 'not_sure' | 'failed' | null;
+};
+
+/**
  * UnloadIn
  */
 export type UnloadIn = {
@@ -5430,6 +5808,12 @@ export type UpscaleIn = {
      * What to keep away from.
      */
     negative_prompt?: string;
+    /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
     /**
      * Model
      *
@@ -6753,6 +7137,31 @@ export type ChangePromptResponses = {
 };
 
 export type ChangePromptResponse = ChangePromptResponses[keyof ChangePromptResponses];
+
+export type TranslatePromptData = {
+    body: TranslationIn;
+    path?: never;
+    query?: never;
+    url: '/api/prompts/translate';
+};
+
+export type TranslatePromptErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type TranslatePromptError = TranslatePromptErrors[keyof TranslatePromptErrors];
+
+export type TranslatePromptResponses = {
+    /**
+     * Successful Response
+     */
+    200: TranslationOut;
+};
+
+export type TranslatePromptResponse = TranslatePromptResponses[keyof TranslatePromptResponses];
 
 export type ListStylesData = {
     body?: never;
@@ -8852,6 +9261,347 @@ export type OpenaiGetModelResponses = {
 };
 
 export type OpenaiGetModelResponse = OpenaiGetModelResponses[keyof OpenaiGetModelResponses];
+
+export type OpenaiListFilesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * After
+         *
+         * The last id of the page before.
+         */
+        after?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Order
+         */
+        order?: 'asc' | 'desc';
+        /**
+         * Purpose
+         */
+        purpose?: 'assistants' | 'batch' | 'fine-tune' | 'vision' | 'user_data' | 'evals' | 'batch_output' | null;
+    };
+    url: '/v1/files';
+};
+
+export type OpenaiListFilesErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiListFilesError = OpenaiListFilesErrors[keyof OpenaiListFilesErrors];
+
+export type OpenaiListFilesResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileObjects;
+};
+
+export type OpenaiListFilesResponse = OpenaiListFilesResponses[keyof OpenaiListFilesResponses];
+
+export type OpenaiCreateFileData = {
+    body: {
+        file: Blob | File;
+        purpose: 'assistants' | 'batch' | 'fine-tune' | 'vision' | 'user_data' | 'evals';
+        'expires_after[anchor]'?: 'created_at';
+        'expires_after[seconds]'?: number;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/files';
+};
+
+export type OpenaiCreateFileErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiCreateFileError = OpenaiCreateFileErrors[keyof OpenaiCreateFileErrors];
+
+export type OpenaiCreateFileResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileObject;
+};
+
+export type OpenaiCreateFileResponse = OpenaiCreateFileResponses[keyof OpenaiCreateFileResponses];
+
+export type OpenaiDeleteFileData = {
+    body?: never;
+    path: {
+        /**
+         * File Id
+         */
+        file_id: string;
+    };
+    query?: never;
+    url: '/v1/files/{file_id}';
+};
+
+export type OpenaiDeleteFileErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiDeleteFileError = OpenaiDeleteFileErrors[keyof OpenaiDeleteFileErrors];
+
+export type OpenaiDeleteFileResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileDeleted;
+};
+
+export type OpenaiDeleteFileResponse = OpenaiDeleteFileResponses[keyof OpenaiDeleteFileResponses];
+
+export type OpenaiGetFileData = {
+    body?: never;
+    path: {
+        /**
+         * File Id
+         */
+        file_id: string;
+    };
+    query?: never;
+    url: '/v1/files/{file_id}';
+};
+
+export type OpenaiGetFileErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiGetFileError = OpenaiGetFileErrors[keyof OpenaiGetFileErrors];
+
+export type OpenaiGetFileResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileObject;
+};
+
+export type OpenaiGetFileResponse = OpenaiGetFileResponses[keyof OpenaiGetFileResponses];
+
+export type OpenaiFileContentData = {
+    body?: never;
+    path: {
+        /**
+         * File Id
+         */
+        file_id: string;
+    };
+    query?: never;
+    url: '/v1/files/{file_id}/content';
+};
+
+export type OpenaiFileContentErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiFileContentError = OpenaiFileContentErrors[keyof OpenaiFileContentErrors];
+
+export type OpenaiFileContentResponses = {
+    /**
+     * The file's bytes.
+     */
+    200: Blob | File;
+};
+
+export type OpenaiFileContentResponse = OpenaiFileContentResponses[keyof OpenaiFileContentResponses];
+
+export type OpenaiListBatchesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * After
+         *
+         * The last id of the page before.
+         */
+        after?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/v1/batches';
+};
+
+export type OpenaiListBatchesErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiListBatchesError = OpenaiListBatchesErrors[keyof OpenaiListBatchesErrors];
+
+export type OpenaiListBatchesResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObjects;
+};
+
+export type OpenaiListBatchesResponse = OpenaiListBatchesResponses[keyof OpenaiListBatchesResponses];
+
+export type OpenaiCreateBatchData = {
+    body: BatchIn;
+    path?: never;
+    query?: never;
+    url: '/v1/batches';
+};
+
+export type OpenaiCreateBatchErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiCreateBatchError = OpenaiCreateBatchErrors[keyof OpenaiCreateBatchErrors];
+
+export type OpenaiCreateBatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObject;
+};
+
+export type OpenaiCreateBatchResponse = OpenaiCreateBatchResponses[keyof OpenaiCreateBatchResponses];
+
+export type OpenaiGetBatchData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}';
+};
+
+export type OpenaiGetBatchErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiGetBatchError = OpenaiGetBatchErrors[keyof OpenaiGetBatchErrors];
+
+export type OpenaiGetBatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObject;
+};
+
+export type OpenaiGetBatchResponse = OpenaiGetBatchResponses[keyof OpenaiGetBatchResponses];
+
+export type OpenaiCancelBatchData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}/cancel';
+};
+
+export type OpenaiCancelBatchErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiCancelBatchError = OpenaiCancelBatchErrors[keyof OpenaiCancelBatchErrors];
+
+export type OpenaiCancelBatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObject;
+};
+
+export type OpenaiCancelBatchResponse = OpenaiCancelBatchResponses[keyof OpenaiCancelBatchResponses];
+
+export type BatchOutputData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}/output';
+};
+
+export type BatchOutputErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type BatchOutputError = BatchOutputErrors[keyof BatchOutputErrors];
+
+export type BatchOutputResponses = {
+    /**
+     * JSON lines.
+     */
+    200: unknown;
+};
+
+export type BatchErrorsData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}/errors';
+};
+
+export type BatchErrorsErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type BatchErrorsError = BatchErrorsErrors[keyof BatchErrorsErrors];
+
+export type BatchErrorsResponses = {
+    /**
+     * JSON lines.
+     */
+    200: unknown;
+};
 
 export type SdapiTxt2ImgData = {
     body: SdTextToImageIn;
