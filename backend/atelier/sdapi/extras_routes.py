@@ -32,9 +32,7 @@ router = APIRouter(
 @router.post(
     "/extra-single-image", summary="Make a picture larger", max_body_size=MAX_BODY_BYTES, name="sdapi_extra_single"
 )
-async def extra_single_image(
-    wanted: SdExtrasSingleIn, _actor: BasicUser, services: ServicesDep
-) -> SdExtrasSingleOut:
+async def extra_single_image(wanted: SdExtrasSingleIn, _actor: BasicUser, services: ServicesDep) -> SdExtrasSingleOut:
     """By `Lanczos` or `Nearest`. The result is no picture of the gallery."""
     picture = await extras.enlarged(services.inputs, wanted, wanted.image, "image")
     return SdExtrasSingleOut(html_info=extras.notes_of(wanted), image=encoded(picture))

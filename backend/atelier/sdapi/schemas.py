@@ -55,7 +55,12 @@ class SdDrawIn(Lenient):
 
     restore_faces: bool = False
     tiling: bool = False
-    eta: Number | None = None
+    eta: Annotated[Number | None, Field(description="Of DDIM: its own, which is 0.")] = None
+    s_churn: Number | None = None
+    s_tmax: Number | None = None
+    s_tmin: Number | None = None
+    s_noise: Number | None = None
+    s_min_uncond: Number | None = None
     refiner_checkpoint: str | None = None
     seed_resize_from_h: int = -1
     seed_resize_from_w: int = -1
@@ -101,6 +106,8 @@ class SdImageToImageIn(SdDrawIn):
 def ignored_in(wanted: SdDrawIn) -> list[str]:
     """The fields of a request that ask for something which it does not get."""
     found = [name for name in ("restore_faces", "tiling") if getattr(wanted, name)]
+    usual = {"eta": 0, "s_churn": 0, "s_tmax": None, "s_tmin": 0, "s_noise": 1, "s_min_uncond": 0}
+    found += [name for name, value in usual.items() if getattr(wanted, name) not in (None, value)]
     found += [name for name in ("refiner_checkpoint", "hr_checkpoint_name") if getattr(wanted, name, None)]
     found += [name for name in ("hr_prompt", "hr_negative_prompt") if getattr(wanted, name, "")]
     if wanted.subseed_strength == 0 and max(wanted.seed_resize_from_h, wanted.seed_resize_from_w) > 0:

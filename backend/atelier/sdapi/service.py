@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from engines import sampler_names
@@ -67,10 +68,10 @@ class SdApi:
     """Behind the routes of `/sdapi/v1`."""
 
     def __init__(
-        self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore, prompts: PromptBook
+        self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore, prompts: PromptBook, options_file: Path
     ) -> None:
         self.checkpoints, self.delivery, self._inputs, self._prompts = checkpoints, delivery, inputs, prompts
-        self.options = Options(checkpoints)
+        self.options = Options(checkpoints, options_file)
         self.orders = Orders()
 
     # ── drawing ──

@@ -242,6 +242,30 @@ class TestAccess:
 
     def test_every_answer_says_how_long_it_took(self, server: Server) -> None:
         assert float(server.client.get("/sdapi/v1/options").headers["x-process-time"]) >= 0
+        for body, status in (("{", 400), ("{}", 404), ('{"seed": "x"}', 422)):
+            answer = server.client.post("/sdapi/v1/img2img", content=body)
+            assert (answer.status_code, float(answer.headers["x-process-time"]) >= 0) == (status, True)
+
+    def test_what_atelier_does_another_way_is_said(self, server: Server) -> None:
+        for path in ("create/embedding", "create/hypernetwork", "train/embedding", "train/hypernetwork"):
+            answer = server.client.post(f"/sdapi/v1/{path}", json={"name": "mine"})
+            assert answer.status_code == 200 and answer.json()["info"].startswith("error: ")
+        for path in ("server-kill", "server-restart", "server-stop"):
+            answer = server.client.post(f"/sdapi/v1/{path}")
+            assert answer.status_code == 403 and "not stopped" in answer.json()["detail"]
+        assert server.client.get("/health").status_code == 200
+
+    def test_options_outlive_the_server(self, own_server: Callable[..., Server]) -> None:
+        first = own_server()
+        change = {"samples_format": "webp", "CLIP_stop_at_last_layers": 3, "sd_model_checkpoint": "creatures"}
+        assert first.client.post("/sdapi/v1/options", json=change).status_code == 200
+        first.stop()
+        again = own_server().client.get("/sdapi/v1/options").json()
+        assert (again["samples_format"], again["CLIP_stop_at_last_layers"]) == ("webp", 3)
+
+    def test_what_no_sampler_takes_is_told(self, api: webuiapi.WebUIApi) -> None:
+        told = api.txt2img(prompt="x", steps=1, width=256, height=256, eta=0.5, s_churn=10, s_noise=1.0).info["comments"]
+        assert "eta was ignored" in told and "s_churn was ignored" in told and "s_noise" not in told
 
 
 class TestImageToImage:
@@ -274,7 +298,9 @@ class TestImageToImage:
             api.img2img(images=[], prompt="x")
         assert error.value.args[0] == 404 and "Init image not found" in error.value.args[1]
 
-    @pytest.mark.parametrize("image", ["!!", "", "aGVsbG8=", "data:image/png;base64,aGVsbG8=", "http://127.0.0.1/x.png"])
+    @pytest.mark.parametrize(
+        "image", ["!!", "", "aGVsbG8=", "data:image/png;base64,aGVsbG8=", "http://127.0.0.1/x.png"]
+    )
     def test_what_is_no_picture(self, server: Server, image: str) -> None:
         answer = server.client.post("/sdapi/v1/img2img", json={"init_images": [image]})
         assert 400 <= answer.status_code < 500 and answer.json()["error"] == "HTTPException"
