@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from atelier.models.loading import ModelLoader
     from atelier.models.planning import Planner
     from atelier.models.registry import ModelRegistry
+    from atelier.openai.batches import BatchService
+    from atelier.openai.files import FileStore
     from atelier.openai.image_service import OpenAIImages
     from atelier.sdapi.service import SdApi
     from atelier.system.service import SystemService
@@ -64,6 +66,8 @@ class Services:
     system: SystemService
     openai_images: OpenAIImages
     sdapi: SdApi
+    files: FileStore
+    batches: BatchService
 
 
 def _services(request: Request) -> Services:

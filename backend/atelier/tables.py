@@ -54,6 +54,7 @@ class JobKind(StrEnum):
     IMAGE_VERIFY = "image.verify"
     ENVIRONMENT_BUILD = "environment.build"
     MODEL_DOWNLOAD = "model.download"
+    BATCH = "batch"
 
 
 class UTCDateTime(TypeDecorator):
@@ -388,3 +389,74 @@ class MemoryObservationRow(Row):
     peak_bytes: Mapped[int] = mapped_column(BigInteger)
     seconds: Mapped[float]
     created_at: Mapped[datetime]
+
+
+class UsageRow(Row):
+    """What somebody (or a key) used of a model on one path of `/v1` in one hour: requests, how many of them failed,
+    tokens, and the seconds that they took. `model` is a key: what was used is told after the model has gone too."""
+
+    __tablename__ = "usage"
+
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    model: Mapped[str] = mapped_column(String(200), primary_key=True)
+    path: Mapped[str] = mapped_column(String(64), primary_key=True)
+    requests: Mapped[int]
+    failed: Mapped[int]
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float]
+
+
+class FileRow(Row):
+    """A file of /v1/files: what somebody gave, or what a batch answered. Its bytes lie at `storage.given_file(id)`."""
+
+    __tablename__ = "files"
+    __table_args__ = (
+        Index("ix_files_owner_seq", "owner_id", "seq"),
+        Index("ix_files_expires", "expires_at", sqlite_where=text("expires_at IS NOT NULL")),
+    )
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    filename: Mapped[str] = mapped_column(String(255))
+    purpose: Mapped[str] = mapped_column(String(32))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+
+
+class BatchRow(Row):
+    """A file of requests that is answered by the job `job_id`. `ended` is how: completed, failed, expired or cancelled;
+    null until then. What it is doing before that follows from the times. `errors` says why it failed, line by line."""
+
+    __tablename__ = "batches"
+    __table_args__ = (
+        Index("ix_batches_owner_seq", "owner_id", "seq"),
+        Index("ix_batches_open", "seq", sqlite_where=text("ended IS NULL")),
+    )
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    job_id: Mapped[str] = mapped_column(String(32))
+    endpoint: Mapped[str] = mapped_column(String(64))
+    input_file_id: Mapped[str] = mapped_column(String(32))
+    output_file_id: Mapped[str | None] = mapped_column(String(32))
+    error_file_id: Mapped[str | None] = mapped_column(String(32))
+    completion_window: Mapped[str] = mapped_column(String(8))
+    output_seconds: Mapped[int | None]
+    details: Mapped[dict[str, Any]]
+    errors: Mapped[list[Any]]
+    total: Mapped[int] = mapped_column(default=0)
+    completed: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    ended: Mapped[str | None] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    in_progress_at: Mapped[datetime | None]
+    finalizing_at: Mapped[datetime | None]
+    cancelling_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]

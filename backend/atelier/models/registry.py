@@ -73,10 +73,13 @@ class ModelRegistry:
         states: ModelStates,
         cache: Path,
         embedded: Path = EMBEDDED,
+        allowed: Mapping[str, Collection[str]] | None = None,
     ) -> None:
+        """`allowed`: the keys or repositories of the models that an actor may run, for those who may not run all."""
         self._database, self._queue, self._pool, self._bus = database, queue, pool, bus
         self._sizing, self._states = sizing, states
         self._cache, self._embedded = cache, embedded
+        self._allowed = dict(allowed or {})
         self.download_of: Callable[[ModelRow, Job | None], DownloadOut | None] = lambda _row, _job: None
 
     async def start(self) -> None:
@@ -120,7 +123,7 @@ class ModelRegistry:
     async def runnable(self, actor: Actor, key: str) -> ModelRow:
         """A model that can be loaded. Raises ModelNotFound, Conflict when no engine runs it or its files are gone."""
         row = await self.find(actor, key)
-        if not _is_runnable(row):
+        if not _is_runnable(row, self._sizing):
             words = Said(f"No engine of this Atelier can run {key}.", "model.not_runnable", model=key)
             raise Conflict(words, hint="A LoRA is used with its base model.")
         if not await asyncio.to_thread(_lies_there, path_of(row)):
@@ -132,7 +135,7 @@ class ModelRegistry:
         """The model `key`, to be run. Raises ModelNotFound for an unknown one, somebody else's, one of another task,
         a LoRA, and one that no engine can run."""
         async with self._database.read() as session:
-            rows = [row for row in await store.visible(session, actor) if row.task == task and _is_runnable(row)]
+            rows = [row for row in await store.visible(session, actor) if row.task == task and self._may(actor, row)]
         for row in rows:
             if row.key == key:
                 return row
@@ -145,7 +148,7 @@ class ModelRegistry:
 
     async def usable(self, actor: Actor, tasks: Collection[str]) -> list[ModelRow]:
         """The models of these tasks that can be run, oldest first."""
-        rows = [row for row in await self.rows(actor) if row.task in tasks and _is_runnable(row)]
+        rows = [row for row in await self.rows(actor) if row.task in tasks and self._may(actor, row)]
         return await asyncio.to_thread(lambda: [row for row in rows if _lies_there(path_of(row))])
 
     async def named(self, actor: Actor, name: str, tasks: Collection[str]) -> ModelRow:
@@ -181,7 +184,9 @@ class ModelRegistry:
             **{name: getattr(row, name) for name in _SHOWN},
             **vars(standing),
             state_said=SaidOut.of(standing.state_reason),
-            bytes_needed=self._sizing.need(row).spec.bytes_needed if _is_runnable(row) else row.bytes_needed,
+            bytes_needed=self._sizing.need(row).spec.bytes_needed
+            if _is_runnable(row, self._sizing)
+            else row.bytes_needed,
             load_options=LoadOptions(**(row.load_options or {})),
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
@@ -189,7 +194,7 @@ class ModelRegistry:
             sampling=sampling(row.family),
             trigger_words=_trigger_words(row),
             available=row.download_job is None and _lies_there(self.path_of(row)),
-            runnable=_is_runnable(row),
+            runnable=_is_runnable(row, self._sizing),
             removable=row.source != "embedded" and actor.owns(row.owner_id),
             download=download,
         )
@@ -325,6 +330,11 @@ class ModelRegistry:
 
     # ── inside ──
 
+    def _may(self, actor: Actor, row: ModelRow) -> bool:
+        """Whether an engine runs this model, and this actor may."""
+        names = self._allowed.get(actor.id)
+        return _is_runnable(row, self._sizing) and (names is None or row.key in names or row.repo in names)
+
     async def _find(self, session: AsyncSession, actor: Actor, key: str) -> ModelRow:
         for row in await store.visible(session, actor):
             if row.key == key:
@@ -421,9 +431,9 @@ def _presets(row: ModelRow) -> list[SizePreset]:
     return size_presets(row.family, ImageDefaults(**row.defaults), ImageLimits(**row.limits))
 
 
-def _is_runnable(row: ModelRow) -> bool:
+def _is_runnable(row: ModelRow, sizing: Sizing) -> bool:
     is_here = row.download_job is None
-    return is_here and bool(row.engine) and row.type not in ADDED_TYPES and row.pipeline != "single_file"
+    return is_here and bool(sizing.engine_of(row)) and row.type not in ADDED_TYPES and row.pipeline != "single_file"
 
 
 def _trigger_words(row: ModelRow) -> list[str]:

@@ -28,6 +28,9 @@ from atelier.runtime.worker import Worker, WorkerSpec
 from atelier.said import Said
 from atelier.tables import ModelRow
 
+SPEAKING = frozenset({"chat", "embed"})
+"""Tasks whose engines serve OpenAI's API themselves."""
+
 
 @dataclass(frozen=True)
 class Need:
@@ -83,7 +86,7 @@ class Sizing:
         work = work or self.usual_work(row)
         if row.task in ("image", "video"):
             work = replace(work, batch=max(min(work.batch, options.batch or 1), together))
-        engine = "fake" if self._settings.fake_engine else row.engine
+        engine = self.engine_of(row)
         dtype = options.dtype or ("float32" if self._kind == "cpu" else "bfloat16")
         anatomy = self.anatomy_of(row)
         devices = tuple(options.gpu_device_ids or ())
@@ -99,7 +102,7 @@ class Sizing:
             engine=engine,
             model=row.key,
             model_path=path_of(row),
-            options=self._engine_options(options),
+            options=self._engine_options(row, options),
             bytes_needed=self._leased(band),
             devices=devices,
             spread=spread,
@@ -110,6 +113,12 @@ class Sizing:
         return Need(
             spec, subject, anatomy, dtype, work, sized, band, amount, load, self.learning.run_seconds(subject, amount)
         )
+
+    def engine_of(self, row: ModelRow) -> str:
+        """Which engine runs a model; empty while none does."""
+        if self._settings.fake_engine and (row.engine or row.task in SPEAKING):
+            return "fake"
+        return row.engine
 
     def anatomy_of(self, row: ModelRow) -> Anatomy:
         bits = DTYPE_BITS.get(row.dtype, 16)
@@ -180,13 +189,15 @@ class Sizing:
         most = max((device.budget_bytes for device in self._devices), default=0)
         return math.ceil(min(band.high, most) if band.expected <= most else band.high)
 
-    def _engine_options(self, options: LoadOptions) -> tuple[tuple[str, Any], ...]:
+    def _engine_options(self, row: ModelRow, options: LoadOptions) -> tuple[tuple[str, Any], ...]:
         chosen: dict[str, Any] = {"dtype": options.dtype, "batch": options.batch}
         chosen |= {name: getattr(options, name) for name in SPEED}
         if self._settings.threads:
             chosen["threads"] = self._settings.threads
         if self._settings.fake_engine:
             chosen["step_seconds"] = self._settings.fake_step_seconds
+            if row.task in SPEAKING:
+                chosen |= {"task": row.task, "served": "|".join(filter(None, (row.key, row.repo)))}
         return tuple((name, value) for name, value in chosen.items() if value is not None)
 
 

@@ -27,6 +27,8 @@ class EngineEntry:
     `forkable` engines are imported once in the forkserver; others are imported anew in each worker. An engine that
     `spreads` runs one model over several devices at once, with the same number of bytes on each.
 
+    An engine that `speaks_openai` may serve OpenAI's API itself, on `Worker.openai_socket`.
+
     An engine that is not `on_device` takes no device memory: its workers never wait for any, nor anybody for theirs.
     """
 
@@ -39,6 +41,7 @@ class EngineEntry:
     forkable: bool = True
     spreads: bool = False
     on_device: bool = True
+    speaks_openai: bool = False
 
 
 ENGINES: dict[EngineName, EngineEntry] = {
@@ -51,8 +54,9 @@ ENGINES: dict[EngineName, EngineEntry] = {
     EngineName.FAKE: EngineEntry(
         environment=SERVER_ENVIRONMENT,
         module="engines.fake",
-        tasks=frozenset({"text-to-image", "image-to-video", "fake"}),
+        tasks=frozenset({"text-to-image", "image-to-video", "chat", "embed", "fake"}),
         start_deadline_s=60.0,
+        speaks_openai=True,
     ),
     # Rarely used and quickly imported: a forkserver would keep its libraries in memory for good.
     EngineName.HUB_DOWNLOAD: EngineEntry(

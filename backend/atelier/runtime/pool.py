@@ -187,19 +187,31 @@ class WorkerPool:
         *,
         priority: int = 0,
         waiting: Callable[[Waiting], None] | None = None,
+        wanted: Callable[[bool], None] | None = None,
         run_seconds: float | None = None,
     ) -> AsyncIterator[Worker]:
         """The use of a worker for `spec`, alone, until the block ends.
 
-        `waiting` hears what it waits for, each time that changes; `run_seconds` is how long it will be held, for the
-        forecasts of those behind it. Raises NotEnoughMemory when no device could ever hold it, EnvironmentNotReady,
+        `waiting` hears what it waits for, each time that changes; `wanted` hears whether anybody waits for what this
+        lease holds, each time that changes; `run_seconds` is how long it will be held, for the forecasts of those
+        behind it. Raises NotEnoughMemory when no device could ever hold it, EnvironmentNotReady,
         WorkerStartFailed; a cancelled wait leaves nothing behind.
         """
         slot = await self._granted(spec, priority, waiting, run_seconds)
+        slot.hears, slot.wanted = wanted, False
+        self._line.tell_holders()
         try:
             yield slot.worker
         finally:
+            slot.hears = None
             self._give_back(slot)
+
+    def hurry(self, spec: WorkerSpec, priority: int) -> None:
+        """Who waits for a worker of `spec` now has at least this priority."""
+        for asker in self._askers.values():
+            if asker.spec.key == spec.key:
+                asker.priority = max(asker.priority, priority)
+        self._pump()
 
     # ── waiting and giving back ───────────────────────────────────────────────
 
@@ -269,6 +281,7 @@ class WorkerPool:
     def _pump(self) -> None:
         """Ask `decide` about everybody who waits, and do as it says. Never awaits."""
         if self._closed or not self._askers:
+            self._line.forget_wishes()
             return
         self._serve_without_device()
         made = decisions.decide(

@@ -128,13 +128,13 @@ class SdApi:
             name = str(wanted.script_name)
             words = Said(f"Script {name!r} not found", "script_not_found", script=name)
             raise ScriptNotFound(words, field="script_name", hint="Atelier runs no scripts; leave script_name out.")
-        notes = [f"{name} was ignored: Atelier does not have it." for name in ignored_in(wanted)]
-        styles = await self._styles(actor, wanted, notes)
         asked = wanted.sampler_name or wanted.sampler_index
         found = sampler_names.find(asked, wanted.scheduler, sampling(row.family))
         if found is None:
             words = Said("Sampler not found", "sampler_not_found")
             raise SamplerNotFound(words, field="sampler_name", hint="GET /sdapi/v1/samplers lists those there are.")
+        notes = [f"{name} was ignored: Atelier does not have it." for name in ignored_in(wanted, found.key)]
+        styles = await self._styles(actor, wanted, notes)
         sampler = " ".join(sampler_names.names_of(found.key)).removesuffix(" Automatic")
         if not found.exact:
             notes.append(f"{asked} {wanted.scheduler or ''}".strip() + f" was drawn with {sampler}, the nearest.")

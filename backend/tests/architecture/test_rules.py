@@ -23,6 +23,7 @@ BLOCKING = {
 DELIBERATE = {
     "subprocess.Popen": "atelier/runtime/forkserver.py",
     "self._socket_path.unlink": "atelier/runtime/worker.py",
+    "self.openai_socket.unlink": "atelier/runtime/worker.py",
 }
 BLOCKING_METHODS = {
     "read_text", "write_text", "read_bytes", "write_bytes", "rmdir", "unlink", "mkdir", "rename", "iterdir", "glob",

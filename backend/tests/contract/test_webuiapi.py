@@ -264,8 +264,14 @@ class TestAccess:
         assert (again["samples_format"], again["CLIP_stop_at_last_layers"]) == ("webp", 3)
 
     def test_what_no_sampler_takes_is_told(self, api: webuiapi.WebUIApi) -> None:
-        told = api.txt2img(prompt="x", steps=1, width=256, height=256, eta=0.5, s_churn=10, s_noise=1.0).info["comments"]
-        assert "eta was ignored" in told and "s_churn was ignored" in told and "s_noise" not in told
+        def told(sampler: str, **more: float) -> str:
+            result = api.txt2img(prompt="x", steps=1, width=256, height=256, sampler_name=sampler, **more)
+            return result.info["comments"]
+
+        changed = told("Euler a", eta=0.5, s_churn=10)
+        assert "eta was ignored" in changed and "s_churn was ignored" in changed and "s_noise" not in changed
+        assert told("Euler a", eta=1.0) == told("DDIM", eta=0.0) == ""
+        assert "eta was ignored" in told("DDIM", eta=1.0)
 
 
 class TestImageToImage:

@@ -2,7 +2,7 @@
 
 import { type Client, type ClientMeta, formDataBodySerializer, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client';
 import { client } from './client.gen';
-import type { AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddInputData, AddInputErrors, AddInputResponses, AddStyleData, AddStyleErrors, AddStyleResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, ChangePromptData, ChangePromptErrors, ChangePromptResponses, ChangeStyleData, ChangeStyleErrors, ChangeStyleResponses, ClearPromptsData, ClearPromptsErrors, ClearPromptsResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeletePromptData, DeletePromptErrors, DeletePromptResponses, DeleteStyleData, DeleteStyleErrors, DeleteStyleResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, EmptyTrashData, EmptyTrashErrors, EmptyTrashResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GalleryStorageData, GalleryStorageErrors, GalleryStorageResponses, GenerateCreatureData, GenerateCreatureErrors, GenerateCreatureResponses, GetArchiveData, GetArchiveErrors, GetArchiveResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageFromImageData, ImageFromImageErrors, ImageFromImageResponses, ImageFromTextData, ImageFromTextErrors, ImageFromTextResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImageToVideoData, ImageToVideoErrors, ImageToVideoResponses, ImportModelData, ImportModelErrors, ImportModelResponses, InpaintData, InpaintErrors, InpaintResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListPromptsData, ListPromptsErrors, ListPromptsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListStylesData, ListStylesErrors, ListStylesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MakeGridData, MakeGridErrors, MakeGridResponses, MeData, MeErrors, MeResponses, OpenaiEditImageData, OpenaiEditImageErrors, OpenaiEditImageResponses, OpenaiGenerateImagesData, OpenaiGenerateImagesErrors, OpenaiGenerateImagesResponses, OpenaiGetModelData, OpenaiGetModelErrors, OpenaiGetModelResponses, OpenaiImageContentData, OpenaiImageContentErrors, OpenaiImageContentResponses, OpenaiListModelsData, OpenaiListModelsErrors, OpenaiListModelsResponses, OpenaiVaryImageData, OpenaiVaryImageErrors, OpenaiVaryImageResponses, OutpaintData, OutpaintErrors, OutpaintResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, ReadSettingsData, ReadSettingsErrors, ReadSettingsResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SdapiCmdFlagsData, SdapiCmdFlagsErrors, SdapiCmdFlagsResponses, SdapiEmbeddingsData, SdapiEmbeddingsErrors, SdapiEmbeddingsResponses, SdapiExtensionsData, SdapiExtensionsErrors, SdapiExtensionsResponses, SdapiExtraBatchData, SdapiExtraBatchErrors, SdapiExtraBatchResponses, SdapiExtraSingleData, SdapiExtraSingleErrors, SdapiExtraSingleResponses, SdapiFaceRestorersData, SdapiFaceRestorersErrors, SdapiFaceRestorersResponses, SdapiGetOptionsData, SdapiGetOptionsErrors, SdapiGetOptionsResponses, SdapiHypernetworksData, SdapiHypernetworksErrors, SdapiHypernetworksResponses, SdapiImg2ImgData, SdapiImg2ImgErrors, SdapiImg2ImgResponses, SdapiInterrogateData, SdapiInterrogateErrors, SdapiInterrogateResponses, SdapiInterruptData, SdapiInterruptErrors, SdapiInterruptResponses, SdapiLatentModesData, SdapiLatentModesErrors, SdapiLatentModesResponses, SdapiLorasData, SdapiLorasErrors, SdapiLorasResponses, SdapiMemoryData, SdapiMemoryErrors, SdapiMemoryResponses, SdapiModelsData, SdapiModelsErrors, SdapiModelsResponses, SdapiModulesData, SdapiModulesErrors, SdapiModulesResponses, SdapiPngInfoData, SdapiPngInfoErrors, SdapiPngInfoResponses, SdapiProgressData, SdapiProgressErrors, SdapiProgressResponses, SdapiRealesrganModelsData, SdapiRealesrganModelsErrors, SdapiRealesrganModelsResponses, SdapiRefreshCheckpointsData, SdapiRefreshCheckpointsErrors, SdapiRefreshCheckpointsResponses, SdapiRefreshEmbeddingsData, SdapiRefreshEmbeddingsErrors, SdapiRefreshEmbeddingsResponses, SdapiRefreshLorasData, SdapiRefreshLorasErrors, SdapiRefreshLorasResponses, SdapiRefreshVaeData, SdapiRefreshVaeErrors, SdapiRefreshVaeResponses, SdapiReloadCheckpointData, SdapiReloadCheckpointErrors, SdapiReloadCheckpointResponses, SdapiSamplersData, SdapiSamplersErrors, SdapiSamplersResponses, SdapiSchedulersData, SdapiSchedulersErrors, SdapiSchedulersResponses, SdapiScriptInfoData, SdapiScriptInfoErrors, SdapiScriptInfoResponses, SdapiScriptsData, SdapiScriptsErrors, SdapiScriptsResponses, SdapiSetOptionsData, SdapiSetOptionsErrors, SdapiSetOptionsResponses, SdapiSkipData, SdapiSkipErrors, SdapiSkipResponses, SdapiStylesData, SdapiStylesErrors, SdapiStylesResponses, SdapiTxt2ImgData, SdapiTxt2ImgErrors, SdapiTxt2ImgResponses, SdapiUnloadCheckpointData, SdapiUnloadCheckpointErrors, SdapiUnloadCheckpointResponses, SdapiUpscalersData, SdapiUpscalersErrors, SdapiUpscalersResponses, SdapiVaesData, SdapiVaesErrors, SdapiVaesResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, UpscaleData, UpscaleErrors, UpscaleResponses, VerifyImageData, VerifyImageErrors, VerifyImageResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
+import type { AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddInputData, AddInputErrors, AddInputResponses, AddStyleData, AddStyleErrors, AddStyleResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BatchErrorsData, BatchErrorsErrors, BatchErrorsResponses, BatchOutputData, BatchOutputErrors, BatchOutputResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, ChangePromptData, ChangePromptErrors, ChangePromptResponses, ChangeStyleData, ChangeStyleErrors, ChangeStyleResponses, ClearPromptsData, ClearPromptsErrors, ClearPromptsResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeletePromptData, DeletePromptErrors, DeletePromptResponses, DeleteStyleData, DeleteStyleErrors, DeleteStyleResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, EmptyTrashData, EmptyTrashErrors, EmptyTrashResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GalleryStorageData, GalleryStorageErrors, GalleryStorageResponses, GenerateCreatureData, GenerateCreatureErrors, GenerateCreatureResponses, GetArchiveData, GetArchiveErrors, GetArchiveResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageFromImageData, ImageFromImageErrors, ImageFromImageResponses, ImageFromTextData, ImageFromTextErrors, ImageFromTextResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImageToVideoData, ImageToVideoErrors, ImageToVideoResponses, ImportModelData, ImportModelErrors, ImportModelResponses, InpaintData, InpaintErrors, InpaintResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListPromptsData, ListPromptsErrors, ListPromptsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListStylesData, ListStylesErrors, ListStylesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MakeGridData, MakeGridErrors, MakeGridResponses, MeData, MeErrors, MeResponses, OpenaiCancelBatchData, OpenaiCancelBatchErrors, OpenaiCancelBatchResponses, OpenaiCreateBatchData, OpenaiCreateBatchErrors, OpenaiCreateBatchResponses, OpenaiCreateFileData, OpenaiCreateFileErrors, OpenaiCreateFileResponses, OpenaiDeleteFileData, OpenaiDeleteFileErrors, OpenaiDeleteFileResponses, OpenaiEditImageData, OpenaiEditImageErrors, OpenaiEditImageResponses, OpenaiFileContentData, OpenaiFileContentErrors, OpenaiFileContentResponses, OpenaiGenerateImagesData, OpenaiGenerateImagesErrors, OpenaiGenerateImagesResponses, OpenaiGetBatchData, OpenaiGetBatchErrors, OpenaiGetBatchResponses, OpenaiGetFileData, OpenaiGetFileErrors, OpenaiGetFileResponses, OpenaiGetModelData, OpenaiGetModelErrors, OpenaiGetModelResponses, OpenaiImageContentData, OpenaiImageContentErrors, OpenaiImageContentResponses, OpenaiListBatchesData, OpenaiListBatchesErrors, OpenaiListBatchesResponses, OpenaiListFilesData, OpenaiListFilesErrors, OpenaiListFilesResponses, OpenaiListModelsData, OpenaiListModelsErrors, OpenaiListModelsResponses, OpenaiVaryImageData, OpenaiVaryImageErrors, OpenaiVaryImageResponses, OutpaintData, OutpaintErrors, OutpaintResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, ReadSettingsData, ReadSettingsErrors, ReadSettingsResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SdapiCmdFlagsData, SdapiCmdFlagsErrors, SdapiCmdFlagsResponses, SdapiCreateEmbeddingData, SdapiCreateEmbeddingErrors, SdapiCreateEmbeddingResponses, SdapiCreateHypernetworkData, SdapiCreateHypernetworkErrors, SdapiCreateHypernetworkResponses, SdapiEmbeddingsData, SdapiEmbeddingsErrors, SdapiEmbeddingsResponses, SdapiExtensionsData, SdapiExtensionsErrors, SdapiExtensionsResponses, SdapiExtraBatchData, SdapiExtraBatchErrors, SdapiExtraBatchResponses, SdapiExtraSingleData, SdapiExtraSingleErrors, SdapiExtraSingleResponses, SdapiFaceRestorersData, SdapiFaceRestorersErrors, SdapiFaceRestorersResponses, SdapiGetOptionsData, SdapiGetOptionsErrors, SdapiGetOptionsResponses, SdapiHypernetworksData, SdapiHypernetworksErrors, SdapiHypernetworksResponses, SdapiImg2ImgData, SdapiImg2ImgErrors, SdapiImg2ImgResponses, SdapiInterrogateData, SdapiInterrogateErrors, SdapiInterrogateResponses, SdapiInterruptData, SdapiInterruptErrors, SdapiInterruptResponses, SdapiLatentModesData, SdapiLatentModesErrors, SdapiLatentModesResponses, SdapiLorasData, SdapiLorasErrors, SdapiLorasResponses, SdapiMemoryData, SdapiMemoryErrors, SdapiMemoryResponses, SdapiModelsData, SdapiModelsErrors, SdapiModelsResponses, SdapiModulesData, SdapiModulesErrors, SdapiModulesResponses, SdapiPngInfoData, SdapiPngInfoErrors, SdapiPngInfoResponses, SdapiProgressData, SdapiProgressErrors, SdapiProgressResponses, SdapiRealesrganModelsData, SdapiRealesrganModelsErrors, SdapiRealesrganModelsResponses, SdapiRefreshCheckpointsData, SdapiRefreshCheckpointsErrors, SdapiRefreshCheckpointsResponses, SdapiRefreshEmbeddingsData, SdapiRefreshEmbeddingsErrors, SdapiRefreshEmbeddingsResponses, SdapiRefreshLorasData, SdapiRefreshLorasErrors, SdapiRefreshLorasResponses, SdapiRefreshVaeData, SdapiRefreshVaeErrors, SdapiRefreshVaeResponses, SdapiReloadCheckpointData, SdapiReloadCheckpointErrors, SdapiReloadCheckpointResponses, SdapiSamplersData, SdapiSamplersErrors, SdapiSamplersResponses, SdapiSchedulersData, SdapiSchedulersErrors, SdapiSchedulersResponses, SdapiScriptInfoData, SdapiScriptInfoErrors, SdapiScriptInfoResponses, SdapiScriptsData, SdapiScriptsErrors, SdapiScriptsResponses, SdapiServerKillData, SdapiServerKillErrors, SdapiServerKillResponses, SdapiServerRestartData, SdapiServerRestartErrors, SdapiServerRestartResponses, SdapiServerStopData, SdapiServerStopErrors, SdapiServerStopResponses, SdapiSetOptionsData, SdapiSetOptionsErrors, SdapiSetOptionsResponses, SdapiSkipData, SdapiSkipErrors, SdapiSkipResponses, SdapiStylesData, SdapiStylesErrors, SdapiStylesResponses, SdapiTrainEmbeddingData, SdapiTrainEmbeddingErrors, SdapiTrainEmbeddingResponses, SdapiTrainHypernetworkData, SdapiTrainHypernetworkErrors, SdapiTrainHypernetworkResponses, SdapiTxt2ImgData, SdapiTxt2ImgErrors, SdapiTxt2ImgResponses, SdapiUnloadCheckpointData, SdapiUnloadCheckpointErrors, SdapiUnloadCheckpointResponses, SdapiUpscalersData, SdapiUpscalersErrors, SdapiUpscalersResponses, SdapiVaesData, SdapiVaesErrors, SdapiVaesResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, UpscaleData, UpscaleErrors, UpscaleResponses, VerifyImageData, VerifyImageErrors, VerifyImageResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -1039,6 +1039,127 @@ export const openaiGetModel = <ThrowOnError extends boolean = true>(options: Opt
 });
 
 /**
+ * List the files
+ */
+export const openaiListFiles = <ThrowOnError extends boolean = true>(options?: Options<OpenaiListFilesData, ThrowOnError>): RequestResult<OpenaiListFilesResponses, OpenaiListFilesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<OpenaiListFilesResponses, OpenaiListFilesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/files',
+    ...options
+});
+
+/**
+ * Upload a file
+ *
+ * For batches: JSON lines, one request each. The file goes to disk as it comes; it is there once this answers.
+ */
+export const openaiCreateFile = <ThrowOnError extends boolean = true>(options: Options<OpenaiCreateFileData, ThrowOnError>): RequestResult<OpenaiCreateFileResponses, OpenaiCreateFileErrors, ThrowOnError, 'data'> => (options.client ?? client).post<OpenaiCreateFileResponses, OpenaiCreateFileErrors, ThrowOnError, 'data'>({
+    ...formDataBodySerializer,
+    responseStyle: 'data',
+    url: '/v1/files',
+    ...options,
+    headers: {
+        'Content-Type': null,
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a file
+ *
+ * Refused while a batch that has not ended needs it.
+ */
+export const openaiDeleteFile = <ThrowOnError extends boolean = true>(options: Options<OpenaiDeleteFileData, ThrowOnError>): RequestResult<OpenaiDeleteFileResponses, OpenaiDeleteFileErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<OpenaiDeleteFileResponses, OpenaiDeleteFileErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/files/{file_id}',
+    ...options
+});
+
+/**
+ * Show a file
+ */
+export const openaiGetFile = <ThrowOnError extends boolean = true>(options: Options<OpenaiGetFileData, ThrowOnError>): RequestResult<OpenaiGetFileResponses, OpenaiGetFileErrors, ThrowOnError, 'data'> => (options.client ?? client).get<OpenaiGetFileResponses, OpenaiGetFileErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/files/{file_id}',
+    ...options
+});
+
+/**
+ * Download a file
+ */
+export const openaiFileContent = <ThrowOnError extends boolean = true>(options: Options<OpenaiFileContentData, ThrowOnError>): RequestResult<OpenaiFileContentResponses, OpenaiFileContentErrors, ThrowOnError, 'data'> => (options.client ?? client).get<OpenaiFileContentResponses, OpenaiFileContentErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/files/{file_id}/content',
+    ...options
+});
+
+/**
+ * List the batches
+ */
+export const openaiListBatches = <ThrowOnError extends boolean = true>(options?: Options<OpenaiListBatchesData, ThrowOnError>): RequestResult<OpenaiListBatchesResponses, OpenaiListBatchesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<OpenaiListBatchesResponses, OpenaiListBatchesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches',
+    ...options
+});
+
+/**
+ * Answer a file of requests
+ *
+ * Each line of the file is a request: `{"custom_id": …, "method": "POST", "url": <endpoint>, "body": …}`. They are
+ * answered in the background, behind everybody who waits; the output keeps their order and their ids.
+ */
+export const openaiCreateBatch = <ThrowOnError extends boolean = true>(options: Options<OpenaiCreateBatchData, ThrowOnError>): RequestResult<OpenaiCreateBatchResponses, OpenaiCreateBatchErrors, ThrowOnError, 'data'> => (options.client ?? client).post<OpenaiCreateBatchResponses, OpenaiCreateBatchErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Show a batch
+ */
+export const openaiGetBatch = <ThrowOnError extends boolean = true>(options: Options<OpenaiGetBatchData, ThrowOnError>): RequestResult<OpenaiGetBatchResponses, OpenaiGetBatchErrors, ThrowOnError, 'data'> => (options.client ?? client).get<OpenaiGetBatchResponses, OpenaiGetBatchErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches/{batch_id}',
+    ...options
+});
+
+/**
+ * Cancel a batch
+ *
+ * It stops within ten seconds; what is answered by then is in its files.
+ */
+export const openaiCancelBatch = <ThrowOnError extends boolean = true>(options: Options<OpenaiCancelBatchData, ThrowOnError>): RequestResult<OpenaiCancelBatchResponses, OpenaiCancelBatchErrors, ThrowOnError, 'data'> => (options.client ?? client).post<OpenaiCancelBatchResponses, OpenaiCancelBatchErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches/{batch_id}/cancel',
+    ...options
+});
+
+/**
+ * The answers so far, in the order of the input
+ *
+ * Also while it runs; once it has ended this is its output file.
+ */
+export const batchOutput = <ThrowOnError extends boolean = true>(options: Options<BatchOutputData, ThrowOnError>): RequestResult<BatchOutputResponses, BatchOutputErrors, ThrowOnError, 'data'> => (options.client ?? client).get<BatchOutputResponses, BatchOutputErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches/{batch_id}/output',
+    ...options
+});
+
+/**
+ * The errors so far, in the order of the input
+ *
+ * Also while it runs; once it has ended this is its error file.
+ */
+export const batchErrors = <ThrowOnError extends boolean = true>(options: Options<BatchErrorsData, ThrowOnError>): RequestResult<BatchErrorsResponses, BatchErrorsErrors, ThrowOnError, 'data'> => (options.client ?? client).get<BatchErrorsResponses, BatchErrorsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches/{batch_id}/errors',
+    ...options
+});
+
+/**
  * Make pictures from words
  *
  * The answer comes when the pictures are done; a caller that hangs up cancels them.
@@ -1390,6 +1511,75 @@ export const sdapiInterrogate = <ThrowOnError extends boolean = true>(options: O
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * Nothing is made by this call
+ */
+export const sdapiCreateEmbedding = <ThrowOnError extends boolean = true>(options?: Options<SdapiCreateEmbeddingData, ThrowOnError>): RequestResult<SdapiCreateEmbeddingResponses, SdapiCreateEmbeddingErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiCreateEmbeddingResponses, SdapiCreateEmbeddingErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/create/embedding',
+    ...options
+});
+
+/**
+ * Nothing is made by this call
+ */
+export const sdapiCreateHypernetwork = <ThrowOnError extends boolean = true>(options?: Options<SdapiCreateHypernetworkData, ThrowOnError>): RequestResult<SdapiCreateHypernetworkResponses, SdapiCreateHypernetworkErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiCreateHypernetworkResponses, SdapiCreateHypernetworkErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/create/hypernetwork',
+    ...options
+});
+
+/**
+ * Nothing is made by this call
+ */
+export const sdapiTrainEmbedding = <ThrowOnError extends boolean = true>(options?: Options<SdapiTrainEmbeddingData, ThrowOnError>): RequestResult<SdapiTrainEmbeddingResponses, SdapiTrainEmbeddingErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiTrainEmbeddingResponses, SdapiTrainEmbeddingErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/train/embedding',
+    ...options
+});
+
+/**
+ * Nothing is made by this call
+ */
+export const sdapiTrainHypernetwork = <ThrowOnError extends boolean = true>(options?: Options<SdapiTrainHypernetworkData, ThrowOnError>): RequestResult<SdapiTrainHypernetworkResponses, SdapiTrainHypernetworkErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiTrainHypernetworkResponses, SdapiTrainHypernetworkErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/train/hypernetwork',
+    ...options
+});
+
+/**
+ * Refused
+ *
+ * A1111 has these only where its owner switched them on; Atelier is stopped where it was started.
+ */
+export const sdapiServerKill = <ThrowOnError extends boolean = true>(options?: Options<SdapiServerKillData, ThrowOnError>): RequestResult<SdapiServerKillResponses, SdapiServerKillErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiServerKillResponses, SdapiServerKillErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/server-kill',
+    ...options
+});
+
+/**
+ * Refused
+ *
+ * A1111 has these only where its owner switched them on; Atelier is stopped where it was started.
+ */
+export const sdapiServerRestart = <ThrowOnError extends boolean = true>(options?: Options<SdapiServerRestartData, ThrowOnError>): RequestResult<SdapiServerRestartResponses, SdapiServerRestartErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiServerRestartResponses, SdapiServerRestartErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/server-restart',
+    ...options
+});
+
+/**
+ * Refused
+ *
+ * A1111 has these only where its owner switched them on; Atelier is stopped where it was started.
+ */
+export const sdapiServerStop = <ThrowOnError extends boolean = true>(options?: Options<SdapiServerStopData, ThrowOnError>): RequestResult<SdapiServerStopResponses, SdapiServerStopErrors, ThrowOnError, 'data'> => (options?.client ?? client).post<SdapiServerStopResponses, SdapiServerStopErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/sdapi/v1/server-stop',
+    ...options
 });
 
 /**

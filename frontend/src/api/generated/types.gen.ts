@@ -83,6 +83,162 @@ export type BandOut = {
 };
 
 /**
+ * BatchIn
+ */
+export type BatchIn = {
+    /**
+     * Input File Id
+     *
+     * A file of purpose `batch`: JSON lines, one request each.
+     */
+    input_file_id: string;
+    /**
+     * Endpoint
+     *
+     * What every line asks; transcription comes with speech.
+     */
+    endpoint: '/v1/chat/completions' | '/v1/completions' | '/v1/embeddings' | '/v1/responses' | '/v1/images/generations' | '/v1/audio/transcriptions';
+    /**
+     * Completion Window
+     *
+     * How long it may take, such as `24h` or `7d`.
+     */
+    completion_window?: string;
+    /**
+     * Metadata
+     */
+    metadata?: {
+        [key: string]: string;
+    } | null;
+    /**
+     * When its output and error files go.
+     */
+    output_expires_after?: ExpiresAfter | null;
+};
+
+/**
+ * BatchObject
+ */
+export type BatchObject = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Object
+     */
+    object: 'batch';
+    /**
+     * Endpoint
+     */
+    endpoint: string;
+    errors: LineErrors | null;
+    /**
+     * Input File Id
+     */
+    input_file_id: string;
+    /**
+     * Completion Window
+     */
+    completion_window: string;
+    /**
+     * Status
+     */
+    status: 'validating' | 'failed' | 'in_progress' | 'finalizing' | 'completed' | 'expired' | 'cancelling' | 'cancelled';
+    /**
+     * Output File Id
+     *
+     * Once it has ended; before that see `/v1/batches/{id}/output`.
+     */
+    output_file_id: string | null;
+    /**
+     * Error File Id
+     */
+    error_file_id: string | null;
+    /**
+     * Created At
+     *
+     * Seconds since 1970.
+     */
+    created_at: number;
+    /**
+     * In Progress At
+     */
+    in_progress_at: number | null;
+    /**
+     * Expires At
+     */
+    expires_at: number;
+    /**
+     * Finalizing At
+     */
+    finalizing_at: number | null;
+    /**
+     * Completed At
+     */
+    completed_at: number | null;
+    /**
+     * Failed At
+     */
+    failed_at: number | null;
+    /**
+     * Expired At
+     */
+    expired_at: number | null;
+    /**
+     * Cancelling At
+     */
+    cancelling_at: number | null;
+    /**
+     * Cancelled At
+     */
+    cancelled_at: number | null;
+    request_counts: RequestCounts;
+    /**
+     * Metadata
+     */
+    metadata: {
+        [key: string]: string;
+    } | null;
+    /**
+     * Job Id
+     *
+     * The job that answers it, in /api/jobs.
+     */
+    job_id: string;
+    /**
+     * Input Filename
+     */
+    input_filename: string;
+};
+
+/**
+ * BatchObjects
+ */
+export type BatchObjects = {
+    /**
+     * Object
+     */
+    object: 'list';
+    /**
+     * Data
+     */
+    data: Array<BatchObject>;
+    /**
+     * First Id
+     */
+    first_id: string | null;
+    /**
+     * Last Id
+     */
+    last_id: string | null;
+    /**
+     * Has More
+     */
+    has_more: boolean;
+};
+
+/**
  * Body_sign_in
  */
 export type BodySignIn = {
@@ -958,6 +1114,20 @@ export type ErrorWords = {
 };
 
 /**
+ * ExpiresAfter
+ */
+export type ExpiresAfter = {
+    /**
+     * Anchor
+     */
+    anchor: 'created_at';
+    /**
+     * Seconds
+     */
+    seconds: number;
+};
+
+/**
  * FacetsOut
  *
  * What the gallery can be filtered by, most frequent first; 200 of each at most.
@@ -1004,6 +1174,90 @@ export type FieldProblem = {
      */
     message: string;
     said?: SaidOut | null;
+};
+
+/**
+ * FileDeleted
+ */
+export type FileDeleted = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Object
+     */
+    object: 'file';
+    /**
+     * Deleted
+     */
+    deleted: true;
+};
+
+/**
+ * FileObject
+ */
+export type FileObject = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Object
+     */
+    object: 'file';
+    /**
+     * Bytes
+     */
+    bytes: number;
+    /**
+     * Created At
+     *
+     * Seconds since 1970.
+     */
+    created_at: number;
+    /**
+     * Expires At
+     */
+    expires_at?: number | null;
+    /**
+     * Filename
+     */
+    filename: string;
+    /**
+     * Purpose
+     */
+    purpose: string;
+    /**
+     * Status
+     */
+    status: 'processed';
+};
+
+/**
+ * FileObjects
+ */
+export type FileObjects = {
+    /**
+     * Object
+     */
+    object: 'list';
+    /**
+     * Data
+     */
+    data: Array<FileObject>;
+    /**
+     * First Id
+     */
+    first_id: string | null;
+    /**
+     * Last Id
+     */
+    last_id: string | null;
+    /**
+     * Has More
+     */
+    has_more: boolean;
 };
 
 /**
@@ -2351,7 +2605,7 @@ export type InputTokens = {
  *
  * Everything that the queue can run; `atelier.kinds` maps each to its handler.
  */
-export type JobKind = 'image.generate' | 'image.grid' | 'image.verify' | 'environment.build' | 'model.download';
+export type JobKind = 'image.generate' | 'image.grid' | 'image.verify' | 'environment.build' | 'model.download' | 'batch';
 
 /**
  * JobOut
@@ -2478,6 +2732,44 @@ export type LackOut = {
      * Name
      */
     name: string;
+};
+
+/**
+ * LineError
+ *
+ * What is wrong with a batch, or with one line of its input.
+ */
+export type LineError = {
+    /**
+     * Code
+     */
+    code: string;
+    /**
+     * Line
+     */
+    line?: number | null;
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Param
+     */
+    param?: string | null;
+};
+
+/**
+ * LineErrors
+ */
+export type LineErrors = {
+    /**
+     * Object
+     */
+    object: 'list';
+    /**
+     * Data
+     */
+    data: Array<LineError>;
 };
 
 /**
@@ -3885,6 +4177,24 @@ export type RemedyOut = {
 };
 
 /**
+ * RequestCounts
+ */
+export type RequestCounts = {
+    /**
+     * Total
+     */
+    total: number;
+    /**
+     * Completed
+     */
+    completed: number;
+    /**
+     * Failed
+     */
+    failed: number;
+};
+
+/**
  * SaidOut
  *
  * Which sentence a message is, and the values that stand in it: what it takes to say it in another language.
@@ -4363,6 +4673,18 @@ export type SdImageToImageIn = {
      */
     eta?: number | null;
     /**
+     * S Churn
+     */
+    s_churn?: number | null;
+    /**
+     * S Noise
+     */
+    s_noise?: number | null;
+    /**
+     * S Min Uncond
+     */
+    s_min_uncond?: number | null;
+    /**
      * Refiner Checkpoint
      */
     refiner_checkpoint?: string | null;
@@ -4522,6 +4844,18 @@ export type SdLoraOut = {
     metadata: {
         [key: string]: unknown;
     };
+};
+
+/**
+ * SdMadeOut
+ */
+export type SdMadeOut = {
+    /**
+     * Info
+     *
+     * A1111 says here, with status 200, why nothing was made.
+     */
+    info: string;
 };
 
 /**
@@ -4845,6 +5179,18 @@ export type SdTextToImageIn = {
      * Eta
      */
     eta?: number | null;
+    /**
+     * S Churn
+     */
+    s_churn?: number | null;
+    /**
+     * S Noise
+     */
+    s_noise?: number | null;
+    /**
+     * S Min Uncond
+     */
+    s_min_uncond?: number | null;
     /**
      * Refiner Checkpoint
      */
@@ -8140,7 +8486,20 @@ export type SetTokenResponse = SetTokenResponses[keyof SetTokenResponses];
 export type ListModelsData = {
     body?: never;
     path?: never;
-    query?: never;
+    query?: {
+        /**
+         * Type
+         *
+         * Only models of this type.
+         */
+        type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | null;
+        /**
+         * Task
+         *
+         * Only models for this task.
+         */
+        task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    };
     url: '/api/models/';
 };
 
@@ -8852,6 +9211,347 @@ export type OpenaiGetModelResponses = {
 };
 
 export type OpenaiGetModelResponse = OpenaiGetModelResponses[keyof OpenaiGetModelResponses];
+
+export type OpenaiListFilesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * After
+         *
+         * The last id of the page before.
+         */
+        after?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Order
+         */
+        order?: 'asc' | 'desc';
+        /**
+         * Purpose
+         */
+        purpose?: 'assistants' | 'batch' | 'fine-tune' | 'vision' | 'user_data' | 'evals' | 'batch_output' | null;
+    };
+    url: '/v1/files';
+};
+
+export type OpenaiListFilesErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiListFilesError = OpenaiListFilesErrors[keyof OpenaiListFilesErrors];
+
+export type OpenaiListFilesResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileObjects;
+};
+
+export type OpenaiListFilesResponse = OpenaiListFilesResponses[keyof OpenaiListFilesResponses];
+
+export type OpenaiCreateFileData = {
+    body: {
+        file: Blob | File;
+        purpose: 'assistants' | 'batch' | 'fine-tune' | 'vision' | 'user_data' | 'evals';
+        'expires_after[anchor]'?: 'created_at';
+        'expires_after[seconds]'?: number;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/files';
+};
+
+export type OpenaiCreateFileErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiCreateFileError = OpenaiCreateFileErrors[keyof OpenaiCreateFileErrors];
+
+export type OpenaiCreateFileResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileObject;
+};
+
+export type OpenaiCreateFileResponse = OpenaiCreateFileResponses[keyof OpenaiCreateFileResponses];
+
+export type OpenaiDeleteFileData = {
+    body?: never;
+    path: {
+        /**
+         * File Id
+         */
+        file_id: string;
+    };
+    query?: never;
+    url: '/v1/files/{file_id}';
+};
+
+export type OpenaiDeleteFileErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiDeleteFileError = OpenaiDeleteFileErrors[keyof OpenaiDeleteFileErrors];
+
+export type OpenaiDeleteFileResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileDeleted;
+};
+
+export type OpenaiDeleteFileResponse = OpenaiDeleteFileResponses[keyof OpenaiDeleteFileResponses];
+
+export type OpenaiGetFileData = {
+    body?: never;
+    path: {
+        /**
+         * File Id
+         */
+        file_id: string;
+    };
+    query?: never;
+    url: '/v1/files/{file_id}';
+};
+
+export type OpenaiGetFileErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiGetFileError = OpenaiGetFileErrors[keyof OpenaiGetFileErrors];
+
+export type OpenaiGetFileResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileObject;
+};
+
+export type OpenaiGetFileResponse = OpenaiGetFileResponses[keyof OpenaiGetFileResponses];
+
+export type OpenaiFileContentData = {
+    body?: never;
+    path: {
+        /**
+         * File Id
+         */
+        file_id: string;
+    };
+    query?: never;
+    url: '/v1/files/{file_id}/content';
+};
+
+export type OpenaiFileContentErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiFileContentError = OpenaiFileContentErrors[keyof OpenaiFileContentErrors];
+
+export type OpenaiFileContentResponses = {
+    /**
+     * The file's bytes.
+     */
+    200: Blob | File;
+};
+
+export type OpenaiFileContentResponse = OpenaiFileContentResponses[keyof OpenaiFileContentResponses];
+
+export type OpenaiListBatchesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * After
+         *
+         * The last id of the page before.
+         */
+        after?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/v1/batches';
+};
+
+export type OpenaiListBatchesErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiListBatchesError = OpenaiListBatchesErrors[keyof OpenaiListBatchesErrors];
+
+export type OpenaiListBatchesResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObjects;
+};
+
+export type OpenaiListBatchesResponse = OpenaiListBatchesResponses[keyof OpenaiListBatchesResponses];
+
+export type OpenaiCreateBatchData = {
+    body: BatchIn;
+    path?: never;
+    query?: never;
+    url: '/v1/batches';
+};
+
+export type OpenaiCreateBatchErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiCreateBatchError = OpenaiCreateBatchErrors[keyof OpenaiCreateBatchErrors];
+
+export type OpenaiCreateBatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObject;
+};
+
+export type OpenaiCreateBatchResponse = OpenaiCreateBatchResponses[keyof OpenaiCreateBatchResponses];
+
+export type OpenaiGetBatchData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}';
+};
+
+export type OpenaiGetBatchErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiGetBatchError = OpenaiGetBatchErrors[keyof OpenaiGetBatchErrors];
+
+export type OpenaiGetBatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObject;
+};
+
+export type OpenaiGetBatchResponse = OpenaiGetBatchResponses[keyof OpenaiGetBatchResponses];
+
+export type OpenaiCancelBatchData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}/cancel';
+};
+
+export type OpenaiCancelBatchErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiCancelBatchError = OpenaiCancelBatchErrors[keyof OpenaiCancelBatchErrors];
+
+export type OpenaiCancelBatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObject;
+};
+
+export type OpenaiCancelBatchResponse = OpenaiCancelBatchResponses[keyof OpenaiCancelBatchResponses];
+
+export type BatchOutputData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}/output';
+};
+
+export type BatchOutputErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type BatchOutputError = BatchOutputErrors[keyof BatchOutputErrors];
+
+export type BatchOutputResponses = {
+    /**
+     * JSON lines.
+     */
+    200: unknown;
+};
+
+export type BatchErrorsData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}/errors';
+};
+
+export type BatchErrorsErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type BatchErrorsError = BatchErrorsErrors[keyof BatchErrorsErrors];
+
+export type BatchErrorsResponses = {
+    /**
+     * JSON lines.
+     */
+    200: unknown;
+};
 
 export type SdapiTxt2ImgData = {
     body: SdTextToImageIn;
@@ -9779,6 +10479,181 @@ export type SdapiInterrogateResponses = {
 };
 
 export type SdapiInterrogateResponse = SdapiInterrogateResponses[keyof SdapiInterrogateResponses];
+
+export type SdapiCreateEmbeddingData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/create/embedding';
+};
+
+export type SdapiCreateEmbeddingErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiCreateEmbeddingError = SdapiCreateEmbeddingErrors[keyof SdapiCreateEmbeddingErrors];
+
+export type SdapiCreateEmbeddingResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiCreateEmbeddingResponse = SdapiCreateEmbeddingResponses[keyof SdapiCreateEmbeddingResponses];
+
+export type SdapiCreateHypernetworkData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/create/hypernetwork';
+};
+
+export type SdapiCreateHypernetworkErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiCreateHypernetworkError = SdapiCreateHypernetworkErrors[keyof SdapiCreateHypernetworkErrors];
+
+export type SdapiCreateHypernetworkResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiCreateHypernetworkResponse = SdapiCreateHypernetworkResponses[keyof SdapiCreateHypernetworkResponses];
+
+export type SdapiTrainEmbeddingData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/train/embedding';
+};
+
+export type SdapiTrainEmbeddingErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiTrainEmbeddingError = SdapiTrainEmbeddingErrors[keyof SdapiTrainEmbeddingErrors];
+
+export type SdapiTrainEmbeddingResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiTrainEmbeddingResponse = SdapiTrainEmbeddingResponses[keyof SdapiTrainEmbeddingResponses];
+
+export type SdapiTrainHypernetworkData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/train/hypernetwork';
+};
+
+export type SdapiTrainHypernetworkErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiTrainHypernetworkError = SdapiTrainHypernetworkErrors[keyof SdapiTrainHypernetworkErrors];
+
+export type SdapiTrainHypernetworkResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiTrainHypernetworkResponse = SdapiTrainHypernetworkResponses[keyof SdapiTrainHypernetworkResponses];
+
+export type SdapiServerKillData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/server-kill';
+};
+
+export type SdapiServerKillErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiServerKillError = SdapiServerKillErrors[keyof SdapiServerKillErrors];
+
+export type SdapiServerKillResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiServerKillResponse = SdapiServerKillResponses[keyof SdapiServerKillResponses];
+
+export type SdapiServerRestartData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/server-restart';
+};
+
+export type SdapiServerRestartErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiServerRestartError = SdapiServerRestartErrors[keyof SdapiServerRestartErrors];
+
+export type SdapiServerRestartResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiServerRestartResponse = SdapiServerRestartResponses[keyof SdapiServerRestartResponses];
+
+export type SdapiServerStopData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/server-stop';
+};
+
+export type SdapiServerStopErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiServerStopError = SdapiServerStopErrors[keyof SdapiServerStopErrors];
+
+export type SdapiServerStopResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiServerStopResponse = SdapiServerStopResponses[keyof SdapiServerStopResponses];
 
 export type WorkerLogData = {
     body?: never;
