@@ -54,6 +54,7 @@ from atelier.images.prompts import PromptBook
 from atelier.images.reader import PictureReader
 from atelier.images.service import ImageService
 from atelier.images.settings import SettingsReader
+from atelier.images.translation import Translator
 from atelier.images.usage import Usage
 from atelier.images.verifying import Verifier
 from atelier.jobs import routes as job_routes
@@ -84,7 +85,7 @@ from atelier.openai import batch_routes as openai_batch_routes
 from atelier.openai import file_routes as openai_file_routes
 from atelier.openai import image_routes as openai_image_routes
 from atelier.openai import model_routes as openai_model_routes
-from atelier.openai.batch_endpoints import BatchEndpoints, NoChat
+from atelier.openai.batch_endpoints import BatchEndpoints
 from atelier.openai.batch_rows import needs
 from atelier.openai.batch_work import BatchWork
 from atelier.openai.batches import BatchService
@@ -285,7 +286,10 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         screen = Screen(remote.data_url if remote.enabled else None)
         serving = ChatServing(targets, shared, Watch(patience), screen, meter, wait_seconds=settings.chat.wait_seconds)
         app.state.door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
-        creatures = CreatureService(settings.creatures, settings.log, registry, images, gallery)
+        translator = Translator(settings.translation, serving)
+        creatures = CreatureService(
+            settings.creatures, settings.log, settings.server, registry, images, gallery, serving
+        )
         catalogue = Catalogue()
         downloads = Downloads(
             database,
@@ -299,7 +303,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             cache=settings.storage.model_cache_dir,
         )
         files = FileStore(database, storage, settings.batches.file_bytes, needs)
-        batch_work = BatchWork(database, storage, BatchEndpoints(NoChat(), openai_images), settings.batches)
+        batch_work = BatchWork(database, storage, BatchEndpoints(serving, openai_images), settings.batches)
         batches = BatchService(database, storage, queue, jobs, files, batch_work)
         kinds.update(handlers(images, grids, verifier, downloads, environment_jobs, batch_work))
         watch = DeviceWatch(monitor, pool, bus)
@@ -367,6 +371,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             sdapi,
             files,
             batches,
+            translator,
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)

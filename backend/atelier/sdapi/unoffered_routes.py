@@ -30,7 +30,7 @@ async def _nothing_made(_actor: BasicUser) -> SdMadeOut:
 
 async def _not_stopped(_actor: BasicUser) -> SdMadeOut:
     """A1111 has these only where its owner switched them on; Atelier is stopped where it was started."""
-    words = Said("This server is not stopped or restarted over the API.", "sdapi.stop_refused")
+    words = Said("This server is not stopped or restarted over the API.", "stop_refused")
     raise StopRefused(words, hint="Stop it where it was started: Ctrl C, systemctl, or docker stop.")
 
 

@@ -15,6 +15,7 @@ import { PromptBook } from "./PromptBook";
 import { change, LIMITS, type Field, type Settings } from "./settings";
 import { snippet, type Language } from "./snippets";
 import { KINDS, takeFile } from "./source";
+import { TranslateButton } from "./TranslateButton";
 import { wantedNow } from "./useGenerate";
 
 interface Props {
@@ -113,6 +114,7 @@ export function Composer({ promptRef, form, model, errors, sending, words, onSub
           <Box component="span" sx={{ minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>{avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}</Box>
         </Button>}
         <PromptBook form={form} onPick={onEdit} />
+        {words !== "none" && <TranslateButton form={form} onPick={onEdit} />}
         {onGrid && <Tooltip title={t("gallery.grid_")}><IconButton size="small" aria-label={t("gallery.grid_")} onClick={onGrid} sx={{ width: 36, height: 36 }}><Grid3x3 size={17} /></IconButton></Tooltip>}
         <PickMenu
           label={t("generate.copyAs")}
