@@ -22,10 +22,15 @@ from atelier.access.actor import LOCAL_USER_ID, Actor, check_declared
 from atelier.access.gate import Gate, holder_id
 from atelier.access.limit import SignInLimit
 from atelier.access.tokens import Tokens
+from atelier.chat import conversation_routes, preset_routes
+from atelier.chat.answering import Answers
 from atelier.chat.caps import Caps
+from atelier.chat.conversations import Conversations
 from atelier.chat.door import ChatDoor
+from atelier.chat.exporting import ConversationFiles
 from atelier.chat.keys import Keys
 from atelier.chat.metering import Meter
+from atelier.chat.presets import ChatPresets
 from atelier.chat.screening import Screen
 from atelier.chat.serving import ChatServing
 from atelier.chat.targets import Targets
@@ -71,6 +76,7 @@ from atelier.models import admin_routes as model_admin_routes
 from atelier.models import hub_routes
 from atelier.models import routes as model_routes
 from atelier.models.catalogue import Catalogue
+from atelier.models.chat_engines import ChatEngines
 from atelier.models.downloads import Downloads
 from atelier.models.hub import ENVIRONMENT as HUB
 from atelier.models.hub import HubClient
@@ -93,6 +99,7 @@ from atelier.openai.envelope import ENVELOPE as OPENAI_ENVELOPE
 from atelier.openai.files import FileStore
 from atelier.openai.image_service import OpenAIImages
 from atelier.remote import RemoteImages
+from atelier.routing import include
 from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
@@ -126,6 +133,8 @@ ROUTERS = [
     gallery_routes.router,
     collection_routes.router,
     grid_routes.router,
+    conversation_routes.router,
+    preset_routes.router,
     creature_routes.router,
     imagen_routes.router,
     job_routes.router,
@@ -177,7 +186,7 @@ def create_app(settings: Settings) -> ASGIApp:
     )
     problems.install(app, ENVELOPES)
     for router in ROUTERS:
-        app.include_router(router)
+        include(app, router)
     documentation.install(app)
     openapi.install(app)
     _serve_dashboard(app, settings.server.frontend_dir)
@@ -233,10 +242,13 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         )
         states = ModelStates(pool, monitor.devices)
         learning = Learning(database)
-        sizing = Sizing(learning, monitor.devices, settings.runtime)
+        chat_engines = ChatEngines(
+            monitor.devices, lambda name: environments.python(name) is not None, fake=settings.runtime.fake_engine
+        )
+        sizing = Sizing(learning, monitor.devices, settings.runtime, chat_engines)
         queue = JobQueue(database, settings.jobs)
         needed = () if settings.runtime.fake_engine else ("image",)
-        environment_jobs = EnvironmentJobs(environments, queue, needed, later=(HUB,))
+        environment_jobs = EnvironmentJobs(environments, queue, needed, later=(HUB, *chat_engines.environments()))
         registry = ModelRegistry(
             database,
             queue,
@@ -290,6 +302,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         creatures = CreatureService(
             settings.creatures, settings.log, settings.server, registry, images, gallery, serving
         )
+        answers = Answers(database, bus, serving, inputs)
+        conversations = Conversations(database, bus, inputs, answers)
         catalogue = Catalogue()
         downloads = Downloads(
             database,
@@ -322,6 +336,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             settings.server.advertised_hosts,
             settings.creatures.backend,
         )
+        pool.lacks = environment_jobs.wanted
         environment_jobs.changed = system.environment_changed
 
         preparing: list[asyncio.Task[None]] = []
@@ -372,10 +387,13 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             files,
             batches,
             translator,
+            conversations,
+            ConversationFiles(database, conversations, inputs),
+            ChatPresets(database),
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
-        features = (gallery, inputs, creatures, files, batches)
+        features = (gallery, inputs, creatures, files, batches, answers, conversations)
         talking = (shared, meter, serving)
         parts = (hub, pool, *talking, learning, registry, downloads, runner, environment_jobs, *features, watch)
         for part in (*parts, inspector):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from engines.schedulers import SCHEDULERS
-from fastapi import APIRouter, Query, status
+from fastapi import Query, status
 
 from atelier.access.actor import Admin, User
 from atelier.deps import ServicesDep
@@ -21,8 +21,9 @@ from atelier.models.schemas import (
     SchedulerOut,
     Task,
 )
+from atelier.routing import Router
 
-router = APIRouter(prefix="/api", tags=["models"])
+router = Router(prefix="/api", tags=["models"])
 
 
 @router.get("/models/", summary="List the models that can be used")

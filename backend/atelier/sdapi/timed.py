@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
-from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
+from atelier.routing import LateRoute
 
-class TimedRoute(APIRoute):
+
+class TimedRoute(LateRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from atelier.access.actor import BasicUser
 from atelier.errors import Forbidden
+from atelier.routing import Router
 from atelier.said import Said
 from atelier.sdapi.envelope import ERRORS
 from atelier.sdapi.timed import TimedRoute
 
-router = APIRouter(
-    prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False
-)
+router = Router(prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False)
 
 
 class SdMadeOut(BaseModel):
