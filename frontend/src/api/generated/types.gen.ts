@@ -22,6 +22,16 @@ export type AcceptedOut = {
 };
 
 /**
+ * AgainIn
+ */
+export type AgainIn = {
+    /**
+     * Model
+     */
+    model?: string | null;
+};
+
+/**
  * AmountOut
  *
  * How many files, and their bytes (thumbnails not counted).
@@ -35,6 +45,67 @@ export type AmountOut = {
      * Bytes
      */
     bytes: number;
+};
+
+/**
+ * AnswerFrame
+ *
+ * One event of a growing answer. `snapshot` comes first and holds all there is; `delta` adds to it; `waiting` says
+ * that the model is not there yet; `done` holds the answer as it is kept, and is the last.
+ */
+export type AnswerFrame = {
+    /**
+     * Type
+     */
+    type: 'snapshot' | 'delta' | 'waiting' | 'done';
+    message?: MessageOut | null;
+    /**
+     * Text
+     */
+    text?: string | null;
+    /**
+     * Reasoning
+     */
+    reasoning?: string | null;
+    /**
+     * Tool Calls
+     *
+     * All of them, as far as they are.
+     */
+    tool_calls?: Array<ToolCallOut> | null;
+    /**
+     * Of `waiting` and `snapshot`: for what. Null: no longer.
+     */
+    waiting?: AnswerWaitOut | null;
+};
+
+/**
+ * AnswerState
+ *
+ * growing ──its end──> complete
+ * ├──stopped by its user────> stopped       what there is by then is kept
+ * ├──the engine's error─────> failed
+ * └──the server went away───> interrupted
+ */
+export type AnswerState = 'growing' | 'complete' | 'stopped' | 'failed' | 'interrupted';
+
+/**
+ * AnswerWaitOut
+ *
+ * What an answer waits for before it begins.
+ */
+export type AnswerWaitOut = {
+    /**
+     * Message
+     */
+    message: string;
+    said: SaidOut | null;
+    /**
+     * Seconds
+     *
+     * Until it begins, about; null when that is not known.
+     */
+    seconds: number | null;
 };
 
 /**
@@ -402,6 +473,126 @@ export type CatalogueOut = {
 };
 
 /**
+ * ChatParameters
+ *
+ * How a model is asked. What is left out is the model's own; engines refuse what they do not know.
+ */
+export type ChatParameters = {
+    /**
+     * Temperature
+     */
+    temperature?: number | null;
+    /**
+     * Top P
+     */
+    top_p?: number | null;
+    /**
+     * Top K
+     */
+    top_k?: number | null;
+    /**
+     * Min P
+     */
+    min_p?: number | null;
+    /**
+     * Max Tokens
+     */
+    max_tokens?: number | null;
+    /**
+     * Presence Penalty
+     */
+    presence_penalty?: number | null;
+    /**
+     * Frequency Penalty
+     */
+    frequency_penalty?: number | null;
+    /**
+     * Repetition Penalty
+     */
+    repetition_penalty?: number | null;
+    /**
+     * Seed
+     */
+    seed?: number | null;
+    /**
+     * Stop
+     */
+    stop?: Array<string> | null;
+    /**
+     * Json Answer
+     *
+     * Answers are JSON objects.
+     */
+    json_answer?: boolean | null;
+    /**
+     * Tools
+     *
+     * Functions that the model may call, as OpenAI describes them.
+     */
+    tools?: Array<{
+        [key: string]: unknown;
+    }> | null;
+};
+
+/**
+ * ChatSetupOut
+ *
+ * How a chat or embedding model is run on this machine.
+ */
+export type ChatSetupOut = {
+    /**
+     * Engine
+     *
+     * `vllm_chat`, `vllm_cpu_chat`, `transformers_chat`; null: none runs it here.
+     */
+    engine: string | null;
+    /**
+     * Engine Reason
+     *
+     * Why that one, in words.
+     */
+    engine_reason: string;
+    /**
+     * Which sentence `engine_reason` is.
+     */
+    engine_said?: SaidOut | null;
+    /**
+     * Environment
+     *
+     * What must be set up for it, under System.
+     */
+    environment: string | null;
+    /**
+     * Environment Ready
+     */
+    environment_ready: boolean;
+    /**
+     * Context
+     *
+     * Most tokens of a conversation.
+     */
+    context: number;
+    /**
+     * Sees
+     *
+     * It takes pictures.
+     */
+    sees: boolean;
+    /**
+     * Calls Tools
+     *
+     * Tools can be offered to it with `tool_choice` `auto`.
+     */
+    calls_tools: boolean;
+    /**
+     * Reasons
+     *
+     * Its reasoning comes in a field of its own.
+     */
+    reasons: boolean;
+};
+
+/**
  * CheckOut
  */
 export type CheckOut = {
@@ -512,6 +703,226 @@ export type ConsequencesOut = {
      * Ids of the workers that hold it; they are stopped.
      */
     workers: Array<string>;
+};
+
+/**
+ * ConversationDeletedOut
+ */
+export type ConversationDeletedOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Deleted At
+     */
+    deleted_at: string;
+    /**
+     * Restorable Until
+     */
+    restorable_until: string;
+};
+
+/**
+ * ConversationDetailOut
+ */
+export type ConversationDetailOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Model
+     *
+     * What answers next.
+     */
+    model: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt: string;
+    parameters: ChatParameters;
+    /**
+     * Pinned
+     */
+    pinned: boolean;
+    /**
+     * Archived
+     */
+    archived: boolean;
+    /**
+     * Beside
+     *
+     * The conversation that is shown beside it.
+     */
+    beside?: string | null;
+    /**
+     * Beside Of
+     */
+    beside_of: string | null;
+    /**
+     * Head Id
+     */
+    head_id: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Updated At
+     */
+    updated_at: string;
+    /**
+     * Messages
+     *
+     * Every branch, in the order in which they were said.
+     */
+    messages: Array<MessageOut>;
+};
+
+/**
+ * ConversationIn
+ */
+export type ConversationIn = {
+    /**
+     * Title
+     *
+     * From the first words if left out.
+     */
+    title?: string;
+    /**
+     * Model
+     */
+    model?: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string;
+    parameters?: ChatParameters;
+    /**
+     * Beside Of
+     *
+     * The conversation that it is shown beside.
+     */
+    beside_of?: string | null;
+    /**
+     * What it begins with; the model answers at once.
+     */
+    message?: MessageIn | null;
+};
+
+/**
+ * ConversationOut
+ */
+export type ConversationOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Model
+     *
+     * What answers next.
+     */
+    model: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt: string;
+    parameters: ChatParameters;
+    /**
+     * Pinned
+     */
+    pinned: boolean;
+    /**
+     * Archived
+     */
+    archived: boolean;
+    /**
+     * Beside
+     *
+     * The conversation that is shown beside it.
+     */
+    beside?: string | null;
+    /**
+     * Beside Of
+     */
+    beside_of: string | null;
+    /**
+     * Head Id
+     */
+    head_id: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Updated At
+     */
+    updated_at: string;
+};
+
+/**
+ * ConversationPage
+ */
+export type ConversationPage = {
+    /**
+     * Items
+     */
+    items: Array<ConversationOut>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * ConversationPatchIn
+ *
+ * What is left out stays.
+ */
+export type ConversationPatchIn = {
+    /**
+     * Title
+     */
+    title?: string | null;
+    /**
+     * Model
+     */
+    model?: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string | null;
+    parameters?: ChatParameters | null;
+    /**
+     * Pinned
+     */
+    pinned?: boolean | null;
+    /**
+     * Archived
+     */
+    archived?: boolean | null;
+    /**
+     * Head Id
+     *
+     * The message at whose end the reader stands.
+     */
+    head_id?: string | null;
+    /**
+     * Apart
+     *
+     * No longer beside another: it gets its own place in the list.
+     */
+    apart?: true | null;
 };
 
 /**
@@ -1258,6 +1669,113 @@ export type FileObjects = {
      * Has More
      */
     has_more: boolean;
+};
+
+/**
+ * FiledConversation
+ *
+ * What `GET …/export?format=json` writes and `POST …/import` reads.
+ */
+export type FiledConversation = {
+    /**
+     * Format
+     *
+     * Which kind of file this is.
+     */
+    format: 'atelier.conversation';
+    /**
+     * Version
+     */
+    version: 1;
+    /**
+     * Title
+     */
+    title?: string;
+    /**
+     * Model
+     */
+    model?: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string;
+    parameters?: ChatParameters;
+    /**
+     * Head Id
+     */
+    head_id?: string | null;
+    /**
+     * Messages
+     */
+    messages: Array<FiledMessage>;
+};
+
+/**
+ * FiledMessage
+ *
+ * A message in a file: as `MessageOut`, with its pictures as data URLs.
+ */
+export type FiledMessage = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Parent Id
+     */
+    parent_id?: string | null;
+    /**
+     * Role
+     */
+    role: 'user' | 'assistant' | 'tool';
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     */
+    pictures?: Array<string>;
+    /**
+     * Reasoning
+     */
+    reasoning?: string;
+    /**
+     * Tool Calls
+     */
+    tool_calls?: Array<{
+        [key: string]: string;
+    }>;
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Model
+     */
+    model?: string | null;
+    state?: AnswerState;
+    /**
+     * Finish Reason
+     */
+    finish_reason?: string | null;
+    /**
+     * Usage
+     */
+    usage?: {
+        [key: string]: number;
+    } | null;
+    /**
+     * Timing
+     */
+    timing?: {
+        [key: string]: number | null;
+    } | null;
+    error?: ErrorOut | null;
+    /**
+     * Created At
+     */
+    created_at: string;
 };
 
 /**
@@ -2829,7 +3347,7 @@ export type LoadOptions = {
     /**
      * Dtype
      *
-     * Type of the weights in memory. Left out: float32 on the CPU, bfloat16 on a GPU.
+     * Type of the weights in memory. Left out: bfloat16 on a GPU; on the CPU float32, and of chat models the type that they are stored as.
      */
     dtype?: 'float32' | 'float16' | 'bfloat16' | null;
     /**
@@ -2893,6 +3411,42 @@ export type LoadOptions = {
      */
     step_cache?: boolean | null;
     /**
+     * Chat Engine
+     *
+     * Of chat and embedding models. Left out: what suits this machine; `engine_reason` says why.
+     */
+    chat_engine?: 'vllm_chat' | 'vllm_cpu_chat' | 'transformers_chat' | null;
+    /**
+     * Context
+     *
+     * Most tokens of a conversation, question and answer together. Left out: what the model was made for, 32,768 at most.
+     */
+    context?: number | null;
+    /**
+     * Sequences
+     *
+     * So many requests of the whole context fit into the memory for keys and values; of shorter ones more. Left out: 4.
+     */
+    sequences?: number | null;
+    /**
+     * Images
+     *
+     * Most pictures in one request, of a chat model that sees. Left out: 4.
+     */
+    images?: number | null;
+    /**
+     * Tool Parser
+     *
+     * How the model's tool calls are read, by vLLM's name for it; `none` for not at all. Left out: as its family's are, when its template knows of tools.
+     */
+    tool_parser?: string | null;
+    /**
+     * Reasoning Parser
+     *
+     * The same for its reasoning, which then stands in a field of its own.
+     */
+    reasoning_parser?: string | null;
+    /**
      * Ttl Seconds
      *
      * Unloaded after so long without use. 0 or null: never. Left out: as the server is set.
@@ -2952,6 +3506,107 @@ export type MeOut = {
      * True when no credential is configured: everyone on this machine is the administrator.
      */
     open: boolean;
+};
+
+/**
+ * MessageIn
+ *
+ * What somebody says, or with `role` "tool" what a function answered.
+ */
+export type MessageIn = {
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
+};
+
+/**
+ * MessageOut
+ */
+export type MessageOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Parent Id
+     */
+    parent_id: string | null;
+    /**
+     * Role
+     */
+    role: 'user' | 'assistant' | 'tool';
+    /**
+     * Content
+     */
+    content: string;
+    /**
+     * Pictures
+     */
+    pictures?: Array<string>;
+    /**
+     * Reasoning
+     */
+    reasoning?: string;
+    /**
+     * Tool Calls
+     */
+    tool_calls?: Array<ToolCallOut>;
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Model
+     *
+     * Of an answer: who gives it.
+     */
+    model: string | null;
+    /**
+     * Of an answer. What a person says is `complete`.
+     */
+    state: AnswerState;
+    /**
+     * Finish Reason
+     */
+    finish_reason: string | null;
+    usage: UsageOut | null;
+    timing: TimingOut | null;
+    error: ErrorOut | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Finished At
+     */
+    finished_at: string | null;
 };
 
 /**
@@ -3143,6 +3798,10 @@ export type ModelOut = {
      */
     sampling: 'noise' | 'flow';
     /**
+     * Of chat and embedding models: how this machine runs it.
+     */
+    chat?: ChatSetupOut | null;
+    /**
      * Tags
      */
     tags: Array<string>;
@@ -3152,6 +3811,12 @@ export type ModelOut = {
      * A pinned model stays loaded; it is never put out to make room.
      */
     pinned: boolean;
+    /**
+     * Sees
+     *
+     * Of chat models: whether they take pictures.
+     */
+    sees?: boolean;
     /**
      * Available
      *
@@ -4004,6 +4669,60 @@ export type PlannedFileOut = {
      * Bytes of it that lie in the model cache already.
      */
     present_bytes: number;
+};
+
+/**
+ * PresetIn
+ */
+export type PresetIn = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string;
+    parameters?: ChatParameters;
+    /**
+     * Model
+     *
+     * Null: whichever the conversation has.
+     */
+    model?: string | null;
+};
+
+/**
+ * PresetList
+ */
+export type PresetList = {
+    /**
+     * Items
+     */
+    items: Array<PresetOut>;
+};
+
+/**
+ * PresetOut
+ */
+export type PresetOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * System Prompt
+     */
+    system_prompt: string;
+    parameters: ChatParameters;
+    /**
+     * Model
+     */
+    model: string | null;
 };
 
 /**
@@ -5326,6 +6045,16 @@ export type SdVaeOut = {
 };
 
 /**
+ * SentOut
+ *
+ * What was said, and the answer that grows: follow it at `…/messages/{id}/stream`.
+ */
+export type SentOut = {
+    message: MessageOut;
+    answer: MessageOut;
+};
+
+/**
  * SessionIn
  */
 export type SessionIn = {
@@ -5705,6 +6434,42 @@ export type TextToImageIn = {
 };
 
 /**
+ * TimingOut
+ *
+ * Seconds.
+ */
+export type TimingOut = {
+    /**
+     * Waited
+     *
+     * To the first token, of an answer whose model had to be loaded first.
+     */
+    waited: number | null;
+    /**
+     * First Token
+     *
+     * To the first token, of a model that was there.
+     */
+    first_token: number | null;
+    /**
+     * Thought
+     *
+     * From the first token to the first one that is no reasoning.
+     */
+    thought?: number | null;
+    /**
+     * Total
+     */
+    total: number;
+    /**
+     * Tokens Per Second
+     *
+     * After the first token.
+     */
+    tokens_per_second: number | null;
+};
+
+/**
  * TokenGrantOut
  */
 export type TokenGrantOut = {
@@ -5768,6 +6533,26 @@ export type TokenOut = {
      * Why it could not be checked.
      */
     remark: RemarkOut | null;
+};
+
+/**
+ * ToolCallOut
+ */
+export type ToolCallOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Arguments
+     *
+     * JSON, as the model wrote it; perhaps not well-formed.
+     */
+    arguments: string;
 };
 
 /**
@@ -5932,6 +6717,22 @@ export type UpscaleIn = {
      * Strength
      */
     strength?: number;
+};
+
+/**
+ * UsageOut
+ *
+ * Tokens, as the engine counted them.
+ */
+export type UsageOut = {
+    /**
+     * Prompt Tokens
+     */
+    prompt_tokens: number;
+    /**
+     * Completion Tokens
+     */
+    completion_tokens: number;
 };
 
 /**
@@ -6188,6 +6989,22 @@ export type CollectionsChanged = {
 };
 
 /**
+ * ConversationChanged
+ *
+ * Something was said in it, or it was renamed, deleted, taken back: ask GET /api/chat/conversations again.
+ */
+export type ConversationChanged = {
+    /**
+     * Type
+     */
+    type: 'conversation.changed';
+    /**
+     * Id
+     */
+    id: string;
+};
+
+/**
  * DevicesSampled
  */
 export type DevicesSampled = {
@@ -6421,6 +7238,8 @@ export type Event = ({
 } & EnvironmentChanged) | ({
     type: 'models.changed';
 } & ModelsChanged) | ({
+    type: 'conversation.changed';
+} & ConversationChanged) | ({
     type: 'devices.sampled';
 } & DevicesSampled);
 
@@ -6445,7 +7264,7 @@ export type EventsFrame = {
     /**
      * Events
      */
-    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | ImagesChanged | CollectionsChanged | WorkerChanged | EnvironmentChanged | ModelsChanged | DevicesSampled>;
+    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | ImagesChanged | CollectionsChanged | WorkerChanged | EnvironmentChanged | ModelsChanged | ConversationChanged | DevicesSampled>;
 };
 
 /**
@@ -8069,6 +8888,533 @@ export type MakeGridResponses = {
 };
 
 export type MakeGridResponse = MakeGridResponses[keyof MakeGridResponses];
+
+export type ListConversationsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Q
+         *
+         * Words that the title or a message holds.
+         */
+        q?: string | null;
+        /**
+         * Archived
+         */
+        archived?: boolean;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/chat/conversations';
+};
+
+export type ListConversationsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListConversationsError = ListConversationsErrors[keyof ListConversationsErrors];
+
+export type ListConversationsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationPage;
+};
+
+export type ListConversationsResponse = ListConversationsResponses[keyof ListConversationsResponses];
+
+export type AddConversationData = {
+    body: ConversationIn;
+    path?: never;
+    query?: never;
+    url: '/api/chat/conversations';
+};
+
+export type AddConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddConversationError = AddConversationErrors[keyof AddConversationErrors];
+
+export type AddConversationResponses = {
+    /**
+     * Successful Response
+     */
+    201: ConversationDetailOut;
+};
+
+export type AddConversationResponse = AddConversationResponses[keyof AddConversationResponses];
+
+export type ImportConversationData = {
+    body: FiledConversation;
+    path?: never;
+    query?: never;
+    url: '/api/chat/conversations/import';
+};
+
+export type ImportConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImportConversationError = ImportConversationErrors[keyof ImportConversationErrors];
+
+export type ImportConversationResponses = {
+    /**
+     * Successful Response
+     */
+    201: ConversationDetailOut;
+};
+
+export type ImportConversationResponse = ImportConversationResponses[keyof ImportConversationResponses];
+
+export type DeleteConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}';
+};
+
+export type DeleteConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeleteConversationError = DeleteConversationErrors[keyof DeleteConversationErrors];
+
+export type DeleteConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationDeletedOut;
+};
+
+export type DeleteConversationResponse = DeleteConversationResponses[keyof DeleteConversationResponses];
+
+export type GetConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}';
+};
+
+export type GetConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetConversationError = GetConversationErrors[keyof GetConversationErrors];
+
+export type GetConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationDetailOut;
+};
+
+export type GetConversationResponse = GetConversationResponses[keyof GetConversationResponses];
+
+export type ChangeConversationData = {
+    body: ConversationPatchIn;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}';
+};
+
+export type ChangeConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ChangeConversationError = ChangeConversationErrors[keyof ChangeConversationErrors];
+
+export type ChangeConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationOut;
+};
+
+export type ChangeConversationResponse = ChangeConversationResponses[keyof ChangeConversationResponses];
+
+export type RestoreConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/restore';
+};
+
+export type RestoreConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RestoreConversationError = RestoreConversationErrors[keyof RestoreConversationErrors];
+
+export type RestoreConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationOut;
+};
+
+export type RestoreConversationResponse = RestoreConversationResponses[keyof RestoreConversationResponses];
+
+export type ExportConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: {
+        /**
+         * Format
+         *
+         * `json`: every branch, with its pictures; can be imported.
+         */
+        format?: 'json' | 'markdown';
+    };
+    url: '/api/chat/conversations/{conversation_id}/export';
+};
+
+export type ExportConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ExportConversationError = ExportConversationErrors[keyof ExportConversationErrors];
+
+export type ExportConversationResponses = {
+    /**
+     * The conversation as a file.
+     */
+    200: unknown;
+};
+
+export type AddMessageData = {
+    body: MessageIn;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages';
+};
+
+export type AddMessageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddMessageError = AddMessageErrors[keyof AddMessageErrors];
+
+export type AddMessageResponses = {
+    /**
+     * Successful Response
+     */
+    201: SentOut;
+};
+
+export type AddMessageResponse = AddMessageResponses[keyof AddMessageResponses];
+
+export type GetMessageData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}';
+};
+
+export type GetMessageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetMessageError = GetMessageErrors[keyof GetMessageErrors];
+
+export type GetMessageResponses = {
+    /**
+     * Successful Response
+     */
+    200: MessageOut;
+};
+
+export type GetMessageResponse = GetMessageResponses[keyof GetMessageResponses];
+
+export type FollowAnswerData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/stream';
+};
+
+export type FollowAnswerErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type FollowAnswerError = FollowAnswerErrors[keyof FollowAnswerErrors];
+
+export type FollowAnswerResponses = {
+    /**
+     * Server-sent events, each an `AnswerFrame`.
+     */
+    200: AnswerFrame;
+};
+
+export type FollowAnswerResponse = FollowAnswerResponses[keyof FollowAnswerResponses];
+
+export type AnswerAgainData = {
+    body: AgainIn;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/again';
+};
+
+export type AnswerAgainErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AnswerAgainError = AnswerAgainErrors[keyof AnswerAgainErrors];
+
+export type AnswerAgainResponses = {
+    /**
+     * Successful Response
+     */
+    201: SentOut;
+};
+
+export type AnswerAgainResponse = AnswerAgainResponses[keyof AnswerAgainResponses];
+
+export type StopAnswerData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/stop';
+};
+
+export type StopAnswerErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type StopAnswerError = StopAnswerErrors[keyof StopAnswerErrors];
+
+export type StopAnswerResponses = {
+    /**
+     * Successful Response
+     */
+    200: MessageOut;
+};
+
+export type StopAnswerResponse = StopAnswerResponses[keyof StopAnswerResponses];
+
+export type ListChatPresetsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/chat/presets';
+};
+
+export type ListChatPresetsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListChatPresetsError = ListChatPresetsErrors[keyof ListChatPresetsErrors];
+
+export type ListChatPresetsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PresetList;
+};
+
+export type ListChatPresetsResponse = ListChatPresetsResponses[keyof ListChatPresetsResponses];
+
+export type AddChatPresetData = {
+    body: PresetIn;
+    path?: never;
+    query?: never;
+    url: '/api/chat/presets';
+};
+
+export type AddChatPresetErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddChatPresetError = AddChatPresetErrors[keyof AddChatPresetErrors];
+
+export type AddChatPresetResponses = {
+    /**
+     * Successful Response
+     */
+    201: PresetOut;
+};
+
+export type AddChatPresetResponse = AddChatPresetResponses[keyof AddChatPresetResponses];
+
+export type DeleteChatPresetData = {
+    body?: never;
+    path: {
+        /**
+         * Preset Id
+         */
+        preset_id: string;
+    };
+    query?: never;
+    url: '/api/chat/presets/{preset_id}';
+};
+
+export type DeleteChatPresetErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeleteChatPresetError = DeleteChatPresetErrors[keyof DeleteChatPresetErrors];
+
+export type DeleteChatPresetResponses = {
+    /**
+     * Successful Response
+     */
+    200: PresetOut;
+};
+
+export type DeleteChatPresetResponse = DeleteChatPresetResponses[keyof DeleteChatPresetResponses];
+
+export type ChangeChatPresetData = {
+    body: PresetIn;
+    path: {
+        /**
+         * Preset Id
+         */
+        preset_id: string;
+    };
+    query?: never;
+    url: '/api/chat/presets/{preset_id}';
+};
+
+export type ChangeChatPresetErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ChangeChatPresetError = ChangeChatPresetErrors[keyof ChangeChatPresetErrors];
+
+export type ChangeChatPresetResponses = {
+    /**
+     * Successful Response
+     */
+    200: PresetOut;
+};
+
+export type ChangeChatPresetResponse = ChangeChatPresetResponses[keyof ChangeChatPresetResponses];
 
 export type GenerateCreatureData = {
     body?: never;
