@@ -77,16 +77,27 @@ class Engine:
 class Call:
     """A request of a client, as far as waiting concerns it. `receive` None: nobody can hang up."""
 
-    __slots__ = ("begun", "breath", "breathe", "hung_up", "receive", "task", "watcher")
+    __slots__ = ("begun", "breath", "breathe", "gave_up", "hung_up", "patience", "receive", "task", "watcher")
 
-    def __init__(
-        self, receive: Receive | None, begun: float, breathe: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
-        self.receive, self.breathe, self.begun = receive, breathe, begun
+    def __init__(self, receive: Receive | None, begun: float, patience: float | None = None) -> None:
+        """`patience`: seconds until it gives up on waiting for its model (see `arrived`)."""
+        self.receive, self.begun = receive, begun
+        self.breathe: Callable[[], Awaitable[None]] | None = None
         self.breath = begun + FIRST_BREATH_SECONDS
+        self.patience = patience
+        self.gave_up = False
         self.task = asyncio.current_task()
         self.hung_up = False
         self.watcher: asyncio.Task[None] | None = None
+
+    def arrived(self) -> None:
+        """The model is there."""
+        self.patience = None
+
+    def give_up(self) -> None:
+        self.gave_up = True
+        if self.task is not None:
+            self.task.cancel()
 
     async def watch(self) -> None:
         assert self.receive is not None
@@ -148,6 +159,8 @@ class Watch:
         for call in tuple(self.calls):
             if call.watcher is None and call.receive is not None and now - call.begun > SWEEP_SECONDS:
                 call.watcher = self._spawn(call.watch())
+            if call.patience is not None and now - call.begun > call.patience and not call.gave_up:
+                call.give_up()
             if call.breathe is not None and now > call.breath:
                 call.breath = now + BREATH_SECONDS
                 self._spawn(call.breathe())
