@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from atelier.access.accounts import Accounts
     from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
+    from atelier.chat.serving import ChatServing
     from atelier.creatures.service import CreatureService
     from atelier.images.archive import Archive
     from atelier.images.collections import Collections
@@ -65,6 +66,7 @@ class Services:
     creatures: CreatureService
     system: SystemService
     openai_images: OpenAIImages
+    chat: ChatServing
     sdapi: SdApi
     files: FileStore
     batches: BatchService

@@ -19,7 +19,7 @@ from atelier.access.actor import Actor
 from atelier.chat import answers
 from atelier.chat.caps import Caps
 from atelier.chat.keys import Keys
-from atelier.chat.serving import ChatServing, Order, TooLongAWait, whole
+from atelier.chat.serving import RESPONSES, ChatServing, Order, TooLongAWait, whole
 from atelier.chat.visit import Visit, check_size
 from atelier.chat.watching import Call
 from atelier.errors import AtelierError, TooManyJobs, Unauthorized, Unavailable
@@ -43,6 +43,16 @@ PATHS = {
     "/v1/detokenize": "/detokenize",
 }
 """What clients call, and what an engine calls it."""
+_KEPT = "/v1/responses/"
+
+
+def _is_kept(path: str, method: str) -> bool:
+    """Whether this asks for, or cancels, an answer that an engine keeps."""
+    rest = path.removeprefix(_KEPT)
+    if method == "POST":
+        rest, _, verb = rest.partition("/")
+        return verb == "cancel" and rest.replace("_", "").replace("-", "").isalnum()
+    return method == "GET" and rest.replace("_", "").replace("-", "").isalnum()
 
 
 class ChatDoor:
@@ -59,7 +69,8 @@ class ChatDoor:
         self._serving, self._keys, self._caps = serving, keys, caps
 
     def takes(self, scope: Scope) -> bool:
-        return scope["path"] in PATHS and scope["method"] == "POST"
+        path, method = scope["path"], scope["method"]
+        return (path in PATHS and method == "POST") or (path.startswith(_KEPT) and _is_kept(path, method))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = Visit(scope, receive, send)
@@ -125,7 +136,11 @@ class ChatDoor:
                 held = length
             visit.call = Call(visit.receive, serving.watch.now())
             raw = await visit.body()
-            order = await serving.order(actor, PATHS[visit.scope["path"]], raw)
+            path = visit.scope["path"]
+            if path in PATHS:
+                order = await serving.order(actor, PATHS[path], raw)
+            else:
+                order = serving.of_response(actor, visit.scope["method"], path)
             serving.watch.begin(visit.call)
             try:
                 await self._pass_on(visit, serving, actor, order)
@@ -148,11 +163,15 @@ class ChatDoor:
                     if status < 400:
                         serving.meter.first(count)
                         tail = await visit.stream(line, order)
+                        if order.path == RESPONSES:
+                            serving.responses.note(actor, order.target, visit.first)
                     else:
                         _, raw = await whole(line)
                         await visit.refuse_as(status, answers.openai_error(status, answers.parsed(raw)))
                 return
             status, tail = await self._whole(visit, serving, order)
+            if order.path == RESPONSES:
+                serving.responses.note(actor, order.target, tail[:1024])
         except AtelierError as error:
             status = error.status
             raise

@@ -20,6 +20,7 @@ import orjson
 from atelier.access.actor import Actor
 from atelier.chat import answers, screening
 from atelier.chat.metering import Meter
+from atelier.chat.responses import Responses
 from atelier.chat.screening import Screen
 from atelier.chat.targets import Target, Targets
 from atelier.chat.upstream import AnswerTooLong, EngineGone, EngineSilent, Line, head_of
@@ -29,6 +30,7 @@ from atelier.runtime.shared import SharedLeases
 from atelier.runtime.waiting import Waiting
 from atelier.said import Said
 
+RESPONSES = "/v1/responses"
 MOST_ANSWER_BYTES = 64 * 1024 * 1024
 TRIES = 3
 """How often a request is sent to a worker that turns out to be gone before it said anything."""
@@ -71,6 +73,7 @@ class ChatServing:
     ) -> None:
         self.targets, self.screen, self.watch, self.meter = targets, screen, watch, meter
         self._leases = leases
+        self.responses = Responses()
         self.wait_seconds = wait_seconds
 
     async def close(self) -> None:
@@ -142,6 +145,11 @@ class ChatServing:
 
     # ── for the door ──
 
+    def of_response(self, actor: Actor, method: str, path: str) -> Order:
+        """A request about an earlier answer of /v1/responses. Raises ResponseNotFound, also for somebody else's."""
+        target = self.responses.target(actor, path.split("/")[3])
+        return Order(path, target, head_of(path, 0, method), b"", False)
+
     async def order(self, actor: Actor, path: str, raw: bytes, body: Any = None) -> Order:
         """The request `raw` (parsed already: `body`), looked over. Raises BadRequest, ModelNotFound."""
         if body is None:
@@ -152,6 +160,8 @@ class ChatServing:
             raise BadRequest(words, field="model", hint="GET /v1/models lists what there is.")
         target = self.targets.known(actor, name) or await self.targets.find(actor, name)
         changes = await self.screen.look_over(path, body, target)
+        if path == RESPONSES and (before := body.get("previous_response_id")) is not None:
+            self.responses.target(actor, before, "previous_response_id")
         streams = body.get("stream") is True
         adds_usage = False
         if name != target.name:

@@ -59,14 +59,14 @@ class Visit:
     """Made for each request."""
 
     __slots__ = (
-        "begun", "call", "has_cookie", "limits", "model", "request_id", "scope", "send", "started", "status", "told",
-        "_ended", "_receive", "_wire",
+        "begun", "call", "first", "has_cookie", "limits", "model", "request_id", "scope", "send", "started", "status",
+        "told", "_ended", "_receive", "_wire",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self.send, self._receive = scope, send, receive
         self.begun = time.perf_counter()
-        self.request_id, self.model, self.told = b"", "", b"waiting"
+        self.request_id, self.model, self.told, self.first = b"", "", b"waiting", b""
         self.status, self.started, self._ended = 500, False, False
         self.has_cookie = False
         self.limits: tuple[int, int] | None = None
@@ -158,6 +158,8 @@ class Visit:
         changes = edit.is_needed
         try:
             while piece := await line.read():
+                if not tail:
+                    self.first = piece[:1024]
                 tail = piece if len(piece) > 2048 else tail[-2048:] + piece
                 if changes:
                     piece = edit(piece)

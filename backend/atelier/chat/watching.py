@@ -42,6 +42,11 @@ class Patience:
     probe_after: float = 5.0
     probe: float = 5.0
 
+    @classmethod
+    def of(cls, first_byte: float, idle: float) -> Patience:
+        """A probe and its answer together take less than `idle`."""
+        return cls(first_byte, idle, min(5.0, idle * 0.4), min(5.0, idle * 0.4))
+
 
 class Engine:
     """What is known of one worker's server: its connections and when it last said something."""
