@@ -124,7 +124,8 @@ class CreatureSettings:
     """The creature service: POKEMON_GENERATION_BACKEND (files or sdxl), POKEMON_IMAGES_DIR, POKEMON_IMAGE_PATTERN,
     POKEMON_MIN_INDEX, POKEMON_MAX_INDEX, POKEMON_NAME_BACKEND (local or remote), POKEMON_RATE_LIMIT_PER_MIN (0 = off),
     SDXL_TURBO_MODEL (a model's key or repository), SDXL_WIDTH, SDXL_HEIGHT, SDXL_STEPS, OPENAI_BASE_URL, OPENAI_MODEL,
-    OPENAI_API_KEY, OPENAI_TIMEOUT (who gives names), REDIS_URL (where given names are kept)."""
+    OPENAI_API_KEY, OPENAI_TIMEOUT (who gives names; without an address this server's own chat), REDIS_URL (where given
+    names are kept)."""
 
     backend: Literal["files", "sdxl"] = "files"
     images_dir: Path = REPOSITORY / "pokemon"
@@ -183,6 +184,16 @@ class InputSettings:
 
 
 @dataclass(frozen=True)
+class TranslationSettings:
+    """TRANSLATION_MODEL (the chat model that turns prompts into English; set, it does so unasked where an API promises
+    it; unset, the embedded one answers whoever asks; `off`: none), TRANSLATION_TIMEOUT (seconds, loading included)."""
+
+    model: str = ""
+    timeout: float = 60.0
+    off: bool = False
+
+
+@dataclass(frozen=True)
 class BatchSettings:
     """BATCH_WINDOW (`22:00-06:00`, local time: when lines of batches are answered; any time when empty),
     BATCH_CONCURRENCY (lines of all batches at once, for each model), ATELIER_FILE_LIMIT (bytes of one file of
@@ -206,6 +217,7 @@ class Settings:
     inputs: InputSettings = field(default_factory=InputSettings)
     batches: BatchSettings = field(default_factory=BatchSettings)
     chat: ChatSettings = field(default_factory=ChatSettings)
+    translation: TranslationSettings = field(default_factory=TranslationSettings)
 
     def checked(self) -> Settings:
         """These settings, or BadSetting where two of them contradict each other."""
@@ -370,6 +382,12 @@ def _pairs(env: Mapping[str, str], name: str, example: str) -> tuple[tuple[str, 
     return tuple(found)
 
 
+def _translation(env: Mapping[str, str]) -> TranslationSettings:
+    model = env.get("TRANSLATION_MODEL", "").strip()
+    timeout = _seconds(env, "TRANSLATION_TIMEOUT", 60.0)
+    return TranslationSettings("" if model == "off" else model, timeout, off=model == "off")
+
+
 def _batches(env: Mapping[str, str]) -> BatchSettings:
     default = BatchSettings()
     text = env.get("BATCH_WINDOW", "").strip()
@@ -475,4 +493,5 @@ def read_settings(
         inputs,
         _batches(env),
         _chat(env, access.api_keys),
+        _translation(env),
     ).checked()

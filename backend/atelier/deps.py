@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from atelier.images.prompts import PromptBook
     from atelier.images.service import ImageService
     from atelier.images.settings import SettingsReader
+    from atelier.images.translation import Translator
     from atelier.images.usage import Usage
     from atelier.images.verifying import Verifier
     from atelier.jobs.service import JobService
@@ -70,6 +71,7 @@ class Services:
     sdapi: SdApi
     files: FileStore
     batches: BatchService
+    translator: Translator
 
 
 def _services(request: Request) -> Services:

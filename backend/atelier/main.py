@@ -55,6 +55,7 @@ from atelier.images.prompts import PromptBook
 from atelier.images.reader import PictureReader
 from atelier.images.service import ImageService
 from atelier.images.settings import SettingsReader
+from atelier.images.translation import Translator
 from atelier.images.usage import Usage
 from atelier.images.verifying import Verifier
 from atelier.jobs import routes as job_routes
@@ -287,7 +288,10 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         screen = Screen(remote.data_url if remote.enabled else None)
         serving = ChatServing(targets, shared, Watch(patience), screen, meter, wait_seconds=settings.chat.wait_seconds)
         app.state.door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
-        creatures = CreatureService(settings.creatures, settings.log, registry, images, gallery)
+        translator = Translator(settings.translation, serving)
+        creatures = CreatureService(
+            settings.creatures, settings.log, settings.server, registry, images, gallery, serving
+        )
         catalogue = Catalogue()
         downloads = Downloads(
             database,
@@ -370,6 +374,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             sdapi,
             files,
             batches,
+            translator,
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)

@@ -15,6 +15,7 @@ A request steers it by the field `fake`, or by words of its last message such as
     error_after=N      an error event after N words     break_after=N     close the connection after N words
     die_after=N        SIGKILL to itself                stop_after=N      SIGSTOP to itself
     hang_after=N       say nothing more to this one     exit_after=N      end with status 3
+    say=%7B%7D         this, percent-encoded, as the one word of the answer
 
 `GET /fake` tells what it saw: `requests` (the last hundred: method, path, headers, body), `running`, `aborted`.
 """

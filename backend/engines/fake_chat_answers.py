@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
+from urllib.parse import unquote
 
 CREATED = 1_700_000_000
 WORDS = ("ember", "moss", "river", "stone", "cloud", "leaf", "spark", "tide", "fern", "frost", "dune", "glow")
@@ -52,6 +53,7 @@ class Steering:
     stop_after: int = -1
     hang_after: int = -1
     exit_after: int = -1
+    say: str = ""
 
     @classmethod
     def of(cls, body: dict[str, Any], settings: dict[str, Any]) -> Steering:
@@ -64,6 +66,8 @@ class Steering:
         for name, value in said.items():
             if name in ("delay_ms", "first_delay_ms"):
                 values[name.removesuffix("_ms")] = float(value) / 1000
+            elif name == "say":
+                values[name] = unquote(value)
             elif name in known:
                 values[name] = int(value)
         return cls(**values)
@@ -159,7 +163,7 @@ def _say(body: dict[str, Any], index: int, steering: Steering) -> Said:
     schema = _schema_asked(body)
     if schema is not None:
         return Said(reasoning, [json.dumps(example(schema))], [], "stop")
-    words = _pick(body, index, steering.tokens)
+    words = [steering.say] if steering.say else _pick(body, index, steering.tokens)
     if pictures := _images_in(body):
         words = [f"I see {pictures} picture{'s' * (pictures > 1)}:", *(" " + word.strip() for word in words)]
     finish = "stop"

@@ -50,10 +50,11 @@ class TextIn(BaseModel):
 
 @router.post("/generar-imagen-texto", response_class=FileResponse, responses=_PICTURE, summary="A picture from words")
 async def image_from_text(wanted: TextIn, actor: TokenUser, services: ServicesDep, request: Request) -> FileResponse:
-    """With Stable Diffusion 1.5 where it is installed, else with the model that ships with Atelier. A client that hangs
-    up cancels. Errors are `{"detail": …}`."""
-    model = await _model(services, actor)
-    return await _answer(services, actor, request, TextToImageIn(prompt=_words(wanted.texto), **model))
+    """With Stable Diffusion 1.5 where it is installed, else with the model that ships with Atelier. Words in another
+    language are translated where TRANSLATION_MODEL names a chat model. A client that hangs up cancels. Errors are
+    `{"detail": …}`."""
+    model, words = await _model(services, actor), await _translated(services, actor, _words(wanted.texto))
+    return await _answer(services, actor, request, TextToImageIn(**words, **model))
 
 
 @router.post(
@@ -69,8 +70,8 @@ async def image_from_image(actor: TokenUser, services: ServicesDep, request: Req
     async with request.form(max_files=1, max_fields=8, max_part_size=4 * MAX_TEXT) as form:
         words = _words(_text_of(form))
         picture = await services.inputs.take(actor, in_pieces(_file_of(form)))
-    model = await _model(services, actor)
-    return await _answer(services, actor, request, ImageToImageIn(prompt=words, image=picture.id, **model))
+    model, said = await _model(services, actor), await _translated(services, actor, words)
+    return await _answer(services, actor, request, ImageToImageIn(**said, image=picture.id, **model))
 
 
 async def _answer(
@@ -80,6 +81,14 @@ async def _answer(
     done = await services.images.finish(actor, accepted.job_id, request.is_disconnected)
     path, image = await services.gallery.file(actor, done.images[0].id, thumbnail=False)
     return stored_file(str(path), f"image/{image.format}")
+
+
+async def _translated(services: Services, actor: Actor, text: str) -> dict[str, str]:
+    """The prompt in English where a chat model is configured for that (TRANSLATION_MODEL), and what was typed."""
+    if not services.translator.is_configured:
+        return {"prompt": text}
+    done = await services.translator.english(actor, text)
+    return {"prompt": done.text} | ({"typed_prompt": text} if done.text != text else {})
 
 
 async def _model(services: Services, actor: Actor) -> dict[str, str]:

@@ -478,6 +478,7 @@ def _read_cards(folder: Path) -> list[dict[str, Any]]:
 
 def _said(card: dict[str, Any]) -> dict[str, Any]:
     """What a card says itself, which counts more than what its files show."""
+    makes_pictures = "limits" in card
     return {
         "key": card["key"],
         "name": card["name"],
@@ -487,7 +488,7 @@ def _said(card: dict[str, Any]) -> dict[str, Any]:
         "description": card["description"],
         "license": card["license"],
         "shared": True,
-        "defaults": ImageDefaults(**card["defaults"]).model_dump(),
-        "limits": ImageLimits(**card["limits"]).model_dump(),
+        "defaults": ImageDefaults(**card["defaults"]).model_dump() if makes_pictures else {},
+        "limits": ImageLimits(**card["limits"]).model_dump() if makes_pictures else {},
         "tags": card.get("tags", []),
     }

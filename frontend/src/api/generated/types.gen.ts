@@ -2463,6 +2463,12 @@ export type ImageToImageIn = {
      */
     negative_prompt?: string;
     /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
+    /**
      * Model
      *
      * Key of an image model.
@@ -2712,6 +2718,12 @@ export type InpaintIn = {
      * What to keep away from.
      */
     negative_prompt?: string;
+    /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
     /**
      * Model
      *
@@ -3668,6 +3680,12 @@ export type OutpaintIn = {
      * What to keep away from.
      */
     negative_prompt?: string;
+    /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
     /**
      * Model
      *
@@ -6039,6 +6057,12 @@ export type TextToImageIn = {
      */
     negative_prompt?: string;
     /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
+    /**
      * Model
      *
      * Key of an image model.
@@ -6219,6 +6243,50 @@ export type TokenizeIn = {
 };
 
 /**
+ * TranslationIn
+ */
+export type TranslationIn = {
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Language
+     *
+     * What it is written in. Left out: looked at.
+     */
+    language?: string | null;
+};
+
+/**
+ * TranslationOut
+ *
+ * English words, or the same words again and why.
+ */
+export type TranslationOut = {
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Model
+     *
+     * The chat model that was asked; null when none was.
+     */
+    model: string | null;
+    /**
+     * Changed
+     */
+    changed: boolean;
+    /**
+     * Reason
+     *
+     * Why nothing was translated: it is English; no chat model is there; the model says that it cannot; the model did not answer.
+     */
+    reason: 'english' | 'no_model' | 'not_sure' | 'failed' | null;
+};
+
+/**
  * UnloadIn
  */
 export type UnloadIn = {
@@ -6248,6 +6316,12 @@ export type UpscaleIn = {
      * What to keep away from.
      */
     negative_prompt?: string;
+    /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
     /**
      * Model
      *
@@ -7621,6 +7695,31 @@ export type ChangePromptResponses = {
 };
 
 export type ChangePromptResponse = ChangePromptResponses[keyof ChangePromptResponses];
+
+export type TranslatePromptData = {
+    body: TranslationIn;
+    path?: never;
+    query?: never;
+    url: '/api/prompts/translate';
+};
+
+export type TranslatePromptErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type TranslatePromptError = TranslatePromptErrors[keyof TranslatePromptErrors];
+
+export type TranslatePromptResponses = {
+    /**
+     * Successful Response
+     */
+    200: TranslationOut;
+};
+
+export type TranslatePromptResponse = TranslatePromptResponses[keyof TranslatePromptResponses];
 
 export type ListStylesData = {
     body?: never;
