@@ -87,7 +87,7 @@ from atelier.openai import chat_routes as openai_chat_routes
 from atelier.openai import file_routes as openai_file_routes
 from atelier.openai import image_routes as openai_image_routes
 from atelier.openai import model_routes as openai_model_routes
-from atelier.openai.batch_endpoints import BatchEndpoints, NoChat
+from atelier.openai.batch_endpoints import BatchEndpoints
 from atelier.openai.batch_rows import needs
 from atelier.openai.batch_work import BatchWork
 from atelier.openai.batches import BatchService
@@ -305,7 +305,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             cache=settings.storage.model_cache_dir,
         )
         files = FileStore(database, storage, settings.batches.file_bytes, needs)
-        batch_work = BatchWork(database, storage, BatchEndpoints(NoChat(), openai_images), settings.batches)
+        batch_work = BatchWork(database, storage, BatchEndpoints(serving, openai_images), settings.batches)
         batches = BatchService(database, storage, queue, jobs, files, batch_work)
         kinds.update(handlers(images, grids, verifier, downloads, environment_jobs, batch_work))
         watch = DeviceWatch(monitor, pool, bus)

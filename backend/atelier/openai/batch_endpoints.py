@@ -1,6 +1,6 @@
 """How a line of a batch is answered, by its endpoint: as the same request of a client would be, in the background.
 
-A model that is busy, or whose worker died, is asked again a few times; what stays wrong is the line's own error.
+A model that is busy is asked again a few times; what stays wrong is the line's own error.
 """
 
 from __future__ import annotations
@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
 from atelier.access.actor import Actor
-from atelier.errors import AtelierError, BadRequest, ModelNotFound, TooManyJobs, Unavailable
+from atelier.chat.serving import ChatServing
+from atelier.errors import AtelierError, BadRequest, TooManyJobs, Unavailable, WorkerDied
 from atelier.openai import envelope
 from atelier.openai.image_schemas import PictureGenerateIn
 from atelier.openai.image_service import OpenAIImages, answer
 from atelier.problems import from_error
+from atelier.runtime.waiting import Waiting
 from atelier.said import Said
 
 PRIORITY = -10
@@ -26,48 +28,34 @@ PAUSES = (1.0, 5.0, 20.0)
 """Seconds before a line is asked again."""
 
 
-class Completes(Protocol):
-    """`chat.serving.ChatServing`: the endpoints of text."""
-
-    async def complete(
-        self, actor: Actor, path: str, body: dict[str, Any], *, priority: int = 0
-    ) -> tuple[int, dict[str, Any]]: ...
-
-
-class NoChat:
-    """Before there is any model for text."""
-
-    async def complete(
-        self, _actor: Actor, _path: str, body: dict[str, Any], *, priority: int = 0
-    ) -> tuple[int, dict[str, Any]]:
-        raise ModelNotFound(f"There is no model {body.get('model')!r}.", hint="GET /v1/models lists what there is.")
-
-
 @dataclass(frozen=True)
 class Asked:
     """One line of a batch, for whoever answers it. `key` is the same when it is asked again, `stopped` says whether
-    its batch was cancelled."""
+    its batch was cancelled, `tell` hears what is waited for."""
 
     actor: Actor
     endpoint: str
     body: dict[str, Any]
     key: str
     stopped: Callable[[], bool]
+    tell: Callable[[Waiting], None]
 
 
 class BatchEndpoints:
     """Keeps nothing."""
 
-    def __init__(self, chat: Completes, images: OpenAIImages) -> None:
+    def __init__(self, chat: ChatServing, images: OpenAIImages) -> None:
         self._chat, self._images = chat, images
 
     async def answer(self, asked: Asked) -> tuple[int, dict[str, Any]]:
-        """Status and body, as the endpoint answers."""
+        """Status and body, as the endpoint answers. Raises WorkerDied: who asks knows what else was asked meanwhile."""
         for pause in (*PAUSES, None):
             try:
                 status, body = await self._once(asked)
                 if pause is None or status not in {429, 502, 503, 504}:
                     return status, body
+            except WorkerDied:
+                raise
             except AtelierError as error:
                 if pause is None or not _may_pass(error):
                     return told(error)
@@ -77,7 +65,7 @@ class BatchEndpoints:
     async def _once(self, asked: Asked) -> tuple[int, dict[str, Any]]:
         if asked.endpoint == "/v1/images/generations":
             return 200, await self._pictures(asked)
-        return await self._chat.complete(asked.actor, asked.endpoint, asked.body, priority=PRIORITY)
+        return await self._chat.complete(asked.actor, asked.endpoint, asked.body, priority=PRIORITY, tell=asked.tell)
 
     async def _pictures(self, asked: Asked) -> dict[str, Any]:
         try:

@@ -14,22 +14,27 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, time
+from typing import Any
 from weakref import WeakValueDictionary
 
 import orjson
 
 from atelier.access.actor import Actor
 from atelier.config import BatchSettings
+from atelier.errors import WorkerDied
 from atelier.failpoints import failpoint
 from atelier.jobs.attempt import Attempt
 from atelier.jobs.batch import Batch as Together
-from atelier.openai.batch_endpoints import Asked, BatchEndpoints
+from atelier.openai.batch_endpoints import Asked, BatchEndpoints, told
 from atelier.openai.batch_journal import Answer, Journal
 from atelier.openai.batch_lines import Line
+from atelier.runtime.waiting import Waiting
 from atelier.said import Said
 from atelier.tables import BatchRow
 
 READ_AHEAD = 32
+ALONE = 2
+"""So often a line is asked by itself, when the worker died under it and others."""
 LOOK_SECONDS = 1.0
 
 
@@ -63,12 +68,23 @@ class BatchRun:
                 group.create_task(self._one(line)).add_done_callback(lambda _task: room.release())
 
     async def _one(self, line: Line) -> None:
-        async with self._turns.of(str(line.body.get("model", ""))):
-            key = f"{self._batch.id}/{line.number}"
-            asked = Asked(self._actor, self._batch.endpoint, line.body, key, self._attempt.stop.is_set)
-            status, body = await self._endpoints.answer(asked)
+        status, body = await self._asked(line)
         await self._keep(_answer(self._batch.id, line, status, body))
         self._tell()
+
+    async def _asked(self, line: Line) -> tuple[int, dict[str, Any]]:
+        """The answer. When the worker dies, one of the lines that it had did that: each of them is asked again with no
+        other beside it, so that one that kills takes no other with it."""
+        key, stopped = f"{self._batch.id}/{line.number}", self._attempt.stop.is_set
+        asked = Asked(self._actor, self._batch.endpoint, line.body, key, stopped, self._waits)
+        model = str(line.body.get("model", ""))
+        for turn in (self._turns.of(model), *(self._turns.alone(model) for _ in range(ALONE))):
+            async with turn:
+                try:
+                    return await self._endpoints.answer(asked)
+                except WorkerDied as error:
+                    died = told(error)
+        return died
 
     async def _write(self, answers: list[Answer]) -> list[None | Exception]:
         failpoint("batches.before_keep")
@@ -84,6 +100,9 @@ class BatchRun:
             self._attempt.waits("queue", words)
             await asyncio.sleep(LOOK_SECONDS)
 
+    def _waits(self, what: Waiting) -> None:
+        self._attempt.waits(what.reason, what.words, what.position, what.seconds)
+
     def _tell(self) -> None:
         done, total = len(self._journal.kept), self._batch.total
         words = Said(f"{done} of {total} lines", "batch.progress", done=done, total=total)
@@ -95,14 +114,38 @@ class Turns:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._models: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        # A line lives as long as somebody stands in it: names come from users, and there is no end to them.
+        self._lines: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
 
     @contextlib.asynccontextmanager
     async def of(self, model: str) -> AsyncIterator[None]:
-        # It lives as long as somebody uses or awaits it: names come from users, and there is no end to them.
-        turn = self._models.get(model) or self._models.setdefault(model, asyncio.Semaphore(self._most))
-        async with turn:
+        """With others."""
+        line = self._lines.get(model) or self._lines.setdefault(model, _Turn(self._most))
+        async with line.gate:  # whoever wants to be alone holds it until the others are done
+            await line.room.acquire()
+        try:
             yield
+        finally:
+            line.room.release()
+
+    @contextlib.asynccontextmanager
+    async def alone(self, model: str) -> AsyncIterator[None]:
+        line = self._lines.get(model) or self._lines.setdefault(model, _Turn(self._most))
+        held = 0
+        async with line.gate:
+            try:
+                while held < self._most:
+                    await line.room.acquire()
+                    held += 1
+                yield
+            finally:
+                for _ in range(held):
+                    line.room.release()
+
+
+class _Turn:
+    def __init__(self, most: int) -> None:
+        self.gate, self.room = asyncio.Lock(), asyncio.Semaphore(most)
 
 
 def within(window: tuple[time, time], moment: time) -> bool:

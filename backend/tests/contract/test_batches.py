@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+from chat_models import add_chat_model, add_embedding_model
 from PIL import Image
 from serving import Server
 
@@ -141,6 +142,69 @@ class TestWrongInput:
         for call in (client.batches.retrieve, client.batches.cancel):
             with pytest.raises(openai.NotFoundError):
                 call("batch_none")
+
+
+@pytest.fixture(scope="module")
+def talking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, openai.OpenAI]]:
+    """A server with a chat and an embedding model."""
+    folder = tmp_path_factory.mktemp("talking")
+    with Server(folder / "data", MODEL_ALIASES="gpt-4o-mini=echo") as server:
+        add_chat_model(server, folder)
+        add_embedding_model(server, folder)
+        with openai.OpenAI(base_url=f"{server.url}/v1", api_key="unused", timeout=60) as client:
+            yield server, client
+
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+class TestText:
+    @pytest.mark.parametrize(
+        ("endpoint", "body", "kind"),
+        [
+            ("/v1/chat/completions", {"model": "gpt-4o-mini", "messages": HELLO}, "chat.completion"),
+            ("/v1/completions", {"model": "echo", "prompt": "Hello"}, "text_completion"),
+            ("/v1/responses", {"model": "echo", "input": "Hello"}, "response"),
+            ("/v1/embeddings", {"model": "vectors", "input": "Hello"}, "list"),
+        ],
+    )
+    def test_every_endpoint(self, talking: tuple[Server, openai.OpenAI], endpoint: str, body: Any, kind: str) -> None:
+        server, client = talking
+        lines = [line(at, body, endpoint) for at in range(20)]
+        batch = ended(client, begin(client, lines, endpoint).id)
+        assert (batch.status, batch.request_counts.completed, batch.error_file_id) == ("completed", 20, None)
+        answers = read(client, batch.output_file_id)
+        assert [one["custom_id"] for one in answers] == [f"line-{at}" for at in range(20)]
+        direct = server.client.post(endpoint, json=body).json()
+        for one in answers:
+            assert one["response"]["body"]["object"] == kind
+            assert one["response"]["body"].get("usage") == direct.get("usage")
+
+    def test_what_goes_wrong_is_the_lines_own(self, talking: tuple[Server, openai.OpenAI]) -> None:
+        endpoint = "/v1/chat/completions"
+        bodies = [
+            {"model": "echo", "messages": HELLO},
+            {"model": "echo"},
+            {"model": "vectors", "messages": HELLO},
+            {"messages": HELLO},
+            {"model": "echo", "messages": [{"role": "user", "content": "fake:status=418"}]},
+        ]
+        lines = [line(at, one, endpoint) for at, one in enumerate(bodies)]
+        batch = ended(talking[1], begin(talking[1], lines, endpoint).id)
+        assert (batch.request_counts.completed, batch.request_counts.failed) == (1, 4)
+        errors = read(talking[1], batch.error_file_id)
+        assert [one["custom_id"] for one in errors] == [f"line-{at}" for at in (1, 2, 3, 4)]
+        assert all(400 <= one["response"]["status_code"] < 500 for one in errors)
+        assert all(one["response"]["body"]["error"]["message"] for one in errors)
+
+    def test_a_line_that_kills_the_engine_takes_no_other_with_it(self, talking: tuple[Server, openai.OpenAI]) -> None:
+        endpoint = "/v1/chat/completions"
+        killer = {"model": "echo", "messages": [{"role": "user", "content": "fake:die_after=1 fake:tokens=3"}]}
+        slow = {"model": "echo", "messages": [{"role": "user", "content": "fake:delay_ms=100 fake:tokens=5"}]}
+        lines = [line("bad", killer, endpoint), *(line(at, slow, endpoint) for at in range(6))]
+        batch = ended(talking[1], begin(talking[1], lines, endpoint).id, 90)
+        assert batch.status == "completed" and batch.request_counts.failed == 1
+        assert [one["custom_id"] for one in read(talking[1], batch.output_file_id)] == [f"line-{at}" for at in range(6)]
 
 
 @pytest.fixture

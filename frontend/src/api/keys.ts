@@ -33,5 +33,6 @@ export const keys = {
   history: ["history"] as const,
   dependencies: ["dependencies"] as const,
   endpoints: ["endpoints"] as const,
+  batches: ["batches"] as const,
   me: ["me"] as const,
 };

@@ -1,6 +1,7 @@
 /** Queries, one per thing the server knows. Jobs pass through `freshest`, so that a slow answer never undoes a live event. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 
+import { isUnderWay } from "@/lib/batches";
 import { queryOf, type Look } from "@/lib/look";
 
 import { beginSamples } from "./cache";
@@ -111,6 +112,16 @@ export const queries = {
   dependencies: () => queryOptions({ queryKey: keys.dependencies, queryFn: async ({ signal }) => (await api.listDependencies({ signal })).items, staleTime: 60_000 }),
 
   endpoints: () => queryOptions({ queryKey: keys.endpoints, queryFn: ({ signal }) => api.listEndpoints({ signal }), staleTime: Infinity }),
+
+  /** Newest first. While one is under way it is asked again and again: counts are no events. */
+  batches: () =>
+    infiniteQueryOptions({
+      queryKey: keys.batches,
+      queryFn: ({ pageParam, signal }) => api.openaiListBatches({ query: { limit: 30, after: pageParam }, signal }),
+      initialPageParam: undefined as string | undefined,
+      getNextPageParam: (page) => (page.has_more ? (page.last_id ?? undefined) : undefined),
+      refetchInterval: ({ state }) => (state.data?.pages.some((page) => page.data.some((batch) => isUnderWay(batch))) ? 1500 : false),
+    }),
 
   me: () => queryOptions({ queryKey: keys.me, queryFn: ({ signal }) => api.me({ signal }), staleTime: 60_000, retry: false }),
 };

@@ -5,4 +5,5 @@ export type {
 } from "./generated/types.gen";
 export type { ImageToImageIn, ImageToVideoIn, InpaintIn, InputOut, OutpaintIn, UpscaleIn } from "./generated/types.gen";
 export type { GalleryPage as ImagePage, ImageDeletedOut as DeletedOut } from "./generated/types.gen";
+export type { BatchIn, BatchObject, FileObject } from "./generated/types.gen";
 export type { Task } from "@/lib/models";

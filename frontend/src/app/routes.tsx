@@ -20,6 +20,7 @@ const pages = {
   ModelsPage: () => import("@/features/models/ModelsPage"),
   ModelDrawer: () => import("@/features/models/ModelDrawer"),
   JobsPage: () => import("@/features/jobs/JobsPage"),
+  BatchesPage: () => import("@/features/batches/BatchesPage"),
   JobDrawer: () => import("@/features/jobs/JobDrawer"),
   SystemPage: () => import("@/features/system/SystemPage"),
 };
@@ -89,13 +90,19 @@ const job = createRoute({
   component: lazyRouteComponent(pages.JobDrawer, "JobDrawer"),
 });
 
+const batches = createRoute({
+  getParentRoute: () => root,
+  path: "/jobs/batches",
+  component: lazyRouteComponent(pages.BatchesPage, "BatchesPage"),
+});
+
 const system = createRoute({
   getParentRoute: () => root,
   path: "/system",
   component: lazyRouteComponent(pages.SystemPage, "SystemPage"),
 });
 
-const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), models.addChildren([model]), jobs.addChildren([job]), system]);
+const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), models.addChildren([model]), jobs.addChildren([job]), batches, system]);
 
 export const makeRouter = () =>
   createRouter({
