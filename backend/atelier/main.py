@@ -72,6 +72,7 @@ from atelier.models import admin_routes as model_admin_routes
 from atelier.models import hub_routes
 from atelier.models import routes as model_routes
 from atelier.models.catalogue import Catalogue
+from atelier.models.chat_engines import ChatEngines
 from atelier.models.downloads import Downloads
 from atelier.models.hub import ENVIRONMENT as HUB
 from atelier.models.hub import HubClient
@@ -235,10 +236,13 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         )
         states = ModelStates(pool, monitor.devices)
         learning = Learning(database)
-        sizing = Sizing(learning, monitor.devices, settings.runtime)
+        chat_engines = ChatEngines(
+            monitor.devices, lambda name: environments.python(name) is not None, fake=settings.runtime.fake_engine
+        )
+        sizing = Sizing(learning, monitor.devices, settings.runtime, chat_engines)
         queue = JobQueue(database, settings.jobs)
         needed = () if settings.runtime.fake_engine else ("image",)
-        environment_jobs = EnvironmentJobs(environments, queue, needed, later=(HUB,))
+        environment_jobs = EnvironmentJobs(environments, queue, needed, later=(HUB, *chat_engines.environments()))
         registry = ModelRegistry(
             database,
             queue,
@@ -324,6 +328,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             settings.server.advertised_hosts,
             settings.creatures.backend,
         )
+        pool.lacks = environment_jobs.wanted
         environment_jobs.changed = system.environment_changed
 
         preparing: list[asyncio.Task[None]] = []

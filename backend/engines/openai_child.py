@@ -86,6 +86,10 @@ class OpenAIChild:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
+    def tail(self) -> tuple[str, ...]:
+        """Its last lines."""
+        return tuple(self._tail)
+
     def memory_bytes(self) -> int:
         """What the child and all below it have of memory that is theirs alone."""
         return sum(_private_bytes(pid) for pid in descendants(os.getpid()))

@@ -72,7 +72,8 @@ class Targets:
     def _target(self, row: ModelRow) -> Target:
         need = self._sizing.need(row)
         options = dict(need.spec.options)
-        return Target(row.key, row.task, need, need.spec, bool(options.get("reasoning_parser")), sees=True)
+        sees = "images" in options or need.spec.engine == "fake"
+        return Target(row.key, row.task, need, need.spec, bool(options.get("reasoning_parser")), sees)
 
     def _hear(self, envelope: Envelope) -> None:
         if envelope.key == "models":

@@ -29,11 +29,13 @@ from atelier.models import store
 from atelier.models.adapters import ADDED_TYPES, file_of, trigger_words
 from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapshots
 from atelier.models.cache import remove as remove_files
+from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.families import SIZES, image_defaults, image_limits, sampling, size_presets
 from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut, RemarkOut
 from atelier.models.keys import free_key
 from atelier.models.probe import Probe, probe
 from atelier.models.schemas import (
+    ChatSetupOut,
     DownloadOut,
     FoundModelList,
     FoundModelOut,
@@ -47,6 +49,7 @@ from atelier.models.schemas import (
 )
 from atelier.models.sizing import Sizing, path_of, ttl_of
 from atelier.models.states import IDLE, ModelStates, Standing, on_its_way
+from atelier.runtime.engines import ENGINES, SERVER_ENVIRONMENT, EngineName
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
 from atelier.said import Said
@@ -126,6 +129,8 @@ class ModelRegistry:
         if not _is_runnable(row, self._sizing):
             words = Said(f"No engine of this Atelier can run {key}.", "model.not_runnable", model=key)
             raise Conflict(words, hint="A LoRA is used with its base model.")
+        if row.task in CHAT_TASKS and (choice := self._sizing.chat_setup(row).choice).engine is None:
+            raise Conflict(choice.reason, hint="Choose another model.")
         if not await asyncio.to_thread(_lies_there, path_of(row)):
             words = Said(f"The files of {key} are missing.", "model.files_gone", model=key)
             raise Conflict(words, hint="Restore its folder, or download it again.")
@@ -191,12 +196,32 @@ class ModelRegistry:
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
             presets=_presets(row),
+            chat=self._chat(row),
             sampling=sampling(row.family),
             trigger_words=_trigger_words(row),
             available=row.download_job is None and _lies_there(self.path_of(row)),
             runnable=_is_runnable(row, self._sizing),
             removable=row.source != "embedded" and actor.owns(row.owner_id),
             download=download,
+        )
+
+    def _chat(self, row: ModelRow) -> ChatSetupOut | None:
+        if row.task not in CHAT_TASKS or not _is_runnable(row, self._sizing):
+            return None
+        setup = self._sizing.chat_setup(row)
+        engine = setup.choice.engine
+        entry = ENGINES[engine] if engine is not None else None
+        ready = entry is not None and self._sizing.chat_engines.is_built(entry.environment)
+        return ChatSetupOut(
+            engine=engine,
+            engine_reason=setup.choice.reason,
+            engine_said=SaidOut.of(setup.choice.reason),
+            environment=entry.environment if entry is not None and entry.environment != SERVER_ENVIRONMENT else None,
+            environment_ready=ready,
+            context=setup.context,
+            sees=setup.images is not None,
+            calls_tools=setup.tool_parser is not None or engine is EngineName.FAKE,
+            reasons=setup.reasoning_parser is not None,
         )
 
     async def found(self) -> FoundModelList:
@@ -433,7 +458,8 @@ def _presets(row: ModelRow) -> list[SizePreset]:
 
 def _is_runnable(row: ModelRow, sizing: Sizing) -> bool:
     is_here = row.download_job is None
-    return is_here and bool(sizing.engine_of(row)) and row.type not in ADDED_TYPES and row.pipeline != "single_file"
+    has_engine = bool(sizing.engine_of(row)) or row.task in CHAT_TASKS
+    return is_here and has_engine and row.type not in ADDED_TYPES and row.pipeline != "single_file"
 
 
 def _trigger_words(row: ModelRow) -> list[str]:

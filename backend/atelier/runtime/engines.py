@@ -17,6 +17,9 @@ class EngineName(StrEnum):
     FAKE = "fake"
     HUB_DOWNLOAD = "hub_download"
     PICTURE_READER = "picture_reader"
+    TRANSFORMERS_CHAT = "transformers_chat"
+    VLLM_CHAT = "vllm_chat"
+    VLLM_CPU_CHAT = "vllm_cpu_chat"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,32 @@ ENGINES: dict[EngineName, EngineEntry] = {
         tasks=frozenset({"read-picture", "read-metadata", "extend-canvas"}),
         start_deadline_s=60.0,
         on_device=False,
+    ),
+    # Chat engines start a server of their own library: the worker imports next to nothing, so there is nothing to fork.
+    EngineName.TRANSFORMERS_CHAT: EngineEntry(
+        environment="chat-transformers",
+        module="engines.transformers_chat",
+        tasks=frozenset({"chat"}),
+        start_deadline_s=660.0,
+        forkable=False,
+        speaks_openai=True,
+    ),
+    EngineName.VLLM_CHAT: EngineEntry(
+        environment="chat",
+        module="engines.vllm_chat",
+        tasks=frozenset({"chat", "embed"}),
+        start_deadline_s=1560.0,
+        forkable=False,
+        spreads=True,
+        speaks_openai=True,
+    ),
+    EngineName.VLLM_CPU_CHAT: EngineEntry(
+        environment="chat-cpu",
+        module="engines.vllm_cpu_chat",
+        tasks=frozenset({"chat", "embed"}),
+        start_deadline_s=1560.0,
+        forkable=False,
+        speaks_openai=True,
     ),
 }
 

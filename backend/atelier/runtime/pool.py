@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from atelier.errors import AtelierError, Unavailable, WorkerNotFound
+from atelier.errors import AtelierError, EnvironmentNotReady, Unavailable, WorkerNotFound
 from atelier.runtime import decisions, exits, logtail, placement, processes, reaper
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.environments import Environments
@@ -66,7 +66,8 @@ class WorkerPool:
         start_seconds: float | None = None,
     ) -> None:
         """`park_budget_bytes`: host memory for the weights of parked workers. `silence_seconds`, `step_seconds` and
-        `start_seconds` replace the engines' own deadlines, for tests."""
+        `start_seconds` replace the engines' own deadlines, for tests. `lacks` hears of environments that somebody needs
+        and that are not there."""
         if len(os.fsencode(sockets_dir)) + len("/w-0123456789abcdef.sock") > SOCKET_PATH_MAX:
             raise ValueError(f"the path of the sockets folder is too long for Unix sockets: {sockets_dir}")
         self.ledger = Ledger(devices, monitor, clock, park_budget_bytes)
@@ -87,6 +88,7 @@ class WorkerPool:
         self._guard: reaper.Guard | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._closed = False
+        self.lacks: Callable[[str], None] = lambda _environment: None
 
     # ── the server's side ─────────────────────────────────────────────────────
 
@@ -344,6 +346,8 @@ class WorkerPool:
             entry = ENGINES[EngineName(asker.spec.engine)]
             forkserver = self._forkservers.of(entry)
         except AtelierError as error:
+            if isinstance(error, EnvironmentNotReady):
+                self.lacks(ENGINES[EngineName(asker.spec.engine)].environment)
             self._refuse(asker, error)
             return
         self._line.serves(asker)

@@ -567,6 +567,64 @@ export type ChatMessage = {
 };
 
 /**
+ * ChatSetupOut
+ *
+ * How a chat or embedding model is run on this machine.
+ */
+export type ChatSetupOut = {
+    /**
+     * Engine
+     *
+     * `vllm_chat`, `vllm_cpu_chat`, `transformers_chat`; null: none runs it here.
+     */
+    engine: string | null;
+    /**
+     * Engine Reason
+     *
+     * Why that one, in words.
+     */
+    engine_reason: string;
+    /**
+     * Which sentence `engine_reason` is.
+     */
+    engine_said?: SaidOut | null;
+    /**
+     * Environment
+     *
+     * What must be set up for it, under System.
+     */
+    environment: string | null;
+    /**
+     * Environment Ready
+     */
+    environment_ready: boolean;
+    /**
+     * Context
+     *
+     * Most tokens of a conversation.
+     */
+    context: number;
+    /**
+     * Sees
+     *
+     * It takes pictures.
+     */
+    sees: boolean;
+    /**
+     * Calls Tools
+     *
+     * Tools can be offered to it with `tool_choice` `auto`.
+     */
+    calls_tools: boolean;
+    /**
+     * Reasons
+     *
+     * Its reasoning comes in a field of its own.
+     */
+    reasons: boolean;
+};
+
+/**
  * CheckOut
  */
 export type CheckOut = {
@@ -3135,7 +3193,7 @@ export type LoadOptions = {
     /**
      * Dtype
      *
-     * Type of the weights in memory. Left out: float32 on the CPU, bfloat16 on a GPU.
+     * Type of the weights in memory. Left out: bfloat16 on a GPU; on the CPU float32, and of chat models the type that they are stored as.
      */
     dtype?: 'float32' | 'float16' | 'bfloat16' | null;
     /**
@@ -3198,6 +3256,42 @@ export type LoadOptions = {
      * Skip what changes little from step to step; transformers only. Pictures change a little.
      */
     step_cache?: boolean | null;
+    /**
+     * Chat Engine
+     *
+     * Of chat and embedding models. Left out: what suits this machine; `engine_reason` says why.
+     */
+    chat_engine?: 'vllm_chat' | 'vllm_cpu_chat' | 'transformers_chat' | null;
+    /**
+     * Context
+     *
+     * Most tokens of a conversation, question and answer together. Left out: what the model was made for, 32,768 at most.
+     */
+    context?: number | null;
+    /**
+     * Sequences
+     *
+     * So many requests of the whole context fit into the memory for keys and values; of shorter ones more. Left out: 4.
+     */
+    sequences?: number | null;
+    /**
+     * Images
+     *
+     * Most pictures in one request, of a chat model that sees. Left out: 4.
+     */
+    images?: number | null;
+    /**
+     * Tool Parser
+     *
+     * How the model's tool calls are read, by vLLM's name for it; `none` for not at all. Left out: as its family's are, when its template knows of tools.
+     */
+    tool_parser?: string | null;
+    /**
+     * Reasoning Parser
+     *
+     * The same for its reasoning, which then stands in a field of its own.
+     */
+    reasoning_parser?: string | null;
     /**
      * Ttl Seconds
      *
@@ -3534,6 +3628,10 @@ export type ModelOut = {
      * The `kind` of schedulers that it can be run with.
      */
     sampling: 'noise' | 'flow';
+    /**
+     * Of chat and embedding models: how this machine runs it.
+     */
+    chat?: ChatSetupOut | null;
     /**
      * Tags
      */
