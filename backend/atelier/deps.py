@@ -74,7 +74,8 @@ class Services:
     translator: Translator
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    """A coroutine, though it waits for nothing: FastAPI gives plain functions to a thread."""
     return request.app.state.services
 
 

@@ -96,6 +96,7 @@ from atelier.openai.envelope import ENVELOPE as OPENAI_ENVELOPE
 from atelier.openai.files import FileStore
 from atelier.openai.image_service import OpenAIImages
 from atelier.remote import RemoteImages
+from atelier.routing import include
 from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
@@ -180,7 +181,7 @@ def create_app(settings: Settings) -> ASGIApp:
     )
     problems.install(app, ENVELOPES)
     for router in ROUTERS:
-        app.include_router(router)
+        include(app, router)
     documentation.install(app)
     openapi.install(app)
     _serve_dashboard(app, settings.server.frontend_dir)

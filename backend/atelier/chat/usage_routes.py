@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from atelier.access.actor import Admin, User
 from atelier.chat.metrics import MEDIA, exposition
 from atelier.deps import ServicesDep
+from atelier.routing import Router
 
-router = APIRouter(tags=["chat"])
+router = Router(tags=["chat"])
 
 
 class UsageOut(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.datastructures import FormData, UploadFile
@@ -16,9 +16,10 @@ from atelier.images.gallery_routes import stored_file
 from atelier.images.input_routes import in_pieces
 from atelier.images.inputs import MAX_UPLOAD_BYTES
 from atelier.images.schemas import ImageToImageIn, TextToImageIn
+from atelier.routing import Router
 from atelier.said import Said
 
-router = APIRouter(tags=["imagen"])
+router = Router(tags=["imagen"])
 
 MODEL = "stable-diffusion-1.5"
 PICTURE_FIELDS, TEXT_FIELDS = ("imagen", "image", "file"), ("texto", "text", "prompt")

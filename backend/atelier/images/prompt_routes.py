@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from atelier.access.actor import User
 from atelier.deps import ServicesDep
@@ -18,8 +18,9 @@ from atelier.images.prompt_schemas import (
     TranslationIn,
     TranslationOut,
 )
+from atelier.routing import Router
 
-router = APIRouter(prefix="/api", tags=["prompts"])
+router = Router(prefix="/api", tags=["prompts"])
 
 
 @router.get("/prompts", summary="Prompts that you used, the last first")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
 from atelier.access.actor import Actor, ApiUser
@@ -12,8 +12,9 @@ from atelier.deps import Services, ServicesDep
 from atelier.openai.batch_schemas import BatchIn, BatchObject, BatchObjects
 from atelier.openai.envelope import ERRORS
 from atelier.openai.file_routes import ATTACHED
+from atelier.routing import Router
 
-router = APIRouter(prefix="/v1/batches", tags=["openai"], responses=ERRORS)
+router = Router(prefix="/v1/batches", tags=["openai"], responses=ERRORS)
 
 BatchId = Annotated[str, Path(max_length=64)]
 _LINES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/jsonl": {}}, "description": "JSON lines."}}

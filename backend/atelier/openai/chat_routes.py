@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
-
 from atelier.access.actor import ApiUser
 from atelier.chat.responses import ResponseNotFound
 from atelier.openai.chat_schemas import (
@@ -22,9 +20,10 @@ from atelier.openai.chat_schemas import (
     TokenizeIn,
 )
 from atelier.openai.envelope import ERRORS
+from atelier.routing import Router
 from atelier.said import Said
 
-router = APIRouter(tags=["openai"], responses=ERRORS)
+router = Router(tags=["openai"], responses=ERRORS)
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {}}, "description": "The engine's own answer, whole or as a stream."}
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import FileResponse
 
 from atelier.access.actor import ApiUser
@@ -12,8 +12,9 @@ from atelier.config import BatchSettings
 from atelier.deps import ServicesDep
 from atelier.openai.envelope import ERRORS
 from atelier.openai.file_schemas import UPLOAD, FileDeleted, FileObject, FileObjects, Purpose
+from atelier.routing import Router
 
-router = APIRouter(prefix="/v1/files", tags=["openai"], responses=ERRORS)
+router = Router(prefix="/v1/files", tags=["openai"], responses=ERRORS)
 
 MAX_UPLOAD_BYTES = BatchSettings.file_bytes + 2**20
 """Of the file and the form around it."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from atelier.access.actor import Actor, ApiUser
 from atelier.chat.targets import CHAT_TASKS
 from atelier.deps import Services, ServicesDep
 from atelier.openai.envelope import ERRORS
 from atelier.openai.model_schemas import ModelObject, ModelObjects
+from atelier.routing import Router
 from atelier.tables import ModelRow
 
-router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS)
+router = Router(prefix="/v1", tags=["openai"], responses=ERRORS)
 
 # What this door can use. A task that gets a route of its own joins here.
 TASKS = frozenset({"image", "chat", "embed"})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
-
 from atelier.access.actor import BasicUser
 from atelier.deps import ServicesDep
 from atelier.images.delivery import encoded
+from atelier.routing import Router
 from atelier.sdapi import extras
 from atelier.sdapi.envelope import ERRORS
 from atelier.sdapi.routes import MAX_BODY_BYTES
@@ -24,9 +23,7 @@ from atelier.sdapi.schemas import (
 )
 from atelier.sdapi.timed import TimedRoute
 
-router = APIRouter(
-    prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False
-)
+router = Router(prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False)
 
 
 @router.post(
