@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from atelier.access.accounts import Accounts
     from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
+    from atelier.chat.conversations import Conversations
+    from atelier.chat.exporting import ConversationFiles
+    from atelier.chat.presets import ChatPresets
     from atelier.chat.serving import ChatServing
     from atelier.creatures.service import CreatureService
     from atelier.images.archive import Archive
@@ -72,6 +75,9 @@ class Services:
     files: FileStore
     batches: BatchService
     translator: Translator
+    conversations: Conversations
+    conversation_files: ConversationFiles
+    chat_presets: ChatPresets
 
 
 async def _services(request: Request) -> Services:

@@ -22,11 +22,15 @@ from atelier.access.actor import LOCAL_USER_ID, Actor, check_declared
 from atelier.access.gate import Gate, holder_id
 from atelier.access.limit import SignInLimit
 from atelier.access.tokens import Tokens
-from atelier.chat import usage_routes
+from atelier.chat import conversation_routes, preset_routes, usage_routes
+from atelier.chat.answering import Answers
 from atelier.chat.caps import Caps
+from atelier.chat.conversations import Conversations
 from atelier.chat.door import ChatDoor
+from atelier.chat.exporting import ConversationFiles
 from atelier.chat.keys import Keys
 from atelier.chat.metering import Meter
+from atelier.chat.presets import ChatPresets
 from atelier.chat.screening import Screen
 from atelier.chat.serving import ChatServing
 from atelier.chat.targets import Targets
@@ -129,6 +133,8 @@ ROUTERS = [
     gallery_routes.router,
     collection_routes.router,
     grid_routes.router,
+    conversation_routes.router,
+    preset_routes.router,
     creature_routes.router,
     imagen_routes.router,
     job_routes.router,
@@ -297,6 +303,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         creatures = CreatureService(
             settings.creatures, settings.log, settings.server, registry, images, gallery, serving
         )
+        answers = Answers(database, bus, serving, inputs)
+        conversations = Conversations(database, bus, inputs, answers)
         catalogue = Catalogue()
         downloads = Downloads(
             database,
@@ -381,10 +389,13 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             files,
             batches,
             translator,
+            conversations,
+            ConversationFiles(database, conversations, inputs),
+            ChatPresets(database),
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
-        features = (gallery, inputs, creatures, files, batches)
+        features = (gallery, inputs, creatures, files, batches, answers, conversations)
         talking = (shared, meter, serving)
         parts = (hub, pool, *talking, learning, registry, downloads, runner, environment_jobs, *features, watch)
         for part in (*parts, inspector):

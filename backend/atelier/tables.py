@@ -460,3 +460,98 @@ class BatchRow(Row):
     finalizing_at: Mapped[datetime | None]
     cancelling_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+
+class AnswerState(StrEnum):
+    """
+    growing ──its end──> complete
+       ├──stopped by its user────> stopped       what there is by then is kept
+       ├──the engine's error─────> failed
+       └──the server went away───> interrupted
+    """
+
+    GROWING = "growing"
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class ConversationRow(Row):
+    """Somebody's talk with a model; its messages are a tree. `head_id` is the message at whose end its owner stands.
+    `beside_of` is the conversation that it is shown beside, with another model: the list has only that one."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        Index(
+            "ix_conversations_list",
+            "owner_id",
+            "archived",
+            "pinned",
+            "updated_at",
+            sqlite_where=text("deleted_at IS NULL AND beside_of IS NULL"),
+        ),
+        Index("ix_conversations_trash", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
+        Index("ix_conversations_beside", "beside_of", sqlite_where=text("beside_of IS NOT NULL")),
+    )
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    title: Mapped[str] = mapped_column(String(200), default="")
+    model: Mapped[str | None] = mapped_column(String(200))
+    system_prompt: Mapped[str] = mapped_column(default="")
+    parameters: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    pinned: Mapped[bool] = mapped_column(default=False)
+    archived: Mapped[bool] = mapped_column(default=False)
+    beside_of: Mapped[str | None] = mapped_column(String(32))
+    head_id: Mapped[str | None] = mapped_column(String(32))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class MessageRow(Row):
+    """One message of a conversation; what was said before it is found along `parent_id`. `pictures` are ids of uploads
+    and of the gallery; `usage` counts tokens, `timing` seconds."""
+
+    __tablename__ = "chat_messages"
+    __table_args__ = (
+        Index("ix_chat_messages_conversation", "conversation_id", "seq"),
+        Index("ix_chat_messages_growing", "seq", sqlite_where=text("state = 'growing'")),
+        Index("ix_chat_messages_pictures", "seq", sqlite_where=text("pictures <> '[]'")),
+    )
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    parent_id: Mapped[str | None] = mapped_column(String(32))
+    role: Mapped[str] = mapped_column(String(16))
+    content: Mapped[str] = mapped_column(default="")
+    pictures: Mapped[list[Any]] = mapped_column(default=list)
+    reasoning: Mapped[str] = mapped_column(default="")
+    tool_calls: Mapped[list[Any]] = mapped_column(default=list)
+    tool_call_id: Mapped[str | None] = mapped_column(String(200))
+    model: Mapped[str | None] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(16))
+    finish_reason: Mapped[str | None] = mapped_column(String(32))
+    usage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    timing: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class ChatPresetRow(Row):
+    """A system prompt with parameters and perhaps a model, by name, to begin conversations with."""
+
+    __tablename__ = "chat_presets"
+    __table_args__ = (UniqueConstraint("owner_id", "name"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[str] = mapped_column(String(60))
+    system_prompt: Mapped[str] = mapped_column(default="")
+    parameters: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    model: Mapped[str | None] = mapped_column(String(200))
+    created_at: Mapped[datetime]

@@ -199,6 +199,8 @@ class ModelRegistry:
             chat=self._chat(row),
             sampling=sampling(row.family),
             trigger_words=_trigger_words(row),
+            # What sees is built around a vision tower: `probe.architecture_kind`.
+            sees=row.task == "chat" and (row.pipeline or "").endswith("ForConditionalGeneration"),
             available=row.download_job is None and _lies_there(self.path_of(row)),
             runnable=_is_runnable(row, self._sizing),
             removable=row.source != "embedded" and actor.owns(row.owner_id),

@@ -204,6 +204,7 @@ class ModelOut(BaseModel):
     chat: ChatSetupOut | None = Field(None, description="Of chat and embedding models: how this machine runs it.")
     tags: list[str]
     pinned: bool = Field(description="A pinned model stays loaded; it is never put out to make room.")
+    sees: bool = Field(False, description="Of chat models: whether they take pictures.")
     available: bool = Field(description="False when its files are missing.")
     runnable: bool = Field(description="False for a model that no engine of this Atelier can run yet.")
     removable: bool = Field(description="False for the models that ship with Atelier, and for somebody else's.")

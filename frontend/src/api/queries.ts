@@ -73,6 +73,20 @@ export const queries = {
   prompts: (words: string, kept: boolean) =>
     queryOptions({ queryKey: keys.promptList(words, kept), queryFn: async ({ signal }) => (await api.listPrompts({ query: { q: words || undefined, favourite: kept || undefined, limit: 100 }, signal })).items, staleTime: 0, placeholderData: (before) => before }),
 
+  conversations: (words: string, archived: boolean) =>
+    infiniteQueryOptions({
+      queryKey: keys.chatList(words, archived),
+      queryFn: ({ pageParam, signal }) => api.listConversations({ query: { q: words || undefined, archived, cursor: pageParam, limit: 60 }, signal }),
+      initialPageParam: undefined as string | undefined,
+      getNextPageParam: (page) => page.next_cursor ?? undefined,
+      staleTime: 30_000,
+      placeholderData: (before) => before,
+    }),
+
+  conversation: (id: string) => queryOptions({ queryKey: keys.chat(id), queryFn: ({ signal }) => api.getConversation({ path: { conversation_id: id }, signal }), staleTime: 30_000 }),
+
+  chatPresets: () => queryOptions({ queryKey: keys.chatPresets, queryFn: async ({ signal }) => (await api.listChatPresets({ signal })).items, staleTime: 60_000 }),
+
   styles: () => queryOptions({ queryKey: keys.styles, queryFn: async ({ signal }) => (await api.listStyles({ signal })).items, staleTime: 60_000 }),
 
   models: () => queryOptions({ queryKey: keys.models, queryFn: async ({ signal }) => (await api.listModels({ signal })).items, staleTime: 60_000 }),

@@ -22,6 +22,16 @@ export type AcceptedOut = {
 };
 
 /**
+ * AgainIn
+ */
+export type AgainIn = {
+    /**
+     * Model
+     */
+    model?: string | null;
+};
+
+/**
  * AmountOut
  *
  * How many files, and their bytes (thumbnails not counted).
@@ -35,6 +45,67 @@ export type AmountOut = {
      * Bytes
      */
     bytes: number;
+};
+
+/**
+ * AnswerFrame
+ *
+ * One event of a growing answer. `snapshot` comes first and holds all there is; `delta` adds to it; `waiting` says
+ * that the model is not there yet; `done` holds the answer as it is kept, and is the last.
+ */
+export type AnswerFrame = {
+    /**
+     * Type
+     */
+    type: 'snapshot' | 'delta' | 'waiting' | 'done';
+    message?: MessageOut | null;
+    /**
+     * Text
+     */
+    text?: string | null;
+    /**
+     * Reasoning
+     */
+    reasoning?: string | null;
+    /**
+     * Tool Calls
+     *
+     * All of them, as far as they are.
+     */
+    tool_calls?: Array<ToolCallOut> | null;
+    /**
+     * Of `waiting` and `snapshot`: for what. Null: no longer.
+     */
+    waiting?: AnswerWaitOut | null;
+};
+
+/**
+ * AnswerState
+ *
+ * growing ──its end──> complete
+ * ├──stopped by its user────> stopped       what there is by then is kept
+ * ├──the engine's error─────> failed
+ * └──the server went away───> interrupted
+ */
+export type AnswerState = 'growing' | 'complete' | 'stopped' | 'failed' | 'interrupted';
+
+/**
+ * AnswerWaitOut
+ *
+ * What an answer waits for before it begins.
+ */
+export type AnswerWaitOut = {
+    /**
+     * Message
+     */
+    message: string;
+    said: SaidOut | null;
+    /**
+     * Seconds
+     *
+     * Until it begins, about; null when that is not known.
+     */
+    seconds: number | null;
 };
 
 /**
@@ -402,22 +473,11 @@ export type CatalogueOut = {
 };
 
 /**
- * ChatCompletionIn
+ * ChatParameters
+ *
+ * How a model is asked. What is left out is the model's own; engines refuse what they do not know.
  */
-export type ChatCompletionIn = {
-    /**
-     * Model
-     *
-     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
-     */
-    model: string;
-    /**
-     * Stream
-     *
-     * Server-sent events; comments keep the connection alive while it waits.
-     */
-    stream?: boolean;
-    stream_options?: StreamOptions | null;
+export type ChatParameters = {
     /**
      * Temperature
      */
@@ -435,19 +495,9 @@ export type ChatCompletionIn = {
      */
     min_p?: number | null;
     /**
-     * N
+     * Max Tokens
      */
-    n?: number;
-    /**
-     * Stop
-     *
-     * 16 at most.
-     */
-    stop?: string | Array<string> | null;
-    /**
-     * Seed
-     */
-    seed?: number | null;
+    max_tokens?: number | null;
     /**
      * Presence Penalty
      */
@@ -461,109 +511,27 @@ export type ChatCompletionIn = {
      */
     repetition_penalty?: number | null;
     /**
-     * Logit Bias
+     * Seed
+     */
+    seed?: number | null;
+    /**
+     * Stop
+     */
+    stop?: Array<string> | null;
+    /**
+     * Json Answer
      *
-     * By token id; 1024 at most.
+     * Answers are JSON objects.
      */
-    logit_bias?: {
-        [key: string]: number;
-    } | null;
-    /**
-     * Max Tokens
-     */
-    max_tokens?: number | null;
-    /**
-     * User
-     */
-    user?: string | null;
-    /**
-     * Messages
-     */
-    messages: Array<ChatMessage>;
-    /**
-     * Max Completion Tokens
-     */
-    max_completion_tokens?: number | null;
-    /**
-     * Logprobs
-     */
-    logprobs?: boolean | null;
-    /**
-     * Top Logprobs
-     */
-    top_logprobs?: number | null;
+    json_answer?: boolean | null;
     /**
      * Tools
      *
-     * 128 at most; each schema 64 KiB and 32 deep at most.
+     * Functions that the model may call, as OpenAI describes them.
      */
     tools?: Array<{
         [key: string]: unknown;
     }> | null;
-    /**
-     * Tool Choice
-     */
-    tool_choice?: string | {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * Parallel Tool Calls
-     */
-    parallel_tool_calls?: boolean | null;
-    /**
-     * Response Format
-     *
-     * `text`, `json_object` or `json_schema`.
-     */
-    response_format?: {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * Reasoning Effort
-     */
-    reasoning_effort?: string | null;
-    /**
-     * Chat Template Kwargs
-     *
-     * `enable_thinking`, `thinking`, `reasoning_effort`, `thinking_budget`; nothing else.
-     */
-    chat_template_kwargs?: {
-        [key: string]: unknown;
-    } | null;
-};
-
-/**
- * ChatMessage
- */
-export type ChatMessage = {
-    /**
-     * Role
-     *
-     * `system`, `developer`, `user`, `assistant` or `tool`.
-     */
-    role: string;
-    /**
-     * Content
-     *
-     * Text, or parts: `text`, and `image_url` with a data URL for a model that sees.
-     */
-    content?: string | Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Tool Calls
-     */
-    tool_calls?: Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Tool Call Id
-     */
-    tool_call_id?: string | null;
-    /**
-     * Name
-     */
-    name?: string | null;
 };
 
 /**
@@ -690,101 +658,6 @@ export type CollectionOut = {
 };
 
 /**
- * CompletionIn
- */
-export type CompletionIn = {
-    /**
-     * Model
-     *
-     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
-     */
-    model: string;
-    /**
-     * Stream
-     *
-     * Server-sent events; comments keep the connection alive while it waits.
-     */
-    stream?: boolean;
-    stream_options?: StreamOptions | null;
-    /**
-     * Temperature
-     */
-    temperature?: number | null;
-    /**
-     * Top P
-     */
-    top_p?: number | null;
-    /**
-     * Top K
-     */
-    top_k?: number | null;
-    /**
-     * Min P
-     */
-    min_p?: number | null;
-    /**
-     * N
-     */
-    n?: number;
-    /**
-     * Stop
-     *
-     * 16 at most.
-     */
-    stop?: string | Array<string> | null;
-    /**
-     * Seed
-     */
-    seed?: number | null;
-    /**
-     * Presence Penalty
-     */
-    presence_penalty?: number | null;
-    /**
-     * Frequency Penalty
-     */
-    frequency_penalty?: number | null;
-    /**
-     * Repetition Penalty
-     */
-    repetition_penalty?: number | null;
-    /**
-     * Logit Bias
-     *
-     * By token id; 1024 at most.
-     */
-    logit_bias?: {
-        [key: string]: number;
-    } | null;
-    /**
-     * Max Tokens
-     */
-    max_tokens?: number | null;
-    /**
-     * User
-     */
-    user?: string | null;
-    /**
-     * Prompt
-     *
-     * Text or tokens, or a list of them: 256 at most.
-     */
-    prompt: string | Array<unknown>;
-    /**
-     * Suffix
-     */
-    suffix?: string | null;
-    /**
-     * Echo
-     */
-    echo?: boolean | null;
-    /**
-     * Logprobs
-     */
-    logprobs?: number | null;
-};
-
-/**
  * ConsequencesOut
  *
  * What goes when a model is deleted.
@@ -830,6 +703,226 @@ export type ConsequencesOut = {
      * Ids of the workers that hold it; they are stopped.
      */
     workers: Array<string>;
+};
+
+/**
+ * ConversationDeletedOut
+ */
+export type ConversationDeletedOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Deleted At
+     */
+    deleted_at: string;
+    /**
+     * Restorable Until
+     */
+    restorable_until: string;
+};
+
+/**
+ * ConversationDetailOut
+ */
+export type ConversationDetailOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Model
+     *
+     * What answers next.
+     */
+    model: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt: string;
+    parameters: ChatParameters;
+    /**
+     * Pinned
+     */
+    pinned: boolean;
+    /**
+     * Archived
+     */
+    archived: boolean;
+    /**
+     * Beside
+     *
+     * The conversation that is shown beside it.
+     */
+    beside?: string | null;
+    /**
+     * Beside Of
+     */
+    beside_of: string | null;
+    /**
+     * Head Id
+     */
+    head_id: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Updated At
+     */
+    updated_at: string;
+    /**
+     * Messages
+     *
+     * Every branch, in the order in which they were said.
+     */
+    messages: Array<MessageOut>;
+};
+
+/**
+ * ConversationIn
+ */
+export type ConversationIn = {
+    /**
+     * Title
+     *
+     * From the first words if left out.
+     */
+    title?: string;
+    /**
+     * Model
+     */
+    model?: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string;
+    parameters?: ChatParameters;
+    /**
+     * Beside Of
+     *
+     * The conversation that it is shown beside.
+     */
+    beside_of?: string | null;
+    /**
+     * What it begins with; the model answers at once.
+     */
+    message?: MessageIn | null;
+};
+
+/**
+ * ConversationOut
+ */
+export type ConversationOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Model
+     *
+     * What answers next.
+     */
+    model: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt: string;
+    parameters: ChatParameters;
+    /**
+     * Pinned
+     */
+    pinned: boolean;
+    /**
+     * Archived
+     */
+    archived: boolean;
+    /**
+     * Beside
+     *
+     * The conversation that is shown beside it.
+     */
+    beside?: string | null;
+    /**
+     * Beside Of
+     */
+    beside_of: string | null;
+    /**
+     * Head Id
+     */
+    head_id: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Updated At
+     */
+    updated_at: string;
+};
+
+/**
+ * ConversationPage
+ */
+export type ConversationPage = {
+    /**
+     * Items
+     */
+    items: Array<ConversationOut>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * ConversationPatchIn
+ *
+ * What is left out stays.
+ */
+export type ConversationPatchIn = {
+    /**
+     * Title
+     */
+    title?: string | null;
+    /**
+     * Model
+     */
+    model?: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string | null;
+    parameters?: ChatParameters | null;
+    /**
+     * Pinned
+     */
+    pinned?: boolean | null;
+    /**
+     * Archived
+     */
+    archived?: boolean | null;
+    /**
+     * Head Id
+     *
+     * The message at whose end the reader stands.
+     */
+    head_id?: string | null;
+    /**
+     * Apart
+     *
+     * No longer beside another: it gets its own place in the list.
+     */
+    apart?: true | null;
 };
 
 /**
@@ -993,22 +1086,6 @@ export type DependentJobOut = {
      * Status
      */
     status: string;
-};
-
-/**
- * DetokenizeIn
- */
-export type DetokenizeIn = {
-    /**
-     * Model
-     *
-     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
-     */
-    model: string;
-    /**
-     * Tokens
-     */
-    tokens: Array<number>;
 };
 
 /**
@@ -1292,36 +1369,6 @@ export type DownloadOut = {
      */
     files: Array<DownloadFileOut>;
     error: ErrorOut | null;
-};
-
-/**
- * EmbeddingIn
- */
-export type EmbeddingIn = {
-    /**
-     * Model
-     *
-     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
-     */
-    model: string;
-    /**
-     * Input
-     *
-     * Text or tokens, or a list of them: 2048 at most.
-     */
-    input: string | Array<unknown>;
-    /**
-     * Encoding Format
-     */
-    encoding_format?: 'float' | 'base64' | null;
-    /**
-     * Dimensions
-     */
-    dimensions?: number | null;
-    /**
-     * User
-     */
-    user?: string | null;
 };
 
 /**
@@ -1622,6 +1669,113 @@ export type FileObjects = {
      * Has More
      */
     has_more: boolean;
+};
+
+/**
+ * FiledConversation
+ *
+ * What `GET …/export?format=json` writes and `POST …/import` reads.
+ */
+export type FiledConversation = {
+    /**
+     * Format
+     *
+     * Which kind of file this is.
+     */
+    format: 'atelier.conversation';
+    /**
+     * Version
+     */
+    version: 1;
+    /**
+     * Title
+     */
+    title?: string;
+    /**
+     * Model
+     */
+    model?: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string;
+    parameters?: ChatParameters;
+    /**
+     * Head Id
+     */
+    head_id?: string | null;
+    /**
+     * Messages
+     */
+    messages: Array<FiledMessage>;
+};
+
+/**
+ * FiledMessage
+ *
+ * A message in a file: as `MessageOut`, with its pictures as data URLs.
+ */
+export type FiledMessage = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Parent Id
+     */
+    parent_id?: string | null;
+    /**
+     * Role
+     */
+    role: 'user' | 'assistant' | 'tool';
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     */
+    pictures?: Array<string>;
+    /**
+     * Reasoning
+     */
+    reasoning?: string;
+    /**
+     * Tool Calls
+     */
+    tool_calls?: Array<{
+        [key: string]: string;
+    }>;
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Model
+     */
+    model?: string | null;
+    state?: AnswerState;
+    /**
+     * Finish Reason
+     */
+    finish_reason?: string | null;
+    /**
+     * Usage
+     */
+    usage?: {
+        [key: string]: number;
+    } | null;
+    /**
+     * Timing
+     */
+    timing?: {
+        [key: string]: number | null;
+    } | null;
+    error?: ErrorOut | null;
+    /**
+     * Created At
+     */
+    created_at: string;
 };
 
 /**
@@ -3357,69 +3511,102 @@ export type MeOut = {
 /**
  * MessageIn
  *
- * Anthropic's.
+ * What somebody says, or with `role` "tool" what a function answered.
  */
 export type MessageIn = {
     /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
+};
+
+/**
+ * MessageOut
+ */
+export type MessageOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Parent Id
+     */
+    parent_id: string | null;
+    /**
+     * Role
+     */
+    role: 'user' | 'assistant' | 'tool';
+    /**
+     * Content
+     */
+    content: string;
+    /**
+     * Pictures
+     */
+    pictures?: Array<string>;
+    /**
+     * Reasoning
+     */
+    reasoning?: string;
+    /**
+     * Tool Calls
+     */
+    tool_calls?: Array<ToolCallOut>;
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
      * Model
      *
-     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     * Of an answer: who gives it.
      */
-    model: string;
+    model: string | null;
     /**
-     * Messages
+     * Of an answer. What a person says is `complete`.
      */
-    messages: Array<ChatMessage>;
+    state: AnswerState;
     /**
-     * Max Tokens
-     *
-     * Must be given, but where tokens are only counted.
+     * Finish Reason
      */
-    max_tokens?: number | null;
+    finish_reason: string | null;
+    usage: UsageOut | null;
+    timing: TimingOut | null;
+    error: ErrorOut | null;
     /**
-     * System
+     * Created At
      */
-    system?: string | Array<{
-        [key: string]: unknown;
-    }> | null;
+    created_at: string;
     /**
-     * Stream
+     * Finished At
      */
-    stream?: boolean;
-    /**
-     * Stop Sequences
-     */
-    stop_sequences?: Array<string> | null;
-    /**
-     * Temperature
-     */
-    temperature?: number | null;
-    /**
-     * Top P
-     */
-    top_p?: number | null;
-    /**
-     * Top K
-     */
-    top_k?: number | null;
-    /**
-     * Tools
-     */
-    tools?: Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Tool Choice
-     */
-    tool_choice?: {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * Metadata
-     */
-    metadata?: {
-        [key: string]: unknown;
-    } | null;
+    finished_at: string | null;
 };
 
 /**
@@ -3488,24 +3675,6 @@ export type ModelObject = {
      * Owned By
      */
     owned_by: string;
-    /**
-     * Root
-     *
-     * The model's repository on the hub, else its key. An alias has its model's.
-     */
-    root: string;
-    /**
-     * Task
-     *
-     * `chat`, `embed` or `image`.
-     */
-    task: string;
-    /**
-     * Max Model Len
-     *
-     * Tokens of one request, its answer included: text only.
-     */
-    max_model_len?: number | null;
 };
 
 /**
@@ -3642,6 +3811,12 @@ export type ModelOut = {
      * A pinned model stays loaded; it is never put out to make room.
      */
     pinned: boolean;
+    /**
+     * Sees
+     *
+     * Of chat models: whether they take pictures.
+     */
+    sees?: boolean;
     /**
      * Available
      *
@@ -4497,6 +4672,60 @@ export type PlannedFileOut = {
 };
 
 /**
+ * PresetIn
+ */
+export type PresetIn = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string;
+    parameters?: ChatParameters;
+    /**
+     * Model
+     *
+     * Null: whichever the conversation has.
+     */
+    model?: string | null;
+};
+
+/**
+ * PresetList
+ */
+export type PresetList = {
+    /**
+     * Items
+     */
+    items: Array<PresetOut>;
+};
+
+/**
+ * PresetOut
+ */
+export type PresetOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * System Prompt
+     */
+    system_prompt: string;
+    parameters: ChatParameters;
+    /**
+     * Model
+     */
+    model: string | null;
+};
+
+/**
  * Problem
  *
  * An error as RFC 9457 problem details.
@@ -4700,82 +4929,6 @@ export type RequestCounts = {
      * Failed
      */
     failed: number;
-};
-
-/**
- * ResponseIn
- */
-export type ResponseIn = {
-    /**
-     * Model
-     *
-     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
-     */
-    model: string;
-    /**
-     * Input
-     */
-    input: string | Array<unknown>;
-    /**
-     * Instructions
-     */
-    instructions?: string | null;
-    /**
-     * Stream
-     */
-    stream?: boolean;
-    /**
-     * Max Output Tokens
-     */
-    max_output_tokens?: number | null;
-    /**
-     * Temperature
-     */
-    temperature?: number | null;
-    /**
-     * Top P
-     */
-    top_p?: number | null;
-    /**
-     * Tools
-     */
-    tools?: Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Tool Choice
-     */
-    tool_choice?: string | {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * Text
-     *
-     * `format`: as `response_format`, flat.
-     */
-    text?: {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * Reasoning
-     */
-    reasoning?: {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * Previous Response Id
-     *
-     * One of yours.
-     */
-    previous_response_id?: string | null;
-    /**
-     * Store
-     */
-    store?: boolean | null;
-    /**
-     * Background
-     */
-    background?: boolean | null;
 };
 
 /**
@@ -5856,6 +6009,16 @@ export type SdVaeOut = {
 };
 
 /**
+ * SentOut
+ *
+ * What was said, and the answer that grows: follow it at `…/messages/{id}/stream`.
+ */
+export type SentOut = {
+    message: MessageOut;
+    answer: MessageOut;
+};
+
+/**
  * SessionIn
  */
 export type SessionIn = {
@@ -6027,18 +6190,6 @@ export type StorageOut = {
      * Left on the disk of the data folder.
      */
     free_bytes: number;
-};
-
-/**
- * StreamOptions
- */
-export type StreamOptions = {
-    /**
-     * Include Usage
-     *
-     * A last event with the numbers of tokens.
-     */
-    include_usage?: boolean;
 };
 
 /**
@@ -6247,6 +6398,42 @@ export type TextToImageIn = {
 };
 
 /**
+ * TimingOut
+ *
+ * Seconds.
+ */
+export type TimingOut = {
+    /**
+     * Waited
+     *
+     * To the first token, of an answer whose model had to be loaded first.
+     */
+    waited: number | null;
+    /**
+     * First Token
+     *
+     * To the first token, of a model that was there.
+     */
+    first_token: number | null;
+    /**
+     * Thought
+     *
+     * From the first token to the first one that is no reasoning.
+     */
+    thought?: number | null;
+    /**
+     * Total
+     */
+    total: number;
+    /**
+     * Tokens Per Second
+     *
+     * After the first token.
+     */
+    tokens_per_second: number | null;
+};
+
+/**
  * TokenGrantOut
  */
 export type TokenGrantOut = {
@@ -6313,31 +6500,23 @@ export type TokenOut = {
 };
 
 /**
- * TokenizeIn
+ * ToolCallOut
  */
-export type TokenizeIn = {
+export type ToolCallOut = {
     /**
-     * Model
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Arguments
      *
-     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     * JSON, as the model wrote it; perhaps not well-formed.
      */
-    model: string;
-    /**
-     * Prompt
-     */
-    prompt?: string | null;
-    /**
-     * Messages
-     */
-    messages?: Array<ChatMessage> | null;
-    /**
-     * Add Special Tokens
-     */
-    add_special_tokens?: boolean;
-    /**
-     * Return Token Strs
-     */
-    return_token_strs?: boolean;
+    arguments: string;
 };
 
 /**
@@ -6505,41 +6684,11 @@ export type UpscaleIn = {
 };
 
 /**
- * UsageList
- */
-export type UsageList = {
-    /**
-     * Items
-     */
-    items: Array<UsageOut>;
-};
-
-/**
  * UsageOut
+ *
+ * Tokens, as the engine counted them.
  */
 export type UsageOut = {
-    /**
-     * Owner
-     *
-     * The id of the user, or of the holder of an API key.
-     */
-    owner: string;
-    /**
-     * Name
-     */
-    name: string;
-    /**
-     * Model
-     */
-    model: string;
-    /**
-     * Requests
-     */
-    requests: number;
-    /**
-     * Failed
-     */
-    failed: number;
     /**
      * Prompt Tokens
      */
@@ -6548,10 +6697,6 @@ export type UsageOut = {
      * Completion Tokens
      */
     completion_tokens: number;
-    /**
-     * Seconds
-     */
-    seconds: number;
 };
 
 /**
@@ -6808,6 +6953,22 @@ export type CollectionsChanged = {
 };
 
 /**
+ * ConversationChanged
+ *
+ * Something was said in it, or it was renamed, deleted, taken back: ask GET /api/chat/conversations again.
+ */
+export type ConversationChanged = {
+    /**
+     * Type
+     */
+    type: 'conversation.changed';
+    /**
+     * Id
+     */
+    id: string;
+};
+
+/**
  * DevicesSampled
  */
 export type DevicesSampled = {
@@ -7041,6 +7202,8 @@ export type Event = ({
 } & EnvironmentChanged) | ({
     type: 'models.changed';
 } & ModelsChanged) | ({
+    type: 'conversation.changed';
+} & ConversationChanged) | ({
     type: 'devices.sampled';
 } & DevicesSampled);
 
@@ -7065,7 +7228,7 @@ export type EventsFrame = {
     /**
      * Events
      */
-    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | ImagesChanged | CollectionsChanged | WorkerChanged | EnvironmentChanged | ModelsChanged | DevicesSampled>;
+    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | ImagesChanged | CollectionsChanged | WorkerChanged | EnvironmentChanged | ModelsChanged | ConversationChanged | DevicesSampled>;
 };
 
 /**
@@ -8690,6 +8853,533 @@ export type MakeGridResponses = {
 
 export type MakeGridResponse = MakeGridResponses[keyof MakeGridResponses];
 
+export type ListConversationsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Q
+         *
+         * Words that the title or a message holds.
+         */
+        q?: string | null;
+        /**
+         * Archived
+         */
+        archived?: boolean;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/chat/conversations';
+};
+
+export type ListConversationsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListConversationsError = ListConversationsErrors[keyof ListConversationsErrors];
+
+export type ListConversationsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationPage;
+};
+
+export type ListConversationsResponse = ListConversationsResponses[keyof ListConversationsResponses];
+
+export type AddConversationData = {
+    body: ConversationIn;
+    path?: never;
+    query?: never;
+    url: '/api/chat/conversations';
+};
+
+export type AddConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddConversationError = AddConversationErrors[keyof AddConversationErrors];
+
+export type AddConversationResponses = {
+    /**
+     * Successful Response
+     */
+    201: ConversationDetailOut;
+};
+
+export type AddConversationResponse = AddConversationResponses[keyof AddConversationResponses];
+
+export type ImportConversationData = {
+    body: FiledConversation;
+    path?: never;
+    query?: never;
+    url: '/api/chat/conversations/import';
+};
+
+export type ImportConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImportConversationError = ImportConversationErrors[keyof ImportConversationErrors];
+
+export type ImportConversationResponses = {
+    /**
+     * Successful Response
+     */
+    201: ConversationDetailOut;
+};
+
+export type ImportConversationResponse = ImportConversationResponses[keyof ImportConversationResponses];
+
+export type DeleteConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}';
+};
+
+export type DeleteConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeleteConversationError = DeleteConversationErrors[keyof DeleteConversationErrors];
+
+export type DeleteConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationDeletedOut;
+};
+
+export type DeleteConversationResponse = DeleteConversationResponses[keyof DeleteConversationResponses];
+
+export type GetConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}';
+};
+
+export type GetConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetConversationError = GetConversationErrors[keyof GetConversationErrors];
+
+export type GetConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationDetailOut;
+};
+
+export type GetConversationResponse = GetConversationResponses[keyof GetConversationResponses];
+
+export type ChangeConversationData = {
+    body: ConversationPatchIn;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}';
+};
+
+export type ChangeConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ChangeConversationError = ChangeConversationErrors[keyof ChangeConversationErrors];
+
+export type ChangeConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationOut;
+};
+
+export type ChangeConversationResponse = ChangeConversationResponses[keyof ChangeConversationResponses];
+
+export type RestoreConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/restore';
+};
+
+export type RestoreConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RestoreConversationError = RestoreConversationErrors[keyof RestoreConversationErrors];
+
+export type RestoreConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationOut;
+};
+
+export type RestoreConversationResponse = RestoreConversationResponses[keyof RestoreConversationResponses];
+
+export type ExportConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: {
+        /**
+         * Format
+         *
+         * `json`: every branch, with its pictures; can be imported.
+         */
+        format?: 'json' | 'markdown';
+    };
+    url: '/api/chat/conversations/{conversation_id}/export';
+};
+
+export type ExportConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ExportConversationError = ExportConversationErrors[keyof ExportConversationErrors];
+
+export type ExportConversationResponses = {
+    /**
+     * The conversation as a file.
+     */
+    200: unknown;
+};
+
+export type AddMessageData = {
+    body: MessageIn;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages';
+};
+
+export type AddMessageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddMessageError = AddMessageErrors[keyof AddMessageErrors];
+
+export type AddMessageResponses = {
+    /**
+     * Successful Response
+     */
+    201: SentOut;
+};
+
+export type AddMessageResponse = AddMessageResponses[keyof AddMessageResponses];
+
+export type GetMessageData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}';
+};
+
+export type GetMessageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetMessageError = GetMessageErrors[keyof GetMessageErrors];
+
+export type GetMessageResponses = {
+    /**
+     * Successful Response
+     */
+    200: MessageOut;
+};
+
+export type GetMessageResponse = GetMessageResponses[keyof GetMessageResponses];
+
+export type FollowAnswerData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/stream';
+};
+
+export type FollowAnswerErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type FollowAnswerError = FollowAnswerErrors[keyof FollowAnswerErrors];
+
+export type FollowAnswerResponses = {
+    /**
+     * Server-sent events, each an `AnswerFrame`.
+     */
+    200: AnswerFrame;
+};
+
+export type FollowAnswerResponse = FollowAnswerResponses[keyof FollowAnswerResponses];
+
+export type AnswerAgainData = {
+    body: AgainIn;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/again';
+};
+
+export type AnswerAgainErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AnswerAgainError = AnswerAgainErrors[keyof AnswerAgainErrors];
+
+export type AnswerAgainResponses = {
+    /**
+     * Successful Response
+     */
+    201: SentOut;
+};
+
+export type AnswerAgainResponse = AnswerAgainResponses[keyof AnswerAgainResponses];
+
+export type StopAnswerData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/stop';
+};
+
+export type StopAnswerErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type StopAnswerError = StopAnswerErrors[keyof StopAnswerErrors];
+
+export type StopAnswerResponses = {
+    /**
+     * Successful Response
+     */
+    200: MessageOut;
+};
+
+export type StopAnswerResponse = StopAnswerResponses[keyof StopAnswerResponses];
+
+export type ListChatPresetsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/chat/presets';
+};
+
+export type ListChatPresetsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListChatPresetsError = ListChatPresetsErrors[keyof ListChatPresetsErrors];
+
+export type ListChatPresetsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PresetList;
+};
+
+export type ListChatPresetsResponse = ListChatPresetsResponses[keyof ListChatPresetsResponses];
+
+export type AddChatPresetData = {
+    body: PresetIn;
+    path?: never;
+    query?: never;
+    url: '/api/chat/presets';
+};
+
+export type AddChatPresetErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddChatPresetError = AddChatPresetErrors[keyof AddChatPresetErrors];
+
+export type AddChatPresetResponses = {
+    /**
+     * Successful Response
+     */
+    201: PresetOut;
+};
+
+export type AddChatPresetResponse = AddChatPresetResponses[keyof AddChatPresetResponses];
+
+export type DeleteChatPresetData = {
+    body?: never;
+    path: {
+        /**
+         * Preset Id
+         */
+        preset_id: string;
+    };
+    query?: never;
+    url: '/api/chat/presets/{preset_id}';
+};
+
+export type DeleteChatPresetErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeleteChatPresetError = DeleteChatPresetErrors[keyof DeleteChatPresetErrors];
+
+export type DeleteChatPresetResponses = {
+    /**
+     * Successful Response
+     */
+    200: PresetOut;
+};
+
+export type DeleteChatPresetResponse = DeleteChatPresetResponses[keyof DeleteChatPresetResponses];
+
+export type ChangeChatPresetData = {
+    body: PresetIn;
+    path: {
+        /**
+         * Preset Id
+         */
+        preset_id: string;
+    };
+    query?: never;
+    url: '/api/chat/presets/{preset_id}';
+};
+
+export type ChangeChatPresetErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ChangeChatPresetError = ChangeChatPresetErrors[keyof ChangeChatPresetErrors];
+
+export type ChangeChatPresetResponses = {
+    /**
+     * Successful Response
+     */
+    200: PresetOut;
+};
+
+export type ChangeChatPresetResponse = ChangeChatPresetResponses[keyof ChangeChatPresetResponses];
+
 export type GenerateCreatureData = {
     body?: never;
     path?: never;
@@ -9917,363 +10607,6 @@ export type OpenaiGetModelResponses = {
 };
 
 export type OpenaiGetModelResponse = OpenaiGetModelResponses[keyof OpenaiGetModelResponses];
-
-export type ChatCompletionData = {
-    body: ChatCompletionIn;
-    path?: never;
-    query?: never;
-    url: '/v1/chat/completions';
-};
-
-export type ChatCompletionErrors = {
-    /**
-     * OpenAI's error object.
-     */
-    '4XX': ErrorObject;
-};
-
-export type ChatCompletionError = ChatCompletionErrors[keyof ChatCompletionErrors];
-
-export type ChatCompletionResponses = {
-    /**
-     * Response Chat Completion
-     *
-     * The engine's own answer, whole or as a stream.
-     */
-    200: {
-        [key: string]: unknown;
-    };
-};
-
-export type ChatCompletionResponse = ChatCompletionResponses[keyof ChatCompletionResponses];
-
-export type CompletionData = {
-    body: CompletionIn;
-    path?: never;
-    query?: never;
-    url: '/v1/completions';
-};
-
-export type CompletionErrors = {
-    /**
-     * OpenAI's error object.
-     */
-    '4XX': ErrorObject;
-};
-
-export type CompletionError = CompletionErrors[keyof CompletionErrors];
-
-export type CompletionResponses = {
-    /**
-     * Response Completion
-     *
-     * The engine's own answer, whole or as a stream.
-     */
-    200: {
-        [key: string]: unknown;
-    };
-};
-
-export type CompletionResponse = CompletionResponses[keyof CompletionResponses];
-
-export type ResponseData = {
-    body: ResponseIn;
-    path?: never;
-    query?: never;
-    url: '/v1/responses';
-};
-
-export type ResponseErrors = {
-    /**
-     * OpenAI's error object.
-     */
-    '4XX': ErrorObject;
-};
-
-export type ResponseError = ResponseErrors[keyof ResponseErrors];
-
-export type ResponseResponses = {
-    /**
-     * Response Response
-     *
-     * The engine's own answer, whole or as a stream.
-     */
-    200: {
-        [key: string]: unknown;
-    };
-};
-
-export type ResponseResponse = ResponseResponses[keyof ResponseResponses];
-
-export type GetResponseData = {
-    body?: never;
-    path: {
-        /**
-         * Response Id
-         */
-        response_id: string;
-    };
-    query?: never;
-    url: '/v1/responses/{response_id}';
-};
-
-export type GetResponseErrors = {
-    /**
-     * OpenAI's error object.
-     */
-    '4XX': ErrorObject;
-};
-
-export type GetResponseError = GetResponseErrors[keyof GetResponseErrors];
-
-export type GetResponseResponses = {
-    /**
-     * Response Get Response
-     *
-     * Successful Response
-     */
-    200: {
-        [key: string]: unknown;
-    };
-};
-
-export type GetResponseResponse = GetResponseResponses[keyof GetResponseResponses];
-
-export type CancelResponseData = {
-    body?: never;
-    path: {
-        /**
-         * Response Id
-         */
-        response_id: string;
-    };
-    query?: never;
-    url: '/v1/responses/{response_id}/cancel';
-};
-
-export type CancelResponseErrors = {
-    /**
-     * OpenAI's error object.
-     */
-    '4XX': ErrorObject;
-};
-
-export type CancelResponseError = CancelResponseErrors[keyof CancelResponseErrors];
-
-export type CancelResponseResponses = {
-    /**
-     * Response Cancel Response
-     *
-     * Successful Response
-     */
-    200: {
-        [key: string]: unknown;
-    };
-};
-
-export type CancelResponseResponse = CancelResponseResponses[keyof CancelResponseResponses];
-
-export type EmbeddingsData = {
-    body: EmbeddingIn;
-    path?: never;
-    query?: never;
-    url: '/v1/embeddings';
-};
-
-export type EmbeddingsErrors = {
-    /**
-     * OpenAI's error object.
-     */
-    '4XX': ErrorObject;
-};
-
-export type EmbeddingsError = EmbeddingsErrors[keyof EmbeddingsErrors];
-
-export type EmbeddingsResponses = {
-    /**
-     * Response Embeddings
-     *
-     * Successful Response
-     */
-    200: {
-        [key: string]: unknown;
-    };
-};
-
-export type EmbeddingsResponse = EmbeddingsResponses[keyof EmbeddingsResponses];
-
-export type MessageData = {
-    body: MessageIn;
-    path?: never;
-    query?: never;
-    url: '/v1/messages';
-};
-
-export type MessageErrors = {
-    /**
-     * OpenAI's error object.
-     */
-    '4XX': ErrorObject;
-};
-
-export type MessageError = MessageErrors[keyof MessageErrors];
-
-export type MessageResponses = {
-    /**
-     * Response Message
-     *
-     * The engine's own answer, whole or as a stream.
-     */
-    200: {
-        [key: string]: unknown;
-    };
-};
-
-export type MessageResponse = MessageResponses[keyof MessageResponses];
-
-export type CountTokensData = {
-    body: MessageIn;
-    path?: never;
-    query?: never;
-    url: '/v1/messages/count_tokens';
-};
-
-export type CountTokensErrors = {
-    /**
-     * OpenAI's error object.
-     */
-    '4XX': ErrorObject;
-};
-
-export type CountTokensError = CountTokensErrors[keyof CountTokensErrors];
-
-export type CountTokensResponses = {
-    /**
-     * Response Count Tokens
-     *
-     * Successful Response
-     */
-    200: {
-        [key: string]: unknown;
-    };
-};
-
-export type CountTokensResponse = CountTokensResponses[keyof CountTokensResponses];
-
-export type TokenizeData = {
-    body: TokenizeIn;
-    path?: never;
-    query?: never;
-    url: '/tokenize';
-};
-
-export type TokenizeErrors = {
-    /**
-     * OpenAI's error object.
-     */
-    '4XX': ErrorObject;
-};
-
-export type TokenizeError = TokenizeErrors[keyof TokenizeErrors];
-
-export type TokenizeResponses = {
-    /**
-     * Response Tokenize
-     *
-     * Successful Response
-     */
-    200: {
-        [key: string]: unknown;
-    };
-};
-
-export type TokenizeResponse = TokenizeResponses[keyof TokenizeResponses];
-
-export type DetokenizeData = {
-    body: DetokenizeIn;
-    path?: never;
-    query?: never;
-    url: '/detokenize';
-};
-
-export type DetokenizeErrors = {
-    /**
-     * OpenAI's error object.
-     */
-    '4XX': ErrorObject;
-};
-
-export type DetokenizeError = DetokenizeErrors[keyof DetokenizeErrors];
-
-export type DetokenizeResponses = {
-    /**
-     * Response Detokenize
-     *
-     * Successful Response
-     */
-    200: {
-        [key: string]: unknown;
-    };
-};
-
-export type DetokenizeResponse = DetokenizeResponses[keyof DetokenizeResponses];
-
-export type ChatUsageData = {
-    body?: never;
-    path?: never;
-    query?: {
-        /**
-         * Days
-         *
-         * Until now.
-         */
-        days?: number;
-    };
-    url: '/api/chat/usage';
-};
-
-export type ChatUsageErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type ChatUsageError = ChatUsageErrors[keyof ChatUsageErrors];
-
-export type ChatUsageResponses = {
-    /**
-     * Successful Response
-     */
-    200: UsageList;
-};
-
-export type ChatUsageResponse = ChatUsageResponses[keyof ChatUsageResponses];
-
-export type MetricsData = {
-    body?: never;
-    path?: never;
-    query?: never;
-    url: '/metrics';
-};
-
-export type MetricsErrors = {
-    /**
-     * The request cannot be served; the body says why and what to do.
-     */
-    '4XX': Problem;
-};
-
-export type MetricsError = MetricsErrors[keyof MetricsErrors];
-
-export type MetricsResponses = {
-    /**
-     * Successful Response
-     */
-    200: string;
-};
-
-export type MetricsResponse = MetricsResponses[keyof MetricsResponses];
 
 export type OpenaiListFilesData = {
     body?: never;
