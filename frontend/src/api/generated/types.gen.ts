@@ -109,6 +109,74 @@ export type AnswerWaitOut = {
 };
 
 /**
+ * AnthropicMessageIn
+ *
+ * Anthropic's.
+ */
+export type AnthropicMessageIn = {
+    /**
+     * Model
+     *
+     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     */
+    model: string;
+    /**
+     * Messages
+     */
+    messages: Array<ChatMessage>;
+    /**
+     * Max Tokens
+     *
+     * Must be given, but where tokens are only counted.
+     */
+    max_tokens?: number | null;
+    /**
+     * System
+     */
+    system?: string | Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Stream
+     */
+    stream?: boolean;
+    /**
+     * Stop Sequences
+     */
+    stop_sequences?: Array<string> | null;
+    /**
+     * Temperature
+     */
+    temperature?: number | null;
+    /**
+     * Top P
+     */
+    top_p?: number | null;
+    /**
+     * Top K
+     */
+    top_k?: number | null;
+    /**
+     * Tools
+     */
+    tools?: Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Tool Choice
+     */
+    tool_choice?: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Metadata
+     */
+    metadata?: {
+        [key: string]: unknown;
+    } | null;
+};
+
+/**
  * AxisIn
  *
  * What changes along one side of a grid. `prompt_sr`: the first value is searched in the prompt, each value takes
@@ -1072,7 +1140,7 @@ export type ConversationIn = {
     /**
      * What it begins with; the model answers at once.
      */
-    message?: AtelierChatConversationSchemasMessageIn | null;
+    message?: MessageIn | null;
 };
 
 /**
@@ -3812,6 +3880,44 @@ export type MeOut = {
      * True when no credential is configured: everyone on this machine is the administrator.
      */
     open: boolean;
+};
+
+/**
+ * MessageIn
+ *
+ * What somebody says, or with `role` "tool" what a function answered.
+ */
+export type MessageIn = {
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
 };
 
 /**
@@ -7373,44 +7479,6 @@ export type WorkerOut = {
 };
 
 /**
- * MessageIn
- *
- * What somebody says, or with `role` "tool" what a function answered.
- */
-export type AtelierChatConversationSchemasMessageIn = {
-    /**
-     * Content
-     */
-    content?: string;
-    /**
-     * Pictures
-     *
-     * Ids of uploads and of the gallery.
-     */
-    pictures?: Array<string>;
-    /**
-     * Role
-     */
-    role?: 'user' | 'tool';
-    /**
-     * Tool Call Id
-     */
-    tool_call_id?: string | null;
-    /**
-     * Parent Id
-     *
-     * The message that it follows; the last one of the chosen branch if left out.
-     */
-    parent_id?: string | null;
-    /**
-     * At Start
-     *
-     * It follows nothing: another beginning of the conversation.
-     */
-    at_start?: boolean;
-};
-
-/**
  * UsageOut
  *
  * Tokens, as the engine counted them.
@@ -7464,74 +7532,6 @@ export type AtelierChatUsageRoutesUsageOut = {
      * Seconds
      */
     seconds: number;
-};
-
-/**
- * MessageIn
- *
- * Anthropic's.
- */
-export type AtelierOpenaiChatSchemasMessageIn = {
-    /**
-     * Model
-     *
-     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
-     */
-    model: string;
-    /**
-     * Messages
-     */
-    messages: Array<ChatMessage>;
-    /**
-     * Max Tokens
-     *
-     * Must be given, but where tokens are only counted.
-     */
-    max_tokens?: number | null;
-    /**
-     * System
-     */
-    system?: string | Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Stream
-     */
-    stream?: boolean;
-    /**
-     * Stop Sequences
-     */
-    stop_sequences?: Array<string> | null;
-    /**
-     * Temperature
-     */
-    temperature?: number | null;
-    /**
-     * Top P
-     */
-    top_p?: number | null;
-    /**
-     * Top K
-     */
-    top_k?: number | null;
-    /**
-     * Tools
-     */
-    tools?: Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Tool Choice
-     */
-    tool_choice?: {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * Metadata
-     */
-    metadata?: {
-        [key: string]: unknown;
-    } | null;
 };
 
 /**
@@ -9699,7 +9699,7 @@ export type ExportConversationResponses = {
 };
 
 export type AddMessageData = {
-    body: AtelierChatConversationSchemasMessageIn;
+    body: MessageIn;
     path: {
         /**
          * Conversation Id
@@ -11400,7 +11400,7 @@ export type EmbeddingsResponses = {
 export type EmbeddingsResponse = EmbeddingsResponses[keyof EmbeddingsResponses];
 
 export type MessageData = {
-    body: AtelierOpenaiChatSchemasMessageIn;
+    body: AnthropicMessageIn;
     path?: never;
     query?: never;
     url: '/v1/messages';
@@ -11429,7 +11429,7 @@ export type MessageResponses = {
 export type MessageResponse = MessageResponses[keyof MessageResponses];
 
 export type CountTokensData = {
-    body: AtelierOpenaiChatSchemasMessageIn;
+    body: AnthropicMessageIn;
     path?: never;
     query?: never;
     url: '/v1/messages/count_tokens';
