@@ -60,7 +60,7 @@ def test_chat(studio: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     install.source = "pass  # what it installs is in this environment already"
     monkeypatch.setenv("ATELIER_URL", studio.url)
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    everything = "\n".join(text for text, _source in told(notebook))
+    everything = " ".join(" ".join(text for text, _source in told(notebook)).split())
     for words in (
         "is a red dragon with wings that lives",
         "blue octopus with a hat",
@@ -79,7 +79,7 @@ def test_chat(studio: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert usual != other
     named = [studio.client.get("/v1/generate", timeout=60).json()["metadata"]["name"] for _ in range(3)]
     log = studio.log_path.read_text()
-    assert log.count("extract_name.json") == 3 and all(name in log for name in named)
+    assert "extract_name.json" in log and "remote_name.fallback" not in log and all(name in log for name in named)
 
 
 def told(notebook: Any) -> list[tuple[str, str]]:
