@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from engines.checkpoint_files import RUN_FROM_ONE_FILE
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import LOCAL_USER_ID, Actor
@@ -422,8 +423,8 @@ def _presets(row: ModelRow) -> list[SizePreset]:
 
 
 def _is_runnable(row: ModelRow) -> bool:
-    is_here = row.download_job is None
-    return is_here and bool(row.engine) and row.type not in ADDED_TYPES and row.pipeline != "single_file"
+    is_whole = row.pipeline != "single_file" or row.family in RUN_FROM_ONE_FILE
+    return row.download_job is None and bool(row.engine) and row.type not in ADDED_TYPES and is_whole
 
 
 def _trigger_words(row: ModelRow) -> list[str]:
