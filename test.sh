@@ -100,6 +100,8 @@ for chosen in $parts; do
   case $chosen in
     server)
       image_python >/dev/null # the doors of other APIs are tried with the real engine too
+      connectors=$(environment connectors "$root/backend/requirements/connectors.txt") || exit 1
+      export ATELIER_CONNECTORS_PYTHON=$connectors/bin/python
       python_tests server "$python" "${by_file[@]}" --numprocesses 4 backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
         --ignore=backend/tests/faults --ignore=backend/tests/gpu --ignore=backend/tests/container
       ;;

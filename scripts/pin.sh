@@ -3,7 +3,7 @@
 # Installs the direct dependencies into a fresh environment and writes down what came, without local build tags
 # (torch's CPU and CUDA builds carry the same version).
 set -euo pipefail
-name=${1:?usage: scripts/pin.sh server|dev|image|hub|engine-tests}
+name=${1:?usage: scripts/pin.sh server|dev|image|hub|engine-tests|connectors}
 here=$(cd "$(dirname "$0")/.." && pwd)
 list=$here/backend/requirements/$name
 folder=$(mktemp -d)

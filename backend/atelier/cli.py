@@ -12,6 +12,7 @@ import json
 import signal
 import sys
 
+from atelier import garbage
 from atelier.config import BACKEND, BadSetting, read_settings
 
 
@@ -56,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(host: str | None, port: int | None) -> int:
+    garbage.wait()
     import uvicorn
 
     from atelier import logs

@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import time
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -123,7 +124,8 @@ class CreatureSettings:
     """The creature service: POKEMON_GENERATION_BACKEND (files or sdxl), POKEMON_IMAGES_DIR, POKEMON_IMAGE_PATTERN,
     POKEMON_MIN_INDEX, POKEMON_MAX_INDEX, POKEMON_NAME_BACKEND (local or remote), POKEMON_RATE_LIMIT_PER_MIN (0 = off),
     SDXL_TURBO_MODEL (a model's key or repository), SDXL_WIDTH, SDXL_HEIGHT, SDXL_STEPS, OPENAI_BASE_URL, OPENAI_MODEL,
-    OPENAI_API_KEY, OPENAI_TIMEOUT (who gives names), REDIS_URL (where given names are kept)."""
+    OPENAI_API_KEY, OPENAI_TIMEOUT (who gives names; without an address this server's own chat), REDIS_URL (where given
+    names are kept)."""
 
     backend: Literal["files", "sdxl"] = "files"
     images_dir: Path = REPOSITORY / "pokemon"
@@ -141,6 +143,22 @@ class CreatureSettings:
     openai_api_key: str = field(default="", repr=False)
     openai_timeout: float = 5.0
     redis_url: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class ChatSettings:
+    """MODEL_ALIASES (`gpt-4o-mini=lore,…`: further names for models of /v1), OPENAI_KEY_MODELS (`key=lore|qwen,…`: what
+    each of OPENAI_API_KEYS may use; every model without an entry), CHAT_LIMIT and CHAT_LIMIT_EACH (requests under way:
+    all together, of each key or user), CHAT_WAIT (seconds until a request that is no stream gives up on a model that is
+    being loaded), CHAT_FIRST_BYTE and CHAT_IDLE (seconds until an answer begins, between two pieces of a stream)."""
+
+    aliases: tuple[tuple[str, str], ...] = ()
+    key_models: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)
+    limit: int = 512
+    limit_each: int = 256
+    wait_seconds: float = 600.0
+    first_byte_seconds: float = 600.0
+    idle_seconds: float = 12.0
 
 
 @dataclass(frozen=True)
@@ -166,6 +184,27 @@ class InputSettings:
 
 
 @dataclass(frozen=True)
+class TranslationSettings:
+    """TRANSLATION_MODEL (the chat model that turns prompts into English; set, it does so unasked where an API promises
+    it; unset, the embedded one answers whoever asks; `off`: none), TRANSLATION_TIMEOUT (seconds, loading included)."""
+
+    model: str = ""
+    timeout: float = 60.0
+    off: bool = False
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """BATCH_WINDOW (`22:00-06:00`, local time: when lines of batches are answered; any time when empty),
+    BATCH_CONCURRENCY (lines of all batches at once, for each model), ATELIER_FILE_LIMIT (bytes of one file of
+    /v1/files)."""
+
+    window: tuple[time, time] | None = None
+    concurrency: int = 8
+    file_bytes: int = 8 * GIB
+
+
+@dataclass(frozen=True)
 class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
@@ -176,6 +215,9 @@ class Settings:
     hub: HubSettings = field(default_factory=HubSettings)
     creatures: CreatureSettings = field(default_factory=CreatureSettings)
     inputs: InputSettings = field(default_factory=InputSettings)
+    batches: BatchSettings = field(default_factory=BatchSettings)
+    chat: ChatSettings = field(default_factory=ChatSettings)
+    translation: TranslationSettings = field(default_factory=TranslationSettings)
 
     def checked(self) -> Settings:
         """These settings, or BadSetting where two of them contradict each other."""
@@ -312,6 +354,54 @@ def _creatures(env: Mapping[str, str]) -> CreatureSettings:
     )
 
 
+def _chat(env: Mapping[str, str], keys: tuple[str, ...]) -> ChatSettings:
+    default = ChatSettings()
+    aliases = _pairs(env, "MODEL_ALIASES", "gpt-4o-mini=lore")
+    named = _pairs(env, "OPENAI_KEY_MODELS", "key=lore|other")
+    if unknown := [key for key, _ in named if key not in keys]:
+        raise BadSetting(f"OPENAI_KEY_MODELS names {len(unknown)} keys that OPENAI_API_KEYS does not have.")
+    return ChatSettings(
+        aliases=aliases,
+        key_models=tuple((key, tuple(filter(None, models.split("|")))) for key, models in named),
+        limit=_whole(env, "CHAT_LIMIT", default.limit, 1, 100_000),
+        limit_each=_whole(env, "CHAT_LIMIT_EACH", default.limit_each, 1, 100_000),
+        wait_seconds=_seconds(env, "CHAT_WAIT", default.wait_seconds),
+        first_byte_seconds=_seconds(env, "CHAT_FIRST_BYTE", default.first_byte_seconds),
+        idle_seconds=_seconds(env, "CHAT_IDLE", default.idle_seconds),
+    )
+
+
+def _pairs(env: Mapping[str, str], name: str, example: str) -> tuple[tuple[str, str], ...]:
+    """`one=two,three=four`"""
+    found = []
+    for at, entry in enumerate(_listed(env, name), 1):
+        left, sign, right = (part.strip() for part in entry.partition("="))
+        if not (left and sign and right):
+            raise BadSetting(f"{name}: entry {at} must look like {example}.")
+        found.append((left, right))
+    return tuple(found)
+
+
+def _translation(env: Mapping[str, str]) -> TranslationSettings:
+    model = env.get("TRANSLATION_MODEL", "").strip()
+    timeout = _seconds(env, "TRANSLATION_TIMEOUT", 60.0)
+    return TranslationSettings("" if model == "off" else model, timeout, off=model == "off")
+
+
+def _batches(env: Mapping[str, str]) -> BatchSettings:
+    default = BatchSettings()
+    text = env.get("BATCH_WINDOW", "").strip()
+    window = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)\s*-\s*([01]?\d|2[0-3]):([0-5]\d)", text)
+    if text and not window:
+        raise BadSetting(f"BATCH_WINDOW={text!r} must be two times of a day, such as 22:00-06:00, or empty.")
+    times = [int(part) for part in window.groups()] if window else []
+    return BatchSettings(
+        window=(time(*times[:2]), time(*times[2:])) if times else None,
+        concurrency=_whole(env, "BATCH_CONCURRENCY", default.concurrency, 1, 512),
+        file_bytes=_whole(env, "ATELIER_FILE_LIMIT", default.file_bytes, 1, default.file_bytes),
+    )
+
+
 def _tls(env: Mapping[str, str]) -> tuple[Path, Path] | None:
     """Certificate and key. Those that are named must be there; those in certs/ are used when both are."""
     named = _path(env, "TLS_CERT_FILE", None), _path(env, "TLS_KEY_FILE", None)
@@ -391,4 +481,17 @@ def read_settings(
         creatures_token=env.get("POKEMON_BEARER_TOKEN", "").strip(),
     )
     inputs = InputSettings(remote=_switch(env, "ATELIER_REMOTE_IMAGES"))
-    return Settings(server, storage, access, jobs, runtime, log, _hub(env), _creatures(env), inputs).checked()
+    return Settings(
+        server,
+        storage,
+        access,
+        jobs,
+        runtime,
+        log,
+        _hub(env),
+        _creatures(env),
+        inputs,
+        _batches(env),
+        _chat(env, access.api_keys),
+        _translation(env),
+    ).checked()

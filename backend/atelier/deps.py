@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from atelier.access.accounts import Accounts
     from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
+    from atelier.chat.conversations import Conversations
+    from atelier.chat.exporting import ConversationFiles
+    from atelier.chat.presets import ChatPresets
     from atelier.creatures.service import CreatureService
     from atelier.images.archive import Archive
     from atelier.images.collections import Collections
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from atelier.images.prompts import PromptBook
     from atelier.images.service import ImageService
     from atelier.images.settings import SettingsReader
+    from atelier.images.translation import Translator
     from atelier.images.usage import Usage
     from atelier.images.verifying import Verifier
     from atelier.jobs.service import JobService
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from atelier.models.loading import ModelLoader
     from atelier.models.planning import Planner
     from atelier.models.registry import ModelRegistry
+    from atelier.openai.batches import BatchService
+    from atelier.openai.files import FileStore
     from atelier.openai.image_service import OpenAIImages
     from atelier.sdapi.service import SdApi
     from atelier.system.service import SystemService
@@ -64,9 +70,16 @@ class Services:
     system: SystemService
     openai_images: OpenAIImages
     sdapi: SdApi
+    files: FileStore
+    batches: BatchService
+    translator: Translator
+    conversations: Conversations
+    conversation_files: ConversationFiles
+    chat_presets: ChatPresets
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    """A coroutine, though it waits for nothing: FastAPI gives plain functions to a thread."""
     return request.app.state.services
 
 

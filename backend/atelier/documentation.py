@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import fastapi_offline
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from atelier.access.actor import Anyone
+from atelier.routing import Router
 
-router = APIRouter(include_in_schema=False)
+router = Router(include_in_schema=False)
 
 ASSETS = Path(fastapi_offline.__file__).parent / "static"
 
@@ -36,5 +37,4 @@ async def start(_caller: Anyone) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    app.include_router(router)
     app.mount("/docs-assets", StaticFiles(directory=ASSETS), name="docs-assets")

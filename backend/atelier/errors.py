@@ -1,7 +1,7 @@
 """Every error that a caller can see, as one tree.
 
     AtelierError                 status, code, message, hint
-    ├── BadRequest               400 / 422   the request is wrong; names the field   ModelNotRecognised, InputRefused
+    ├── BadRequest               400 / 422   the request is wrong; names the field   ModelNotRecognised, InputRefused, …
     ├── Unauthorized             401
     ├── Forbidden                403
     ├── HubFailed                by code     what the hub refused, or why it cannot be reached
@@ -138,6 +138,27 @@ class InputRefused(BadRequest):
         super().__init__(message, hint=hint, field=field)
         self.code = code
         self.status = self.STATUS.get(code, 422)
+
+
+class FileNotFound(NotFound):
+    """Of /v1/files."""
+
+    code = "file_not_found"
+
+
+class FileRefused(BadRequest):
+    """A file for /v1/files that is not taken: too large, or there is no room. Codes: `openai.files`."""
+
+    STATUS = {"file_too_large": 413, "file_no_room": 507}
+
+    def __init__(self, message: str, *, code: str, hint: str = "", field: str | None = "file") -> None:
+        super().__init__(message, hint=hint, field=field)
+        self.code = code
+        self.status = self.STATUS[code]
+
+
+class BatchNotFound(NotFound):
+    code = "batch_not_found"
 
 
 class CollectionNotFound(NotFound):

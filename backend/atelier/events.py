@@ -97,6 +97,13 @@ class ModelsChanged(BaseModel):
     type: Literal["models.changed"] = "models.changed"
 
 
+class ConversationChanged(BaseModel):
+    """Something was said in it, or it was renamed, deleted, taken back: ask GET /api/chat/conversations again."""
+
+    type: Literal["conversation.changed"] = "conversation.changed"
+    id: str
+
+
 class DevicesSampled(BaseModel):
     type: Literal["devices.sampled"] = "devices.sampled"
     at: float = Field(description="Seconds since 1970, as in GET /api/system/history.")
@@ -116,6 +123,7 @@ Event = Annotated[
     | WorkerChanged
     | EnvironmentChanged
     | ModelsChanged
+    | ConversationChanged
     | DevicesSampled,
     Field(discriminator="type"),
 ]

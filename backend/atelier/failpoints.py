@@ -1,7 +1,8 @@
 """Named places where a test may kill the server, compiled in and off unless ATELIER_FAILPOINTS names them.
 
 `ATELIER_FAILPOINTS="jobs.after_claim=kill@2,images.after_rename=kill"` kills the process with SIGKILL the second time
-it passes the first place, or the first time it passes the second. The names stand in `NAMES`; a test passes each once.
+it passes the first place, or the first time it passes the second. The names stand in `NAMES` (what jobs for pictures
+pass) and `BATCH_NAMES`; a test passes each once.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ NAMES = (
     "jobs.after_finish_commit",
     "jobs.after_cancel_mark",
 )
+BATCH_NAMES = ("batches.before_keep", "batches.after_keep", "batches.before_publish", "batches.after_publish")
 
 
 def _armed(text: str) -> dict[str, int]:

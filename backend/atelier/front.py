@@ -12,6 +12,7 @@ import re
 import secrets
 import time
 from http import HTTPStatus
+from typing import Protocol
 
 import orjson
 import structlog
@@ -19,14 +20,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from atelier.config import BadSetting, ServerSettings
+from atelier.config import BadSetting
 from atelier.dialects import Envelopes, dialect_of
+from atelier.hosts import SAFE_METHODS, Hosts, Refusal
 
 log = structlog.get_logger("atelier.http")
 
 LIVE_PATH = "/api/live"
-SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PROBLEM_TYPE = "application/problem+json"
 _TOO_LARGE = (
     413,
@@ -39,7 +40,7 @@ _MIB = 1024 * 1024
 _QUIET = ("/assets/", "/health", "/docs-assets/")
 
 # No page needs an inline script. Styles may stand inline: browsers apply some of their own to what they show as it is.
-_SECURITY_HEADERS = {
+SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "same-origin",
@@ -51,22 +52,33 @@ _SECURITY_HEADERS = {
 }
 
 
+class HotDoor(Protocol):
+    """Routes that are answered past FastAPI, and do what is done here themselves."""
+
+    def takes(self, scope: Scope) -> bool: ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
 class Front:
     """The outermost application; also passes on lifespan events."""
 
-    def __init__(self, app: ASGIApp, live: ASGIApp, settings: ServerSettings, envelopes: Envelopes) -> None:
+    def __init__(
+        self, app: ASGIApp, live: ASGIApp, hosts: Hosts, envelopes: Envelopes, door: HotDoor | None = None
+    ) -> None:
         self.app, self._live, self._envelopes = app, live, envelopes
-        self._hosts = {"localhost", "127.0.0.1", "[::1]", *(name.lower() for name in settings.advertised_hosts)}
-        if settings.host not in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound to
-            self._hosts.add(f"[{settings.host}]" if ":" in settings.host else settings.host.lower())
+        self._hosts, self._door = hosts, door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
             return
+        if self._door is not None and scope["type"] == "http" and self._door.takes(scope):
+            await self._door(scope, receive, send)
+            return
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope["atelier.request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -95,31 +107,18 @@ class Front:
                 await send(message)
             raise
 
-    def _refuse(self, scope: Scope, headers: Headers) -> tuple[int, str, str, str] | None:
-        """Status, code, words and hint for a request that must not go on."""
-        hosts = headers.getlist("host")
-        host = _host_name(hosts[0]) if len(hosts) == 1 else ""
-        if host not in self._hosts:
-            return (
-                421,
-                "host_not_allowed",
-                "This Atelier does not answer to that host name.",
-                "Open it by the address it prints at start, or add the name to ADVERTISED_HOSTS.",
-            )
+    def _refuse(self, scope: Scope, headers: Headers) -> Refusal | None:
+        names = headers.getlist("host")
         origin = headers.get("origin")
         checked = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        if checked and origin is not None and origin.partition("://")[2].lower() != hosts[0].lower():
-            return (
-                403,
-                "origin_not_allowed",
-                "A page of another site may not do this.",
-                "Use the dashboard of this Atelier, or call the API from a program.",
-            )
-        return None
+        return self._hosts.refuse(
+            len(names),
+            names[0].encode("latin-1") if names else b"",
+            None if origin is None else origin.encode("latin-1"),
+            checked=checked,
+        )
 
-    async def _websocket(
-        self, scope: Scope, receive: Receive, send: Send, refused: tuple[int, str, str, str] | None
-    ) -> None:
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send, refused: Refusal | None) -> None:
         if refused or scope["path"] != LIVE_PATH:
             await receive()
             code = 4403 if refused else 4404
@@ -127,12 +126,10 @@ class Front:
             return
         await self._live(scope, receive, send)
 
-    async def _http(
-        self, scope: Scope, receive: Receive, send: Send, refused: tuple[int, str, str, str] | None, request_id: str
-    ) -> None:
+    async def _http(self, scope: Scope, receive: Receive, send: Send, refused: Refusal | None, request_id: str) -> None:
         begun = time.perf_counter()
         status, replaced = 500, False
-        body = _Body(scope, receive)
+        body = IncomingBody(scope, receive)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status, replaced
@@ -153,7 +150,7 @@ class Front:
                     # Built files carry their content's hash in their name; everything else is asked for again.
                     is_built = status == 200 and scope["path"].startswith("/assets/")
                     headers["cache-control"] = "public, max-age=31536000, immutable" if is_built else "no-cache"
-                for name, value in _SECURITY_HEADERS.items():
+                for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 if status >= 400 and body.goes_on():
                     headers["connection"] = "close"
@@ -204,7 +201,7 @@ class Front:
         await send({"type": "http.response.body", "body": body})
 
 
-class _Body:
+class IncomingBody:
     """A request's body, for the case that it is refused while it still comes in. A client reads the answer once it has
     sent everything, so a while of that is taken and thrown away; then the connection ends."""
 
@@ -234,9 +231,3 @@ class _Body:
                     taken += len((await self.receive()).get("body", b""))
         except TimeoutError:
             pass
-
-
-def _host_name(value: str) -> str:
-    """The name in a Host header, without its port; '' for one that is no plain host."""
-    match = re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", value.strip().lower())
-    return match[1] if match else ""

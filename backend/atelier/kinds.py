@@ -11,13 +11,19 @@ from atelier.images.verifying import Verifier
 from atelier.jobs.attempt import Handler
 from atelier.models.downloads import Downloads
 from atelier.models.hub import ENVIRONMENT
+from atelier.openai.batch_work import BatchWork
 from atelier.shapes import WaitingOut
 from atelier.system.environment_jobs import EnvironmentJobs
 from atelier.tables import JobKind
 
 
 def handlers(
-    images: ImageService, grids: GridService, verifier: Verifier, downloads: Downloads, environments: EnvironmentJobs
+    images: ImageService,
+    grids: GridService,
+    verifier: Verifier,
+    downloads: Downloads,
+    environments: EnvironmentJobs,
+    batches: BatchWork,
 ) -> dict[JobKind, Handler]:
     def images_blocked() -> WaitingOut | None:
         return environments.blocked("image") if "image" in environments.names else None
@@ -28,6 +34,7 @@ def handlers(
         JobKind.IMAGE_VERIFY: Handler("device", verifier.run, images_blocked, verifier.forget),
         JobKind.ENVIRONMENT_BUILD: Handler("setup", environments.run),
         JobKind.MODEL_DOWNLOAD: Handler("download", downloads.run, lambda: environments.blocked(ENVIRONMENT)),
+        JobKind.BATCH: Handler("batch", batches.run),
     }
     if missing := set(JobKind) - set(found):
         raise RuntimeError(f"job kinds without a handler: {sorted(missing)}")

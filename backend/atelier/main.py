@@ -19,10 +19,23 @@ from atelier import __version__, documentation, failpoints, garbage, openapi, pr
 from atelier.access import routes as access_routes
 from atelier.access.accounts import Accounts
 from atelier.access.actor import LOCAL_USER_ID, Actor, check_declared
-from atelier.access.gate import Gate
+from atelier.access.gate import Gate, holder_id
 from atelier.access.limit import SignInLimit
 from atelier.access.tokens import Tokens
-from atelier.config import BACKEND, RuntimeSettings, Settings
+from atelier.chat import conversation_routes, preset_routes
+from atelier.chat.answering import Answers
+from atelier.chat.caps import Caps
+from atelier.chat.conversations import Conversations
+from atelier.chat.door import ChatDoor
+from atelier.chat.exporting import ConversationFiles
+from atelier.chat.keys import Keys
+from atelier.chat.metering import Meter
+from atelier.chat.presets import ChatPresets
+from atelier.chat.screening import Screen
+from atelier.chat.serving import ChatServing
+from atelier.chat.targets import Targets
+from atelier.chat.watching import Patience, Watch
+from atelier.config import BACKEND, ChatSettings, RuntimeSettings, Settings
 from atelier.creatures import routes as creature_routes
 from atelier.creatures.schemas import creatures_body
 from atelier.creatures.service import CreatureService
@@ -31,6 +44,7 @@ from atelier.deps import Services
 from atelier.dialects import Envelope, Envelopes, imagen_body
 from atelier.events import EventBus
 from atelier.front import Front
+from atelier.hosts import Hosts
 from atelier.imagen import routes as imagen_routes
 from atelier.images import collection_routes, gallery_routes, grid_routes, input_routes, prompt_routes
 from atelier.images import routes as image_routes
@@ -45,6 +59,7 @@ from atelier.images.prompts import PromptBook
 from atelier.images.reader import PictureReader
 from atelier.images.service import ImageService
 from atelier.images.settings import SettingsReader
+from atelier.images.translation import Translator
 from atelier.images.usage import Usage
 from atelier.images.verifying import Verifier
 from atelier.jobs import routes as job_routes
@@ -61,6 +76,7 @@ from atelier.models import admin_routes as model_admin_routes
 from atelier.models import hub_routes
 from atelier.models import routes as model_routes
 from atelier.models.catalogue import Catalogue
+from atelier.models.chat_engines import ChatEngines
 from atelier.models.downloads import Downloads
 from atelier.models.hub import ENVIRONMENT as HUB
 from atelier.models.hub import HubClient
@@ -71,14 +87,23 @@ from atelier.models.planning import Planner
 from atelier.models.registry import ModelRegistry
 from atelier.models.sizing import Sizing
 from atelier.models.states import ModelStates
+from atelier.openai import batch_routes as openai_batch_routes
+from atelier.openai import file_routes as openai_file_routes
 from atelier.openai import image_routes as openai_image_routes
 from atelier.openai import model_routes as openai_model_routes
+from atelier.openai.batch_endpoints import BatchEndpoints
+from atelier.openai.batch_rows import needs
+from atelier.openai.batch_work import BatchWork
+from atelier.openai.batches import BatchService
 from atelier.openai.envelope import ENVELOPE as OPENAI_ENVELOPE
+from atelier.openai.files import FileStore
 from atelier.openai.image_service import OpenAIImages
 from atelier.remote import RemoteImages
+from atelier.routing import include
 from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
+from atelier.runtime.shared import SharedLeases
 from atelier.runtime.spec import WorkerInfo
 from atelier.sdapi import extras_routes as sdapi_extras_routes
 from atelier.sdapi import list_routes as sdapi_list_routes
@@ -107,6 +132,8 @@ ROUTERS = [
     gallery_routes.router,
     collection_routes.router,
     grid_routes.router,
+    conversation_routes.router,
+    preset_routes.router,
     creature_routes.router,
     imagen_routes.router,
     job_routes.router,
@@ -116,6 +143,8 @@ ROUTERS = [
     system_routes.router,
     openai_image_routes.router,
     openai_model_routes.router,
+    openai_file_routes.router,
+    openai_batch_routes.router,
     sdapi_routes.router,
     sdapi_list_routes.router,
     sdapi_extras_routes.router,
@@ -155,15 +184,18 @@ def create_app(settings: Settings) -> ASGIApp:
     )
     problems.install(app, ENVELOPES)
     for router in ROUTERS:
-        app.include_router(router)
+        include(app, router)
     documentation.install(app)
     openapi.install(app)
     _serve_dashboard(app, settings.server.frontend_dir)
 
+    hosts = Hosts(settings.server)
+    app.state.door = ChatDoor(hosts)
+
     async def live(scope: Scope, receive: Receive, send: Send) -> None:
         await app.state.live(scope, receive, send)
 
-    return Front(app, live, settings.server, ENVELOPES)
+    return Front(app, live, hosts, ENVELOPES, app.state.door)
 
 
 @asynccontextmanager
@@ -208,10 +240,13 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         )
         states = ModelStates(pool, monitor.devices)
         learning = Learning(database)
-        sizing = Sizing(learning, monitor.devices, settings.runtime)
+        chat_engines = ChatEngines(
+            monitor.devices, lambda name: environments.python(name) is not None, fake=settings.runtime.fake_engine
+        )
+        sizing = Sizing(learning, monitor.devices, settings.runtime, chat_engines)
         queue = JobQueue(database, settings.jobs)
         needed = () if settings.runtime.fake_engine else ("image",)
-        environment_jobs = EnvironmentJobs(environments, queue, needed, later=(HUB,))
+        environment_jobs = EnvironmentJobs(environments, queue, needed, later=(HUB, *chat_engines.environments()))
         registry = ModelRegistry(
             database,
             queue,
@@ -220,6 +255,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             sizing=sizing,
             states=states,
             cache=settings.storage.model_cache_dir,
+            allowed=_allowed(settings.chat),
         )
         loader = ModelLoader(registry, sizing, states, pool, bus)
         tokens = TokenStore(storage.secrets, settings.hub.token)
@@ -233,7 +269,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         )
         # The kinds need the image service, which needs the job service, which needs the runner: the map is filled last.
         kinds: dict = {}
-        slots = {"device": len(monitor.devices), "setup": 1, "download": 2}
+        slots = {"device": len(monitor.devices), "setup": 1, "download": 2, "batch": 2}
 
         def start_attempt(job: Job) -> Attempt:
             return Attempt(job, bus, changed=lambda attempt: queue.changed(attempt.job))
@@ -253,7 +289,19 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         delivery = Delivery(images, gallery, jobs)
         openai_images = OpenAIImages(registry, delivery, inputs)
         sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts)
-        creatures = CreatureService(settings.creatures, settings.log, registry, images, gallery)
+        targets = Targets(registry, sizing, bus, dict(settings.chat.aliases))
+        shared = SharedLeases(pool)
+        meter = Meter(database)
+        patience = Patience(first_byte=settings.chat.first_byte_seconds, idle=settings.chat.idle_seconds)
+        screen = Screen(remote.data_url if remote.enabled else None)
+        serving = ChatServing(targets, shared, Watch(patience), screen, meter, wait_seconds=settings.chat.wait_seconds)
+        app.state.door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
+        translator = Translator(settings.translation, serving)
+        creatures = CreatureService(
+            settings.creatures, settings.log, settings.server, registry, images, gallery, serving
+        )
+        answers = Answers(database, bus, serving, inputs)
+        conversations = Conversations(database, bus, inputs, answers)
         catalogue = Catalogue()
         downloads = Downloads(
             database,
@@ -266,7 +314,10 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             bus,
             cache=settings.storage.model_cache_dir,
         )
-        kinds.update(handlers(images, grids, verifier, downloads, environment_jobs))
+        files = FileStore(database, storage, settings.batches.file_bytes, needs)
+        batch_work = BatchWork(database, storage, BatchEndpoints(serving, openai_images), settings.batches)
+        batches = BatchService(database, storage, queue, jobs, files, batch_work)
+        kinds.update(handlers(images, grids, verifier, downloads, environment_jobs, batch_work))
         watch = DeviceWatch(monitor, pool, bus)
         inspector = DependencyInspector(environments, monitor, storage.instance)
         system = SystemService(
@@ -283,6 +334,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             settings.server.advertised_hosts,
             settings.creatures.backend,
         )
+        pool.lacks = environment_jobs.wanted
         environment_jobs.changed = system.environment_changed
 
         preparing: list[asyncio.Task[None]] = []
@@ -330,19 +382,33 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             system,
             openai_images,
             sdapi,
+            files,
+            batches,
+            translator,
+            conversations,
+            ConversationFiles(database, conversations, inputs),
+            ChatPresets(database),
         )
         app.state.live = LiveSocket(hub, gate, snapshot)
         stack.push_async_callback(loader.close)
-        features = (gallery, inputs, creatures)
-        parts = (hub, pool, learning, registry, downloads, runner, environment_jobs, *features, watch, inspector)
-        for part in parts:
-            await part.start()
+        features = (gallery, inputs, creatures, files, batches, answers, conversations)
+        talking = (shared, meter, serving)
+        parts = (hub, pool, *talking, learning, registry, downloads, runner, environment_jobs, *features, watch)
+        for part in (*parts, inspector):
+            if hasattr(part, "start"):
+                await part.start()
             if hasattr(part, "close"):
                 stack.push_async_callback(part.close)
         garbage.settle()
         log.info("startup.config", data_dir=str(storage.root), version=__version__, open=gate.is_open)
         yield
         log.info("shutdown")
+
+
+def _allowed(settings: ChatSettings) -> dict[str, set[str]]:
+    """Which models the holder of each key may run. An alias stands for its model."""
+    aliases = dict(settings.aliases)
+    return {holder_id(key): {aliases.get(name, name) for name in names} for key, names in settings.key_models}
 
 
 def _park_budget(settings: RuntimeSettings) -> int:

@@ -9,6 +9,7 @@ the server speaks HTTP to where a stranger points.
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,6 +24,8 @@ from atelier.said import Said
 MAX_REDIRECTS = 3
 MAX_URL = 2000
 SECONDS = 30.0
+MAX_PICTURE_BYTES = 20 * 1024 * 1024
+KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"RIFF": "webp", b"GIF8": "gif"}
 PORTS = {80, 443}
 """And those from 1024 on: what listens below speaks other protocols."""
 
@@ -61,6 +64,14 @@ class RemoteImages:
         except (OSError, ssl.SSLError, h11.RemoteProtocolError, h11.LocalProtocolError, UnicodeError) as error:
             raise _failed(Said("Nothing can be fetched from that address.", "remote.unreachable")) from error
         raise _failed(Said("The address leads from one to the next without end.", "remote.redirects"))
+
+    async def data_url(self, url: str) -> str:
+        """The picture at `url` as a data URL. Raises RemoteRefused."""
+        body = await self.fetch(url, MAX_PICTURE_BYTES)
+        kind = next((kind for mark, kind in KINDS.items() if body.startswith(mark)), None)
+        if kind is None:
+            raise _failed(Said("There is no picture at that address.", "remote.no_picture"))
+        return f"data:image/{kind};base64,{base64.b64encode(body).decode()}"
 
     async def _hop(self, parts: SplitResult, most: int) -> tuple[bytes, str | None]:
         """The body, or where it leads on to."""

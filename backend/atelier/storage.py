@@ -6,6 +6,8 @@ DATA_DIR/
   lock                  held by the one server that may use the folder
   images/<job>/         published pictures: <index>.<format> and <index>.thumb.webp
   inputs/               uploaded pictures: <id>.png, and <id>.part while one comes in
+  files/                files of /v1/files: <id>, and <id>.part while one comes in
+  batches/              <batch>.journal: the answers that a batch has so far
   staging/<job>/<n>/    what attempt n of a job is writing; emptied when the attempt ends
   logs/                 workers' output
   secrets/              0700; the hub's token, what sign-in tokens are signed with
@@ -52,6 +54,8 @@ class Storage:
         self.root = data_dir
         self.images = data_dir / "images"
         self.inputs = data_dir / "inputs"
+        self.files = data_dir / "files"
+        self.batches = data_dir / "batches"
         self.staging = data_dir / "staging"
         self.logs = data_dir / "logs"
         self.secrets = data_dir / "secrets"
@@ -61,7 +65,8 @@ class Storage:
 
     def open(self) -> None:
         try:
-            for folder in (self.root, self.images, self.inputs, self.staging, self.logs):
+            inside = (self.images, self.inputs, self.files, self.batches, self.staging, self.logs)
+            for folder in (self.root, *inside):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock.acquire(timeout=5)
         except Timeout:
@@ -97,6 +102,19 @@ class Storage:
 
     def stored_inputs(self) -> list[Path]:
         return sorted(Path(entry.path) for entry in os.scandir(self.inputs))
+
+    def given_file(self, file_id: str, suffix: str = "") -> Path:
+        """A file of /v1/files; with a suffix what becomes one."""
+        return safe_join(self.files, f"{file_id}.{suffix}" if suffix else file_id)
+
+    def given_files(self) -> list[Path]:
+        return sorted(Path(entry.path) for entry in os.scandir(self.files))
+
+    def batch_journal(self, batch_id: str) -> Path:
+        return safe_join(self.batches, f"{batch_id}.journal")
+
+    def batch_journals(self) -> list[Path]:
+        return sorted(Path(entry.path) for entry in os.scandir(self.batches))
 
     def attempt_folder(self, job_id: str, attempt: int) -> Path:
         return safe_join(self.staging, job_id, str(attempt))

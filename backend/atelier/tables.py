@@ -54,6 +54,7 @@ class JobKind(StrEnum):
     IMAGE_VERIFY = "image.verify"
     ENVIRONMENT_BUILD = "environment.build"
     MODEL_DOWNLOAD = "model.download"
+    BATCH = "batch"
 
 
 class UTCDateTime(TypeDecorator):
@@ -387,4 +388,170 @@ class MemoryObservationRow(Row):
     amount: Mapped[float]
     peak_bytes: Mapped[int] = mapped_column(BigInteger)
     seconds: Mapped[float]
+    created_at: Mapped[datetime]
+
+
+class UsageRow(Row):
+    """What somebody (or a key) used of a model on one path of `/v1` in one hour: requests, how many of them failed,
+    tokens, and the seconds that they took. `model` is a key: what was used is told after the model has gone too."""
+
+    __tablename__ = "usage"
+
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    model: Mapped[str] = mapped_column(String(200), primary_key=True)
+    path: Mapped[str] = mapped_column(String(64), primary_key=True)
+    requests: Mapped[int]
+    failed: Mapped[int]
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float]
+
+
+class FileRow(Row):
+    """A file of /v1/files: what somebody gave, or what a batch answered. Its bytes lie at `storage.given_file(id)`."""
+
+    __tablename__ = "files"
+    __table_args__ = (
+        Index("ix_files_owner_seq", "owner_id", "seq"),
+        Index("ix_files_expires", "expires_at", sqlite_where=text("expires_at IS NOT NULL")),
+    )
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    filename: Mapped[str] = mapped_column(String(255))
+    purpose: Mapped[str] = mapped_column(String(32))
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+
+
+class BatchRow(Row):
+    """A file of requests that is answered by the job `job_id`. `ended` is how: completed, failed, expired or cancelled;
+    null until then. What it is doing before that follows from the times. `errors` says why it failed, line by line."""
+
+    __tablename__ = "batches"
+    __table_args__ = (
+        Index("ix_batches_owner_seq", "owner_id", "seq"),
+        Index("ix_batches_open", "seq", sqlite_where=text("ended IS NULL")),
+    )
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    job_id: Mapped[str] = mapped_column(String(32))
+    endpoint: Mapped[str] = mapped_column(String(64))
+    input_file_id: Mapped[str] = mapped_column(String(32))
+    output_file_id: Mapped[str | None] = mapped_column(String(32))
+    error_file_id: Mapped[str | None] = mapped_column(String(32))
+    completion_window: Mapped[str] = mapped_column(String(8))
+    output_seconds: Mapped[int | None]
+    details: Mapped[dict[str, Any]]
+    errors: Mapped[list[Any]]
+    total: Mapped[int] = mapped_column(default=0)
+    completed: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    ended: Mapped[str | None] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    in_progress_at: Mapped[datetime | None]
+    finalizing_at: Mapped[datetime | None]
+    cancelling_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class AnswerState(StrEnum):
+    """
+    growing ──its end──> complete
+       ├──stopped by its user────> stopped       what there is by then is kept
+       ├──the engine's error─────> failed
+       └──the server went away───> interrupted
+    """
+
+    GROWING = "growing"
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class ConversationRow(Row):
+    """Somebody's talk with a model; its messages are a tree. `head_id` is the message at whose end its owner stands.
+    `beside_of` is the conversation that it is shown beside, with another model: the list has only that one."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        Index(
+            "ix_conversations_list",
+            "owner_id",
+            "archived",
+            "pinned",
+            "updated_at",
+            sqlite_where=text("deleted_at IS NULL AND beside_of IS NULL"),
+        ),
+        Index("ix_conversations_trash", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
+        Index("ix_conversations_beside", "beside_of", sqlite_where=text("beside_of IS NOT NULL")),
+    )
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    title: Mapped[str] = mapped_column(String(200), default="")
+    model: Mapped[str | None] = mapped_column(String(200))
+    system_prompt: Mapped[str] = mapped_column(default="")
+    parameters: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    pinned: Mapped[bool] = mapped_column(default=False)
+    archived: Mapped[bool] = mapped_column(default=False)
+    beside_of: Mapped[str | None] = mapped_column(String(32))
+    head_id: Mapped[str | None] = mapped_column(String(32))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class MessageRow(Row):
+    """One message of a conversation; what was said before it is found along `parent_id`. `pictures` are ids of uploads
+    and of the gallery; `usage` counts tokens, `timing` seconds."""
+
+    __tablename__ = "chat_messages"
+    __table_args__ = (
+        Index("ix_chat_messages_conversation", "conversation_id", "seq"),
+        Index("ix_chat_messages_growing", "seq", sqlite_where=text("state = 'growing'")),
+        Index("ix_chat_messages_pictures", "seq", sqlite_where=text("pictures <> '[]'")),
+    )
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    parent_id: Mapped[str | None] = mapped_column(String(32))
+    role: Mapped[str] = mapped_column(String(16))
+    content: Mapped[str] = mapped_column(default="")
+    pictures: Mapped[list[Any]] = mapped_column(default=list)
+    reasoning: Mapped[str] = mapped_column(default="")
+    tool_calls: Mapped[list[Any]] = mapped_column(default=list)
+    tool_call_id: Mapped[str | None] = mapped_column(String(200))
+    model: Mapped[str | None] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(16))
+    finish_reason: Mapped[str | None] = mapped_column(String(32))
+    usage: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    timing: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class ChatPresetRow(Row):
+    """A system prompt with parameters and perhaps a model, by name, to begin conversations with."""
+
+    __tablename__ = "chat_presets"
+    __table_args__ = (UniqueConstraint("owner_id", "name"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[str] = mapped_column(String(60))
+    system_prompt: Mapped[str] = mapped_column(default="")
+    parameters: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    model: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime]

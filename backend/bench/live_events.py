@@ -137,6 +137,7 @@ async def _serve_atelier(kind: str, events: int) -> dict[str, float]:
     from atelier.db import Database
     from atelier.events import Envelope, EventBus
     from atelier.front import Front
+    from atelier.hosts import Hosts
     from atelier.live.frames import SnapshotFrame
     from atelier.live.hub import LiveHub
     from atelier.live.socket import LiveSocket
@@ -155,7 +156,7 @@ async def _serve_atelier(kind: str, events: int) -> dict[str, float]:
 
     nowhere = Path("/nonexistent")
     gate = Gate(AccessSettings(), Accounts(Database(nowhere)), Tokens(nowhere), SignInLimit())
-    front = Front(nothing, LiveSocket(hub, gate, snapshot), ServerSettings(), {})
+    front = Front(nothing, LiveSocket(hub, gate, snapshot), Hosts(ServerSettings()), {})
     config = uvicorn.Config(
         front,
         host="127.0.0.1",

@@ -6,8 +6,11 @@ An engine is one module of this package, named after its library and verb. It de
     preload() -> None                               import everything a worker needs; starts no thread, touches no GPU
     load(model_path, options) -> Engine             the weights; raises LoadFailed
 
-and the engine object runs one task at a time on the process's main thread. Two engines exist: `engines.diffusers_image`
-and `engines.fake`. An engine that can put its weights aside and bring them back has `park` and `wake` (`Parkable`).
+and the engine object runs one task at a time on the process's main thread. An engine that can put its weights aside and
+bring them back has `park` and `wake` (`Parkable`).
+
+Chat engines run no task: `load` starts their library's own OpenAI server on the socket that the option `openai_socket`
+names (`engines.openai_child`), and the engine object says `serves_openai` and has `close` (`Closable`).
 """
 
 from __future__ import annotations
@@ -23,6 +26,10 @@ from engines.protocol import BatchDone, Cancelled, Done, Failed, Message, Parked
 
 Options = Mapping[str, str | int | float | bool]
 """A model's load options. Every engine documents its own; unknown keys are ignored."""
+
+
+OPENAI_SOCKET = "openai_socket"
+"""The option that the host adds for every engine: where it may serve OpenAI's API."""
 
 
 class EngineError(Exception):
@@ -94,6 +101,14 @@ class Parkable(Protocol):
 
     def wake(self) -> None:
         """Bring the weights back. Raises RunFailed when there is no room for them; it is parked then."""
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """An engine that started something."""
+
+    def close(self) -> None:
+        """End it, within three seconds; called once, before the process ends."""
 
 
 def engine_module(name: str) -> ModuleType:

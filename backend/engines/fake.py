@@ -21,12 +21,15 @@ list of verbs, done in order. Words of a prompt that begin with `fake:` are verb
 
 Load options: `step_seconds` (0), `load_seconds` (0), `load_fails` (a code), `load_crashes` (as crash),
 `weights_bytes` (1024), `parks` (it can be parked), `wake_fails` (a code), `wake_seconds` (0), `peak_bytes` (what every
-run says it took; measured when 0), `device` ("cpu"; what it says it runs on).
+run says it took; measured when 0), `device` ("cpu"; what it says it runs on). With `task` "chat" or "embed" it serves
+OpenAI's API by a child (`engines.fake_chat`), under the names in `served` (with `|` between them); `tokens`,
+`delay_ms`, `first_delay_ms`, `max_model_len` are that server's.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import struct
@@ -37,8 +40,9 @@ import zlib
 from pathlib import Path
 
 from engines import fake_clips
-from engines.engine import LoadFailed, Options, Run, RunCancelled, RunFailed
+from engines.engine import OPENAI_SOCKET, LoadFailed, Options, Run, RunCancelled, RunFailed
 from engines.failpoints import failpoint
+from engines.openai_child import OpenAIChild
 from engines.protocol import (
     Batch,
     BatchDone,
@@ -55,6 +59,7 @@ from engines.protocol import (
 )
 
 TASKS = (TextToImage, Batch, ImageToVideo, FakeTask)
+CHAT_TASKS = ("chat", "embed")
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -69,6 +74,8 @@ def load(model_path: Path, options: Options) -> FakeEngine:
         _crash(str(how))
     if code := options.get("load_fails"):
         raise LoadFailed(str(code), "the fake engine was told to fail", "Tell it something else.")
+    if str(options.get("task", "")) in CHAT_TASKS:
+        return (ParkableFakeChat if options.get("parks") else FakeChat)(model_path, options)
     return ParkableFake(options) if options.get("parks") else FakeEngine(options)
 
 
@@ -165,6 +172,36 @@ class ParkableFake(FakeEngine):
         time.sleep(float(self._options.get("wake_seconds", 0)))
         if code := self._options.get("wake_fails"):
             raise RunFailed(str(code), "the fake engine was told not to wake", "Tell it something else.")
+
+
+class FakeChat(FakeEngine):
+    """Its child serves; pictures can be asked for all the same."""
+
+    serves_openai = True
+
+    def __init__(self, model_path: Path, options: Options) -> None:
+        super().__init__(options)
+        names = str(options.get("served") or model_path.name).split("|")
+        socket = Path(str(options[OPENAI_SOCKET]))
+        command = [sys.executable, "-m", "engines.fake_chat", "--socket", str(socket), "--task", str(options["task"])]
+        command += [part for name in names for part in ("--name", name)]
+        self.child = OpenAIChild([*command, "--settings", json.dumps(dict(options))], socket)
+        self.child.start(30.0)
+
+    def close(self) -> None:
+        self.child.close()
+
+
+class ParkableFakeChat(FakeChat, ParkableFake):
+    """Its server sleeps meanwhile."""
+
+    def park(self) -> Parked:
+        self.child.request("POST", "/sleep?level=1")
+        return super().park()
+
+    def wake(self) -> None:
+        super().wake()
+        self.child.request("POST", "/wake_up")
 
 
 class Script:

@@ -42,11 +42,23 @@ from pathlib import Path
 import msgspec
 
 from engines import lifeline
-from engines.engine import Engine, LoadFailed, Options, Parkable, RunCancelled, RunFailed, engine_module, engine_path
+from engines.engine import (
+    OPENAI_SOCKET,
+    Closable,
+    Engine,
+    LoadFailed,
+    Options,
+    Parkable,
+    RunCancelled,
+    RunFailed,
+    engine_module,
+    engine_path,
+)
 from engines.measured import PeakMemory
 from engines.protocol import (
     HEARTBEAT_SECONDS,
     MAX_LINE_BYTES,
+    OPENAI_SUFFIX,
     Awake,
     Batch,
     BatchDone,
@@ -241,6 +253,11 @@ class Worker:
         ):  # between a run's last step and its last line there is nothing to cancel and no time lost
             raise SystemExit(0)
 
+    def close(self) -> None:
+        """End what the engine started."""
+        if isinstance(self._engine, Closable):
+            self._engine.close()
+
     def _load(self) -> None:
         started = time.monotonic()
         self._peak.reset()
@@ -374,6 +391,7 @@ class Worker:
                 private_bytes=private,
                 load_peak_bytes=self._load_peak,
                 can_park=isinstance(self._engine, Parkable) if self._engine else False,
+                serves_openai=getattr(self._engine, "serves_openai", False),
                 device=self._engine.device if self._engine else "cpu",
                 failure=self._failure,
             )
@@ -522,6 +540,7 @@ def serve(engine: str, model_path: Path, socket_path: Path, options: Options) ->
     """Be a worker until SIGTERM; returns the exit status. Call on the main thread of a process of its own."""
     os.umask(0o077)
     faulthandler.enable()
+    options = {**options, OPENAI_SOCKET: str(socket_path.with_suffix(OPENAI_SUFFIX))}
     worker = Worker(engine, model_path, options)
     listener = Listener(socket_path, worker)
     signal.signal(signal.SIGTERM, worker.stop)
@@ -532,6 +551,7 @@ def serve(engine: str, model_path: Path, socket_path: Path, options: Options) ->
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 1
     finally:
+        worker.close()
         listener.remove()
 
 

@@ -8,6 +8,8 @@ Three layers, because each has a hole that the next one closes:
 3. The server's reaper at its next start finds what is left by `ATELIER_INSTANCE` in `/proc/*/environ`.
 
 Linux only. Nothing here needs more than the standard library.
+
+    python -m engines.lifeline PARENT COMMAND ...     becomes COMMAND, which the kernel ends with the process PARENT
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import threading
 
 PR_SET_PDEATHSIG = 1
@@ -75,3 +78,8 @@ def memory_bytes() -> tuple[int, int]:
     except OSError:
         return 0, 0
     return fields.get("Rss", 0), fields.get("Private_Clean", 0) + fields.get("Private_Dirty", 0)
+
+
+if __name__ == "__main__":
+    die_with_parent(int(sys.argv[1]))
+    os.execv(sys.argv[2], sys.argv[2:])

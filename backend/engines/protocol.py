@@ -20,6 +20,8 @@ import msgspec
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 HEARTBEAT_SECONDS = 1.0
+OPENAI_SUFFIX = ".v1"
+"""A worker that serves OpenAI's API does so on a second socket: the first one's path with this suffix."""
 
 
 class WorkerPhase(StrEnum):
@@ -407,7 +409,7 @@ class Failed(Message):
 
 class Health(Message):
     """`weights_bytes` and `rss` in bytes; `load_peak_bytes` is the most that loading took (as `Done.peak_bytes`);
-    `failure` explains the phase `failed`."""
+    `failure` explains the phase `failed`; `serves_openai`: it listens on its second socket too."""
 
     phase: WorkerPhase
     pid: int
@@ -418,6 +420,7 @@ class Health(Message):
     private_bytes: int = 0
     load_peak_bytes: int = 0
     can_park: bool = False
+    serves_openai: bool = False
     device: str = "cpu"
     failure: Failed | None = None
 

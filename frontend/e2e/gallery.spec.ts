@@ -250,3 +250,42 @@ test("a grid is asked for from a picture, and its sheet is a picture of the gall
   await page.goto("/gallery?q=wolf");
   await expect(page.getByRole("option")).toHaveCount(11);
 });
+
+test("Undo is read out and reached by keyboard in front of every dialog", async ({ page, server }) => {
+  await server.ended(await server.generate("a barn owl", { num_outputs: 2, steps: 1 }));
+  const undo = page.getByRole("button", { name: "Undo" });
+  const within = (dialog: string | RegExp) => page.getByRole("dialog", { name: dialog }).getByRole("log").getByRole("button", { name: "Undo" });
+  await page.goto("/gallery?q=barn");
+  const cells = page.getByRole("option");
+  await expect(cells).toHaveCount(2);
+  await cells.first().focus();
+  await page.keyboard.press("Delete");
+  await undo.hover(); // while it is pointed at, it stays
+  await page.keyboard.press("Control+k");
+  await expect(within("Command palette")).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+  await page.keyboard.press("?");
+  await expect(within("Keyboard shortcuts")).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+  await expect(undo).toBeVisible();
+  await undo.press("Enter");
+  await expect(cells).toHaveCount(2);
+
+  await cells.first().click();
+  await page.getByRole("button", { name: "Make a grid" }).click();
+  const grid = page.getByRole("dialog", { name: /grid/i });
+  await expect(grid).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(grid).toHaveCount(0);
+  await page.keyboard.press("Delete");
+  await expect(within("a barn owl")).toBeVisible();
+  const reached = () => undo.evaluate((button) => button === document.activeElement);
+  for (let key = 0; key < 60 && !(await reached()); key++) await page.keyboard.press("Shift+Tab"); // backwards: the last of the view
+  expect(await reached()).toBe(true);
+  await accessible(page);
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Escape");
+  await expect(cells).toHaveCount(2);
+});

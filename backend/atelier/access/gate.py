@@ -5,6 +5,7 @@
 | `Bearer <ATELIER_TOKEN>`, the dashboard's cookie | every door       | the local administrator          |
 | `Bearer <token of POST /token>`                | every door       | the account that signed in       |
 | `Bearer <one of OPENAI_API_KEYS>`              | `/v1`            | a user of its own for each key   |
+| `x-api-key: …`, any of the above               | `/v1`            | as `Bearer …`                    |
 | `Bearer <POKEMON_BEARER_TOKEN>`                | `/v1/generate`   | a user of its own                |
 | `Basic name:password`                          | `/sdapi`         | the account                      |
 | `Basic anything:<ATELIER_TOKEN>`               | `/sdapi`         | the local administrator          |
@@ -59,7 +60,7 @@ class Gate:
 
     async def identify(self, headers: Headers, door: Door = Door.OWN, address: str = "") -> Actor | None:
         """Who is calling, None for nobody we know. Raises TooManyAttempts on a closed door."""
-        scheme, credential = _authorization(headers)
+        scheme, credential = _authorization(headers, door)
         actor: Actor | None = None
         try:
             if scheme == "bearer":
@@ -144,14 +145,21 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
+def holder_id(key: str) -> str:
+    """The id of who acts through a key."""
+    return _holder(key, "")[1].id
+
+
 def _holder(key: str, name: str) -> tuple[bytes, Actor]:
     """Who acts through a key: named by its hash, so that the key may move in the list and keeps what it made."""
     digest = _digest(key)
     return digest, Actor(f"key_{digest.hex()[:20]}", name, Role.USER)
 
 
-def _authorization(headers: Headers) -> tuple[str, str]:
+def _authorization(headers: Headers, door: Door) -> tuple[str, str]:
     scheme, _, credential = headers.get("authorization", "").strip().partition(" ")
+    if not scheme and door is Door.OPENAI and (key := headers.get("x-api-key", "").strip()):
+        return "bearer", key  # as Anthropic's clients send it
     return scheme.lower(), credential.strip()
 
 

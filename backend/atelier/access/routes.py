@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.access.accounts import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD, Account
@@ -14,9 +14,10 @@ from atelier.access.actor import SESSION_COOKIE, Admin, Anyone, Role, address_of
 from atelier.access.tokens import VALID_SECONDS
 from atelier.deps import ServicesDep
 from atelier.errors import Unauthorized
+from atelier.routing import Router
 from atelier.said import Said
 
-router = APIRouter(tags=["access"])
+router = Router(tags=["access"])
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME, description="What they sign in as.")]
 Password = Annotated[str, Field(min_length=MIN_PASSWORD, max_length=MAX_PASSWORD)]

@@ -1,41 +1,51 @@
-"""Asks a chat model for a name: any server that speaks OpenAI's API. Nothing that goes wrong there is an error here."""
+"""Asks a chat model for a name: of any server that speaks OpenAI's API, ourselves among them (`own_chat`). Nothing that
+goes wrong there is an error here."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import orjson
 import structlog
 
-from atelier.config import CreatureSettings
 from atelier.creatures.name_reader import read_name
 from atelier.creatures.rarity import Rarity
 
 log = structlog.get_logger("atelier.creatures")
 
 MAX_BYTES = 256 * 1024
-_ASKS = (
+ASKS = (
     'You name imaginary creatures. Answer with strict JSON and nothing else: {"name": "…"}. '
     "The name is one invented word of 4 to 12 letters, easy to say, and no name that exists already."
 )
 
 
-class RemoteNames:
-    """`OPENAI_BASE_URL` and its model. One connection pool, made with the first question."""
+class Chat(Protocol):
+    """Who is asked: `answer` gives the JSON that came back for a body of `/v1/chat/completions`, and raises ValueError,
+    OSError or aiohttp.ClientError when none did."""
 
-    def __init__(self, settings: CreatureSettings, log_content: bool) -> None:
-        self._settings, self._log_content = settings, log_content
-        self._session: aiohttp.ClientSession | None = None
-        self.model = settings.openai_model
+    name: str
+
+    async def answer(self, body: dict[str, Any]) -> Any: ...
+
+    async def close(self) -> None: ...
+
+
+class RemoteNames:
+    """Names from a chat model, another server's or our own."""
+
+    def __init__(self, chat: Chat, model: str, timeout: float, log_content: bool) -> None:
+        self._chat, self._timeout, self._log_content = chat, timeout, log_content
+        self.model, self.source = model, chat.name
 
     async def ask(self, looks: str, rarity: Rarity) -> str | None:
         """A name for what looks like this; None, with the reason in the log, when there is none to be had."""
         log.info("remote_name.request", model=self.model, rarity=rarity)
         try:
-            async with asyncio.timeout(self._settings.openai_timeout):
-                answer = await self._complete(looks, rarity)
+            async with asyncio.timeout(self._timeout):
+                answer = _content(await self._chat.answer(self._body(looks, rarity)))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             log.warning("remote_name.failed", reason=type(error).__name__, detail=str(error)[:200])
             return None
@@ -50,19 +60,13 @@ class RemoteNames:
         return name
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._chat.close()
 
-    async def _complete(self, looks: str, rarity: Rarity) -> str:
-        """The model's answer. Raises ValueError for an answer that is none."""
-        if self._session is None:
-            # Redirects are not followed and proxies not asked for: the key goes where the setting says, or nowhere.
-            self._session = aiohttp.ClientSession(trust_env=False)
-        key = self._settings.openai_api_key
-        body = {
+    def _body(self, looks: str, rarity: Rarity) -> dict[str, Any]:
+        return {
             "model": self.model,
             "messages": [
-                {"role": "system", "content": _ASKS},
+                {"role": "system", "content": ASKS},
                 {
                     "role": "user",
                     "content": f"It looks like this: {looks}. Its rarity is {rarity} (F common, S+ rarest).",
@@ -71,10 +75,26 @@ class RemoteNames:
             "max_tokens": 200,
             "temperature": 1.0,
         }
+
+
+class OtherServer:
+    """`OPENAI_BASE_URL`, with its key. One connection pool, made with the first question."""
+
+    def __init__(self, base_url: str, key: str) -> None:
+        self.name, self._key = base_url, key
+        self._session: aiohttp.ClientSession | None = None
+
+    async def answer(self, body: dict[str, Any]) -> Any:
+        if self._session is None:
+            # Redirects are not followed and proxies not asked for: the key goes where the setting says, or nowhere.
+            self._session = aiohttp.ClientSession(trust_env=False)
         async with self._session.post(
-            f"{self._settings.openai_base_url}/chat/completions",
+            f"{self.name}/chat/completions",
             data=orjson.dumps(body),
-            headers={"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})},
+            headers={
+                "Content-Type": "application/json",
+                **({"Authorization": f"Bearer {self._key}"} if self._key else {}),
+            },
             allow_redirects=False,
         ) as response:
             if response.status != 200:
@@ -84,7 +104,11 @@ class RemoteNames:
                 raw += chunk
                 if len(raw) > MAX_BYTES:
                     raise ValueError(f"more than {MAX_BYTES} bytes")
-        return _content(orjson.loads(raw))
+        return orjson.loads(raw)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
 
 
 def _content(answer: Any) -> str:

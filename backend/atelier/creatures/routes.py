@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from atelier.access.actor import CreaturesUser, address_of
 from atelier.creatures.schemas import CreatureOut
 from atelier.deps import ServicesDep
+from atelier.routing import Router
 
-router = APIRouter(tags=["creatures"])
+router = Router(tags=["creatures"])
 
 log = structlog.get_logger("atelier.creatures")
 

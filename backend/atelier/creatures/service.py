@@ -11,13 +11,14 @@ import structlog
 
 from atelier.access.actor import Actor
 from atelier.clock import now
-from atelier.config import CreatureSettings, LogSettings
+from atelier.config import CreatureSettings, LogSettings, ServerSettings
 from atelier.creatures.limit import MinuteLimit
 from atelier.creatures.name_cache import NameCache
 from atelier.creatures.names import Names
+from atelier.creatures.own_chat import MODEL, OwnChat, Serving, is_ourselves
 from atelier.creatures.pictures import FolderPictures, Gone, MadePictures, Picture
 from atelier.creatures.rarity import Rarity, draw_rarity
-from atelier.creatures.remote_names import RemoteNames
+from atelier.creatures.remote_names import OtherServer, RemoteNames
 from atelier.creatures.schemas import CreatureMetadata, CreatureOut
 from atelier.errors import AtelierError
 from atelier.images.gallery import Gallery
@@ -36,18 +37,19 @@ class CreatureService:
         self,
         settings: CreatureSettings,
         logging: LogSettings,
+        server: ServerSettings,
         registry: ModelRegistry,
         images: ImageService,
         gallery: Gallery,
+        chat: Serving,
         random: Random | None = None,
     ) -> None:
         self._settings, self._logging = settings, logging
         self._random = random or SystemRandom()
         self._files = FolderPictures(settings, self._random)
         self._made = MadePictures(settings, self._random, registry, images, gallery)
-        asks = settings.name_backend == "remote" and bool(settings.openai_base_url and settings.openai_model)
-        remote = RemoteNames(settings, logging.remote_content) if asks else None
-        self._names = Names(remote, NameCache(settings.redis_url))
+        remote = _remote(settings, server, chat, logging.remote_content)
+        self._names, self._names_from = Names(remote, NameCache(settings.redis_url)), remote and remote.source
         self.logs_bodies = logging.request_body
         self.limit = MinuteLimit(settings.rate_per_minute)
 
@@ -59,11 +61,11 @@ class CreatureService:
             images_dir=str(one.images_dir),
             model=one.model,
             names=one.name_backend,
-            names_from=one.openai_base_url or None,
+            names_from=self._names_from,
             rate_per_minute=one.rate_per_minute,
         )
-        if one.name_backend == "remote" and not (one.openai_base_url and one.openai_model):
-            log.warning("remote_name.not_configured", needs="OPENAI_BASE_URL and OPENAI_MODEL", instead="local")
+        if one.name_backend == "remote" and self._names_from is None:
+            log.warning("remote_name.not_configured", needs="OPENAI_MODEL", instead="local")
 
     async def close(self) -> None:
         await self._names.close()
@@ -98,3 +100,15 @@ class CreatureService:
         if self._logging.image_b64:
             shown["image_b64"] = encoded
         return shown
+
+
+def _remote(settings: CreatureSettings, server: ServerSettings, chat: Serving, log_content: bool) -> RemoteNames | None:
+    """Who gives names: another server, our own chat where none is named or it is ourselves, or nobody else."""
+    address, model = settings.openai_base_url, settings.openai_model
+    if settings.name_backend != "remote":
+        return None
+    if not address or is_ourselves(address, server):
+        return RemoteNames(OwnChat(chat), model or MODEL, settings.openai_timeout, log_content)
+    if not model:
+        return None
+    return RemoteNames(OtherServer(address, settings.openai_api_key), model, settings.openai_timeout, log_content)

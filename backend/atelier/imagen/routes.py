@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.datastructures import FormData, UploadFile
@@ -16,9 +16,10 @@ from atelier.images.gallery_routes import stored_file
 from atelier.images.input_routes import in_pieces
 from atelier.images.inputs import MAX_UPLOAD_BYTES
 from atelier.images.schemas import ImageToImageIn, TextToImageIn
+from atelier.routing import Router
 from atelier.said import Said
 
-router = APIRouter(tags=["imagen"])
+router = Router(tags=["imagen"])
 
 MODEL = "stable-diffusion-1.5"
 PICTURE_FIELDS, TEXT_FIELDS = ("imagen", "image", "file"), ("texto", "text", "prompt")
@@ -50,10 +51,11 @@ class TextIn(BaseModel):
 
 @router.post("/generar-imagen-texto", response_class=FileResponse, responses=_PICTURE, summary="A picture from words")
 async def image_from_text(wanted: TextIn, actor: TokenUser, services: ServicesDep, request: Request) -> FileResponse:
-    """With Stable Diffusion 1.5 where it is installed, else with the model that ships with Atelier. A client that hangs
-    up cancels. Errors are `{"detail": …}`."""
-    model = await _model(services, actor)
-    return await _answer(services, actor, request, TextToImageIn(prompt=_words(wanted.texto), **model))
+    """With Stable Diffusion 1.5 where it is installed, else with the model that ships with Atelier. Words in another
+    language are translated where TRANSLATION_MODEL names a chat model. A client that hangs up cancels. Errors are
+    `{"detail": …}`."""
+    model, words = await _model(services, actor), await _translated(services, actor, _words(wanted.texto))
+    return await _answer(services, actor, request, TextToImageIn(**words, **model))
 
 
 @router.post(
@@ -69,8 +71,8 @@ async def image_from_image(actor: TokenUser, services: ServicesDep, request: Req
     async with request.form(max_files=1, max_fields=8, max_part_size=4 * MAX_TEXT) as form:
         words = _words(_text_of(form))
         picture = await services.inputs.take(actor, in_pieces(_file_of(form)))
-    model = await _model(services, actor)
-    return await _answer(services, actor, request, ImageToImageIn(prompt=words, image=picture.id, **model))
+    model, said = await _model(services, actor), await _translated(services, actor, words)
+    return await _answer(services, actor, request, ImageToImageIn(**said, image=picture.id, **model))
 
 
 async def _answer(
@@ -80,6 +82,14 @@ async def _answer(
     done = await services.images.finish(actor, accepted.job_id, request.is_disconnected)
     path, image = await services.gallery.file(actor, done.images[0].id, thumbnail=False)
     return stored_file(str(path), f"image/{image.format}")
+
+
+async def _translated(services: Services, actor: Actor, text: str) -> dict[str, str]:
+    """The prompt in English where a chat model is configured for that (TRANSLATION_MODEL), and what was typed."""
+    if not services.translator.is_configured:
+        return {"prompt": text}
+    done = await services.translator.english(actor, text)
+    return {"prompt": done.text} | ({"typed_prompt": text} if done.text != text else {})
 
 
 async def _model(services: Services, actor: Actor) -> dict[str, str]:

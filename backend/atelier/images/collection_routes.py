@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, status
+from fastapi import status
 
 from atelier.access.actor import User
 from atelier.deps import ServicesDep
 from atelier.images.gallery_schemas import CollectionIn, CollectionList, CollectionOut
+from atelier.routing import Router
 
-router = APIRouter(prefix="/api", tags=["images"])
+router = Router(prefix="/api", tags=["images"])
 
 
 @router.get("/collections", summary="List the collections, by name")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from atelier.access.actor import Actor
@@ -19,6 +19,7 @@ from atelier.images.schemas import MAX_SEED, GenerationIn
 from atelier.images.service import ImageService
 from atelier.jobs.service import JobService
 from atelier.shapes import ImageOut
+from atelier.tables import JobStatus
 
 MOST_OF_A_JOB = 8
 Wanted = TypeVar("Wanted", bound=GenerationIn)
@@ -40,6 +41,26 @@ class Delivery:
             await self.cancel(actor, accepted)
             raise
         return accepted
+
+    async def order_again(self, actor: Actor, wanted: GenerationIn, key: str, priority: int) -> str:
+        """The job's id: the one that was accepted under this key before, or a new one. One that was cancelled or failed
+        is tried again. Raises what `ImageService.ask` raises."""
+        job = await self._images.ask(actor, wanted, key, priority)
+        if job.status in {JobStatus.CANCELLED, JobStatus.FAILED}:
+            await self._jobs.retry(actor, job.job_id)
+        return job.job_id
+
+    async def pictures_in_background(
+        self, actor: Actor, job_ids: Sequence[str], stopped: Callable[[], bool]
+    ) -> list[ImageOut]:
+        """As `pictures`, for nobody who waits: the jobs go on when the server stops, and are found again by their keys.
+        They are cancelled once `stopped`."""
+        try:
+            return [one for job_id in job_ids for one in (await self._images.finish(actor, job_id)).images]
+        except asyncio.CancelledError:
+            if stopped():
+                await asyncio.shield(self.cancel(actor, job_ids))
+            raise
 
     async def pictures(
         self, actor: Actor, job_ids: Sequence[str], gone: Gone, on_progress: OnProgress | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import FileResponse, StreamingResponse
 
 from atelier.access.actor import User
@@ -25,10 +25,11 @@ from atelier.images.gallery_schemas import (
 )
 from atelier.images.schemas import AcceptedOut, GalleryPage, ImageDeletedOut
 from atelier.images.search import Aspect, Look, Sort
+from atelier.routing import Router
 from atelier.said import Said
 from atelier.shapes import ImageOut
 
-router = APIRouter(prefix="/api", tags=["images"])
+router = Router(prefix="/api", tags=["images"])
 
 # A picture never changes under its id. It is served as data, never as a page: see `Content-Security-Policy: sandbox`.
 _FILE_HEADERS = {

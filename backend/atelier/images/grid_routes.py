@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import Header
 
 from atelier.access.actor import User
 from atelier.deps import ServicesDep
 from atelier.images.grid_schemas import GridIn
 from atelier.images.schemas import AcceptedOut
+from atelier.routing import Router
 
-router = APIRouter(prefix="/api", tags=["generate"])
+router = Router(prefix="/api", tags=["generate"])
 
 
 @router.post("/grids", status_code=202, summary="Make a grid: one request with one or two of its fields varied")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import FileResponse
 from starlette.datastructures import UploadFile
 
@@ -16,9 +16,10 @@ from atelier.errors import BadRequest
 from atelier.images.gallery_routes import stored_file
 from atelier.images.inputs import MAX_UPLOAD_BYTES
 from atelier.images.schemas import InputOut
+from atelier.routing import Router
 from atelier.said import Said
 
-router = APIRouter(prefix="/api/inputs", tags=["inputs"])
+router = Router(prefix="/api/inputs", tags=["inputs"])
 
 CHUNK = 256 * 1024
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor
-from atelier.tables import ImageRow, InputRow
+from atelier.tables import ImageRow, InputRow, MessageRow
 
 
 async def find(session: AsyncSession, actor: Actor, input_id: str) -> InputRow | None:
@@ -30,12 +30,16 @@ async def unused_since(session: AsyncSession, before: datetime, limit: int = 200
 
 
 async def named(session: AsyncSession, input_ids: Collection[str]) -> set[str]:
-    """Which of these inputs the recipe of a picture names. Looks at every picture: only where there are candidates."""
+    """Which of these inputs the recipe of a picture names, or a message of a chat. Looks at every one: only where there
+    are candidates."""
     if not input_ids:
         return set()
     names = [ImageRow.recipe[name].as_string() for name in ("image", "mask")]
     query = select(*names).where(or_(*(name.in_(input_ids) for name in names)))
-    return {name for row in await session.execute(query) for name in row if name}
+    found = {name for row in await session.execute(query) for name in row if name}
+    shown = func.json_each(MessageRow.pictures).table_valued("value")
+    said = select(shown.c.value).select_from(MessageRow).join(shown, true())
+    return found | set(await session.scalars(said.where(text("pictures <> '[]'"), shown.c.value.in_(input_ids))))
 
 
 async def known(session: AsyncSession, input_ids: Collection[str]) -> set[str]:

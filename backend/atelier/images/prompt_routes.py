@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from atelier.access.actor import User
 from atelier.deps import ServicesDep
-from atelier.images.prompt_schemas import PromptList, PromptOut, PromptPatchIn, StyleIn, StyleList, StyleOut
+from atelier.images.prompt_schemas import (
+    PromptList,
+    PromptOut,
+    PromptPatchIn,
+    StyleIn,
+    StyleList,
+    StyleOut,
+    TranslationIn,
+    TranslationOut,
+)
+from atelier.routing import Router
 
-router = APIRouter(prefix="/api", tags=["prompts"])
+router = Router(prefix="/api", tags=["prompts"])
 
 
 @router.get("/prompts", summary="Prompts that you used, the last first")
@@ -37,6 +47,14 @@ async def delete_prompt(prompt_id: str, actor: User, services: ServicesDep) -> N
 @router.delete("/prompts", status_code=204, summary="Forget the history of prompts; favourites stay")
 async def clear_prompts(actor: User, services: ServicesDep) -> None:
     await services.prompts.clear(actor)
+
+
+@router.post("/prompts/translate", summary="A prompt in English")
+async def translate_prompt(wanted: TranslationIn, actor: User, services: ServicesDep) -> TranslationOut:
+    """By the chat model of TRANSLATION_MODEL, or by the one that ships with Atelier, which knows French and Spanish
+    words about its creatures and says `not_sure` to all others. The first call loads the model."""
+    done = await services.translator.english(actor, wanted.text, wanted.language)
+    return TranslationOut(text=done.text, model=done.model, changed=done.text != wanted.text, reason=done.reason)
 
 
 @router.get("/styles", summary="Your styles, by name")

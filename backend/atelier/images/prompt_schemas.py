@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -68,3 +68,26 @@ class StyleOut(BaseModel):
 
 class StyleList(BaseModel):
     items: list[StyleOut]
+
+
+class TranslationIn(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"text": "un dragon rouge avec des ailes", "language": "fr"}]}
+    )
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
+    language: Annotated[
+        str | None, Field(pattern=r"^[a-z]{2,3}$", description="What it is written in. Left out: looked at.")
+    ] = None
+
+
+class TranslationOut(BaseModel):
+    """English words, or the same words again and why."""
+
+    text: str
+    model: str | None = Field(description="The chat model that was asked; null when none was.")
+    changed: bool
+    reason: Literal["english", "no_model", "not_sure", "failed"] | None = Field(
+        description="Why nothing was translated: it is English; no chat model is there; the model says that it cannot; "
+        "the model did not answer."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import Header, Request
 
 from atelier.access.actor import User
 from atelier.deps import ServicesDep
@@ -21,8 +21,9 @@ from atelier.images.schemas import (
     UpscaleIn,
 )
 from atelier.images.settings import SettingsOut
+from atelier.routing import Router
 
-router = APIRouter(prefix="/api", tags=["images"])
+router = Router(prefix="/api", tags=["images"])
 
 
 IdempotencyKey = Annotated[

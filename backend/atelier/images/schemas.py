@@ -63,6 +63,10 @@ class GenerationIn(BaseModel):
 
     prompt: Annotated[str, Field(min_length=1, max_length=2000, description="What to draw.")]
     negative_prompt: Annotated[str, Field(max_length=2000, description="What to keep away from.")] = ""
+    typed_prompt: Annotated[
+        str,
+        Field(max_length=2000, description="What was typed, where `prompt` is its translation; kept in the recipe."),
+    ] = ""
     model: Annotated[str, Field(min_length=1, max_length=200, description="Key of an image model.")] = "creatures"
     num_outputs: Annotated[int, Field(ge=1, le=8, description="How many pictures.")] = 1
     steps: Annotated[int | None, Field(ge=1, le=200, description="Denoising steps.")] = None

@@ -75,12 +75,15 @@ class ImageService:
 
     # ── asking ──
 
-    async def ask(self, actor: Actor, wanted: Wanted, idempotency_key: str | None = None) -> AcceptedOut:
+    async def ask(
+        self, actor: Actor, wanted: Wanted, idempotency_key: str | None = None, priority: int = 0
+    ) -> AcceptedOut:
         """Accept a request: durable when this returns. Raises what `decide` raises, TooManyJobs, Conflict."""
         _, resolved = await self.decide(actor, wanted)
         request = {**wanted.model_dump(exclude_unset=True), "resolved": resolved}
+        title = _title(resolved)
         row = await self._queue.submit(
-            NewJob(JobKind.IMAGE_GENERATE, actor.id, _title(resolved), request, idempotency_key=idempotency_key)
+            NewJob(JobKind.IMAGE_GENERATE, actor.id, title, request, priority, idempotency_key=idempotency_key)
         )
         if isinstance(wanted, GenerationIn) and wanted.prompt:
             await self._prompts.note(actor, wanted.prompt, wanted.negative_prompt)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from atelier.access.actor import User
 from atelier.deps import ServicesDep
 from atelier.jobs.schemas import JobPage
+from atelier.routing import Router
 from atelier.shapes import JobOut
 from atelier.tables import JobKind, JobStatus
 
-router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+router = Router(prefix="/api/jobs", tags=["jobs"])
 
 
 @router.get("", summary="List jobs, newest first")

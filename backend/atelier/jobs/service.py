@@ -19,7 +19,7 @@ from atelier.jobs.queue import NOT_FOUND_HINT, JobQueue
 from atelier.jobs.runner import JobRunner
 from atelier.jobs.schemas import JobPage
 from atelier.said import Said
-from atelier.shapes import ImageOut, JobOut, PreviewOut, SaidOut, WaitingOut, job_out
+from atelier.shapes import ErrorOut, ImageOut, JobOut, PreviewOut, SaidOut, WaitingOut, job_out
 from atelier.tables import Job, JobKind, JobStatus
 
 RECENT = 30
@@ -58,6 +58,12 @@ class JobService:
         async with self._database.read() as session:
             found = await store.by_ids(session, [job_id])
         return found[job_id].request if job_id in found else None
+
+    async def outcome(self, job_id: str) -> tuple[JobStatus, ErrorOut | None] | None:
+        """How a job stands, also when it was taken off the list; None when there is none. For rows that name it."""
+        async with self._database.read() as session:
+            found = (await store.by_ids(session, [job_id])).get(job_id)
+        return found and (JobStatus(found.status), ErrorOut(**found.error) if found.error else None)
 
     async def page(
         self, actor: Actor, statuses: Sequence[JobStatus], kinds: Sequence[JobKind], cursor: str | None, limit: int

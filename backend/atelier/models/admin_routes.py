@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, status
+from fastapi import status
 
 from atelier.access.actor import Admin, User
 from atelier.deps import ServicesDep
 from atelier.models.plan_schemas import PlanIn, PlanOut
 from atelier.models.schemas import LoadIn, ModelOut, UnloadIn
+from atelier.routing import Router
 
-router = APIRouter(prefix="/api", tags=["models"])
+router = Router(prefix="/api", tags=["models"])
 
 
 @router.post("/admin/models/{key}/load", summary="Load a model into memory", status_code=status.HTTP_202_ACCEPTED)

@@ -23,7 +23,7 @@ from atelier.models.probe import MAX_JSON_BYTES
 class Anatomy:
     """Channels and widths are elements. `decoder_channels` are those of the autoencoder's two last stages;
     `latent_side` is the pixels that one latent stands for; `layers` to `context` are of language models; `linear` of
-    the parameters are in the denoiser's matrices, which can be quantised."""
+    the parameters are in the denoiser's matrices, which can be quantised; `sees`: a language model takes pictures."""
 
     task: str
     parameters: int
@@ -41,6 +41,7 @@ class Anatomy:
     vocabulary: int = 0
     context: int = 0
     linear: int = 0
+    sees: bool = False
 
 
 def read_anatomy(path: Path, *, task: str, parameters: int, stored_bits: int) -> Anatomy:
@@ -112,6 +113,7 @@ def _of_pictures(path: Path, anatomy: Anatomy) -> Anatomy:
 
 
 def _of_language(config: dict[str, Any], anatomy: Anatomy) -> Anatomy:
+    sees = isinstance(config.get("vision_config"), dict)
     config = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
     heads, hidden = _number(config.get("num_attention_heads"), 32), _number(config.get("hidden_size"), 4096)
     return replace(
@@ -122,6 +124,7 @@ def _of_language(config: dict[str, Any], anatomy: Anatomy) -> Anatomy:
         head_dim=_number(config.get("head_dim"), max(1, hidden // max(1, heads))),
         vocabulary=_number(config.get("vocab_size"), 32000),
         context=_number(config.get("max_position_embeddings"), 4096),
+        sees=sees,
     )
 
 

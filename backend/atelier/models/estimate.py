@@ -34,6 +34,14 @@ FRAMEWORK_BYTES = {"cpu": 72 * MIB, "cuda": 640 * MIB}
 were measured, by how much of what is shared it wrote to.
 CUDA: the driver's context (0.4 to 0.6 GB on recent cards) and the libraries' workspaces."""
 
+SERVER_BYTES = {
+    "vllm_cpu_chat": {"cpu": 1500 * MIB, "cuda": 1500 * MIB},
+    "vllm_chat": {"cpu": 1500 * MIB, "cuda": 2560 * MIB},
+    "transformers_chat": {"cpu": 700 * MIB, "cuda": 900 * MIB},
+}
+"""Of a chat engine without weights and cache. CPU: measured, the private memory of vLLM's three processes and of
+transformers' one. CUDA: the driver's context and what vLLM records as CUDA graphs; not measured yet."""
+
 TYPE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "float8": 1.0}
 QUANTIZED_BYTES = {"int8": 1.0, "fp8": 1.0, "fp4": 0.57}
 """Of one parameter of a quantised matrix, scales included."""
@@ -117,16 +125,18 @@ def parts(
     devices: int = 1,
     quantization: str = "none",
     offload: str = "none",
+    engine: str = "",
 ) -> Parts:
     """The formulas. `kind` is the device's, `dtype` a key of `TYPE_BYTES`; `devices` share weights and cache. The
-    denoiser's matrices may be quantised, and parts of a picture model kept away from a GPU."""
+    denoiser's matrices may be quantised, and parts of a picture model kept away from a GPU. `engine`: a chat engine
+    has a server of its library besides."""
     size = TYPE_BYTES[dtype]
     saved = anatomy.linear * max(0.0, size - QUANTIZED_BYTES.get(quantization, size))
     share = OFFLOADED_SHARE[offload] if kind != "cpu" else 1.0
     draws = anatomy.task in ("image", "video")
     per_token = 2 * anatomy.layers * anatomy.kv_heads * anatomy.head_dim * size
     return Parts(
-        framework=FRAMEWORK_BYTES[kind],
+        framework=SERVER_BYTES.get(engine, FRAMEWORK_BYTES)[kind],
         weights=int((anatomy.parameters * size - saved) * share / devices),
         activations=int(_pictures(anatomy, work, size) if draws else _chat(anatomy, work)),
         cache=int(per_token * work.context * work.batch / devices),

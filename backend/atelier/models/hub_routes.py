@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, status
+from fastapi import Header, Query, status
 
 from atelier.access.actor import Admin, User
 from atelier.deps import ServicesDep
@@ -20,8 +20,9 @@ from atelier.models.hub_schemas import (
     TokenOut,
 )
 from atelier.models.schemas import Task
+from atelier.routing import Router
 
-router = APIRouter(prefix="/api", tags=["models"])
+router = Router(prefix="/api", tags=["models"])
 
 IdempotencyKey = Annotated[
     str | None,

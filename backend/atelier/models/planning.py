@@ -11,11 +11,12 @@ from typing import Any
 
 from atelier.access.actor import Actor
 from atelier.errors import BadRequest
+from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.estimate import TYPE_BYTES, Band, Work, parts
 from atelier.models.learning import Learning
 from atelier.models.plan_schemas import BandOut, GoesOut, PartsOut, PlanIn, PlanOut, RemedyOut
 from atelier.models.registry import ModelRegistry
-from atelier.models.schemas import LoadOptions
+from atelier.models.schemas import LEAST_CONTEXT, LoadOptions
 from atelier.models.sizing import Need, Sizing, check_devices
 from atelier.runtime import placement
 from atelier.runtime.ledger import Ledger
@@ -58,6 +59,9 @@ class Planner:
             options |= wanted.options.model_dump(exclude_unset=True)
         if wanted.gpu_device_ids is not None:
             options["gpu_device_ids"] = wanted.gpu_device_ids
+        if row.task in CHAT_TASKS:  # what it is loaded for, whoever asks: see `chat_loading`
+            given = {"context": wanted.context and max(wanted.context, LEAST_CONTEXT), "sequences": wanted.batch}
+            options |= {name: value for name, value in given.items() if value is not None}
         return LoadOptions(**options)
 
     def _work(self, row: ModelRow, wanted: PlanIn) -> Work:
@@ -65,7 +69,7 @@ class Planner:
         if row.task in ("image", "video"):
             batch = wanted.batch or wanted.num_outputs
             return Work(wanted.width or usual.width, wanted.height or usual.height, batch)
-        return Work(context=wanted.context or usual.context, batch=wanted.batch or 1)
+        return usual
 
     # ── the answer ──
 

@@ -30,11 +30,13 @@ from atelier.models import store
 from atelier.models.adapters import ADDED_TYPES, file_of, trigger_words
 from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapshots
 from atelier.models.cache import remove as remove_files
+from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.families import SIZES, image_defaults, image_limits, sampling, size_presets
 from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut, RemarkOut
 from atelier.models.keys import free_key
 from atelier.models.probe import Probe, probe
 from atelier.models.schemas import (
+    ChatSetupOut,
     DownloadOut,
     FoundModelList,
     FoundModelOut,
@@ -48,6 +50,7 @@ from atelier.models.schemas import (
 )
 from atelier.models.sizing import Sizing, path_of, ttl_of
 from atelier.models.states import IDLE, ModelStates, Standing, on_its_way
+from atelier.runtime.engines import ENGINES, SERVER_ENVIRONMENT, EngineName
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
 from atelier.said import Said
@@ -74,10 +77,13 @@ class ModelRegistry:
         states: ModelStates,
         cache: Path,
         embedded: Path = EMBEDDED,
+        allowed: Mapping[str, Collection[str]] | None = None,
     ) -> None:
+        """`allowed`: the keys or repositories of the models that an actor may run, for those who may not run all."""
         self._database, self._queue, self._pool, self._bus = database, queue, pool, bus
         self._sizing, self._states = sizing, states
         self._cache, self._embedded = cache, embedded
+        self._allowed = dict(allowed or {})
         self.download_of: Callable[[ModelRow, Job | None], DownloadOut | None] = lambda _row, _job: None
 
     async def start(self) -> None:
@@ -121,9 +127,11 @@ class ModelRegistry:
     async def runnable(self, actor: Actor, key: str) -> ModelRow:
         """A model that can be loaded. Raises ModelNotFound, Conflict when no engine runs it or its files are gone."""
         row = await self.find(actor, key)
-        if not _is_runnable(row):
+        if not _is_runnable(row, self._sizing):
             words = Said(f"No engine of this Atelier can run {key}.", "model.not_runnable", model=key)
             raise Conflict(words, hint="A LoRA is used with its base model.")
+        if row.task in CHAT_TASKS and (choice := self._sizing.chat_setup(row).choice).engine is None:
+            raise Conflict(choice.reason, hint="Choose another model.")
         if not await asyncio.to_thread(_lies_there, path_of(row)):
             words = Said(f"The files of {key} are missing.", "model.files_gone", model=key)
             raise Conflict(words, hint="Restore its folder, or download it again.")
@@ -133,7 +141,7 @@ class ModelRegistry:
         """The model `key`, to be run. Raises ModelNotFound for an unknown one, somebody else's, one of another task,
         a LoRA, and one that no engine can run."""
         async with self._database.read() as session:
-            rows = [row for row in await store.visible(session, actor) if row.task == task and _is_runnable(row)]
+            rows = [row for row in await store.visible(session, actor) if row.task == task and self._may(actor, row)]
         for row in rows:
             if row.key == key:
                 return row
@@ -146,7 +154,7 @@ class ModelRegistry:
 
     async def usable(self, actor: Actor, tasks: Collection[str]) -> list[ModelRow]:
         """The models of these tasks that can be run, oldest first."""
-        rows = [row for row in await self.rows(actor) if row.task in tasks and _is_runnable(row)]
+        rows = [row for row in await self.rows(actor) if row.task in tasks and self._may(actor, row)]
         return await asyncio.to_thread(lambda: [row for row in rows if _lies_there(path_of(row))])
 
     async def named(self, actor: Actor, name: str, tasks: Collection[str]) -> ModelRow:
@@ -182,17 +190,41 @@ class ModelRegistry:
             **{name: getattr(row, name) for name in _SHOWN},
             **vars(standing),
             state_said=SaidOut.of(standing.state_reason),
-            bytes_needed=self._sizing.need(row).spec.bytes_needed if _is_runnable(row) else row.bytes_needed,
+            bytes_needed=self._sizing.need(row).spec.bytes_needed
+            if _is_runnable(row, self._sizing)
+            else row.bytes_needed,
             load_options=LoadOptions(**(row.load_options or {})),
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
             presets=_presets(row),
+            chat=self._chat(row),
             sampling=sampling(row.family),
             trigger_words=_trigger_words(row),
+            # What sees is built around a vision tower: `probe.architecture_kind`.
+            sees=row.task == "chat" and (row.pipeline or "").endswith("ForConditionalGeneration"),
             available=row.download_job is None and _lies_there(self.path_of(row)),
-            runnable=_is_runnable(row),
+            runnable=_is_runnable(row, self._sizing),
             removable=row.source != "embedded" and actor.owns(row.owner_id),
             download=download,
+        )
+
+    def _chat(self, row: ModelRow) -> ChatSetupOut | None:
+        if row.task not in CHAT_TASKS or not _is_runnable(row, self._sizing):
+            return None
+        setup = self._sizing.chat_setup(row)
+        engine = setup.choice.engine
+        entry = ENGINES[engine] if engine is not None else None
+        ready = entry is not None and self._sizing.chat_engines.is_built(entry.environment)
+        return ChatSetupOut(
+            engine=engine,
+            engine_reason=setup.choice.reason,
+            engine_said=SaidOut.of(setup.choice.reason),
+            environment=entry.environment if entry is not None and entry.environment != SERVER_ENVIRONMENT else None,
+            environment_ready=ready,
+            context=setup.context,
+            sees=setup.images is not None,
+            calls_tools=setup.tool_parser is not None or engine is EngineName.FAKE,
+            reasons=setup.reasoning_parser is not None,
         )
 
     async def found(self) -> FoundModelList:
@@ -326,6 +358,11 @@ class ModelRegistry:
 
     # ── inside ──
 
+    def _may(self, actor: Actor, row: ModelRow) -> bool:
+        """Whether an engine runs this model, and this actor may."""
+        names = self._allowed.get(actor.id)
+        return _is_runnable(row, self._sizing) and (names is None or row.key in names or row.repo in names)
+
     async def _find(self, session: AsyncSession, actor: Actor, key: str) -> ModelRow:
         for row in await store.visible(session, actor):
             if row.key == key:
@@ -422,9 +459,10 @@ def _presets(row: ModelRow) -> list[SizePreset]:
     return size_presets(row.family, ImageDefaults(**row.defaults), ImageLimits(**row.limits))
 
 
-def _is_runnable(row: ModelRow) -> bool:
+def _is_runnable(row: ModelRow, sizing: Sizing) -> bool:
     is_whole = row.pipeline != "single_file" or row.family in RUN_FROM_ONE_FILE
-    return row.download_job is None and bool(row.engine) and row.type not in ADDED_TYPES and is_whole
+    has_engine = bool(sizing.engine_of(row)) or row.task in CHAT_TASKS
+    return row.download_job is None and has_engine and row.type not in ADDED_TYPES and is_whole
 
 
 def _trigger_words(row: ModelRow) -> list[str]:
@@ -469,6 +507,7 @@ def _read_cards(folder: Path) -> list[dict[str, Any]]:
 
 def _said(card: dict[str, Any]) -> dict[str, Any]:
     """What a card says itself, which counts more than what its files show."""
+    makes_pictures = "limits" in card
     return {
         "key": card["key"],
         "name": card["name"],
@@ -478,7 +517,7 @@ def _said(card: dict[str, Any]) -> dict[str, Any]:
         "description": card["description"],
         "license": card["license"],
         "shared": True,
-        "defaults": ImageDefaults(**card["defaults"]).model_dump(),
-        "limits": ImageLimits(**card["limits"]).model_dump(),
+        "defaults": ImageDefaults(**card["defaults"]).model_dump() if makes_pictures else {},
+        "limits": ImageLimits(**card["limits"]).model_dump() if makes_pictures else {},
         "tags": card.get("tags", []),
     }

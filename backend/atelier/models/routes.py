@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engines.schedulers import SCHEDULERS
-from fastapi import APIRouter, status
+from fastapi import status
 
 from atelier.access.actor import Admin, User
 from atelier.deps import ServicesDep
@@ -17,8 +17,9 @@ from atelier.models.schemas import (
     SchedulerList,
     SchedulerOut,
 )
+from atelier.routing import Router
 
-router = APIRouter(prefix="/api", tags=["models"])
+router = Router(prefix="/api", tags=["models"])
 
 
 @router.get("/models/", summary="List the models that can be used")

@@ -9,6 +9,8 @@ from pydantic_core import PydanticCustomError
 
 from atelier.shapes import ErrorOut, SaidOut
 
+LEAST_CONTEXT = 128
+PARSER = r"^[a-z0-9][a-z0-9_]{0,63}$"
 KEY = r"^[a-z0-9][a-z0-9._-]{0,99}$"
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=40, strip_whitespace=True)]
 
@@ -46,7 +48,9 @@ class LoadOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     dtype: Literal["float32", "float16", "bfloat16"] | None = Field(
-        None, description="Type of the weights in memory. Left out: float32 on the CPU, bfloat16 on a GPU."
+        None,
+        description="Type of the weights in memory. Left out: bfloat16 on a GPU; on the CPU float32, and of chat "
+        "models the type that they are stored as.",
     )
     batch: int | None = Field(None, ge=1, le=8, description="Most pictures of one request made at once; else 1.")
     share_batches: Literal["auto", "never"] | None = Field(
@@ -76,6 +80,35 @@ class LoadOptions(BaseModel):
     )
     step_cache: bool | None = Field(
         None, description="Skip what changes little from step to step; transformers only. Pictures change a little."
+    )
+    chat_engine: Literal["vllm_chat", "vllm_cpu_chat", "transformers_chat"] | None = Field(
+        None, description="Of chat and embedding models. Left out: what suits this machine; `engine_reason` says why."
+    )
+    context: int | None = Field(
+        None,
+        ge=LEAST_CONTEXT,
+        le=10_000_000,
+        description="Most tokens of a conversation, question and answer together. Left out: what the model was made "
+        "for, 32,768 at most.",
+    )
+    sequences: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="So many requests of the whole context fit into the memory for keys and values; of shorter ones "
+        "more. Left out: 4.",
+    )
+    images: int | None = Field(
+        None, ge=0, le=64, description="Most pictures in one request, of a chat model that sees. Left out: 4."
+    )
+    tool_parser: str | None = Field(
+        None,
+        pattern=PARSER,
+        description="How the model's tool calls are read, by vLLM's name for it; `none` for not at all. Left out: as "
+        "its family's are, when its template knows of tools.",
+    )
+    reasoning_parser: str | None = Field(
+        None, pattern=PARSER, description="The same for its reasoning, which then stands in a field of its own."
     )
     ttl_seconds: float | None = Field(
         None,
@@ -129,6 +162,22 @@ class DownloadOut(BaseModel):
     error: ErrorOut | None
 
 
+class ChatSetupOut(BaseModel):
+    """How a chat or embedding model is run on this machine."""
+
+    engine: str | None = Field(
+        description="`vllm_chat`, `vllm_cpu_chat`, `transformers_chat`; null: none runs it here."
+    )
+    engine_reason: str = Field(description="Why that one, in words.")
+    engine_said: SaidOut | None = Field(None, description="Which sentence `engine_reason` is.")
+    environment: str | None = Field(description="What must be set up for it, under System.")
+    environment_ready: bool
+    context: int = Field(description="Most tokens of a conversation.")
+    sees: bool = Field(description="It takes pictures.")
+    calls_tools: bool = Field(description="Tools can be offered to it with `tool_choice` `auto`.")
+    reasons: bool = Field(description="Its reasoning comes in a field of its own.")
+
+
 class ModelOut(BaseModel):
     """Weights that Atelier knows about, and what they can do."""
 
@@ -152,8 +201,10 @@ class ModelOut(BaseModel):
     limits: ImageLimits | None = Field(description="Of models that make pictures.")
     presets: list[SizePreset] = Field([], description="Of models that make pictures: sizes to choose from.")
     sampling: Literal["noise", "flow"] = Field(description="The `kind` of schedulers that it can be run with.")
+    chat: ChatSetupOut | None = Field(None, description="Of chat and embedding models: how this machine runs it.")
     tags: list[str]
     pinned: bool = Field(description="A pinned model stays loaded; it is never put out to make room.")
+    sees: bool = Field(False, description="Of chat models: whether they take pictures.")
     available: bool = Field(description="False when its files are missing.")
     runnable: bool = Field(description="False for a model that no engine of this Atelier can run yet.")
     removable: bool = Field(description="False for the models that ship with Atelier, and for somebody else's.")

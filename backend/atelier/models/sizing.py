@@ -19,6 +19,9 @@ from engines.safetensors_file import DTYPE_BITS
 from atelier.config import BACKEND, RuntimeSettings
 from atelier.errors import BadRequest
 from atelier.models.anatomy import Anatomy, read_anatomy
+from atelier.models.chat_engines import CHAT_TASKS, ChatEngines
+from atelier.models.chat_loading import ChatSetup, dtype_of, engine_options, setup_of
+from atelier.models.chat_presets import preset_of
 from atelier.models.estimate import Band, Parts, Work, parts
 from atelier.models.learning import Learning, Measured, Subject
 from atelier.models.schemas import SPEED, LoadOptions
@@ -57,8 +60,15 @@ def path_of(row: ModelRow) -> Path:
 class Sizing:
     """Knows the devices, the settings, what was measured, and which models were loaded with options of their own."""
 
-    def __init__(self, learning: Learning, devices: Sequence[Device], settings: RuntimeSettings) -> None:
+    def __init__(
+        self,
+        learning: Learning,
+        devices: Sequence[Device],
+        settings: RuntimeSettings,
+        chat_engines: ChatEngines | None = None,
+    ) -> None:
         self.learning = learning
+        self.chat_engines = chat_engines or ChatEngines(devices, lambda _environment: True, fake=settings.fake_engine)
         self._devices, self._settings = devices, settings
         self._kind = devices[0].kind if devices else "cpu"
         self._by_hand: dict[str, LoadOptions] = {}
@@ -80,36 +90,81 @@ class Sizing:
         `options` replace those that the model is loaded with. `together`: so many pictures of several requests at
         once. Reads small files the first time."""
         options = options or self.options_of(row)
+        if row.task in CHAT_TASKS:
+            return self._chat_need(row, options)
         work = work or self.usual_work(row)
         if row.task in ("image", "video"):
             work = replace(work, batch=max(min(work.batch, options.batch or 1), together))
-        engine = "fake" if self._settings.fake_engine else row.engine
+        engine = self.engine_of(row)
         dtype = options.dtype or ("float32" if self._kind == "cpu" else "bfloat16")
-        anatomy = self.anatomy_of(row)
-        devices = tuple(options.gpu_device_ids or ())
-        spread = len(devices) if devices and engine in EngineName and ENGINES[EngineName(engine)].spreads else 1
+        spread = self._spread(engine, options)
         held = {"quantization": options.weights, "offload": options.offload or "none"}
-        sized = parts(anatomy, work, kind=self._kind, dtype=dtype, devices=spread, **held)
+        sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, **held)
         changed = "".join(f" {value}" for value in held.values() if value != "none")
         subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
+        chosen = self._engine_options(options)
+        return self._need(row, options, subject, dtype, work, sized, engine, chosen, _amount(work, steps, outputs))
+
+    def _chat_need(self, row: ModelRow, options: LoadOptions) -> Need:
+        """Of a model that serves many requests at once: what it is loaded for, whoever asks."""
+        setup = self.chat_setup(row, options)
+        engine = setup.choice.engine.value if setup.choice.engine is not None else ""
+        dtype, spread, work = dtype_of(row.dtype, self._kind, options), self._spread(engine, options), setup.work
+        sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, engine=engine)
+        subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}")
+        allowed = [d for d in self._devices if not options.gpu_device_ids or d.index in options.gpu_device_ids]
+        chosen = engine_options(setup, row.task, dtype, sized, options, allowed, spread)
+        if self._settings.threads:
+            chosen["threads"] = self._settings.threads
+        return self._need(row, options, subject, dtype, work, sized, engine, tuple(chosen.items()), _amount(work, 1, 1))
+
+    def chat_setup(self, row: ModelRow, options: LoadOptions | None = None) -> ChatSetup:
+        """How a chat or embedding model is run here. Reads small files the first time."""
+        options = options or self.options_of(row)
+        anatomy, path = self.anatomy_of(row), path_of(row)
+        preset = preset_of(path, row.family, sees=anatomy.sees)
+        choice = self.chat_engines.of(row.task, options.chat_engine)
+        return setup_of((row.key, row.repo or ""), anatomy, options, preset, choice)
+
+    def _spread(self, engine: str, options: LoadOptions) -> int:
+        devices = options.gpu_device_ids or ()
+        return len(devices) if devices and engine in EngineName and ENGINES[EngineName(engine)].spreads else 1
+
+    def _need(
+        self,
+        row: ModelRow,
+        options: LoadOptions,
+        subject: Subject,
+        dtype: str,
+        work: Work,
+        sized: Parts,
+        engine: str,
+        chosen: tuple[tuple[str, Any], ...],
+        amount: float,
+    ) -> Need:
         band = self.learning.bytes(subject, sized)
         load = self.learning.load_seconds(subject)
-        amount = _amount(work, steps, outputs)
+        devices = tuple(options.gpu_device_ids or ())
         spec = WorkerSpec(
             engine=engine,
             model=row.key,
             model_path=path_of(row),
-            options=self._engine_options(options),
+            options=chosen,
             bytes_needed=self._leased(band),
             devices=devices,
-            spread=spread,
+            spread=self._spread(engine, options),
             pinned=row.pinned,
             ttl_seconds=ttl_of(options),
             load_seconds=load.expected if load else None,
         )
-        return Need(
-            spec, subject, anatomy, dtype, work, sized, band, amount, load, self.learning.run_seconds(subject, amount)
-        )
+        anatomy, run = self.anatomy_of(row), self.learning.run_seconds(subject, amount)
+        return Need(spec, subject, anatomy, dtype, work, sized, band, amount, load, run)
+
+    def engine_of(self, row: ModelRow) -> str:
+        """Which engine runs a model; empty while none does."""
+        if row.task in CHAT_TASKS:
+            return self.chat_engines.of(row.task, self.options_of(row).chat_engine).engine or ""
+        return "fake" if self._settings.fake_engine and row.engine else row.engine
 
     def anatomy_of(self, row: ModelRow) -> Anatomy:
         bits = DTYPE_BITS.get(row.dtype, 16)
@@ -120,7 +175,7 @@ class Sizing:
         if row.task in ("image", "video"):
             side = row.defaults or {}
             return Work(side.get("width", 512), side.get("height", 512))
-        return Work(context=min(self.anatomy_of(row).context, 32_768))
+        return self.chat_setup(row).work if row.task in CHAT_TASKS else Work()
 
     def options_of(self, row: ModelRow) -> LoadOptions:
         """What the model is loaded with: as by hand until it is unloaded, else as its row says."""

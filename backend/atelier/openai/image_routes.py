@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import FileResponse, StreamingResponse
 
 from atelier.access.actor import Actor, ApiUser
@@ -22,8 +22,9 @@ from atelier.openai.image_schemas import (
 )
 from atelier.openai.image_service import answer
 from atelier.openai.image_stream import PictureStream
+from atelier.routing import Router
 
-router = APIRouter(prefix="/v1/images", tags=["openai"], responses=ERRORS)
+router = Router(prefix="/v1/images", tags=["openai"], responses=ERRORS)
 
 MAX_UPLOAD_BYTES = 32 * 1024 * 1024
 _STREAM = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

@@ -44,9 +44,9 @@ class PictureIn(BaseModel):
 
     steps: Annotated[int | None, Field(ge=1, le=200, description="Denoising steps; goes before `quality`.")] = None
     guidance_scale: Annotated[float | None, Field(ge=0, le=30, allow_inf_nan=False)] = None
-    seed: Annotated[
-        int | None, Field(ge=0, le=MAX_SEED, description="Of the first picture; the others count up.")
-    ] = None
+    seed: Annotated[int | None, Field(ge=0, le=MAX_SEED, description="Of the first picture; the others count up.")] = (
+        None
+    )
     scheduler: Annotated[str | None, Field(max_length=50, description="A key of GET /api/schedulers.")] = None
     negative_prompt: Annotated[str, Field(max_length=2000)] = ""
     clip_skip: Annotated[int, Field(ge=0, le=8, description="How many of CLIP's last layers are left out.")] = 0

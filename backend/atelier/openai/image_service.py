@@ -5,6 +5,7 @@ A call for more pictures than one job makes becomes two jobs whose seeds go on c
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Callable
@@ -57,6 +58,26 @@ class OpenAIImages:
         settings |= {"prompt": wanted.prompt, "loras": wanted.loras}
         return await self._accepted(actor, wanted, lambda more: TextToImageIn(**settings, **more))
 
+    async def in_background(
+        self, actor: Actor, wanted: PictureGenerateIn, key: str, priority: int, stopped: Callable[[], bool]
+    ) -> list[ImageOut]:
+        """The pictures, for nobody who waits. Asked again under the same key, these are the same pictures. Raises what
+        `order` raises, JobFailed, Conflict."""
+        if wanted.seed is None:
+            seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4])
+            wanted = wanted.model_copy(update={"seed": seed})
+        settings = settings_of(wanted, await self._model(actor, wanted))
+        settings |= {"prompt": wanted.prompt, "loras": wanted.loras}
+        requests = self._requests(wanted, lambda more: TextToImageIn(**settings, **more))
+        try:
+            job_ids = [
+                await self.delivery.order_again(actor, one, f"{key}/{at}", priority) for at, one in enumerate(requests)
+            ]
+        except AtelierError as error:
+            error.in_words_of(NAMES)
+            raise
+        return await self.delivery.pictures_in_background(actor, job_ids, stopped)
+
     async def order_edit(self, actor: Actor, wanted: PictureEditIn) -> tuple[list[str], int]:
         """As `order`, for a picture that is changed; and how many pixels came in. Raises InputRefused as well."""
         settings = settings_of(wanted, await self._model(actor, wanted))
@@ -100,16 +121,21 @@ class OpenAIImages:
     async def _accepted(
         self, actor: Actor, wanted: PictureIn, make: Callable[[dict[str, Any]], GenerationIn]
     ) -> list[str]:
-        seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
-        requests, begun = [], 0
-        for size in portions(wanted.n):
-            requests.append(make({"num_outputs": size, "seed": counted_up(seed, begun)}))
-            begun += size
+        requests = self._requests(wanted, make)
         try:
             return await self.delivery.order(actor, requests)
         except AtelierError as error:
             error.in_words_of(NAMES)
             raise
+
+    def _requests(self, wanted: PictureIn, make: Callable[[dict[str, Any]], GenerationIn]) -> list[GenerationIn]:
+        """One for each job that it takes."""
+        seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
+        requests, begun = [], 0
+        for size in portions(wanted.n):
+            requests.append(make({"num_outputs": size, "seed": counted_up(seed, begun)}))
+            begun += size
+        return requests
 
 
 def settings_of(wanted: PictureIn, model: ModelRow) -> dict[str, Any]:

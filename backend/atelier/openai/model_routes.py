@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from atelier.access.actor import ApiUser
 from atelier.deps import ServicesDep
 from atelier.openai.envelope import ERRORS
 from atelier.openai.model_schemas import ModelObject, ModelObjects
+from atelier.routing import Router
 from atelier.tables import ModelRow
 
-router = APIRouter(prefix="/v1", tags=["openai"], responses=ERRORS)
+router = Router(prefix="/v1", tags=["openai"], responses=ERRORS)
 
 # What this door can use. A task that gets a route of its own joins here.
 TASKS = frozenset({"image"})

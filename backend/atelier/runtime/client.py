@@ -61,6 +61,10 @@ class WorkerClient:
         except msgspec.DecodeError as error:
             raise SpokeNonsense(f"health: {error}") from error
 
+    async def listens(self, seconds: float) -> None:
+        """Ask the OpenAI server behind this socket for its health, which has no body."""
+        await self._small("GET", "/health", None, seconds)
+
     async def cancel(self, task_id: str, seconds: float) -> None:
         """Ask the run to end. Unknown tasks are fine: they ended already."""
         await self._small("POST", "/cancel", msgspec.json.encode(protocol.Cancel(task_id=task_id)), seconds)

@@ -17,6 +17,9 @@ class EngineName(StrEnum):
     FAKE = "fake"
     HUB_DOWNLOAD = "hub_download"
     PICTURE_READER = "picture_reader"
+    TRANSFORMERS_CHAT = "transformers_chat"
+    VLLM_CHAT = "vllm_chat"
+    VLLM_CPU_CHAT = "vllm_cpu_chat"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class EngineEntry:
 
     `forkable` engines are imported once in the forkserver; others are imported anew in each worker. An engine that
     `spreads` runs one model over several devices at once, with the same number of bytes on each.
+
+    An engine that `speaks_openai` may serve OpenAI's API itself, on `Worker.openai_socket`.
 
     An engine that is not `on_device` takes no device memory: its workers never wait for any, nor anybody for theirs.
     """
@@ -39,6 +44,7 @@ class EngineEntry:
     forkable: bool = True
     spreads: bool = False
     on_device: bool = True
+    speaks_openai: bool = False
 
 
 ENGINES: dict[EngineName, EngineEntry] = {
@@ -51,8 +57,9 @@ ENGINES: dict[EngineName, EngineEntry] = {
     EngineName.FAKE: EngineEntry(
         environment=SERVER_ENVIRONMENT,
         module="engines.fake",
-        tasks=frozenset({"text-to-image", "image-to-video", "fake"}),
+        tasks=frozenset({"text-to-image", "image-to-video", "chat", "embed", "fake"}),
         start_deadline_s=60.0,
+        speaks_openai=True,
     ),
     # Rarely used and quickly imported: a forkserver would keep its libraries in memory for good.
     EngineName.HUB_DOWNLOAD: EngineEntry(
@@ -70,6 +77,32 @@ ENGINES: dict[EngineName, EngineEntry] = {
         tasks=frozenset({"read-picture", "read-metadata", "extend-canvas"}),
         start_deadline_s=60.0,
         on_device=False,
+    ),
+    # Chat engines start a server of their own library: the worker imports next to nothing, so there is nothing to fork.
+    EngineName.TRANSFORMERS_CHAT: EngineEntry(
+        environment="chat-transformers",
+        module="engines.transformers_chat",
+        tasks=frozenset({"chat"}),
+        start_deadline_s=660.0,
+        forkable=False,
+        speaks_openai=True,
+    ),
+    EngineName.VLLM_CHAT: EngineEntry(
+        environment="chat",
+        module="engines.vllm_chat",
+        tasks=frozenset({"chat", "embed"}),
+        start_deadline_s=1560.0,
+        forkable=False,
+        spreads=True,
+        speaks_openai=True,
+    ),
+    EngineName.VLLM_CPU_CHAT: EngineEntry(
+        environment="chat-cpu",
+        module="engines.vllm_cpu_chat",
+        tasks=frozenset({"chat", "embed"}),
+        start_deadline_s=1560.0,
+        forkable=False,
+        speaks_openai=True,
     ),
 }
 

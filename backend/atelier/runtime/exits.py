@@ -169,6 +169,10 @@ def nonsense(what: str) -> ExitCause:
     return _cause("nonsense", f"The worker spoke nonsense ({what}) and was ended.", LOG, what=what)
 
 
+def hung_up() -> ExitCause:
+    return replace(_cause("hung_up", "The worker closed the connection before it had answered.", LOG), crash=False)
+
+
 def start_too_slow(seconds: float, phase: str) -> ExitCause:
     return _cause(
         "start_deadline",

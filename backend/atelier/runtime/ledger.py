@@ -21,7 +21,8 @@ MEMORY_RETURN_SECONDS = 5.0
 @dataclass(eq=False)
 class Slot:
     """A worker and what the ledger knows of it. Its bytes count until the slot is removed. `mourned`: those who had
-    joined its start have heard that it failed."""
+    joined its start have heard that it failed. `wanted`: somebody waits for it or for its memory, which its holder
+    `hears`."""
 
     worker: Worker
     pinned: bool = False
@@ -37,6 +38,8 @@ class Slot:
     busy_since: float = 0.0
     run_seconds: float | None = None
     priority: int = 0
+    wanted: bool = False
+    hears: Callable[[bool], None] | None = None
 
     @property
     def use(self) -> placement.Use:

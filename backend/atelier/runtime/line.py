@@ -42,6 +42,7 @@ class Line:
     def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
         self._ledger, self._clock = ledger, clock
         self._load_seconds: dict[str, float] = {}
+        self._wanted: set[str] = set()
         self.askers: dict[str, Asker] = {}
 
     def requests(self) -> list[decisions.Request]:
@@ -90,6 +91,40 @@ class Line:
         asked = {a.id: (a.spec, self.loads_in(a.spec), a.run_seconds) for a in self.askers.values()}
         for request, what in look_ahead(made, asked, workers).items():
             self.askers[request].tell(what)
+        self._wanted = set().union(*(self._waited_for(d) for d in made if isinstance(d, decisions.Hold)))
+        self.tell_holders()
+
+    def forget_wishes(self) -> None:
+        """Nobody waits any more."""
+        if self._wanted:
+            self._wanted = set()
+            self.tell_holders()
+
+    def tell_holders(self) -> None:
+        """Tell each holder that listens whether somebody waits for what it holds."""
+        for slot in self._ledger:
+            wanted = slot.worker.id in self._wanted
+            if slot.hears is not None and wanted != slot.wanted:
+                slot.wanted = wanted
+                slot.hears(wanted)
+
+    def _waited_for(self, hold: decisions.Hold) -> set[str]:
+        """The workers in the way of one who is held: that runs the same model, or has the memory. Who was overtaken
+        too often waits for everything on the devices that are kept for it."""
+        if hold.turn is not None:
+            return {hold.turn}
+        match hold.plan:
+            case placement.Wait(devices, named):
+                pass
+            case placement.Yield(devices, named, _):
+                pass
+            case _:
+                return set()
+        asker = self.askers.get(hold.request)
+        if asker is not None and asker.overtaken >= decisions.PATIENCE:
+            here = set(devices)
+            return set(named) | {slot.worker.id for slot in self._ledger if here & set(slot.worker.devices)}
+        return set(named)
 
 
 def never_fits(spec: WorkerSpec, impossible: placement.Impossible) -> NotEnoughMemory:

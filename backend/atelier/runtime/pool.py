@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from atelier.errors import AtelierError, Unavailable, WorkerNotFound
+from atelier.errors import AtelierError, EnvironmentNotReady, Unavailable, WorkerNotFound
 from atelier.runtime import decisions, exits, logtail, placement, processes, reaper
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.environments import Environments
@@ -66,7 +66,8 @@ class WorkerPool:
         start_seconds: float | None = None,
     ) -> None:
         """`park_budget_bytes`: host memory for the weights of parked workers. `silence_seconds`, `step_seconds` and
-        `start_seconds` replace the engines' own deadlines, for tests."""
+        `start_seconds` replace the engines' own deadlines, for tests. `lacks` hears of environments that somebody needs
+        and that are not there."""
         if len(os.fsencode(sockets_dir)) + len("/w-0123456789abcdef.sock") > SOCKET_PATH_MAX:
             raise ValueError(f"the path of the sockets folder is too long for Unix sockets: {sockets_dir}")
         self.ledger = Ledger(devices, monitor, clock, park_budget_bytes)
@@ -87,6 +88,7 @@ class WorkerPool:
         self._guard: reaper.Guard | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._closed = False
+        self.lacks: Callable[[str], None] = lambda _environment: None
 
     # ── the server's side ─────────────────────────────────────────────────────
 
@@ -187,19 +189,31 @@ class WorkerPool:
         *,
         priority: int = 0,
         waiting: Callable[[Waiting], None] | None = None,
+        wanted: Callable[[bool], None] | None = None,
         run_seconds: float | None = None,
     ) -> AsyncIterator[Worker]:
         """The use of a worker for `spec`, alone, until the block ends.
 
-        `waiting` hears what it waits for, each time that changes; `run_seconds` is how long it will be held, for the
-        forecasts of those behind it. Raises NotEnoughMemory when no device could ever hold it, EnvironmentNotReady,
+        `waiting` hears what it waits for, each time that changes; `wanted` hears whether anybody waits for what this
+        lease holds, each time that changes; `run_seconds` is how long it will be held, for the forecasts of those
+        behind it. Raises NotEnoughMemory when no device could ever hold it, EnvironmentNotReady,
         WorkerStartFailed; a cancelled wait leaves nothing behind.
         """
         slot = await self._granted(spec, priority, waiting, run_seconds)
+        slot.hears, slot.wanted = wanted, False
+        self._line.tell_holders()
         try:
             yield slot.worker
         finally:
+            slot.hears = None
             self._give_back(slot)
+
+    def hurry(self, spec: WorkerSpec, priority: int) -> None:
+        """Who waits for a worker of `spec` now has at least this priority."""
+        for asker in self._askers.values():
+            if asker.spec.key == spec.key:
+                asker.priority = max(asker.priority, priority)
+        self._pump()
 
     # ── waiting and giving back ───────────────────────────────────────────────
 
@@ -269,6 +283,7 @@ class WorkerPool:
     def _pump(self) -> None:
         """Ask `decide` about everybody who waits, and do as it says. Never awaits."""
         if self._closed or not self._askers:
+            self._line.forget_wishes()
             return
         self._serve_without_device()
         made = decisions.decide(
@@ -331,6 +346,8 @@ class WorkerPool:
             entry = ENGINES[EngineName(asker.spec.engine)]
             forkserver = self._forkservers.of(entry)
         except AtelierError as error:
+            if isinstance(error, EnvironmentNotReady):
+                self.lacks(ENGINES[EngineName(asker.spec.engine)].environment)
             self._refuse(asker, error)
             return
         self._line.serves(asker)

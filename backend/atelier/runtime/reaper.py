@@ -56,9 +56,10 @@ def reap(instance: str, sockets_dir: Path, *, patience: float = 5.0) -> list[int
         if time.monotonic() > deadline:
             break
         time.sleep(0.02)
-    for socket in sockets_dir.glob("*.sock"):
-        with contextlib.suppress(OSError):
-            socket.unlink()
+    for pattern in ("*.sock", "*.v1"):
+        for socket in sockets_dir.glob(pattern):
+            with contextlib.suppress(OSError):
+                socket.unlink()
     return list(killed)
 
 

@@ -89,6 +89,7 @@ class Worker:
         self._socket_path = socket_path
         self._changed = changed
         self._client = WorkerClient(socket_path, silence_seconds=deadlines.silence)
+        self._openai = WorkerClient(self.openai_socket, silence_seconds=deadlines.silence)
         self._info = WorkerInfo(
             worker_id, spec.engine, spec.model, WorkerState.STARTING, None, spec.bytes_needed, None, devices, now()
         )
@@ -150,6 +151,11 @@ class Worker:
         return self._process
 
     @property
+    def openai_socket(self) -> Path:
+        """Where a worker that `speaks_openai` serves OpenAI's API."""
+        return self._socket_path.with_suffix(protocol.OPENAI_SUFFIX)
+
+    @property
     def has_open_run(self) -> bool:
         return self._task_id is not None
 
@@ -202,10 +208,12 @@ class Worker:
         self._ending.set()
         self._nudge.set()
 
-    async def answers(self) -> bool:
-        """Whether an idle worker still speaks; one that does not is to be stopped."""
+    async def answers(self, seconds: float | None = None) -> bool:
+        """Whether a worker without a run still speaks, its OpenAI server too; one that does not is to be stopped."""
         try:
-            health = await self._client.health(self.deadlines.health)
+            health = await self._client.health(seconds or self.deadlines.health)
+            if health.serves_openai:
+                await self._openai.listens(seconds or self.deadlines.health)
         except ConversationEnded:
             return False
         return health.phase is protocol.WorkerPhase.READY
@@ -230,7 +238,7 @@ class Worker:
         if self._task_id is not None:
             raise RuntimeError(f"worker {self.id} already runs {self._task_id}")
         if self._ending.is_set():
-            raise await self._lost()
+            raise await self.lost()
         self._task_id = task.task_id
         self._run_over.clear()
         moved = time.monotonic()
@@ -258,7 +266,7 @@ class Worker:
         else:
             return
         self._close_run()
-        raise await self._lost()
+        raise await self.lost()
 
     async def cancel(self, task_id: str, *, grace: float = 3.0) -> None:
         """End this run: by asking, or by ending the worker after `grace` (and at most 4 s more). Safe to call twice."""
@@ -273,6 +281,18 @@ class Worker:
         """Cancel one task of the batch under way; the others go on. One that cannot be told is fenced all the same."""
         with contextlib.suppress(ConversationEnded):
             await self._client.cancel(task_id, patience)
+
+    async def lost(self, patience: float = EXIT_NOTICE_SECONDS) -> WorkerLost:
+        """Why it cannot be used any more, for one whose connection it closed. Waits for the classified cause, which
+        takes a moment when the process just died. When it lives on after `patience`, it only hung up."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._ending.wait()
+        deadline = time.monotonic() + (1.0 if self.is_ending else 0.0)
+        while self.cause is None and self._stop_cause is None and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+        cause = self.cause or self._stop_cause or exits.hung_up()
+        return WorkerLost(cause, log_tail=self._last_words or self._log_tail())
 
     async def _order(self, task: protocol.Park | protocol.Wake) -> protocol.Update | None:
         last = None
@@ -300,14 +320,6 @@ class Worker:
             if self._ending.is_set():
                 return False
         return self._run_over.is_set()
-
-    async def _lost(self) -> WorkerLost:
-        """Why the run cannot go on. Waits for the classified cause, which takes a moment when the process just died."""
-        deadline = time.monotonic() + 1.0
-        while self.cause is None and self._stop_cause is None and time.monotonic() < deadline:
-            await asyncio.sleep(0.005)
-        cause = self.cause or self._stop_cause or exits.classify(None, None, (), "busy")
-        return WorkerLost(cause, log_tail=self._last_words or self._log_tail())
 
     def _log_tail(self) -> str | None:
         return "\n".join(logtail.read(self.log_path)) or None
@@ -427,7 +439,9 @@ class Worker:
         if self._process is not None:
             await self._end_process(self._process)
         await self._client.close()
+        await self._openai.close()
         self._socket_path.unlink(missing_ok=True)
+        self.openai_socket.unlink(missing_ok=True)
         state = WorkerState.STOPPED if cause.code == "stopped" else WorkerState.FAILED
         self._become(state, message=None if cause.code == "stopped" else cause.message, idle_since=None)
         if not self._ready.done():

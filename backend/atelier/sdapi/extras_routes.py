@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter
-
 from atelier.access.actor import BasicUser
 from atelier.deps import ServicesDep
 from atelier.images.delivery import encoded
+from atelier.routing import Router
 from atelier.sdapi import extras
 from atelier.sdapi.envelope import ERRORS
 from atelier.sdapi.routes import MAX_BODY_BYTES
@@ -24,17 +23,13 @@ from atelier.sdapi.schemas import (
 )
 from atelier.sdapi.timed import TimedRoute
 
-router = APIRouter(
-    prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False
-)
+router = Router(prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False)
 
 
 @router.post(
     "/extra-single-image", summary="Make a picture larger", max_body_size=MAX_BODY_BYTES, name="sdapi_extra_single"
 )
-async def extra_single_image(
-    wanted: SdExtrasSingleIn, _actor: BasicUser, services: ServicesDep
-) -> SdExtrasSingleOut:
+async def extra_single_image(wanted: SdExtrasSingleIn, _actor: BasicUser, services: ServicesDep) -> SdExtrasSingleOut:
     """By `Lanczos` or `Nearest`. The result is no picture of the gallery."""
     picture = await extras.enlarged(services.inputs, wanted, wanted.image, "image")
     return SdExtrasSingleOut(html_info=extras.notes_of(wanted), image=encoded(picture))

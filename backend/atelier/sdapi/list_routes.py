@@ -6,10 +6,10 @@ from typing import Any
 
 import psutil
 from engines import sampler_names
-from fastapi import APIRouter
 
 from atelier.access.actor import BasicUser
 from atelier.deps import ServicesDep
+from atelier.routing import Router
 from atelier.sdapi.envelope import ERRORS
 from atelier.sdapi.schemas import (
     SdCheckpointOut,
@@ -29,9 +29,7 @@ from atelier.sdapi.schemas import (
 from atelier.sdapi.timed import TimedRoute
 from atelier.sdapi.upscalers import LATENT_MODES, UPSCALERS
 
-router = APIRouter(
-    prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False
-)
+router = Router(prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False)
 
 
 @router.get("/sd-models", summary="List the models", name="sdapi_models")

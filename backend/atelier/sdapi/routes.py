@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import Body, Query, Request
 
 from atelier.access.actor import BasicAdmin, BasicUser
 from atelier.deps import ServicesDep
 from atelier.models.schemas import LoadIn
+from atelier.routing import Router
 from atelier.sdapi.envelope import ERRORS
 from atelier.sdapi.progress import progress as progress_of
 from atelier.sdapi.schemas import SdImagesOut, SdImageToImageIn, SdProgressOut, SdTextToImageIn
 from atelier.sdapi.timed import TimedRoute
 
-router = APIRouter(
-    prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False
-)
+router = Router(prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False)
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 

@@ -66,9 +66,7 @@ class Plan:
 class SdApi:
     """Behind the routes of `/sdapi/v1`."""
 
-    def __init__(
-        self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore, prompts: PromptBook
-    ) -> None:
+    def __init__(self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore, prompts: PromptBook) -> None:
         self.checkpoints, self.delivery, self._inputs, self._prompts = checkpoints, delivery, inputs, prompts
         self.options = Options(checkpoints)
         self.orders = Orders()

@@ -9,9 +9,7 @@ from __future__ import annotations
 from atelier.models.schemas import ImageDefaults, ImageLimits
 
 
-def fitted(
-    width: int | None, height: int | None, defaults: ImageDefaults, limits: ImageLimits
-) -> tuple[int, int]:
+def fitted(width: int | None, height: int | None, defaults: ImageDefaults, limits: ImageLimits) -> tuple[int, int]:
     """Width and height in pixels: as asked where the model can, to its multiple where only that is wrong, else of the
     same shape with as many pixels as the model was made for."""
     wide, high = width or defaults.width, height or defaults.height

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import structlog
+
 from atelier.access.actor import LOCAL_USER_ID
-from atelier.errors import EnvironmentBuildFailed
+from atelier.errors import AtelierError, EnvironmentBuildFailed
 from atelier.jobs.attempt import Attempt, Publish, nothing_to_publish
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import Stopped
@@ -14,6 +16,8 @@ from atelier.runtime.environments import EnvironmentInfo, Environments
 from atelier.said import Said
 from atelier.shapes import EnvironmentOut, ErrorOut, SaidOut, WaitingOut
 from atelier.tables import JobKind
+
+log = structlog.get_logger("atelier.system.environments")
 
 # Progress is counted in thousandths of the build.
 THOUSAND = 1000
@@ -29,6 +33,7 @@ class EnvironmentJobs:
         self._environments, self._queue, self.names = environments, queue, (*names, *later)
         self._at_once = names
         self._job_ids: dict[str, str] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
         self.changed: Callable[[EnvironmentOut], None] = lambda _environment: None
 
     async def start(self) -> None:
@@ -49,6 +54,19 @@ class EnvironmentJobs:
         row = await self._queue.submit(job)
         self._job_ids[name] = row.id
         return row.id
+
+    def wanted(self, name: str) -> None:
+        """Somebody needs `name`, which is not there: have it built, unless that failed or was cancelled before."""
+        if name in self.names and name not in self._job_ids and name not in self._asking:
+            self._asking[name] = asyncio.create_task(self._ask(name), name=f"set up {name}")
+
+    async def _ask(self, name: str) -> None:
+        try:
+            await self.ask(LOCAL_USER_ID, name)
+        except AtelierError as error:
+            log.warning("environment.not_asked", environment=name, reason=error.message)
+        finally:
+            self._asking.pop(name, None)
 
     def all(self) -> list[EnvironmentOut]:
         return [self.present(self._environments.status(name)) for name in self.names]

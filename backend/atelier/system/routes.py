@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from atelier.access.actor import Admin, Anyone, User
 from atelier.deps import ServicesDep
+from atelier.routing import Router
 from atelier.shapes import JobOut, WorkerOut
 from atelier.system.schemas import DependencyList, EndpointList, HealthOut, HistoryOut, StatusOut, SystemOut
 
-router = APIRouter(tags=["system"])
+router = Router(tags=["system"])
 
 
 @router.get("/health", summary="Is everything all right?")

@@ -7,14 +7,15 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from atelier.access.actor import Admin
 from atelier.deps import ServicesDep
+from atelier.routing import Router
 from atelier.runtime import logtail
 
-router = APIRouter(tags=["system"])
+router = Router(tags=["system"])
 
 AT_ONCE = 64 * 1024
 # Keys and tokens have no business in a worker's output; a library may print one all the same.

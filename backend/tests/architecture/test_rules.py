@@ -23,6 +23,7 @@ BLOCKING = {
 DELIBERATE = {
     "subprocess.Popen": "atelier/runtime/forkserver.py",
     "self._socket_path.unlink": "atelier/runtime/worker.py",
+    "self.openai_socket.unlink": "atelier/runtime/worker.py",
 }
 BLOCKING_METHODS = {
     "read_text", "write_text", "read_bytes", "write_bytes", "rmdir", "unlink", "mkdir", "rename", "iterdir", "glob",
@@ -45,12 +46,33 @@ class TestImports:
         code = (
             "import sys, atelier.main; from atelier.config import read_settings; "
             "atelier.main.create_app(read_settings({})); "
-            "bad = {'torch', 'diffusers', 'transformers', 'numpy', 'PIL', 'vllm', 'nemo', 'alembic'}; "
+            "bad = {'torch', 'diffusers', 'transformers', 'numpy', 'PIL', 'vllm', 'nemo'}; "
+            "bad |= {'alembic', 'redis', 'jwt', 'pwdlib'}; "
             "bad &= set(sys.modules); "
             "print(bad); sys.exit(bool(bad))"
         )
         result = run(sys.executable, "-c", code)
         assert result.returncode == 0, result.stdout + result.stderr
+
+    def test_a_start_builds_nothing_that_nobody_asked_for(self) -> None:
+        """Routes and models wait for their first use: see "A quick start" in doc/architecture.md."""
+        code = (
+            "from atelier import main; from atelier.config import read_settings; from pydantic import BaseModel; "
+            "app = main.create_app(read_settings({})).app; "
+            "known = [route for router in main.ROUTERS for route in router.routes]; "
+            "print(len(known), 'routes', [route.path for route in known if route.is_built]); "
+            "walk = lambda kind: [kind] + [one for below in kind.__subclasses__() for one in walk(below)]; "
+            "models = walk(BaseModel)[1:]; "
+            "print(len(models), 'models', *[one.__qualname__ for one in models if one.__pydantic_complete__]); "
+            "app.openapi(); print('then', all(route.is_built for route in known if route.include_in_schema))"
+        )
+        result = run(sys.executable, "-c", code)
+        assert result.returncode == 0, result.stderr
+        routes, models, then = result.stdout.splitlines()
+        assert int(routes.split()[0]) > 100 and routes.endswith("routes []"), f"use routing.Router: {routes}"
+        count, _, *built = models.split()
+        assert int(count) > 150 and len(built) < 12, models  # four of FastAPI's own; those that are made at import
+        assert then == "then True"
 
     def test_style(self) -> None:
         result = run(sys.executable, "-m", "ruff", "check", "--no-cache", "backend")

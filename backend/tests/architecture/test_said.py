@@ -150,7 +150,7 @@ def causes_of_exits() -> Iterator[Sentence]:
         *(exits.classify(code, None, (), "loading") for code in (0, 3, None)),
         *(make(1.0) for make in (exits.silent, exits.stuck, exits.cancel_ignored)),
         exits.nonsense("x"), exits.start_too_slow(1.0, "loading"), exits.stopped(), exits.forkserver_lost(),
-        exits.mistake(), exits.not_woken("x"), exits.not_parked(),
+        exits.mistake(), exits.hung_up(), exits.not_woken("x"), exits.not_parked(),
     ]  # fmt: skip
     for cause in causes:
         values = getattr(cause.message, "params", None)
@@ -196,8 +196,12 @@ def own_words() -> Iterator[Sentence]:
 
 
 def front_codes() -> set[str]:
-    tree = ast.parse((BACKEND / "atelier/front.py").read_text())
-    tuples = [node.elts for node in ast.walk(tree) if isinstance(node, ast.Tuple) and len(node.elts) > 3]
+    nodes = [
+        node
+        for name in ("front", "hosts")
+        for node in ast.walk(ast.parse((BACKEND / f"atelier/{name}.py").read_text()))
+    ]
+    tuples = [node.elts for node in nodes if isinstance(node, ast.Tuple) and len(node.elts) > 3]
     return {code for status, word, *_ in tuples if isinstance(status, ast.Constant) and (code := text_of(word))}
 
 
@@ -207,7 +211,7 @@ LIMITS = {
     "exclusiveMaximum": ["less_than"], "multipleOf": ["multiple_of"], "minLength": ["string_too_short"],
     "maxLength": ["string_too_long"], "pattern": ["string_pattern_mismatch"], "minItems": ["too_short"],
     "maxItems": ["too_long"], "required": ["missing"], "enum": ["literal_error", "enum"], "const": ["literal_error"],
-    "additionalProperties": ["extra_forbidden"],
+    "additionalProperties": ["extra_forbidden"], "maxProperties": ["too_long"], "propertyNames": ["string_too_long"],
 }  # fmt: skip
 TYPES = {
     "string": ["string_type", "string_unicode"], "integer": ["int_type", "int_parsing", "int_from_float"],

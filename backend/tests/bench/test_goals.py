@@ -21,7 +21,7 @@ class TestServerAtRest:
         assert figures["rss"] < 130
 
     def test_cpu_time_of_a_start(self, figures: dict[str, float]) -> None:
-        assert figures["start_cpu"] < 3
+        assert figures["start_cpu"] < 1.9  # about 0.9 on a machine with nothing else to do
 
 
 def test_lists_with_many_rows_are_about_as_fast_as_with_few(tmp_path: Path) -> None:

@@ -274,7 +274,9 @@ class TestImageToImage:
             api.img2img(images=[], prompt="x")
         assert error.value.args[0] == 404 and "Init image not found" in error.value.args[1]
 
-    @pytest.mark.parametrize("image", ["!!", "", "aGVsbG8=", "data:image/png;base64,aGVsbG8=", "http://127.0.0.1/x.png"])
+    @pytest.mark.parametrize(
+        "image", ["!!", "", "aGVsbG8=", "data:image/png;base64,aGVsbG8=", "http://127.0.0.1/x.png"]
+    )
     def test_what_is_no_picture(self, server: Server, image: str) -> None:
         answer = server.client.post("/sdapi/v1/img2img", json={"init_images": [image]})
         assert 400 <= answer.status_code < 500 and answer.json()["error"] == "HTTPException"

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from atelier.config import CreatureSettings
+from atelier.config import ServerSettings
 from atelier.creatures.name_cache import NameCache
 from atelier.creatures.names import Names, local_name
-from atelier.creatures.remote_names import MAX_BYTES, RemoteNames
+from atelier.creatures.own_chat import is_ourselves
+from atelier.creatures.remote_names import ASKS, MAX_BYTES, OtherServer, RemoteNames
+from atelier.images import translation
+from embedded.lore import grammar
 from structlog.testing import capture_logs
 from tests.creatures.chat_server import ChatServer
 
@@ -27,9 +30,9 @@ def chat() -> Iterator[ChatServer]:
 
 
 class Rig:
-    def __init__(self, chat: ChatServer, redis_url: str = "", log_content: bool = False, **more: Any) -> None:
-        settings = CreatureSettings(openai_base_url=chat.url, openai_model="tiny", openai_api_key="sk-secret", **more)
-        self.names = Names(RemoteNames(settings, log_content), NameCache(redis_url))
+    def __init__(self, chat: ChatServer, redis_url: str = "", log_content: bool = False, timeout: float = 5.0) -> None:
+        remote = RemoteNames(OtherServer(chat.url, "sk-secret"), "tiny", timeout, log_content)
+        self.names = Names(remote, NameCache(redis_url))
         self.log: list[Any] = []
 
     async def name(self, looks: str = "a red dragon", seed: str = "pkm_1") -> str:
@@ -89,7 +92,7 @@ class TestRemote:
         assert rig.events() == ["remote_name.request", "remote_name.failed", "remote_name.fallback"]
 
     async def test_a_slow_server_is_not_waited_for(self, chat: ChatServer) -> None:
-        rig = Rig(chat, openai_timeout=0.3)
+        rig = Rig(chat, timeout=0.3)
         chat.delay = 3
         begun = time.monotonic()
         assert await rig.name() == local_name("pkm_1")
@@ -115,6 +118,10 @@ class TestRemote:
         assert "Here you are" in str(telling.log)
         for rig in (silent, telling):
             await rig.names.close()
+
+
+def test_the_embedded_model_was_taught_what_it_is_asked() -> None:
+    assert grammar.NAME_SYSTEM == ASKS and grammar.TRANSLATE_SYSTEM == translation.ASKS
 
 
 class TestCache:
@@ -178,3 +185,19 @@ class TestRedis:
         assert "name_cache.unreachable" not in first.events() + second.events()
         for rig in (first, second):
             await rig.names.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "ours"),
+    [
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://localhost:8000/v1", True),
+        ("http://studio.example:8000/v1", True),
+        ("http://127.0.0.1:8001/v1", False),
+        ("http://other.example:8000/v1", False),
+        ("http://127.0.0.1:8000/other", False),
+        ("http://127.0.0.1:x/v1", False),
+    ],
+)
+def test_whether_an_address_is_ours(address: str, ours: bool) -> None:
+    assert is_ourselves(address, ServerSettings(port=8000, advertised_hosts=("studio.example",))) is ours

@@ -64,6 +64,10 @@ class TestDeclaration:
         assert len(ROUTES) > 15
         check_declared(ROUTERS)
 
+    def test_what_stands_in_the_signature_is_what_guards(self) -> None:
+        """The start looks at signatures only; what FastAPI makes of a route has that one declaration and no other."""
+        assert [route.path for route in ROUTES if len(declared_access(route)) != 1] == []
+
     def test_only_these_are_public(self) -> None:
         assert {route.path for route in ROUTES if declared_access(route)[0].role is None} == PUBLIC
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chat_models import add_chat_model
 from serving import BACKEND, Server
 from tests.creatures.chat_server import ChatServer
 from websockets.sync.client import connect
@@ -140,6 +141,34 @@ class TestMade:
         assert base64.b64decode(body["imageBase64"]) in {path.read_bytes() for path in POKEMON.iterdir()}
         (fallback,) = [line for line in records(server) if line["message"] == "sdxl.fallback"]
         assert fallback["level"] == "warning" and "stabilityai/sdxl-turbo" in fallback["extra"]["reason"]
+
+    def test_names_come_from_the_chat_of_this_server(self, own_server: Any, tmp_path: Path) -> None:
+        """Where no other is named. What the fake engine says is no name: one of ours follows, and the log says why."""
+        server = own_server(LOG_JSON="1", LOG_REMOTE_CONTENT="1", POKEMON_NAME_BACKEND="remote", OPENAI_MODEL="echo")
+        add_chat_model(server, tmp_path)
+        assert curl(f"{server.url}/v1/generate")[0] == 200
+        lines = {line["message"]: line["extra"] for line in records(server) if "name" in line["message"]}
+        assert lines["remote_name.request"]["model"] == "echo"
+        assert len(lines["extract_name.failed"]["content"].split()) == 8, "the fake engine's words"
+        assert "remote_name.fallback" in lines
+
+    def test_whoever_does_not_wait_for_the_model_does_not_stop_its_loading(
+        self, own_server: Any, tmp_path: Path
+    ) -> None:
+        server = own_server(
+            LOG_JSON="1", POKEMON_NAME_BACKEND="remote", OPENAI_MODEL="echo", OPENAI_TIMEOUT="0.02"
+        )  # fmt: skip
+        add_chat_model(server, tmp_path)
+        assert curl(f"{server.url}/v1/generate")[0] == 200
+        failed = next(line for line in records(server) if line["message"] == "remote_name.failed")
+        assert failed["extra"]["reason"] == "TimeoutError"
+        deadline = time.monotonic() + 30
+        while server.client.get("/api/models/echo").json()["state"] != "ready":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    def test_a_server_that_is_named_without_a_model_is_not_asked(self, own_server: Any) -> None:
+        server = own_server(LOG_JSON="1", POKEMON_NAME_BACKEND="remote", OPENAI_BASE_URL="http://127.0.0.1:9/v1")
         assert "remote_name.not_configured" in [line["message"] for line in records(server)]
 
     def test_a_client_that_hangs_up_cancels(self, own_server: Any) -> None:

@@ -109,8 +109,8 @@ class TestImport:
                 ("image", "lora", "sd15"),
             ),
             (
-                lambda folder: transformers_folder(folder, "Qwen3VLForConditionalGeneration", vision_config={}),
-                ("chat", "base_model", "qwen3"),
+                lambda folder: transformers_folder(folder, "WhisperForConditionalGeneration", model_type="whisper"),
+                ("transcribe", "base_model", "whisper"),
             ),
             (lambda folder: diffusers_folder(folder, "WanPipeline"), ("video", "base_model", "wan")),
         ],

@@ -38,6 +38,7 @@ export function applySnapshot(client: QueryClient, frame: SnapshotFrame): void {
   void client.invalidateQueries({ queryKey: ["jobs", "one"] });
   void client.invalidateQueries({ queryKey: keys.gallery });
   void client.invalidateQueries({ queryKey: keys.collections });
+  void client.invalidateQueries({ queryKey: keys.chats });
   void client.invalidateQueries({ queryKey: keys.allModels });
   void client.invalidateQueries({ queryKey: keys.me });
   if (!client.getQueryData(keys.system)) void client.invalidateQueries({ queryKey: keys.system });
@@ -76,6 +77,9 @@ export function applyEvent(client: QueryClient, event: Event): void {
       }));
     case "models.changed":
       return void client.invalidateQueries({ queryKey: keys.allModels });
+    case "conversation.changed":
+      void client.invalidateQueries({ queryKey: keys.chatLists });
+      return void client.invalidateQueries({ queryKey: keys.chat(event.id) });
     case "devices.sampled":
       addSample(event.at, event.devices, event.host);
       return patchSystem(client, () => ({ devices: event.devices, host: event.host }));

@@ -36,6 +36,8 @@ export class ApiProblem extends Error {
 export const offline = () =>
   new ApiProblem({ title: "Offline", status: 0, code: "offline", detail: i18next.t("errors.offline"), hint: i18next.t("errors.offlineHint") });
 
+interface OpenAIError { error?: { message: string; code: string | null; param: string | null } }
+
 /** Reads a failed response; a body that is no problem document still becomes one. */
 export async function problemOf(response: Response): Promise<ApiProblem> {
   const requestId = response.headers.get("x-request-id") ?? "";
@@ -44,7 +46,13 @@ export async function problemOf(response: Response): Promise<ApiProblem> {
     detail: `The server answered ${response.status}.`, request_id: requestId,
   };
   try {
-    const body = (await response.json()) as Partial<Problem>;
+    const body = (await response.json()) as Partial<Problem> & OpenAIError;
+    if (body.error) {
+      // At /v1 the server speaks as OpenAI does.
+      const { message, code, param } = body.error;
+      const errors = param ? [{ field: param, message }] : [];
+      return new ApiProblem({ ...plain, detail: message, code: code ?? plain.code, errors });
+    }
     return new ApiProblem({ ...plain, ...body, status: response.status, request_id: body.request_id || requestId });
   } catch {
     return new ApiProblem(plain);

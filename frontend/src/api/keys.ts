@@ -25,6 +25,11 @@ export const keys = {
   hubToken: ["hub", "token"] as const,
   plan: (body: object) => ["plan", body] as const,
   workerLog: (id: string) => ["system", "log", id] as const,
+  chats: ["chats"] as const,
+  chatLists: ["chats", "list"] as const,
+  chatList: (words: string, archived: boolean) => ["chats", "list", words, archived] as const,
+  chat: (id: string) => ["chats", "one", id] as const,
+  chatPresets: ["chatPresets"] as const,
   prompts: ["prompts"] as const,
   promptList: (words: string, kept: boolean) => ["prompts", "list", words, kept] as const,
   styles: ["prompts", "styles"] as const,
@@ -33,5 +38,6 @@ export const keys = {
   history: ["history"] as const,
   dependencies: ["dependencies"] as const,
   endpoints: ["endpoints"] as const,
+  batches: ["batches"] as const,
   me: ["me"] as const,
 };

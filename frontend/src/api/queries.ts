@@ -1,6 +1,7 @@
 /** Queries, one per thing the server knows. Jobs pass through `freshest`, so that a slow answer never undoes a live event. */
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 
+import { isUnderWay } from "@/lib/batches";
 import { queryOf, type Look } from "@/lib/look";
 
 import { beginSamples } from "./cache";
@@ -72,6 +73,20 @@ export const queries = {
   prompts: (words: string, kept: boolean) =>
     queryOptions({ queryKey: keys.promptList(words, kept), queryFn: async ({ signal }) => (await api.listPrompts({ query: { q: words || undefined, favourite: kept || undefined, limit: 100 }, signal })).items, staleTime: 0, placeholderData: (before) => before }),
 
+  conversations: (words: string, archived: boolean) =>
+    infiniteQueryOptions({
+      queryKey: keys.chatList(words, archived),
+      queryFn: ({ pageParam, signal }) => api.listConversations({ query: { q: words || undefined, archived, cursor: pageParam, limit: 60 }, signal }),
+      initialPageParam: undefined as string | undefined,
+      getNextPageParam: (page) => page.next_cursor ?? undefined,
+      staleTime: 30_000,
+      placeholderData: (before) => before,
+    }),
+
+  conversation: (id: string) => queryOptions({ queryKey: keys.chat(id), queryFn: ({ signal }) => api.getConversation({ path: { conversation_id: id }, signal }), staleTime: 30_000 }),
+
+  chatPresets: () => queryOptions({ queryKey: keys.chatPresets, queryFn: async ({ signal }) => (await api.listChatPresets({ signal })).items, staleTime: 60_000 }),
+
   styles: () => queryOptions({ queryKey: keys.styles, queryFn: async ({ signal }) => (await api.listStyles({ signal })).items, staleTime: 60_000 }),
 
   models: () => queryOptions({ queryKey: keys.models, queryFn: async ({ signal }) => (await api.listModels({ signal })).items, staleTime: 60_000 }),
@@ -111,6 +126,16 @@ export const queries = {
   dependencies: () => queryOptions({ queryKey: keys.dependencies, queryFn: async ({ signal }) => (await api.listDependencies({ signal })).items, staleTime: 60_000 }),
 
   endpoints: () => queryOptions({ queryKey: keys.endpoints, queryFn: ({ signal }) => api.listEndpoints({ signal }), staleTime: Infinity }),
+
+  /** Newest first. While one is under way it is asked again and again: counts are no events. */
+  batches: () =>
+    infiniteQueryOptions({
+      queryKey: keys.batches,
+      queryFn: ({ pageParam, signal }) => api.openaiListBatches({ query: { limit: 30, after: pageParam }, signal }),
+      initialPageParam: undefined as string | undefined,
+      getNextPageParam: (page) => (page.has_more ? (page.last_id ?? undefined) : undefined),
+      refetchInterval: ({ state }) => (state.data?.pages.some((page) => page.data.some((batch) => isUnderWay(batch))) ? 1500 : false),
+    }),
 
   me: () => queryOptions({ queryKey: keys.me, queryFn: ({ signal }) => api.me({ signal }), staleTime: 60_000, retry: false }),
 };

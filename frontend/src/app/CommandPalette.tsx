@@ -1,7 +1,7 @@
 import { Box, Dialog, InputBase, Typography, useColorScheme } from "@mui/material";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Activity, BookOpen, Boxes, CornerDownLeft, Images, Keyboard, Languages, ListChecks, Monitor, Moon, PackagePlus, Search, Sparkles, Sun, WandSparkles } from "lucide-react";
+import { Activity, BookOpen, Boxes, CornerDownLeft, Images, Keyboard, Languages, ListChecks, ListTodo, MessageSquarePlus, MessagesSquare, Monitor, Moon, PackagePlus, Search, Sparkles, Sun, WandSparkles } from "lucide-react";
 import { useId, useState, type KeyboardEvent, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -15,7 +15,7 @@ interface Props { onClose: () => void; onShortcuts: () => void }
 export function CommandPalette({ onClose, onShortcuts }: Props) {
   const { t } = useTranslation();
   return (
-    <Dialog open onClose={onClose} maxWidth="sm" fullWidth aria-label={t("shell.paletteLabel")} slotProps={{ paper: { sx: { position: "absolute", top: "12vh", m: 0, width: "calc(100% - 32px)", maxHeight: "70vh" } } }}>
+    <Dialog open onClose={onClose} maxWidth="sm" fullWidth slotProps={{ paper: { "aria-label": t("shell.paletteLabel"), sx: { position: "absolute", top: "12vh", m: 0, width: "calc(100% - 32px)", maxHeight: "70vh" } } }}>
       <Palette onClose={onClose} onShortcuts={onShortcuts} />
     </Dialog>
   );
@@ -103,11 +103,14 @@ function useCommands(onShortcuts: () => void): Command[] {
   return [
     page("generate", t("nav.generate"), <Sparkles size={icon} />, () => void go({ to: "/" })),
     page("gallery", t("nav.gallery"), <Images size={icon} />, () => void go({ to: "/gallery" })),
+    page("chat", t("nav.chat"), <MessagesSquare size={icon} />, () => void go({ to: "/chat" })),
     page("models", t("nav.models"), <Boxes size={icon} />, () => void go({ to: "/models" })),
     page("jobs", t("nav.jobs"), <ListChecks size={icon} />, () => void go({ to: "/jobs" })),
+    page("batches", t("batches.title"), <ListTodo size={icon} />, () => void go({ to: "/jobs/batches" })),
     page("system", t("nav.system"), <Activity size={icon} />, () => void go({ to: "/system" })),
     page("docs", t("palette.apiDocs"), <BookOpen size={icon} />, () => void window.open("/docs", "_blank", "noopener")),
     act("add-model", t("models.add"), <PackagePlus size={icon} />, () => void go({ to: "/models", search: { add: "hub" } })),
+    act("new-chat", t("chat.new"), <MessageSquarePlus size={icon} />, () => void go({ to: "/chat" })),
     act("shortcuts", t("palette.shortcuts"), <Keyboard size={icon} />, onShortcuts),
     act("light", t("palette.themeLight"), <Sun size={icon} />, () => setMode("light")),
     act("dark", t("palette.themeDark"), <Moon size={icon} />, () => setMode("dark")),

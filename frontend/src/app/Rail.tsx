@@ -1,5 +1,5 @@
 import { Box, Typography } from "@mui/material";
-import { Activity, Boxes, Images, ListChecks, Sparkles } from "lucide-react";
+import { Activity, Boxes, Images, ListChecks, MessagesSquare, Sparkles } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { BoxLink } from "@/ui/links";
 
@@ -8,6 +8,7 @@ import { rail } from "./theme";
 const PAGES = [
   { to: "/", name: "nav.generate", Icon: Sparkles },
   { to: "/gallery", name: "nav.gallery", Icon: Images },
+  { to: "/chat", name: "nav.chat", Icon: MessagesSquare },
   { to: "/models", name: "nav.models", Icon: Boxes },
   { to: "/jobs", name: "nav.jobs", Icon: ListChecks },
   { to: "/system", name: "nav.system", Icon: Activity },
@@ -57,7 +58,7 @@ export function BottomBar() {
     <Box
       component="nav"
       aria-label={t("nav.main")}
-      sx={{ display: { xs: "grid", md: "none" }, gridTemplateColumns: "repeat(5, 1fr)", position: "fixed", inset: "auto 0 0 0", zIndex: 1100, pb: "env(safe-area-inset-bottom)", bgcolor: "background.paper", borderTop: 1, borderColor: "divider" }}
+      sx={{ display: { xs: "grid", md: "none" }, gridTemplateColumns: "repeat(6, 1fr)", position: "fixed", inset: "auto 0 0 0", zIndex: 1100, pb: "env(safe-area-inset-bottom)", bgcolor: "background.paper", borderTop: 1, borderColor: "divider" }}
     >
       {PAGES.map(({ to, name, Icon }) => (
         <BoxLink

@@ -20,7 +20,9 @@ const pages = {
   ModelsPage: () => import("@/features/models/ModelsPage"),
   ModelDrawer: () => import("@/features/models/ModelDrawer"),
   JobsPage: () => import("@/features/jobs/JobsPage"),
+  BatchesPage: () => import("@/features/batches/BatchesPage"),
   JobDrawer: () => import("@/features/jobs/JobDrawer"),
+  ChatPage: () => import("@/features/chat/ChatPage"),
   SystemPage: () => import("@/features/system/SystemPage"),
 };
 
@@ -89,13 +91,32 @@ const job = createRoute({
   component: lazyRouteComponent(pages.JobDrawer, "JobDrawer"),
 });
 
+const batches = createRoute({
+  getParentRoute: () => root,
+  path: "/jobs/batches",
+  component: lazyRouteComponent(pages.BatchesPage, "BatchesPage"),
+});
+
 const system = createRoute({
   getParentRoute: () => root,
   path: "/system",
   component: lazyRouteComponent(pages.SystemPage, "SystemPage"),
 });
 
-const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), models.addChildren([model]), jobs.addChildren([job]), system]);
+/** `picture`: of the gallery, to talk about; `prompt`: words to start with. */
+const chats = createRoute({
+  getParentRoute: () => root,
+  path: "/chat",
+  validateSearch: (search: Record<string, unknown>): { picture?: string; prompt?: string } => ({ picture: text(search.picture), prompt: text(search.prompt) }),
+  component: lazyRouteComponent(pages.ChatPage, "ChatPage"),
+});
+
+const chat = createRoute({
+  getParentRoute: () => chats,
+  path: "$id",
+});
+
+const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), chats.addChildren([chat]), models.addChildren([model]), jobs.addChildren([job]), batches, system]);
 
 export const makeRouter = () =>
   createRouter({

@@ -11,6 +11,7 @@ import { dependencies, endpoints, history, moving } from "./machine.ts";
 import { device, environment, image, iso, job, models, schedulers } from "./data.ts";
 import { MockGallery } from "./galleryRoutes.ts";
 import { MockPrompts } from "./promptRoutes.ts";
+import { MockChats } from "./chatRoutes.ts";
 import { MockInputs } from "./inputs.ts";
 import { MockModels } from "./modelRoutes.ts";
 import { creature, dataUrl } from "./pictures.ts";
@@ -38,6 +39,7 @@ export class MockAtelier {
   models = new MockModels(this);
   gallery = new MockGallery(this);
   prompts = new MockPrompts();
+  chats = new MockChats(this);
   role: "admin" | "user" = "admin";
   listeners = new Set<Listener>();
   #timers = new Set<ReturnType<typeof setTimeout>>();
@@ -53,6 +55,7 @@ export class MockAtelier {
     this.#timers.clear();
     this.#busy = false;
     this.models.reset(zoo);
+    this.chats.reset();
     this.role = role;
     this.images = Array.from({ length: images }, (_, number) => image(number));
     this.gallery.reset(zoo);
@@ -238,6 +241,7 @@ export class MockAtelier {
     if (this.token !== null && !this.unlocked) return problem(401, "unauthorized", "This Atelier needs its access token.");
     if (["models", "hub", "plan", "admin"].includes(area)) return this.models.answer(request, url);
     if (area === "prompts" || area === "styles") return this.prompts.answer(request, url, area, id);
+    if (area === "chat") return this.chats.answer(request, url);
     if (area === "inputs") return this.inputs.answer(request, url);
     switch (route) {
       case "POST generate": if (id === "settings") return json(200, { source: "a1111", settings: { prompt: "a fox in the snow", steps: 12, guidance_scale: 6.5, seed: 77 }, missing: [{ kind: "lora", name: "paper" }], model_name: null, text: null, recipe: null, width: 256, height: 256 });

@@ -16,6 +16,7 @@ export class MockPrompts {
 
   async answer(request: Request, url: URL, area: string, id: string): Promise<Response> {
     if (area === "styles") return this.#style(request, id);
+    if (id === "translate") return this.#translated(((await request.json()) as { text: string }).text);
     const one = this.#used.find((each) => each.id === id);
     if (request.method === "GET") {
       const kept = url.searchParams.get("favourite") === "true";
@@ -27,6 +28,11 @@ export class MockPrompts {
     }
     this.#used = this.#used.filter((each) => (id ? each.id !== id : each.favourite));
     return json(204);
+  }
+
+  #translated(text: string): Response {
+    if (!/^un /.test(text)) return json(200, { text, model: null, changed: false, reason: "english" });
+    return json(200, { text: "a red dragon with wings", model: "lore", changed: true, reason: null });
   }
 
   async #style(request: Request, id: string): Promise<Response> {

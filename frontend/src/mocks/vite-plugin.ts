@@ -39,5 +39,7 @@ async function answer(atelier: MockAtelier, request: IncomingMessage, response: 
   const body = Buffer.concat(chunks);
   const answered = await atelier.handle(new Request(`http://mock${request.url}`, { method: request.method, headers: { "Content-Type": request.headers["content-type"] ?? "application/json" }, body: body.length ? body : undefined }));
   response.writeHead(answered.status, Object.fromEntries(answered.headers));
-  response.end(Buffer.from(await answered.arrayBuffer()));
+  // Piece by piece: an answer of a chat grows.
+  for await (const piece of answered.body ?? []) response.write(piece);
+  response.end();
 }

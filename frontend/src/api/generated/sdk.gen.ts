@@ -2,7 +2,7 @@
 
 import { type Client, type ClientMeta, formDataBodySerializer, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client';
 import { client } from './client.gen';
-import type { AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddInputData, AddInputErrors, AddInputResponses, AddStyleData, AddStyleErrors, AddStyleResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, ChangePromptData, ChangePromptErrors, ChangePromptResponses, ChangeStyleData, ChangeStyleErrors, ChangeStyleResponses, ClearPromptsData, ClearPromptsErrors, ClearPromptsResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeletePromptData, DeletePromptErrors, DeletePromptResponses, DeleteStyleData, DeleteStyleErrors, DeleteStyleResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, EmptyTrashData, EmptyTrashErrors, EmptyTrashResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GalleryStorageData, GalleryStorageErrors, GalleryStorageResponses, GenerateCreatureData, GenerateCreatureErrors, GenerateCreatureResponses, GetArchiveData, GetArchiveErrors, GetArchiveResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageFromImageData, ImageFromImageErrors, ImageFromImageResponses, ImageFromTextData, ImageFromTextErrors, ImageFromTextResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImageToVideoData, ImageToVideoErrors, ImageToVideoResponses, ImportModelData, ImportModelErrors, ImportModelResponses, InpaintData, InpaintErrors, InpaintResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListPromptsData, ListPromptsErrors, ListPromptsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListStylesData, ListStylesErrors, ListStylesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MakeGridData, MakeGridErrors, MakeGridResponses, MeData, MeErrors, MeResponses, OpenaiEditImageData, OpenaiEditImageErrors, OpenaiEditImageResponses, OpenaiGenerateImagesData, OpenaiGenerateImagesErrors, OpenaiGenerateImagesResponses, OpenaiGetModelData, OpenaiGetModelErrors, OpenaiGetModelResponses, OpenaiImageContentData, OpenaiImageContentErrors, OpenaiImageContentResponses, OpenaiListModelsData, OpenaiListModelsErrors, OpenaiListModelsResponses, OpenaiVaryImageData, OpenaiVaryImageErrors, OpenaiVaryImageResponses, OutpaintData, OutpaintErrors, OutpaintResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, ReadSettingsData, ReadSettingsErrors, ReadSettingsResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SdapiCmdFlagsData, SdapiCmdFlagsErrors, SdapiCmdFlagsResponses, SdapiEmbeddingsData, SdapiEmbeddingsErrors, SdapiEmbeddingsResponses, SdapiExtensionsData, SdapiExtensionsErrors, SdapiExtensionsResponses, SdapiExtraBatchData, SdapiExtraBatchErrors, SdapiExtraBatchResponses, SdapiExtraSingleData, SdapiExtraSingleErrors, SdapiExtraSingleResponses, SdapiFaceRestorersData, SdapiFaceRestorersErrors, SdapiFaceRestorersResponses, SdapiGetOptionsData, SdapiGetOptionsErrors, SdapiGetOptionsResponses, SdapiHypernetworksData, SdapiHypernetworksErrors, SdapiHypernetworksResponses, SdapiImg2ImgData, SdapiImg2ImgErrors, SdapiImg2ImgResponses, SdapiInterrogateData, SdapiInterrogateErrors, SdapiInterrogateResponses, SdapiInterruptData, SdapiInterruptErrors, SdapiInterruptResponses, SdapiLatentModesData, SdapiLatentModesErrors, SdapiLatentModesResponses, SdapiLorasData, SdapiLorasErrors, SdapiLorasResponses, SdapiMemoryData, SdapiMemoryErrors, SdapiMemoryResponses, SdapiModelsData, SdapiModelsErrors, SdapiModelsResponses, SdapiModulesData, SdapiModulesErrors, SdapiModulesResponses, SdapiPngInfoData, SdapiPngInfoErrors, SdapiPngInfoResponses, SdapiProgressData, SdapiProgressErrors, SdapiProgressResponses, SdapiRealesrganModelsData, SdapiRealesrganModelsErrors, SdapiRealesrganModelsResponses, SdapiRefreshCheckpointsData, SdapiRefreshCheckpointsErrors, SdapiRefreshCheckpointsResponses, SdapiRefreshEmbeddingsData, SdapiRefreshEmbeddingsErrors, SdapiRefreshEmbeddingsResponses, SdapiRefreshLorasData, SdapiRefreshLorasErrors, SdapiRefreshLorasResponses, SdapiRefreshVaeData, SdapiRefreshVaeErrors, SdapiRefreshVaeResponses, SdapiReloadCheckpointData, SdapiReloadCheckpointErrors, SdapiReloadCheckpointResponses, SdapiSamplersData, SdapiSamplersErrors, SdapiSamplersResponses, SdapiSchedulersData, SdapiSchedulersErrors, SdapiSchedulersResponses, SdapiScriptInfoData, SdapiScriptInfoErrors, SdapiScriptInfoResponses, SdapiScriptsData, SdapiScriptsErrors, SdapiScriptsResponses, SdapiSetOptionsData, SdapiSetOptionsErrors, SdapiSetOptionsResponses, SdapiSkipData, SdapiSkipErrors, SdapiSkipResponses, SdapiStylesData, SdapiStylesErrors, SdapiStylesResponses, SdapiTxt2ImgData, SdapiTxt2ImgErrors, SdapiTxt2ImgResponses, SdapiUnloadCheckpointData, SdapiUnloadCheckpointErrors, SdapiUnloadCheckpointResponses, SdapiUpscalersData, SdapiUpscalersErrors, SdapiUpscalersResponses, SdapiVaesData, SdapiVaesErrors, SdapiVaesResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, UpscaleData, UpscaleErrors, UpscaleResponses, VerifyImageData, VerifyImageErrors, VerifyImageResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
+import type { AddChatPresetData, AddChatPresetErrors, AddChatPresetResponses, AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddConversationData, AddConversationErrors, AddConversationResponses, AddInputData, AddInputErrors, AddInputResponses, AddMessageData, AddMessageErrors, AddMessageResponses, AddStyleData, AddStyleErrors, AddStyleResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, AnswerAgainData, AnswerAgainErrors, AnswerAgainResponses, BatchErrorsData, BatchErrorsErrors, BatchErrorsResponses, BatchOutputData, BatchOutputErrors, BatchOutputResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeChatPresetData, ChangeChatPresetErrors, ChangeChatPresetResponses, ChangeConversationData, ChangeConversationErrors, ChangeConversationResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, ChangePromptData, ChangePromptErrors, ChangePromptResponses, ChangeStyleData, ChangeStyleErrors, ChangeStyleResponses, ClearPromptsData, ClearPromptsErrors, ClearPromptsResponses, DeleteChatPresetData, DeleteChatPresetErrors, DeleteChatPresetResponses, DeleteConversationData, DeleteConversationErrors, DeleteConversationResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeletePromptData, DeletePromptErrors, DeletePromptResponses, DeleteStyleData, DeleteStyleErrors, DeleteStyleResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, EmptyTrashData, EmptyTrashErrors, EmptyTrashResponses, ExportConversationData, ExportConversationErrors, ExportConversationResponses, FollowAnswerData, FollowAnswerErrors, FollowAnswerResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GalleryStorageData, GalleryStorageErrors, GalleryStorageResponses, GenerateCreatureData, GenerateCreatureErrors, GenerateCreatureResponses, GetArchiveData, GetArchiveErrors, GetArchiveResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetConversationData, GetConversationErrors, GetConversationResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetMessageData, GetMessageErrors, GetMessageResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageFromImageData, ImageFromImageErrors, ImageFromImageResponses, ImageFromTextData, ImageFromTextErrors, ImageFromTextResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImageToVideoData, ImageToVideoErrors, ImageToVideoResponses, ImportConversationData, ImportConversationErrors, ImportConversationResponses, ImportModelData, ImportModelErrors, ImportModelResponses, InpaintData, InpaintErrors, InpaintResponses, ListChatPresetsData, ListChatPresetsErrors, ListChatPresetsResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListConversationsData, ListConversationsErrors, ListConversationsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListPromptsData, ListPromptsErrors, ListPromptsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListStylesData, ListStylesErrors, ListStylesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MakeGridData, MakeGridErrors, MakeGridResponses, MeData, MeErrors, MeResponses, OpenaiCancelBatchData, OpenaiCancelBatchErrors, OpenaiCancelBatchResponses, OpenaiCreateBatchData, OpenaiCreateBatchErrors, OpenaiCreateBatchResponses, OpenaiCreateFileData, OpenaiCreateFileErrors, OpenaiCreateFileResponses, OpenaiDeleteFileData, OpenaiDeleteFileErrors, OpenaiDeleteFileResponses, OpenaiEditImageData, OpenaiEditImageErrors, OpenaiEditImageResponses, OpenaiFileContentData, OpenaiFileContentErrors, OpenaiFileContentResponses, OpenaiGenerateImagesData, OpenaiGenerateImagesErrors, OpenaiGenerateImagesResponses, OpenaiGetBatchData, OpenaiGetBatchErrors, OpenaiGetBatchResponses, OpenaiGetFileData, OpenaiGetFileErrors, OpenaiGetFileResponses, OpenaiGetModelData, OpenaiGetModelErrors, OpenaiGetModelResponses, OpenaiImageContentData, OpenaiImageContentErrors, OpenaiImageContentResponses, OpenaiListBatchesData, OpenaiListBatchesErrors, OpenaiListBatchesResponses, OpenaiListFilesData, OpenaiListFilesErrors, OpenaiListFilesResponses, OpenaiListModelsData, OpenaiListModelsErrors, OpenaiListModelsResponses, OpenaiVaryImageData, OpenaiVaryImageErrors, OpenaiVaryImageResponses, OutpaintData, OutpaintErrors, OutpaintResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, ReadSettingsData, ReadSettingsErrors, ReadSettingsResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreConversationData, RestoreConversationErrors, RestoreConversationResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SdapiCmdFlagsData, SdapiCmdFlagsErrors, SdapiCmdFlagsResponses, SdapiEmbeddingsData, SdapiEmbeddingsErrors, SdapiEmbeddingsResponses, SdapiExtensionsData, SdapiExtensionsErrors, SdapiExtensionsResponses, SdapiExtraBatchData, SdapiExtraBatchErrors, SdapiExtraBatchResponses, SdapiExtraSingleData, SdapiExtraSingleErrors, SdapiExtraSingleResponses, SdapiFaceRestorersData, SdapiFaceRestorersErrors, SdapiFaceRestorersResponses, SdapiGetOptionsData, SdapiGetOptionsErrors, SdapiGetOptionsResponses, SdapiHypernetworksData, SdapiHypernetworksErrors, SdapiHypernetworksResponses, SdapiImg2ImgData, SdapiImg2ImgErrors, SdapiImg2ImgResponses, SdapiInterrogateData, SdapiInterrogateErrors, SdapiInterrogateResponses, SdapiInterruptData, SdapiInterruptErrors, SdapiInterruptResponses, SdapiLatentModesData, SdapiLatentModesErrors, SdapiLatentModesResponses, SdapiLorasData, SdapiLorasErrors, SdapiLorasResponses, SdapiMemoryData, SdapiMemoryErrors, SdapiMemoryResponses, SdapiModelsData, SdapiModelsErrors, SdapiModelsResponses, SdapiModulesData, SdapiModulesErrors, SdapiModulesResponses, SdapiPngInfoData, SdapiPngInfoErrors, SdapiPngInfoResponses, SdapiProgressData, SdapiProgressErrors, SdapiProgressResponses, SdapiRealesrganModelsData, SdapiRealesrganModelsErrors, SdapiRealesrganModelsResponses, SdapiRefreshCheckpointsData, SdapiRefreshCheckpointsErrors, SdapiRefreshCheckpointsResponses, SdapiRefreshEmbeddingsData, SdapiRefreshEmbeddingsErrors, SdapiRefreshEmbeddingsResponses, SdapiRefreshLorasData, SdapiRefreshLorasErrors, SdapiRefreshLorasResponses, SdapiRefreshVaeData, SdapiRefreshVaeErrors, SdapiRefreshVaeResponses, SdapiReloadCheckpointData, SdapiReloadCheckpointErrors, SdapiReloadCheckpointResponses, SdapiSamplersData, SdapiSamplersErrors, SdapiSamplersResponses, SdapiSchedulersData, SdapiSchedulersErrors, SdapiSchedulersResponses, SdapiScriptInfoData, SdapiScriptInfoErrors, SdapiScriptInfoResponses, SdapiScriptsData, SdapiScriptsErrors, SdapiScriptsResponses, SdapiSetOptionsData, SdapiSetOptionsErrors, SdapiSetOptionsResponses, SdapiSkipData, SdapiSkipErrors, SdapiSkipResponses, SdapiStylesData, SdapiStylesErrors, SdapiStylesResponses, SdapiTxt2ImgData, SdapiTxt2ImgErrors, SdapiTxt2ImgResponses, SdapiUnloadCheckpointData, SdapiUnloadCheckpointErrors, SdapiUnloadCheckpointResponses, SdapiUpscalersData, SdapiUpscalersErrors, SdapiUpscalersResponses, SdapiVaesData, SdapiVaesErrors, SdapiVaesResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopAnswerData, StopAnswerErrors, StopAnswerResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, TranslatePromptData, TranslatePromptErrors, TranslatePromptResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, UpscaleData, UpscaleErrors, UpscaleResponses, VerifyImageData, VerifyImageErrors, VerifyImageResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -266,6 +266,22 @@ export const deletePrompt = <ThrowOnError extends boolean = true>(options: Optio
 export const changePrompt = <ThrowOnError extends boolean = true>(options: Options<ChangePromptData, ThrowOnError>): RequestResult<ChangePromptResponses, ChangePromptErrors, ThrowOnError, 'data'> => (options.client ?? client).patch<ChangePromptResponses, ChangePromptErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/api/prompts/{prompt_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * A prompt in English
+ *
+ * By the chat model of TRANSLATION_MODEL, or by the one that ships with Atelier, which knows French and Spanish
+ * words about its creatures and says `not_sure` to all others. The first call loads the model.
+ */
+export const translatePrompt = <ThrowOnError extends boolean = true>(options: Options<TranslatePromptData, ThrowOnError>): RequestResult<TranslatePromptResponses, TranslatePromptErrors, ThrowOnError, 'data'> => (options.client ?? client).post<TranslatePromptResponses, TranslatePromptErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/prompts/translate',
     ...options,
     headers: {
         'Content-Type': 'application/json',
@@ -565,6 +581,189 @@ export const makeGrid = <ThrowOnError extends boolean = true>(options: Options<M
 });
 
 /**
+ * Your conversations: the pinned first, then what was last spoken in
+ */
+export const listConversations = <ThrowOnError extends boolean = true>(options?: Options<ListConversationsData, ThrowOnError>): RequestResult<ListConversationsResponses, ListConversationsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListConversationsResponses, ListConversationsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations',
+    ...options
+});
+
+/**
+ * Begin a conversation, perhaps with a first message
+ */
+export const addConversation = <ThrowOnError extends boolean = true>(options: Options<AddConversationData, ThrowOnError>): RequestResult<AddConversationResponses, AddConversationErrors, ThrowOnError, 'data'> => (options.client ?? client).post<AddConversationResponses, AddConversationErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Enter a conversation from a file that was exported as JSON
+ */
+export const importConversation = <ThrowOnError extends boolean = true>(options: Options<ImportConversationData, ThrowOnError>): RequestResult<ImportConversationResponses, ImportConversationErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ImportConversationResponses, ImportConversationErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations/import',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a conversation; it can be restored for an hour
+ */
+export const deleteConversation = <ThrowOnError extends boolean = true>(options: Options<DeleteConversationData, ThrowOnError>): RequestResult<DeleteConversationResponses, DeleteConversationErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<DeleteConversationResponses, DeleteConversationErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations/{conversation_id}',
+    ...options
+});
+
+/**
+ * A conversation with all its branches
+ */
+export const getConversation = <ThrowOnError extends boolean = true>(options: Options<GetConversationData, ThrowOnError>): RequestResult<GetConversationResponses, GetConversationErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetConversationResponses, GetConversationErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations/{conversation_id}',
+    ...options
+});
+
+/**
+ * Rename, pin, set up a conversation, choose a branch
+ */
+export const changeConversation = <ThrowOnError extends boolean = true>(options: Options<ChangeConversationData, ThrowOnError>): RequestResult<ChangeConversationResponses, ChangeConversationErrors, ThrowOnError, 'data'> => (options.client ?? client).patch<ChangeConversationResponses, ChangeConversationErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations/{conversation_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Take a conversation back out of the trash
+ */
+export const restoreConversation = <ThrowOnError extends boolean = true>(options: Options<RestoreConversationData, ThrowOnError>): RequestResult<RestoreConversationResponses, RestoreConversationErrors, ThrowOnError, 'data'> => (options.client ?? client).post<RestoreConversationResponses, RestoreConversationErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations/{conversation_id}/restore',
+    ...options
+});
+
+/**
+ * A conversation as a file
+ */
+export const exportConversation = <ThrowOnError extends boolean = true>(options: Options<ExportConversationData, ThrowOnError>): RequestResult<ExportConversationResponses, ExportConversationErrors, ThrowOnError, 'data'> => (options.client ?? client).get<ExportConversationResponses, ExportConversationErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations/{conversation_id}/export',
+    ...options
+});
+
+/**
+ * Say something; the model answers
+ *
+ * Both are safe on disk when this returns. The answer grows whether or not anybody follows it.
+ */
+export const addMessage = <ThrowOnError extends boolean = true>(options: Options<AddMessageData, ThrowOnError>): RequestResult<AddMessageResponses, AddMessageErrors, ThrowOnError, 'data'> => (options.client ?? client).post<AddMessageResponses, AddMessageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations/{conversation_id}/messages',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * One message, as far as it is
+ */
+export const getMessage = <ThrowOnError extends boolean = true>(options: Options<GetMessageData, ThrowOnError>): RequestResult<GetMessageResponses, GetMessageErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetMessageResponses, GetMessageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}',
+    ...options
+});
+
+/**
+ * Follow an answer from all that there is to its end
+ */
+export const followAnswer = <ThrowOnError extends boolean = true>(options: Options<FollowAnswerData, ThrowOnError>): RequestResult<FollowAnswerResponses, FollowAnswerErrors, ThrowOnError, 'data'> => (options.client ?? client).get<FollowAnswerResponses, FollowAnswerErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/stream',
+    ...options
+});
+
+/**
+ * Another answer, beside those that there are
+ */
+export const answerAgain = <ThrowOnError extends boolean = true>(options: Options<AnswerAgainData, ThrowOnError>): RequestResult<AnswerAgainResponses, AnswerAgainErrors, ThrowOnError, 'data'> => (options.client ?? client).post<AnswerAgainResponses, AnswerAgainErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/again',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Stop an answer; what is there stays
+ */
+export const stopAnswer = <ThrowOnError extends boolean = true>(options: Options<StopAnswerData, ThrowOnError>): RequestResult<StopAnswerResponses, StopAnswerErrors, ThrowOnError, 'data'> => (options.client ?? client).post<StopAnswerResponses, StopAnswerErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/stop',
+    ...options
+});
+
+/**
+ * Your presets for chats, by name
+ */
+export const listChatPresets = <ThrowOnError extends boolean = true>(options?: Options<ListChatPresetsData, ThrowOnError>): RequestResult<ListChatPresetsResponses, ListChatPresetsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ListChatPresetsResponses, ListChatPresetsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/presets',
+    ...options
+});
+
+/**
+ * Add a preset for chats
+ */
+export const addChatPreset = <ThrowOnError extends boolean = true>(options: Options<AddChatPresetData, ThrowOnError>): RequestResult<AddChatPresetResponses, AddChatPresetErrors, ThrowOnError, 'data'> => (options.client ?? client).post<AddChatPresetResponses, AddChatPresetErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/presets',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a preset for chats
+ */
+export const deleteChatPreset = <ThrowOnError extends boolean = true>(options: Options<DeleteChatPresetData, ThrowOnError>): RequestResult<DeleteChatPresetResponses, DeleteChatPresetErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<DeleteChatPresetResponses, DeleteChatPresetErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/presets/{preset_id}',
+    ...options
+});
+
+/**
+ * Change a preset for chats
+ */
+export const changeChatPreset = <ThrowOnError extends boolean = true>(options: Options<ChangeChatPresetData, ThrowOnError>): RequestResult<ChangeChatPresetResponses, ChangeChatPresetErrors, ThrowOnError, 'data'> => (options.client ?? client).put<ChangeChatPresetResponses, ChangeChatPresetErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/presets/{preset_id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * A new creature: picture, name and rarity
  *
  * Errors are `{"code", "message"}` with the codes UNAUTHORIZED (401), RATE_LIMITED (429, with `Retry-After`) and
@@ -579,8 +778,9 @@ export const generateCreature = <ThrowOnError extends boolean = true>(options?: 
 /**
  * A picture from words
  *
- * With Stable Diffusion 1.5 where it is installed, else with the model that ships with Atelier. A client that hangs
- * up cancels. Errors are `{"detail": …}`.
+ * With Stable Diffusion 1.5 where it is installed, else with the model that ships with Atelier. Words in another
+ * language are translated where TRANSLATION_MODEL names a chat model. A client that hangs up cancels. Errors are
+ * `{"detail": …}`.
  */
 export const imageFromText = <ThrowOnError extends boolean = true>(options: Options<ImageFromTextData, ThrowOnError>): RequestResult<ImageFromTextResponses, ImageFromTextErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ImageFromTextResponses, ImageFromTextErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1035,6 +1235,127 @@ export const openaiListModels = <ThrowOnError extends boolean = true>(options?: 
 export const openaiGetModel = <ThrowOnError extends boolean = true>(options: Options<OpenaiGetModelData, ThrowOnError>): RequestResult<OpenaiGetModelResponses, OpenaiGetModelErrors, ThrowOnError, 'data'> => (options.client ?? client).get<OpenaiGetModelResponses, OpenaiGetModelErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/v1/models/{model}',
+    ...options
+});
+
+/**
+ * List the files
+ */
+export const openaiListFiles = <ThrowOnError extends boolean = true>(options?: Options<OpenaiListFilesData, ThrowOnError>): RequestResult<OpenaiListFilesResponses, OpenaiListFilesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<OpenaiListFilesResponses, OpenaiListFilesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/files',
+    ...options
+});
+
+/**
+ * Upload a file
+ *
+ * For batches: JSON lines, one request each. The file goes to disk as it comes; it is there once this answers.
+ */
+export const openaiCreateFile = <ThrowOnError extends boolean = true>(options: Options<OpenaiCreateFileData, ThrowOnError>): RequestResult<OpenaiCreateFileResponses, OpenaiCreateFileErrors, ThrowOnError, 'data'> => (options.client ?? client).post<OpenaiCreateFileResponses, OpenaiCreateFileErrors, ThrowOnError, 'data'>({
+    ...formDataBodySerializer,
+    responseStyle: 'data',
+    url: '/v1/files',
+    ...options,
+    headers: {
+        'Content-Type': null,
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a file
+ *
+ * Refused while a batch that has not ended needs it.
+ */
+export const openaiDeleteFile = <ThrowOnError extends boolean = true>(options: Options<OpenaiDeleteFileData, ThrowOnError>): RequestResult<OpenaiDeleteFileResponses, OpenaiDeleteFileErrors, ThrowOnError, 'data'> => (options.client ?? client).delete<OpenaiDeleteFileResponses, OpenaiDeleteFileErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/files/{file_id}',
+    ...options
+});
+
+/**
+ * Show a file
+ */
+export const openaiGetFile = <ThrowOnError extends boolean = true>(options: Options<OpenaiGetFileData, ThrowOnError>): RequestResult<OpenaiGetFileResponses, OpenaiGetFileErrors, ThrowOnError, 'data'> => (options.client ?? client).get<OpenaiGetFileResponses, OpenaiGetFileErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/files/{file_id}',
+    ...options
+});
+
+/**
+ * Download a file
+ */
+export const openaiFileContent = <ThrowOnError extends boolean = true>(options: Options<OpenaiFileContentData, ThrowOnError>): RequestResult<OpenaiFileContentResponses, OpenaiFileContentErrors, ThrowOnError, 'data'> => (options.client ?? client).get<OpenaiFileContentResponses, OpenaiFileContentErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/files/{file_id}/content',
+    ...options
+});
+
+/**
+ * List the batches
+ */
+export const openaiListBatches = <ThrowOnError extends boolean = true>(options?: Options<OpenaiListBatchesData, ThrowOnError>): RequestResult<OpenaiListBatchesResponses, OpenaiListBatchesErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<OpenaiListBatchesResponses, OpenaiListBatchesErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches',
+    ...options
+});
+
+/**
+ * Answer a file of requests
+ *
+ * Each line of the file is a request: `{"custom_id": …, "method": "POST", "url": <endpoint>, "body": …}`. They are
+ * answered in the background, behind everybody who waits; the output keeps their order and their ids.
+ */
+export const openaiCreateBatch = <ThrowOnError extends boolean = true>(options: Options<OpenaiCreateBatchData, ThrowOnError>): RequestResult<OpenaiCreateBatchResponses, OpenaiCreateBatchErrors, ThrowOnError, 'data'> => (options.client ?? client).post<OpenaiCreateBatchResponses, OpenaiCreateBatchErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Show a batch
+ */
+export const openaiGetBatch = <ThrowOnError extends boolean = true>(options: Options<OpenaiGetBatchData, ThrowOnError>): RequestResult<OpenaiGetBatchResponses, OpenaiGetBatchErrors, ThrowOnError, 'data'> => (options.client ?? client).get<OpenaiGetBatchResponses, OpenaiGetBatchErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches/{batch_id}',
+    ...options
+});
+
+/**
+ * Cancel a batch
+ *
+ * It stops within ten seconds; what is answered by then is in its files.
+ */
+export const openaiCancelBatch = <ThrowOnError extends boolean = true>(options: Options<OpenaiCancelBatchData, ThrowOnError>): RequestResult<OpenaiCancelBatchResponses, OpenaiCancelBatchErrors, ThrowOnError, 'data'> => (options.client ?? client).post<OpenaiCancelBatchResponses, OpenaiCancelBatchErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches/{batch_id}/cancel',
+    ...options
+});
+
+/**
+ * The answers so far, in the order of the input
+ *
+ * Also while it runs; once it has ended this is its output file.
+ */
+export const batchOutput = <ThrowOnError extends boolean = true>(options: Options<BatchOutputData, ThrowOnError>): RequestResult<BatchOutputResponses, BatchOutputErrors, ThrowOnError, 'data'> => (options.client ?? client).get<BatchOutputResponses, BatchOutputErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches/{batch_id}/output',
+    ...options
+});
+
+/**
+ * The errors so far, in the order of the input
+ *
+ * Also while it runs; once it has ended this is its error file.
+ */
+export const batchErrors = <ThrowOnError extends boolean = true>(options: Options<BatchErrorsData, ThrowOnError>): RequestResult<BatchErrorsResponses, BatchErrorsErrors, ThrowOnError, 'data'> => (options.client ?? client).get<BatchErrorsResponses, BatchErrorsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/batches/{batch_id}/errors',
     ...options
 });
 

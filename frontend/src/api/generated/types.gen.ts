@@ -22,6 +22,16 @@ export type AcceptedOut = {
 };
 
 /**
+ * AgainIn
+ */
+export type AgainIn = {
+    /**
+     * Model
+     */
+    model?: string | null;
+};
+
+/**
  * AmountOut
  *
  * How many files, and their bytes (thumbnails not counted).
@@ -35,6 +45,67 @@ export type AmountOut = {
      * Bytes
      */
     bytes: number;
+};
+
+/**
+ * AnswerFrame
+ *
+ * One event of a growing answer. `snapshot` comes first and holds all there is; `delta` adds to it; `waiting` says
+ * that the model is not there yet; `done` holds the answer as it is kept, and is the last.
+ */
+export type AnswerFrame = {
+    /**
+     * Type
+     */
+    type: 'snapshot' | 'delta' | 'waiting' | 'done';
+    message?: MessageOut | null;
+    /**
+     * Text
+     */
+    text?: string | null;
+    /**
+     * Reasoning
+     */
+    reasoning?: string | null;
+    /**
+     * Tool Calls
+     *
+     * All of them, as far as they are.
+     */
+    tool_calls?: Array<ToolCallOut> | null;
+    /**
+     * Of `waiting` and `snapshot`: for what. Null: no longer.
+     */
+    waiting?: AnswerWaitOut | null;
+};
+
+/**
+ * AnswerState
+ *
+ * growing ──its end──> complete
+ * ├──stopped by its user────> stopped       what there is by then is kept
+ * ├──the engine's error─────> failed
+ * └──the server went away───> interrupted
+ */
+export type AnswerState = 'growing' | 'complete' | 'stopped' | 'failed' | 'interrupted';
+
+/**
+ * AnswerWaitOut
+ *
+ * What an answer waits for before it begins.
+ */
+export type AnswerWaitOut = {
+    /**
+     * Message
+     */
+    message: string;
+    said: SaidOut | null;
+    /**
+     * Seconds
+     *
+     * Until it begins, about; null when that is not known.
+     */
+    seconds: number | null;
 };
 
 /**
@@ -80,6 +151,162 @@ export type BandOut = {
      * High
      */
     high: number;
+};
+
+/**
+ * BatchIn
+ */
+export type BatchIn = {
+    /**
+     * Input File Id
+     *
+     * A file of purpose `batch`: JSON lines, one request each.
+     */
+    input_file_id: string;
+    /**
+     * Endpoint
+     *
+     * What every line asks; transcription comes with speech.
+     */
+    endpoint: '/v1/chat/completions' | '/v1/completions' | '/v1/embeddings' | '/v1/responses' | '/v1/images/generations' | '/v1/audio/transcriptions';
+    /**
+     * Completion Window
+     *
+     * How long it may take, such as `24h` or `7d`.
+     */
+    completion_window?: string;
+    /**
+     * Metadata
+     */
+    metadata?: {
+        [key: string]: string;
+    } | null;
+    /**
+     * When its output and error files go.
+     */
+    output_expires_after?: ExpiresAfter | null;
+};
+
+/**
+ * BatchObject
+ */
+export type BatchObject = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Object
+     */
+    object: 'batch';
+    /**
+     * Endpoint
+     */
+    endpoint: string;
+    errors: LineErrors | null;
+    /**
+     * Input File Id
+     */
+    input_file_id: string;
+    /**
+     * Completion Window
+     */
+    completion_window: string;
+    /**
+     * Status
+     */
+    status: 'validating' | 'failed' | 'in_progress' | 'finalizing' | 'completed' | 'expired' | 'cancelling' | 'cancelled';
+    /**
+     * Output File Id
+     *
+     * Once it has ended; before that see `/v1/batches/{id}/output`.
+     */
+    output_file_id: string | null;
+    /**
+     * Error File Id
+     */
+    error_file_id: string | null;
+    /**
+     * Created At
+     *
+     * Seconds since 1970.
+     */
+    created_at: number;
+    /**
+     * In Progress At
+     */
+    in_progress_at: number | null;
+    /**
+     * Expires At
+     */
+    expires_at: number;
+    /**
+     * Finalizing At
+     */
+    finalizing_at: number | null;
+    /**
+     * Completed At
+     */
+    completed_at: number | null;
+    /**
+     * Failed At
+     */
+    failed_at: number | null;
+    /**
+     * Expired At
+     */
+    expired_at: number | null;
+    /**
+     * Cancelling At
+     */
+    cancelling_at: number | null;
+    /**
+     * Cancelled At
+     */
+    cancelled_at: number | null;
+    request_counts: RequestCounts;
+    /**
+     * Metadata
+     */
+    metadata: {
+        [key: string]: string;
+    } | null;
+    /**
+     * Job Id
+     *
+     * The job that answers it, in /api/jobs.
+     */
+    job_id: string;
+    /**
+     * Input Filename
+     */
+    input_filename: string;
+};
+
+/**
+ * BatchObjects
+ */
+export type BatchObjects = {
+    /**
+     * Object
+     */
+    object: 'list';
+    /**
+     * Data
+     */
+    data: Array<BatchObject>;
+    /**
+     * First Id
+     */
+    first_id: string | null;
+    /**
+     * Last Id
+     */
+    last_id: string | null;
+    /**
+     * Has More
+     */
+    has_more: boolean;
 };
 
 /**
@@ -246,6 +473,126 @@ export type CatalogueOut = {
 };
 
 /**
+ * ChatParameters
+ *
+ * How a model is asked. What is left out is the model's own; engines refuse what they do not know.
+ */
+export type ChatParameters = {
+    /**
+     * Temperature
+     */
+    temperature?: number | null;
+    /**
+     * Top P
+     */
+    top_p?: number | null;
+    /**
+     * Top K
+     */
+    top_k?: number | null;
+    /**
+     * Min P
+     */
+    min_p?: number | null;
+    /**
+     * Max Tokens
+     */
+    max_tokens?: number | null;
+    /**
+     * Presence Penalty
+     */
+    presence_penalty?: number | null;
+    /**
+     * Frequency Penalty
+     */
+    frequency_penalty?: number | null;
+    /**
+     * Repetition Penalty
+     */
+    repetition_penalty?: number | null;
+    /**
+     * Seed
+     */
+    seed?: number | null;
+    /**
+     * Stop
+     */
+    stop?: Array<string> | null;
+    /**
+     * Json Answer
+     *
+     * Answers are JSON objects.
+     */
+    json_answer?: boolean | null;
+    /**
+     * Tools
+     *
+     * Functions that the model may call, as OpenAI describes them.
+     */
+    tools?: Array<{
+        [key: string]: unknown;
+    }> | null;
+};
+
+/**
+ * ChatSetupOut
+ *
+ * How a chat or embedding model is run on this machine.
+ */
+export type ChatSetupOut = {
+    /**
+     * Engine
+     *
+     * `vllm_chat`, `vllm_cpu_chat`, `transformers_chat`; null: none runs it here.
+     */
+    engine: string | null;
+    /**
+     * Engine Reason
+     *
+     * Why that one, in words.
+     */
+    engine_reason: string;
+    /**
+     * Which sentence `engine_reason` is.
+     */
+    engine_said?: SaidOut | null;
+    /**
+     * Environment
+     *
+     * What must be set up for it, under System.
+     */
+    environment: string | null;
+    /**
+     * Environment Ready
+     */
+    environment_ready: boolean;
+    /**
+     * Context
+     *
+     * Most tokens of a conversation.
+     */
+    context: number;
+    /**
+     * Sees
+     *
+     * It takes pictures.
+     */
+    sees: boolean;
+    /**
+     * Calls Tools
+     *
+     * Tools can be offered to it with `tool_choice` `auto`.
+     */
+    calls_tools: boolean;
+    /**
+     * Reasons
+     *
+     * Its reasoning comes in a field of its own.
+     */
+    reasons: boolean;
+};
+
+/**
  * CheckOut
  */
 export type CheckOut = {
@@ -356,6 +703,226 @@ export type ConsequencesOut = {
      * Ids of the workers that hold it; they are stopped.
      */
     workers: Array<string>;
+};
+
+/**
+ * ConversationDeletedOut
+ */
+export type ConversationDeletedOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Deleted At
+     */
+    deleted_at: string;
+    /**
+     * Restorable Until
+     */
+    restorable_until: string;
+};
+
+/**
+ * ConversationDetailOut
+ */
+export type ConversationDetailOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Model
+     *
+     * What answers next.
+     */
+    model: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt: string;
+    parameters: ChatParameters;
+    /**
+     * Pinned
+     */
+    pinned: boolean;
+    /**
+     * Archived
+     */
+    archived: boolean;
+    /**
+     * Beside
+     *
+     * The conversation that is shown beside it.
+     */
+    beside?: string | null;
+    /**
+     * Beside Of
+     */
+    beside_of: string | null;
+    /**
+     * Head Id
+     */
+    head_id: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Updated At
+     */
+    updated_at: string;
+    /**
+     * Messages
+     *
+     * Every branch, in the order in which they were said.
+     */
+    messages: Array<MessageOut>;
+};
+
+/**
+ * ConversationIn
+ */
+export type ConversationIn = {
+    /**
+     * Title
+     *
+     * From the first words if left out.
+     */
+    title?: string;
+    /**
+     * Model
+     */
+    model?: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string;
+    parameters?: ChatParameters;
+    /**
+     * Beside Of
+     *
+     * The conversation that it is shown beside.
+     */
+    beside_of?: string | null;
+    /**
+     * What it begins with; the model answers at once.
+     */
+    message?: MessageIn | null;
+};
+
+/**
+ * ConversationOut
+ */
+export type ConversationOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Title
+     */
+    title: string;
+    /**
+     * Model
+     *
+     * What answers next.
+     */
+    model: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt: string;
+    parameters: ChatParameters;
+    /**
+     * Pinned
+     */
+    pinned: boolean;
+    /**
+     * Archived
+     */
+    archived: boolean;
+    /**
+     * Beside
+     *
+     * The conversation that is shown beside it.
+     */
+    beside?: string | null;
+    /**
+     * Beside Of
+     */
+    beside_of: string | null;
+    /**
+     * Head Id
+     */
+    head_id: string | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Updated At
+     */
+    updated_at: string;
+};
+
+/**
+ * ConversationPage
+ */
+export type ConversationPage = {
+    /**
+     * Items
+     */
+    items: Array<ConversationOut>;
+    /**
+     * Next Cursor
+     */
+    next_cursor: string | null;
+};
+
+/**
+ * ConversationPatchIn
+ *
+ * What is left out stays.
+ */
+export type ConversationPatchIn = {
+    /**
+     * Title
+     */
+    title?: string | null;
+    /**
+     * Model
+     */
+    model?: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string | null;
+    parameters?: ChatParameters | null;
+    /**
+     * Pinned
+     */
+    pinned?: boolean | null;
+    /**
+     * Archived
+     */
+    archived?: boolean | null;
+    /**
+     * Head Id
+     *
+     * The message at whose end the reader stands.
+     */
+    head_id?: string | null;
+    /**
+     * Apart
+     *
+     * No longer beside another: it gets its own place in the list.
+     */
+    apart?: true | null;
 };
 
 /**
@@ -958,6 +1525,20 @@ export type ErrorWords = {
 };
 
 /**
+ * ExpiresAfter
+ */
+export type ExpiresAfter = {
+    /**
+     * Anchor
+     */
+    anchor: 'created_at';
+    /**
+     * Seconds
+     */
+    seconds: number;
+};
+
+/**
  * FacetsOut
  *
  * What the gallery can be filtered by, most frequent first; 200 of each at most.
@@ -1004,6 +1585,197 @@ export type FieldProblem = {
      */
     message: string;
     said?: SaidOut | null;
+};
+
+/**
+ * FileDeleted
+ */
+export type FileDeleted = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Object
+     */
+    object: 'file';
+    /**
+     * Deleted
+     */
+    deleted: true;
+};
+
+/**
+ * FileObject
+ */
+export type FileObject = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Object
+     */
+    object: 'file';
+    /**
+     * Bytes
+     */
+    bytes: number;
+    /**
+     * Created At
+     *
+     * Seconds since 1970.
+     */
+    created_at: number;
+    /**
+     * Expires At
+     */
+    expires_at?: number | null;
+    /**
+     * Filename
+     */
+    filename: string;
+    /**
+     * Purpose
+     */
+    purpose: string;
+    /**
+     * Status
+     */
+    status: 'processed';
+};
+
+/**
+ * FileObjects
+ */
+export type FileObjects = {
+    /**
+     * Object
+     */
+    object: 'list';
+    /**
+     * Data
+     */
+    data: Array<FileObject>;
+    /**
+     * First Id
+     */
+    first_id: string | null;
+    /**
+     * Last Id
+     */
+    last_id: string | null;
+    /**
+     * Has More
+     */
+    has_more: boolean;
+};
+
+/**
+ * FiledConversation
+ *
+ * What `GET …/export?format=json` writes and `POST …/import` reads.
+ */
+export type FiledConversation = {
+    /**
+     * Format
+     *
+     * Which kind of file this is.
+     */
+    format: 'atelier.conversation';
+    /**
+     * Version
+     */
+    version: 1;
+    /**
+     * Title
+     */
+    title?: string;
+    /**
+     * Model
+     */
+    model?: string | null;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string;
+    parameters?: ChatParameters;
+    /**
+     * Head Id
+     */
+    head_id?: string | null;
+    /**
+     * Messages
+     */
+    messages: Array<FiledMessage>;
+};
+
+/**
+ * FiledMessage
+ *
+ * A message in a file: as `MessageOut`, with its pictures as data URLs.
+ */
+export type FiledMessage = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Parent Id
+     */
+    parent_id?: string | null;
+    /**
+     * Role
+     */
+    role: 'user' | 'assistant' | 'tool';
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     */
+    pictures?: Array<string>;
+    /**
+     * Reasoning
+     */
+    reasoning?: string;
+    /**
+     * Tool Calls
+     */
+    tool_calls?: Array<{
+        [key: string]: string;
+    }>;
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Model
+     */
+    model?: string | null;
+    state?: AnswerState;
+    /**
+     * Finish Reason
+     */
+    finish_reason?: string | null;
+    /**
+     * Usage
+     */
+    usage?: {
+        [key: string]: number;
+    } | null;
+    /**
+     * Timing
+     */
+    timing?: {
+        [key: string]: number | null;
+    } | null;
+    error?: ErrorOut | null;
+    /**
+     * Created At
+     */
+    created_at: string;
 };
 
 /**
@@ -1903,6 +2675,12 @@ export type ImageToImageIn = {
      */
     negative_prompt?: string;
     /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
+    /**
      * Model
      *
      * Key of an image model.
@@ -2153,6 +2931,12 @@ export type InpaintIn = {
      */
     negative_prompt?: string;
     /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
+    /**
      * Model
      *
      * Key of an image model.
@@ -2351,7 +3135,7 @@ export type InputTokens = {
  *
  * Everything that the queue can run; `atelier.kinds` maps each to its handler.
  */
-export type JobKind = 'image.generate' | 'image.grid' | 'image.verify' | 'environment.build' | 'model.download';
+export type JobKind = 'image.generate' | 'image.grid' | 'image.verify' | 'environment.build' | 'model.download' | 'batch';
 
 /**
  * JobOut
@@ -2481,6 +3265,44 @@ export type LackOut = {
 };
 
 /**
+ * LineError
+ *
+ * What is wrong with a batch, or with one line of its input.
+ */
+export type LineError = {
+    /**
+     * Code
+     */
+    code: string;
+    /**
+     * Line
+     */
+    line?: number | null;
+    /**
+     * Message
+     */
+    message: string;
+    /**
+     * Param
+     */
+    param?: string | null;
+};
+
+/**
+ * LineErrors
+ */
+export type LineErrors = {
+    /**
+     * Object
+     */
+    object: 'list';
+    /**
+     * Data
+     */
+    data: Array<LineError>;
+};
+
+/**
  * LineageOut
  *
  * Where a picture comes from, and what came of it.
@@ -2525,7 +3347,7 @@ export type LoadOptions = {
     /**
      * Dtype
      *
-     * Type of the weights in memory. Left out: float32 on the CPU, bfloat16 on a GPU.
+     * Type of the weights in memory. Left out: bfloat16 on a GPU; on the CPU float32, and of chat models the type that they are stored as.
      */
     dtype?: 'float32' | 'float16' | 'bfloat16' | null;
     /**
@@ -2589,6 +3411,42 @@ export type LoadOptions = {
      */
     step_cache?: boolean | null;
     /**
+     * Chat Engine
+     *
+     * Of chat and embedding models. Left out: what suits this machine; `engine_reason` says why.
+     */
+    chat_engine?: 'vllm_chat' | 'vllm_cpu_chat' | 'transformers_chat' | null;
+    /**
+     * Context
+     *
+     * Most tokens of a conversation, question and answer together. Left out: what the model was made for, 32,768 at most.
+     */
+    context?: number | null;
+    /**
+     * Sequences
+     *
+     * So many requests of the whole context fit into the memory for keys and values; of shorter ones more. Left out: 4.
+     */
+    sequences?: number | null;
+    /**
+     * Images
+     *
+     * Most pictures in one request, of a chat model that sees. Left out: 4.
+     */
+    images?: number | null;
+    /**
+     * Tool Parser
+     *
+     * How the model's tool calls are read, by vLLM's name for it; `none` for not at all. Left out: as its family's are, when its template knows of tools.
+     */
+    tool_parser?: string | null;
+    /**
+     * Reasoning Parser
+     *
+     * The same for its reasoning, which then stands in a field of its own.
+     */
+    reasoning_parser?: string | null;
+    /**
      * Ttl Seconds
      *
      * Unloaded after so long without use. 0 or null: never. Left out: as the server is set.
@@ -2648,6 +3506,107 @@ export type MeOut = {
      * True when no credential is configured: everyone on this machine is the administrator.
      */
     open: boolean;
+};
+
+/**
+ * MessageIn
+ *
+ * What somebody says, or with `role` "tool" what a function answered.
+ */
+export type MessageIn = {
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
+};
+
+/**
+ * MessageOut
+ */
+export type MessageOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Parent Id
+     */
+    parent_id: string | null;
+    /**
+     * Role
+     */
+    role: 'user' | 'assistant' | 'tool';
+    /**
+     * Content
+     */
+    content: string;
+    /**
+     * Pictures
+     */
+    pictures?: Array<string>;
+    /**
+     * Reasoning
+     */
+    reasoning?: string;
+    /**
+     * Tool Calls
+     */
+    tool_calls?: Array<ToolCallOut>;
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Model
+     *
+     * Of an answer: who gives it.
+     */
+    model: string | null;
+    /**
+     * Of an answer. What a person says is `complete`.
+     */
+    state: AnswerState;
+    /**
+     * Finish Reason
+     */
+    finish_reason: string | null;
+    usage: UsageOut | null;
+    timing: TimingOut | null;
+    error: ErrorOut | null;
+    /**
+     * Created At
+     */
+    created_at: string;
+    /**
+     * Finished At
+     */
+    finished_at: string | null;
 };
 
 /**
@@ -2839,6 +3798,10 @@ export type ModelOut = {
      */
     sampling: 'noise' | 'flow';
     /**
+     * Of chat and embedding models: how this machine runs it.
+     */
+    chat?: ChatSetupOut | null;
+    /**
      * Tags
      */
     tags: Array<string>;
@@ -2848,6 +3811,12 @@ export type ModelOut = {
      * A pinned model stays loaded; it is never put out to make room.
      */
     pinned: boolean;
+    /**
+     * Sees
+     *
+     * Of chat models: whether they take pictures.
+     */
+    sees?: boolean;
     /**
      * Available
      *
@@ -2984,6 +3953,12 @@ export type OutpaintIn = {
      * What to keep away from.
      */
     negative_prompt?: string;
+    /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
     /**
      * Model
      *
@@ -3697,6 +4672,60 @@ export type PlannedFileOut = {
 };
 
 /**
+ * PresetIn
+ */
+export type PresetIn = {
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * System Prompt
+     */
+    system_prompt?: string;
+    parameters?: ChatParameters;
+    /**
+     * Model
+     *
+     * Null: whichever the conversation has.
+     */
+    model?: string | null;
+};
+
+/**
+ * PresetList
+ */
+export type PresetList = {
+    /**
+     * Items
+     */
+    items: Array<PresetOut>;
+};
+
+/**
+ * PresetOut
+ */
+export type PresetOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * System Prompt
+     */
+    system_prompt: string;
+    parameters: ChatParameters;
+    /**
+     * Model
+     */
+    model: string | null;
+};
+
+/**
  * Problem
  *
  * An error as RFC 9457 problem details.
@@ -3882,6 +4911,24 @@ export type RemedyOut = {
      * False where no engine of this Atelier can do it yet.
      */
     available?: boolean;
+};
+
+/**
+ * RequestCounts
+ */
+export type RequestCounts = {
+    /**
+     * Total
+     */
+    total: number;
+    /**
+     * Completed
+     */
+    completed: number;
+    /**
+     * Failed
+     */
+    failed: number;
 };
 
 /**
@@ -4962,6 +6009,16 @@ export type SdVaeOut = {
 };
 
 /**
+ * SentOut
+ *
+ * What was said, and the answer that grows: follow it at `…/messages/{id}/stream`.
+ */
+export type SentOut = {
+    message: MessageOut;
+    answer: MessageOut;
+};
+
+/**
  * SessionIn
  */
 export type SessionIn = {
@@ -5249,6 +6306,12 @@ export type TextToImageIn = {
      */
     negative_prompt?: string;
     /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
+    /**
      * Model
      *
      * Key of an image model.
@@ -5335,6 +6398,42 @@ export type TextToImageIn = {
 };
 
 /**
+ * TimingOut
+ *
+ * Seconds.
+ */
+export type TimingOut = {
+    /**
+     * Waited
+     *
+     * To the first token, of an answer whose model had to be loaded first.
+     */
+    waited: number | null;
+    /**
+     * First Token
+     *
+     * To the first token, of a model that was there.
+     */
+    first_token: number | null;
+    /**
+     * Thought
+     *
+     * From the first token to the first one that is no reasoning.
+     */
+    thought?: number | null;
+    /**
+     * Total
+     */
+    total: number;
+    /**
+     * Tokens Per Second
+     *
+     * After the first token.
+     */
+    tokens_per_second: number | null;
+};
+
+/**
  * TokenGrantOut
  */
 export type TokenGrantOut = {
@@ -5401,6 +6500,70 @@ export type TokenOut = {
 };
 
 /**
+ * ToolCallOut
+ */
+export type ToolCallOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Arguments
+     *
+     * JSON, as the model wrote it; perhaps not well-formed.
+     */
+    arguments: string;
+};
+
+/**
+ * TranslationIn
+ */
+export type TranslationIn = {
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Language
+     *
+     * What it is written in. Left out: looked at.
+     */
+    language?: string | null;
+};
+
+/**
+ * TranslationOut
+ *
+ * English words, or the same words again and why.
+ */
+export type TranslationOut = {
+    /**
+     * Text
+     */
+    text: string;
+    /**
+     * Model
+     *
+     * The chat model that was asked; null when none was.
+     */
+    model: string | null;
+    /**
+     * Changed
+     */
+    changed: boolean;
+    /**
+     * Reason
+     *
+     * Why nothing was translated: it is English; no chat model is there; the model says that it cannot; the model did not answer.
+     */
+    reason: 'english' | 'no_model' | 'not_sure' | 'failed' | null;
+};
+
+/**
  * UnloadIn
  */
 export type UnloadIn = {
@@ -5430,6 +6593,12 @@ export type UpscaleIn = {
      * What to keep away from.
      */
     negative_prompt?: string;
+    /**
+     * Typed Prompt
+     *
+     * What was typed, where `prompt` is its translation; kept in the recipe.
+     */
+    typed_prompt?: string;
     /**
      * Model
      *
@@ -5512,6 +6681,22 @@ export type UpscaleIn = {
      * Strength
      */
     strength?: number;
+};
+
+/**
+ * UsageOut
+ *
+ * Tokens, as the engine counted them.
+ */
+export type UsageOut = {
+    /**
+     * Prompt Tokens
+     */
+    prompt_tokens: number;
+    /**
+     * Completion Tokens
+     */
+    completion_tokens: number;
 };
 
 /**
@@ -5768,6 +6953,22 @@ export type CollectionsChanged = {
 };
 
 /**
+ * ConversationChanged
+ *
+ * Something was said in it, or it was renamed, deleted, taken back: ask GET /api/chat/conversations again.
+ */
+export type ConversationChanged = {
+    /**
+     * Type
+     */
+    type: 'conversation.changed';
+    /**
+     * Id
+     */
+    id: string;
+};
+
+/**
  * DevicesSampled
  */
 export type DevicesSampled = {
@@ -6001,6 +7202,8 @@ export type Event = ({
 } & EnvironmentChanged) | ({
     type: 'models.changed';
 } & ModelsChanged) | ({
+    type: 'conversation.changed';
+} & ConversationChanged) | ({
     type: 'devices.sampled';
 } & DevicesSampled);
 
@@ -6025,7 +7228,7 @@ export type EventsFrame = {
     /**
      * Events
      */
-    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | ImagesChanged | CollectionsChanged | WorkerChanged | EnvironmentChanged | ModelsChanged | DevicesSampled>;
+    events: Array<JobChanged | JobProgress | JobRemoved | ImagesAdded | ImagesRemoved | ImagesRestored | ImagesChanged | CollectionsChanged | WorkerChanged | EnvironmentChanged | ModelsChanged | ConversationChanged | DevicesSampled>;
 };
 
 /**
@@ -6753,6 +7956,31 @@ export type ChangePromptResponses = {
 };
 
 export type ChangePromptResponse = ChangePromptResponses[keyof ChangePromptResponses];
+
+export type TranslatePromptData = {
+    body: TranslationIn;
+    path?: never;
+    query?: never;
+    url: '/api/prompts/translate';
+};
+
+export type TranslatePromptErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type TranslatePromptError = TranslatePromptErrors[keyof TranslatePromptErrors];
+
+export type TranslatePromptResponses = {
+    /**
+     * Successful Response
+     */
+    200: TranslationOut;
+};
+
+export type TranslatePromptResponse = TranslatePromptResponses[keyof TranslatePromptResponses];
 
 export type ListStylesData = {
     body?: never;
@@ -7624,6 +8852,533 @@ export type MakeGridResponses = {
 };
 
 export type MakeGridResponse = MakeGridResponses[keyof MakeGridResponses];
+
+export type ListConversationsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Q
+         *
+         * Words that the title or a message holds.
+         */
+        q?: string | null;
+        /**
+         * Archived
+         */
+        archived?: boolean;
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/api/chat/conversations';
+};
+
+export type ListConversationsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListConversationsError = ListConversationsErrors[keyof ListConversationsErrors];
+
+export type ListConversationsResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationPage;
+};
+
+export type ListConversationsResponse = ListConversationsResponses[keyof ListConversationsResponses];
+
+export type AddConversationData = {
+    body: ConversationIn;
+    path?: never;
+    query?: never;
+    url: '/api/chat/conversations';
+};
+
+export type AddConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddConversationError = AddConversationErrors[keyof AddConversationErrors];
+
+export type AddConversationResponses = {
+    /**
+     * Successful Response
+     */
+    201: ConversationDetailOut;
+};
+
+export type AddConversationResponse = AddConversationResponses[keyof AddConversationResponses];
+
+export type ImportConversationData = {
+    body: FiledConversation;
+    path?: never;
+    query?: never;
+    url: '/api/chat/conversations/import';
+};
+
+export type ImportConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ImportConversationError = ImportConversationErrors[keyof ImportConversationErrors];
+
+export type ImportConversationResponses = {
+    /**
+     * Successful Response
+     */
+    201: ConversationDetailOut;
+};
+
+export type ImportConversationResponse = ImportConversationResponses[keyof ImportConversationResponses];
+
+export type DeleteConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}';
+};
+
+export type DeleteConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeleteConversationError = DeleteConversationErrors[keyof DeleteConversationErrors];
+
+export type DeleteConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationDeletedOut;
+};
+
+export type DeleteConversationResponse = DeleteConversationResponses[keyof DeleteConversationResponses];
+
+export type GetConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}';
+};
+
+export type GetConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetConversationError = GetConversationErrors[keyof GetConversationErrors];
+
+export type GetConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationDetailOut;
+};
+
+export type GetConversationResponse = GetConversationResponses[keyof GetConversationResponses];
+
+export type ChangeConversationData = {
+    body: ConversationPatchIn;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}';
+};
+
+export type ChangeConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ChangeConversationError = ChangeConversationErrors[keyof ChangeConversationErrors];
+
+export type ChangeConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationOut;
+};
+
+export type ChangeConversationResponse = ChangeConversationResponses[keyof ChangeConversationResponses];
+
+export type RestoreConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/restore';
+};
+
+export type RestoreConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type RestoreConversationError = RestoreConversationErrors[keyof RestoreConversationErrors];
+
+export type RestoreConversationResponses = {
+    /**
+     * Successful Response
+     */
+    200: ConversationOut;
+};
+
+export type RestoreConversationResponse = RestoreConversationResponses[keyof RestoreConversationResponses];
+
+export type ExportConversationData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: {
+        /**
+         * Format
+         *
+         * `json`: every branch, with its pictures; can be imported.
+         */
+        format?: 'json' | 'markdown';
+    };
+    url: '/api/chat/conversations/{conversation_id}/export';
+};
+
+export type ExportConversationErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ExportConversationError = ExportConversationErrors[keyof ExportConversationErrors];
+
+export type ExportConversationResponses = {
+    /**
+     * The conversation as a file.
+     */
+    200: unknown;
+};
+
+export type AddMessageData = {
+    body: MessageIn;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages';
+};
+
+export type AddMessageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddMessageError = AddMessageErrors[keyof AddMessageErrors];
+
+export type AddMessageResponses = {
+    /**
+     * Successful Response
+     */
+    201: SentOut;
+};
+
+export type AddMessageResponse = AddMessageResponses[keyof AddMessageResponses];
+
+export type GetMessageData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}';
+};
+
+export type GetMessageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetMessageError = GetMessageErrors[keyof GetMessageErrors];
+
+export type GetMessageResponses = {
+    /**
+     * Successful Response
+     */
+    200: MessageOut;
+};
+
+export type GetMessageResponse = GetMessageResponses[keyof GetMessageResponses];
+
+export type FollowAnswerData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/stream';
+};
+
+export type FollowAnswerErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type FollowAnswerError = FollowAnswerErrors[keyof FollowAnswerErrors];
+
+export type FollowAnswerResponses = {
+    /**
+     * Server-sent events, each an `AnswerFrame`.
+     */
+    200: AnswerFrame;
+};
+
+export type FollowAnswerResponse = FollowAnswerResponses[keyof FollowAnswerResponses];
+
+export type AnswerAgainData = {
+    body: AgainIn;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/again';
+};
+
+export type AnswerAgainErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AnswerAgainError = AnswerAgainErrors[keyof AnswerAgainErrors];
+
+export type AnswerAgainResponses = {
+    /**
+     * Successful Response
+     */
+    201: SentOut;
+};
+
+export type AnswerAgainResponse = AnswerAgainResponses[keyof AnswerAgainResponses];
+
+export type StopAnswerData = {
+    body?: never;
+    path: {
+        /**
+         * Conversation Id
+         */
+        conversation_id: string;
+        /**
+         * Message Id
+         */
+        message_id: string;
+    };
+    query?: never;
+    url: '/api/chat/conversations/{conversation_id}/messages/{message_id}/stop';
+};
+
+export type StopAnswerErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type StopAnswerError = StopAnswerErrors[keyof StopAnswerErrors];
+
+export type StopAnswerResponses = {
+    /**
+     * Successful Response
+     */
+    200: MessageOut;
+};
+
+export type StopAnswerResponse = StopAnswerResponses[keyof StopAnswerResponses];
+
+export type ListChatPresetsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/chat/presets';
+};
+
+export type ListChatPresetsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListChatPresetsError = ListChatPresetsErrors[keyof ListChatPresetsErrors];
+
+export type ListChatPresetsResponses = {
+    /**
+     * Successful Response
+     */
+    200: PresetList;
+};
+
+export type ListChatPresetsResponse = ListChatPresetsResponses[keyof ListChatPresetsResponses];
+
+export type AddChatPresetData = {
+    body: PresetIn;
+    path?: never;
+    query?: never;
+    url: '/api/chat/presets';
+};
+
+export type AddChatPresetErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddChatPresetError = AddChatPresetErrors[keyof AddChatPresetErrors];
+
+export type AddChatPresetResponses = {
+    /**
+     * Successful Response
+     */
+    201: PresetOut;
+};
+
+export type AddChatPresetResponse = AddChatPresetResponses[keyof AddChatPresetResponses];
+
+export type DeleteChatPresetData = {
+    body?: never;
+    path: {
+        /**
+         * Preset Id
+         */
+        preset_id: string;
+    };
+    query?: never;
+    url: '/api/chat/presets/{preset_id}';
+};
+
+export type DeleteChatPresetErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeleteChatPresetError = DeleteChatPresetErrors[keyof DeleteChatPresetErrors];
+
+export type DeleteChatPresetResponses = {
+    /**
+     * Successful Response
+     */
+    200: PresetOut;
+};
+
+export type DeleteChatPresetResponse = DeleteChatPresetResponses[keyof DeleteChatPresetResponses];
+
+export type ChangeChatPresetData = {
+    body: PresetIn;
+    path: {
+        /**
+         * Preset Id
+         */
+        preset_id: string;
+    };
+    query?: never;
+    url: '/api/chat/presets/{preset_id}';
+};
+
+export type ChangeChatPresetErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ChangeChatPresetError = ChangeChatPresetErrors[keyof ChangeChatPresetErrors];
+
+export type ChangeChatPresetResponses = {
+    /**
+     * Successful Response
+     */
+    200: PresetOut;
+};
+
+export type ChangeChatPresetResponse = ChangeChatPresetResponses[keyof ChangeChatPresetResponses];
 
 export type GenerateCreatureData = {
     body?: never;
@@ -8852,6 +10607,347 @@ export type OpenaiGetModelResponses = {
 };
 
 export type OpenaiGetModelResponse = OpenaiGetModelResponses[keyof OpenaiGetModelResponses];
+
+export type OpenaiListFilesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * After
+         *
+         * The last id of the page before.
+         */
+        after?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+        /**
+         * Order
+         */
+        order?: 'asc' | 'desc';
+        /**
+         * Purpose
+         */
+        purpose?: 'assistants' | 'batch' | 'fine-tune' | 'vision' | 'user_data' | 'evals' | 'batch_output' | null;
+    };
+    url: '/v1/files';
+};
+
+export type OpenaiListFilesErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiListFilesError = OpenaiListFilesErrors[keyof OpenaiListFilesErrors];
+
+export type OpenaiListFilesResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileObjects;
+};
+
+export type OpenaiListFilesResponse = OpenaiListFilesResponses[keyof OpenaiListFilesResponses];
+
+export type OpenaiCreateFileData = {
+    body: {
+        file: Blob | File;
+        purpose: 'assistants' | 'batch' | 'fine-tune' | 'vision' | 'user_data' | 'evals';
+        'expires_after[anchor]'?: 'created_at';
+        'expires_after[seconds]'?: number;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/files';
+};
+
+export type OpenaiCreateFileErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiCreateFileError = OpenaiCreateFileErrors[keyof OpenaiCreateFileErrors];
+
+export type OpenaiCreateFileResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileObject;
+};
+
+export type OpenaiCreateFileResponse = OpenaiCreateFileResponses[keyof OpenaiCreateFileResponses];
+
+export type OpenaiDeleteFileData = {
+    body?: never;
+    path: {
+        /**
+         * File Id
+         */
+        file_id: string;
+    };
+    query?: never;
+    url: '/v1/files/{file_id}';
+};
+
+export type OpenaiDeleteFileErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiDeleteFileError = OpenaiDeleteFileErrors[keyof OpenaiDeleteFileErrors];
+
+export type OpenaiDeleteFileResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileDeleted;
+};
+
+export type OpenaiDeleteFileResponse = OpenaiDeleteFileResponses[keyof OpenaiDeleteFileResponses];
+
+export type OpenaiGetFileData = {
+    body?: never;
+    path: {
+        /**
+         * File Id
+         */
+        file_id: string;
+    };
+    query?: never;
+    url: '/v1/files/{file_id}';
+};
+
+export type OpenaiGetFileErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiGetFileError = OpenaiGetFileErrors[keyof OpenaiGetFileErrors];
+
+export type OpenaiGetFileResponses = {
+    /**
+     * Successful Response
+     */
+    200: FileObject;
+};
+
+export type OpenaiGetFileResponse = OpenaiGetFileResponses[keyof OpenaiGetFileResponses];
+
+export type OpenaiFileContentData = {
+    body?: never;
+    path: {
+        /**
+         * File Id
+         */
+        file_id: string;
+    };
+    query?: never;
+    url: '/v1/files/{file_id}/content';
+};
+
+export type OpenaiFileContentErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiFileContentError = OpenaiFileContentErrors[keyof OpenaiFileContentErrors];
+
+export type OpenaiFileContentResponses = {
+    /**
+     * The file's bytes.
+     */
+    200: Blob | File;
+};
+
+export type OpenaiFileContentResponse = OpenaiFileContentResponses[keyof OpenaiFileContentResponses];
+
+export type OpenaiListBatchesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * After
+         *
+         * The last id of the page before.
+         */
+        after?: string | null;
+        /**
+         * Limit
+         */
+        limit?: number;
+    };
+    url: '/v1/batches';
+};
+
+export type OpenaiListBatchesErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiListBatchesError = OpenaiListBatchesErrors[keyof OpenaiListBatchesErrors];
+
+export type OpenaiListBatchesResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObjects;
+};
+
+export type OpenaiListBatchesResponse = OpenaiListBatchesResponses[keyof OpenaiListBatchesResponses];
+
+export type OpenaiCreateBatchData = {
+    body: BatchIn;
+    path?: never;
+    query?: never;
+    url: '/v1/batches';
+};
+
+export type OpenaiCreateBatchErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiCreateBatchError = OpenaiCreateBatchErrors[keyof OpenaiCreateBatchErrors];
+
+export type OpenaiCreateBatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObject;
+};
+
+export type OpenaiCreateBatchResponse = OpenaiCreateBatchResponses[keyof OpenaiCreateBatchResponses];
+
+export type OpenaiGetBatchData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}';
+};
+
+export type OpenaiGetBatchErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiGetBatchError = OpenaiGetBatchErrors[keyof OpenaiGetBatchErrors];
+
+export type OpenaiGetBatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObject;
+};
+
+export type OpenaiGetBatchResponse = OpenaiGetBatchResponses[keyof OpenaiGetBatchResponses];
+
+export type OpenaiCancelBatchData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}/cancel';
+};
+
+export type OpenaiCancelBatchErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type OpenaiCancelBatchError = OpenaiCancelBatchErrors[keyof OpenaiCancelBatchErrors];
+
+export type OpenaiCancelBatchResponses = {
+    /**
+     * Successful Response
+     */
+    200: BatchObject;
+};
+
+export type OpenaiCancelBatchResponse = OpenaiCancelBatchResponses[keyof OpenaiCancelBatchResponses];
+
+export type BatchOutputData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}/output';
+};
+
+export type BatchOutputErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type BatchOutputError = BatchOutputErrors[keyof BatchOutputErrors];
+
+export type BatchOutputResponses = {
+    /**
+     * JSON lines.
+     */
+    200: unknown;
+};
+
+export type BatchErrorsData = {
+    body?: never;
+    path: {
+        /**
+         * Batch Id
+         */
+        batch_id: string;
+    };
+    query?: never;
+    url: '/v1/batches/{batch_id}/errors';
+};
+
+export type BatchErrorsErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type BatchErrorsError = BatchErrorsErrors[keyof BatchErrorsErrors];
+
+export type BatchErrorsResponses = {
+    /**
+     * JSON lines.
+     */
+    200: unknown;
+};
 
 export type SdapiTxt2ImgData = {
     body: SdTextToImageIn;

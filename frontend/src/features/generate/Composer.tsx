@@ -15,6 +15,7 @@ import { PromptBook } from "./PromptBook";
 import { change, LIMITS, type Field, type Settings } from "./settings";
 import { snippet, type Language } from "./snippets";
 import { KINDS, takeFile } from "./source";
+import { TranslateButton } from "./TranslateButton";
 import { wantedNow } from "./useGenerate";
 
 interface Props {
@@ -111,6 +112,7 @@ export function Composer({ promptRef, form, model, errors, sending, words, onSub
           <Box component="span" sx={{ minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>{avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}</Box>
         </Button>}
         <PromptBook form={form} onPick={onEdit} />
+        {words !== "none" && <TranslateButton form={form} onPick={onEdit} />}
         <PickMenu
           label={t("generate.copyAs")}
           icon={<Code size={17} />}

@@ -58,7 +58,7 @@ export function MaskEditor({ picture, painting, onClose }: { picture: Source; pa
   };
 
   return (
-    <Dialog open fullScreen onClose={onClose} onKeyDown={onKey} aria-label={t("mask.title")} slotProps={{ paper: { sx: { bgcolor: "background.default", border: 0, borderRadius: 0 } } }}>
+    <Dialog open fullScreen onClose={onClose} onKeyDown={onKey} slotProps={{ paper: { "aria-label": t("mask.title"), sx: { bgcolor: "background.default", border: 0, borderRadius: 0 } } }}>
       <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 2, sm: 4 }, height: 56, borderBottom: 1, borderColor: "divider", flexShrink: 0 }}>
         <Act label={t("common.close")} onClick={onClose}><X size={19} /></Act>
         <Box sx={{ flex: 1, minWidth: 0, px: 2 }}>

@@ -11,6 +11,8 @@ export type FileFormat = "png" | "webp" | "jpeg";
 export interface Settings {
   prompt: string;
   negative: string;
+  /** The prompt is a translation of what was typed, as long as nobody changes it. */
+  translated: { from: string; to: string } | null;
   model: string | null;
   outputs: number;
   width: number | null;
@@ -36,7 +38,7 @@ export interface Settings {
 }
 
 export const fresh: Settings = {
-  prompt: "", negative: "", model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, styles: [], format: "png", loras: [], variation: 0, subseed: null, hires: false, hiresScale: 2, hiresStrength: 0.5,
+  prompt: "", negative: "", translated: null, model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, styles: [], format: "png", loras: [], variation: 0, subseed: null, hires: false, hiresScale: 2, hiresStrength: 0.5,
 };
 
 /** Lives outside the page, so that leaving it or reloading loses nothing. */
@@ -55,7 +57,7 @@ export function chooseModel(model: string): void {
 }
 
 export function resetToModel(): void {
-  settings.set((now) => ({ ...fresh, styles: now.styles, prompt: now.prompt, negative: now.negative, model: now.model }));
+  settings.set((now) => ({ ...fresh, styles: now.styles, prompt: now.prompt, negative: now.negative, translated: now.translated, model: now.model }));
 }
 
 /** What a recipe says of variations and of a second pass; nothing of them where it says nothing. */
@@ -105,6 +107,7 @@ export function toRequest(form: Settings, model: ModelOut | undefined, own: Size
   return {
     prompt: form.prompt.trim(),
     ...(form.negative.trim() ? { negative_prompt: form.negative.trim() } : {}),
+    ...(form.translated?.to === form.prompt.trim() ? { typed_prompt: form.translated.from } : {}),
     ...(model ? { model: model.key } : form.model ? { model: form.model } : {}),
     num_outputs: form.outputs,
     steps,

@@ -1,7 +1,7 @@
 import { Box, Button, Collapse, Divider, Drawer, IconButton, Skeleton, Typography } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { ChevronDown, RotateCcw, Square, Trash2, X } from "lucide-react";
+import { ChevronDown, Download, RotateCcw, Square, Trash2, X } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -10,6 +10,7 @@ import { asProblem } from "@/api/errors";
 import { queries } from "@/api/queries";
 import type { JobOut } from "@/api/types";
 import { titleOf, useSaid } from "@/i18n/said";
+import { batchFile } from "@/lib/batches";
 import { hasEnded, phaseOf } from "@/lib/jobs";
 import { duration } from "@/lib/numbers";
 import { Ago } from "@/ui/Ago";
@@ -18,7 +19,7 @@ import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote, LogBlock } from "@/ui/ErrorNote";
 import { Facts } from "@/ui/Section";
 import { StatusMark } from "@/ui/StatusMark";
-import { BoxLink } from "@/ui/links";
+import { BoxLink, ButtonLink } from "@/ui/links";
 
 import { RowProgress } from "./JobRow";
 
@@ -74,6 +75,7 @@ function Details({ job, onRemoved }: { job: JobOut; onRemoved: () => void }) {
           {job.error.log_tail && <Fold title={t("jobs.log")}><LogBlock text={job.error.log_tail} /></Fold>}
         </Box>
       )}
+      {typeof job.request.batch === "string" && <BatchFiles id={job.request.batch} />}
       {job.images.length > 0 && (
         <Box>
           <Typography variant="h4" component="h3" sx={{ mb: 2 }}>{t("jobs.seePictures")}</Typography>
@@ -99,6 +101,18 @@ function Details({ job, onRemoved }: { job: JobOut; onRemoved: () => void }) {
         ]}
       />
       <Fold title={t("jobs.request")}><LogBlock text={JSON.stringify(job.request, null, 2)} /></Fold>
+    </Box>
+  );
+}
+
+/** What a batch has answered so far. */
+function BatchFiles({ id }: { id: string }) {
+  const { t } = useTranslation();
+  return (
+    <Box sx={{ display: "flex", gap: 2, flexWrap: "wrap" }}>
+      <Button variant="outlined" color="inherit" startIcon={<Download size={15} />} href={batchFile(id, "output")} download>{t("batches.answers")}</Button>
+      <Button variant="outlined" color="inherit" startIcon={<Download size={15} />} href={batchFile(id, "errors")} download>{t("batches.errors")}</Button>
+      <ButtonLink color="inherit" to="/jobs/batches">{t("batches.all")}</ButtonLink>
     </Box>
   );
 }

@@ -1,6 +1,6 @@
 import { Box, IconButton, Tooltip, Typography } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
-import { PackageOpen, RotateCcw, Sparkles, Square, Trash2 } from "lucide-react";
+import { ListTodo, PackageOpen, RotateCcw, Sparkles, Square, Trash2 } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -60,7 +60,7 @@ function Picture({ job }: { job: JobOut }) {
   const first = job.images[0];
   const box = { width: 44, height: 44, borderRadius: "8px", flexShrink: 0 } as const;
   if (first) return <Box component="img" src={first.thumbnail_url} alt="" loading="lazy" sx={{ ...box, objectFit: "cover" }} />;
-  const Icon = job.kind === "environment.build" ? PackageOpen : Sparkles;
+  const Icon = { "environment.build": PackageOpen, batch: ListTodo }[job.kind as string] ?? Sparkles;
   return <Box sx={{ ...box, display: "grid", placeItems: "center", bgcolor: "background.sunken", color: "text.faint" }}><Icon size={18} strokeWidth={1.7} aria-hidden /></Box>;
 }
 

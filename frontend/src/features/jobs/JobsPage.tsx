@@ -1,7 +1,7 @@
 import { Box, Button, Skeleton } from "@mui/material";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Outlet } from "@tanstack/react-router";
-import { ListChecks } from "lucide-react";
+import { ListChecks, ListTodo } from "lucide-react";
 import { useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -53,6 +53,7 @@ export function JobsPage() {
     <>
       <PageHead title={t("jobs.title")}>
         <Filters />
+        <ButtonLink variant="outlined" color="inherit" size="small" to="/jobs/batches" startIcon={<ListTodo size={15} aria-hidden />}>{t("batches.title")}</ButtonLink>
       </PageHead>
       <Box sx={{ mt: 4 }}>
         {problem && jobs.length === 0 && <ErrorNote title={t("jobs.failed")} error={problem} details={problem.details} onRetry={() => void list.refetch()} />}

@@ -1,0 +1,1 @@
+"""Chat: `/v1` at line speed, conversations, benchmarks."""

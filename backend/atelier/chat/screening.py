@@ -1,0 +1,445 @@
+"""What a request may ask of an engine: looked over once, before anything is sent.
+
+An engine's server is made for people who trust each other. Here strangers call: what would let them run templates,
+name files and addresses, choose backends or make one request cost like a thousand is refused by its field's name, and a
+field that nobody has looked at is dropped. `FIELDS` is the whole list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from atelier.errors import BadRequest
+from atelier.said import Said
+
+if TYPE_CHECKING:
+    from atelier.chat.targets import Target
+
+MOST_CHOICES = 16
+MOST_LOGPROBS = 20
+MOST_STOPS = 16
+MOST_PROMPTS = 256
+MOST_INPUTS = 2048
+MOST_MESSAGES = 8192
+MOST_TOOLS = 128
+MOST_BIASES = 1024
+MOST_WORDS_OF_A_NAME = 256
+SCHEMA_BYTES, SCHEMA_DEPTH = 64 * 1024, 32
+PATTERN_LENGTH = 256
+MOST_TOKENS = 1_000_000
+
+Body = dict[str, Any]
+Check = Callable[[str, Any], None]
+
+# A repeated group that holds a repetition itself: what makes a matcher take for ever.
+_NESTED = re.compile(r"\((?:[^()\\]|\\.)*[*+}](?:[^()\\]|\\.)*\)\s*[*+{]")
+
+
+class InvalidJSON(BadRequest):
+    status = 400
+    code = "invalid_json"
+
+
+def parsed(raw: bytes) -> Body:
+    """The request's JSON object. Raises BadRequest."""
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        words = Said("The body is not valid JSON.", "invalid_json")
+        raise InvalidJSON(words, field="body", hint="Send a JSON object.") from None
+    if body.__class__ is not dict:
+        words = Said("The body is no JSON object.", "chat.no_object")
+        raise InvalidJSON(words, field="body", hint='Send a JSON object such as {"model": …}.')
+    return body
+
+
+# ── checks of one field ───────────────────────────────────────────────────────
+
+
+def _no(field: str) -> BadRequest:
+    words = Said(f"{field} is not taken by this Atelier.", "chat.field_refused", name=field)
+    return BadRequest(words, field=field, hint="Leave it out.")
+
+
+def _too_much(field: str, what: str, most: int) -> BadRequest:
+    words = Said(f"{field} may have {most} {what} at most.", "chat.too_much", name=field, most=most)
+    return BadRequest(words, field=field, hint="Send less at once.")
+
+
+def _wrong(field: str, wanted: str) -> BadRequest:
+    words = Said(f"{field} must be {wanted}.", "chat.wrong_kind", name=field, wanted=wanted)
+    return BadRequest(words, field=field, hint="Correct it.")
+
+
+def _refuse(field: str, value: Any) -> None:
+    if value is not None:
+        raise _no(field)
+
+
+def _whole(most: int, least: int = 0) -> Check:
+    def check(field: str, value: Any) -> None:
+        if value is None:
+            return
+        if value.__class__ is not int or not least <= value <= most:
+            words = Said(
+                f"{field} must be a whole number from {least} to {most}.",
+                "chat.range",
+                name=field,
+                low=least,
+                high=most,
+            )
+            raise BadRequest(words, field=field, hint="Correct it.")
+
+    return check
+
+
+def _logprobs(field: str, value: Any) -> None:
+    if value.__class__ is not bool:
+        _whole(MOST_LOGPROBS)(field, value)
+
+
+def _listed(most: int, what: str) -> Check:
+    def check(field: str, value: Any) -> None:
+        if value.__class__ is list and len(value) > most:
+            raise _too_much(field, what, most)
+
+    return check
+
+
+def _stop(field: str, value: Any) -> None:
+    stops = value if value.__class__ is list else [value]
+    if len(stops) > MOST_STOPS or any(one.__class__ is str and len(one) > MOST_WORDS_OF_A_NAME for one in stops):
+        raise _too_much(field, f"entries of {MOST_WORDS_OF_A_NAME} characters", MOST_STOPS)
+
+
+def _bias(field: str, value: Any) -> None:
+    if value is None:
+        return
+    if value.__class__ is not dict:
+        raise _wrong(field, "an object")
+    if len(value) > MOST_BIASES:
+        raise _too_much(field, "entries", MOST_BIASES)
+
+
+def _prompt(field: str, value: Any) -> None:
+    # A list of numbers is one prompt, made of tokens.
+    if value.__class__ is list and len(value) > MOST_PROMPTS and value[0].__class__ is not int:
+        raise _too_much(field, "prompts", MOST_PROMPTS)
+
+
+def _input(field: str, value: Any) -> None:
+    if value.__class__ is list and len(value) > MOST_INPUTS and value[0].__class__ is not int:
+        raise _too_much(field, "entries", MOST_INPUTS)
+
+
+def _label(field: str, value: Any) -> None:
+    if value is not None and (value.__class__ is not str or len(value) > 4096):
+        raise _wrong(field, "a text")
+
+
+def _flat(field: str, value: Any) -> None:
+    """Words and numbers about a request, that nobody acts on."""
+    if value is not None and (value.__class__ is not dict or len(value) > 64 or len(orjson.dumps(value)) > 65536):
+        raise _wrong(field, "a small object")
+
+
+def _schema(field: str, value: Any) -> None:
+    """A JSON schema: of bounded size and depth, and its patterns such that matching ends."""
+    if value is None or value.__class__ is bool:
+        return
+    if value.__class__ is str and len(value) <= SCHEMA_BYTES:
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise _wrong(field, "a JSON schema") from None
+    if value.__class__ is not dict:
+        raise _wrong(field, "an object")
+    if len(orjson.dumps(value)) > SCHEMA_BYTES:
+        raise _too_much(field, "bytes", SCHEMA_BYTES)
+    level: list[Any] = [value]
+    for _ in range(SCHEMA_DEPTH):
+        inner: list[Any] = []
+        for one in level:
+            if one.__class__ is dict:
+                if "pattern" in one and one["pattern"].__class__ is str:
+                    _pattern(field, one["pattern"])
+                if one.get("$ref", "#").__class__ is not str or not str(one.get("$ref", "#")).startswith("#"):
+                    raise _wrong(f"{field}.$ref", "a place in the schema itself")
+                for name, each in (one.get("patternProperties") or {}).items() if _maps(one) else ():
+                    _pattern(field, name)
+                    inner.append(each)
+                inner.extend(each for name, each in one.items() if name != "patternProperties")
+            else:
+                inner.extend(one)
+        level = [one for one in inner if one.__class__ in (dict, list)]
+        if not level:
+            _no_endless_reference(field, value)
+            return
+    words = Said(f"{field} is nested more than {SCHEMA_DEPTH} deep.", "chat.too_deep", name=field, most=SCHEMA_DEPTH)
+    raise BadRequest(words, field=field, hint="Send a flatter schema.")
+
+
+def _maps(schema: Body) -> bool:
+    return schema.get("patternProperties").__class__ is dict
+
+
+def _no_endless_reference(field: str, schema: Body) -> None:
+    """A definition that is nothing but a way back to itself: what expands references never ends."""
+    seen: set[str] = set()
+    at: Any = schema
+    while at.__class__ is dict and at.get("$ref").__class__ is str and len(at) == 1:
+        if at["$ref"] in seen:
+            raise _wrong(field, "a schema whose references end")
+        seen.add(at["$ref"])
+        found: Any = schema
+        for step in at["$ref"].lstrip("#/").split("/"):
+            found = found.get(step) if step and found.__class__ is dict else found
+        at = found
+        if at is schema:
+            raise _wrong(field, "a schema whose references end")
+
+
+def _pattern(field: str, value: Any) -> None:
+    if value.__class__ is not str:
+        raise _wrong(field, "a text")
+    if len(value) > PATTERN_LENGTH:
+        raise _too_much(f"{field} pattern", "characters", PATTERN_LENGTH)
+    counts = [int(one) for one in re.findall(r"\{(\d{1,9})", value)] + [
+        int(n) for n in re.findall(r",(\d{1,9})\}", value)
+    ]
+    if _NESTED.search(value) or any(count > 1000 for count in counts) or re.search(r"\{\d{10}", value):
+        raise _wrong(f"{field} pattern", "without repetitions inside repetitions, and repeat 1000 times at most")
+    try:
+        re.compile(value)
+    except (re.error, RecursionError, OverflowError):
+        raise _wrong(f"{field} pattern", "a regular expression") from None
+
+
+def _tools(field: str, value: Any) -> None:
+    if value is None:
+        return
+    if value.__class__ is not list:
+        raise _wrong(field, "a list")
+    if len(value) > MOST_TOOLS:
+        raise _too_much(field, "tools", MOST_TOOLS)
+    for at, tool in enumerate(value):
+        if tool.__class__ is not dict:
+            raise _wrong(f"{field}.{at}", "an object")
+        inner = tool.get("function") if tool.get("function").__class__ is dict else tool
+        for name in ("parameters", "input_schema", "schema"):
+            if inner.get(name) is not None:
+                _schema(f"{field}.{at}.{name}", inner[name])
+
+
+def _format(field: str, value: Any) -> None:
+    if value is None:
+        return
+    if value.__class__ is not dict:
+        raise _wrong(field, "an object")
+    if value.get("type") not in ("text", "json_object", "json_schema"):
+        raise _wrong(f"{field}.type", "text, json_object or json_schema")
+    if value["type"] == "json_schema":
+        inner = value.get("json_schema", value)
+        if inner.__class__ is not dict:
+            raise _wrong(f"{field}.json_schema", "an object")
+        _schema(f"{field}.json_schema.schema", inner.get("schema"))
+
+
+def _text_format(field: str, value: Any) -> None:
+    """Of /v1/responses: `text.format`, flat."""
+    if value is not None and value.__class__ is not dict:
+        raise _wrong(field, "an object")
+    if value:
+        _format(f"{field}.format", value.get("format"))
+
+
+def _structured(field: str, value: Any) -> None:
+    """vLLM's own: a schema, a choice or a small pattern; no grammar, no choice of backend."""
+    if value is None:
+        return
+    if value.__class__ is not dict:
+        raise _wrong(field, "an object")
+    for name, inner in value.items():
+        if inner is None:
+            continue
+        match name:
+            case "json":
+                _schema(f"{field}.json", inner)
+            case "regex":
+                _pattern(f"{field}.regex", inner)
+            case "choice":
+                if inner.__class__ is not list or not all(one.__class__ is str for one in inner):
+                    raise _wrong(f"{field}.choice", "a list of texts")
+                _listed(MOST_BIASES, "entries")(f"{field}.choice", inner)
+            case "json_object":
+                pass
+            case _:
+                raise _no(f"{field}.{name}")
+
+
+_TEMPLATE_WORDS = frozenset({"enable_thinking", "thinking", "reasoning_effort", "thinking_budget"})
+
+
+def _template_words(field: str, value: Any) -> None:
+    """A template's switches: those of models that think, and nothing that a template could be made to run."""
+    if value is None:
+        return
+    if value.__class__ is not dict:
+        raise _wrong(field, "an object")
+    for name, inner in value.items():
+        if name not in _TEMPLATE_WORDS:
+            raise _no(f"{field}.{name[:40]}")
+        if inner.__class__ not in (bool, int, str) or len(str(inner)) > 32:
+            raise _wrong(f"{field}.{name}", "a switch, a number or a word")
+
+
+_PLAIN = (
+    "model messages stream stream_options max_tokens max_completion_tokens temperature top_p top_k min_p seed user "
+    "presence_penalty frequency_penalty repetition_penalty parallel_tool_calls tool_choice reasoning_effort reasoning "
+    "include_reasoning store service_tier safety_identifier prompt_cache_key prompt_cache_retention verbosity echo "
+    "suffix ignore_eos skip_special_tokens spaces_between_special_tokens include_stop_str_in_output "
+    "add_generation_prompt continue_final_message add_special_tokens return_token_strs return_token_ids dimensions "
+    "encoding_format truncate_prompt_tokens system thinking instructions background include truncation "
+    "previous_response_id max_output_tokens input_tokens tokens token_ids modalities output_config anthropic_version "
+    "include_obfuscation conversation"
+)
+_REFUSED = (
+    "chat_template mm_processor_kwargs media_io_kwargs prompt_embeds kv_transfer_params vllm_xargs allowed_token_ids "
+    "bad_words logits_processors logits_processor_args guided_json guided_regex guided_choice guided_grammar "
+    "guided_decoding_backend guided_whitespace_pattern structural_tag documents use_beam_search length_penalty "
+    "request_id priority data_parallel_rank cache_salt extra_args multi_modal_data mm_uuids prompt_logprobs "
+    "custom_params lora_path trust_remote_code truncation_side ec_transfer_params repetition_detection "
+    "enable_response_messages previous_input_messages"
+)
+FIELDS: dict[str, Check | None] = {
+    **dict.fromkeys(_PLAIN.split()),
+    **dict.fromkeys(_REFUSED.split(), _refuse),
+    "n": _whole(MOST_CHOICES, 1),
+    "best_of": _whole(MOST_CHOICES, 1),
+    "logprobs": _logprobs,
+    "top_logprobs": _whole(MOST_LOGPROBS),
+    "min_tokens": _whole(MOST_TOKENS),
+    "max_tool_calls": _whole(MOST_TOOLS),
+    "stop": _stop,
+    "stop_sequences": _stop,
+    "stop_token_ids": _listed(MOST_STOPS, "entries"),
+    "logit_bias": _bias,
+    "prompt": _prompt,
+    "input": _input,
+    "tools": _tools,
+    "functions": _tools,
+    "function_call": _label,
+    "response_format": _format,
+    "text": _text_format,
+    "structured_outputs": _structured,
+    "chat_template_kwargs": _template_words,
+    "metadata": _flat,
+    "client_metadata": _flat,
+    "prompt_cache_options": _flat,
+    "context_management": _refuse,
+    "mcp_servers": _refuse,
+    "prediction": _refuse,
+    "audio": _refuse,
+    "web_search_options": _refuse,
+}
+_SIMPLE = frozenset(_PLAIN.split())
+
+
+class Screen:
+    """Looks requests over. `fetch` brings a picture from an address (`atelier.remote`); None: none are fetched."""
+
+    def __init__(self, pictures: Pictures | None = None) -> None:
+        self._pictures = pictures
+
+    async def look_over(self, path: str, body: Body, target: Target) -> bool:
+        """Whether `body` was changed: what nobody knows is dropped, pictures from addresses stand in it. Raises
+        BadRequest."""
+        changed = False
+        if not body.keys() <= _SIMPLE:
+            for field in list(body):
+                if field in _SIMPLE:
+                    continue
+                if field not in FIELDS:
+                    if not (field == "fake" and target.spec.engine == "fake"):
+                        del body[field]
+                        changed = True
+                elif (check := FIELDS[field]) is not None:
+                    check(field, body[field])
+        name = "messages" if "messages" in body else "input"
+        turns = body.get(name)
+        if turns.__class__ is list:
+            if len(turns) > MOST_MESSAGES:
+                raise _too_much(name, "messages", MOST_MESSAGES)
+            for turn in turns:
+                if turn.__class__ is dict:
+                    if turn.get("content").__class__ is list:
+                        changed = await self._parts(f"{name}.content", turn["content"], target) or changed
+                elif name == "messages":
+                    raise _wrong(name, "a list of objects")
+        elif name == "messages" and name in body:
+            raise _wrong(name, "a list")
+        return changed
+
+    async def _parts(self, field: str, parts: list[Any], target: Target) -> bool:
+        changed = False
+        for part in parts:
+            if part.__class__ is not dict:
+                raise _wrong(field, "a text or a list of objects")
+            kind = part.get("type")
+            if kind in ("text", "input_text", "output_text", "refusal"):
+                continue
+            if kind == "tool_result" and part.get("content").__class__ is list:
+                changed = await self._parts(field, part["content"], target) or changed
+            elif kind in ("image_url", "input_image", "image"):
+                self._takes_pictures(field, target)
+                changed = await self._picture(field, kind, part) or changed
+            elif kind in ("video_url", "audio_url", "input_audio", "file", "input_file", "document", "image_embeds"):
+                words = Said(f"Parts of the type {kind} are not taken.", "chat.part_refused", kind=kind)
+                raise BadRequest(words, field=field, hint="Send text and pictures.")
+            for inner in ("mm_processor_kwargs", "image_pil"):
+                if inner in part:
+                    raise _no(f"{field}.{inner}")
+        return changed
+
+    def _takes_pictures(self, field: str, target: Target) -> None:
+        if not target.sees:
+            words = Said(f"{target.name} sees no pictures.", "chat.sees_nothing", model=target.name)
+            raise BadRequest(words, field=field, hint="Choose a model that does: GET /v1/models says which.")
+
+    async def _picture(self, field: str, kind: str, part: Body) -> bool:
+        """The picture of a part as a data URL; whether the part was changed for that."""
+        if kind == "image":  # Anthropic's
+            source = part.get("source")
+            if source.__class__ is not dict or source.get("type") == "base64":
+                return False
+            if source.get("type") != "url":
+                raise _no(f"{field}.source.type")
+            media, data = (await self._fetched(field, source.get("url"))).removeprefix("data:").split(";base64,", 1)
+            part["source"] = {"type": "base64", "media_type": media, "data": data}
+            return True
+        holder = part.get("image_url")
+        url = holder.get("url") if holder.__class__ is dict else holder
+        if url.__class__ is str and url[:11].lower() == "data:image/":
+            return False
+        fetched = await self._fetched(field, url)
+        if holder.__class__ is dict:
+            holder["url"] = fetched
+        else:
+            part["image_url"] = fetched
+        return True
+
+    async def _fetched(self, field: str, url: Any) -> str:
+        if url.__class__ is not str:
+            raise _wrong(f"{field}.image_url", "a data URL")
+        if not re.match(r"https?://", url, re.IGNORECASE) or self._pictures is None:
+            words = Said("A picture must be given as a data URL.", "chat.picture_address")
+            raise BadRequest(words, field=f"{field}.image_url", hint="data:image/png;base64,…")
+        return await self._pictures(url)
+
+
+Pictures = Callable[[str], Any]
+"""From an address to a data URL. Raises RemoteRefused."""

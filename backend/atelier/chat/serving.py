@@ -1,0 +1,244 @@
+"""`/v1` for everybody inside: how a request of OpenAI's (or Anthropic's) API becomes an answer of an engine.
+
+The only place that knows how the name of a model becomes a worker. `chat.door` serves clients with it; conversations,
+batches and the creature service ask in-process:
+
+    status, answer = await serving.complete(actor, "/v1/chat/completions", body)
+    async for raw in serving.stream(actor, "/v1/chat/completions", body): ...
+
+A model that is not loaded is loaded by the request. Whoever comes while a worker of the model is in use joins it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from atelier.access.actor import Actor
+from atelier.chat import answers, screening
+from atelier.chat.metering import Meter
+from atelier.chat.screening import Screen
+from atelier.chat.targets import Target, Targets
+from atelier.chat.upstream import AnswerTooLong, EngineGone, EngineSilent, Line, head_of
+from atelier.chat.watching import Call, Engine, Watch
+from atelier.errors import AtelierError, BadRequest, Unavailable, WorkerDied
+from atelier.runtime.shared import SharedLeases
+from atelier.runtime.waiting import Waiting
+from atelier.said import Said
+
+MOST_ANSWER_BYTES = 64 * 1024 * 1024
+TRIES = 3
+"""How often a request is sent to a worker that turns out to be gone before it said anything."""
+
+Tell = Callable[[Waiting], None]
+
+
+@dataclass(slots=True)
+class Order:
+    """A request that may be sent. `body` is what the engine gets: the client's own bytes wherever that is possible.
+    `adds_usage`: the stream's last figures were asked for by us, and the client does not get to see them."""
+
+    path: str
+    target: Target
+    head: bytes
+    body: bytes
+    streams: bool
+    adds_usage: bool = False
+
+
+class TooLongAWait(Unavailable):
+    """The model was not loaded in time."""
+
+    code = "model_loading"
+    retry_after = 10
+
+
+class ChatServing:
+    """Made, started and closed by the server's lifespan."""
+
+    def __init__(
+        self,
+        targets: Targets,
+        leases: SharedLeases,
+        watch: Watch,
+        screen: Screen,
+        meter: Meter,
+        *,
+        wait_seconds: float = 600.0,
+    ) -> None:
+        self.targets, self.screen, self.watch, self.meter = targets, screen, watch, meter
+        self._leases = leases
+        self.wait_seconds = wait_seconds
+
+    async def close(self) -> None:
+        await self.watch.close()
+
+    # ── for those inside ──
+
+    async def complete(
+        self, actor: Actor, path: str, body: Mapping[str, Any], *, priority: int = 0, tell: Tell | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Status and answer of one request, whole. An engine's refusal is an answer too, in OpenAI's words.
+
+        `path` is as clients say it, `/v1/chat/completions`. A higher `priority` waits longer (see `WorkerPool.lease`);
+        `tell` hears what is waited for. Raises AtelierError: ModelNotFound, BadRequest, NotEnoughMemory, WorkerDied, …
+        """
+        values = {**body, "stream": False}
+        order = await self.order(actor, path, orjson.dumps(values), values)
+        call = Call(None, self.watch.now())
+        self.watch.begin(call)
+        count = self.meter.begin(actor, order)
+        status, raw = 500, b""
+        try:
+            async with self.asked(order, priority, tell) as line:
+                status, raw = await whole(line)
+        finally:
+            self.watch.over(call)
+            self.meter.end(count, status, raw)
+        answer = answers.parsed(raw)
+        if status >= 400:
+            return status, answers.openai_error(status, answer)
+        return status, answers.both_spellings(answer) if order.target.reasons else answer
+
+    async def stream(
+        self, actor: Actor, path: str, body: Mapping[str, Any], *, priority: int = 0, tell: Tell | None = None
+    ) -> AsyncIterator[bytes]:
+        """The events of one request as the engine sent them, several at a time; the last tells of a failure on the way.
+        Closing it ends the engine's work. Raises as `complete` before the first piece."""
+        values = {**body, "stream": True}
+        order = await self.order(actor, path, orjson.dumps(values), values)
+        call = Call(None, self.watch.now())
+        self.watch.begin(call)
+        count = self.meter.begin(actor, order)
+        status, tail, begun = 500, b"", False
+        try:
+            async with self.asked(order, priority, tell) as line:
+                status = line.status
+                if status >= 400:
+                    _, raw = await whole(line)
+                    yield answers.error_event(path, answers.openai_error(status, answers.parsed(raw)))
+                    return
+                edit = answers.Edit(order)
+                while piece := await line.read():
+                    if not begun:
+                        begun = True
+                        self.meter.first(count)
+                    tail = piece if len(piece) > 2048 else tail[-2048:] + piece
+                    if out := edit(piece) if edit.is_needed else piece:
+                        yield out
+        except AtelierError as error:
+            status = error.status
+            if not begun:
+                raise
+            yield answers.error_event(path, answers.from_error(error))
+        finally:
+            self.watch.over(call)
+            self.meter.end(count, status, tail)
+
+    # ── for the door ──
+
+    async def order(self, actor: Actor, path: str, raw: bytes, body: Any = None) -> Order:
+        """The request `raw` (parsed already: `body`), looked over. Raises BadRequest, ModelNotFound."""
+        if body is None:
+            body = screening.parsed(raw)
+        name = body.get("model")
+        if name.__class__ is not str or not name:
+            words = Said("The request names no model.", "chat.no_model")
+            raise BadRequest(words, field="model", hint="GET /v1/models lists what there is.")
+        target = self.targets.known(actor, name) or await self.targets.find(actor, name)
+        changes = await self.screen.look_over(path, body, target)
+        streams = body.get("stream") is True
+        adds_usage = False
+        if name != target.name:
+            body["model"], changes = target.name, True
+        if streams and path in answers.WITH_STREAM_OPTIONS:
+            given = body.get("stream_options")
+            if not given:
+                adds_usage = True
+                if changes or given is not None:
+                    body["stream_options"], changes = {"include_usage": True}, True
+                else:
+                    raw = b'{"stream_options":{"include_usage":true},' + raw.lstrip()[1:]
+            elif given.__class__ is dict and given.get("include_usage") is not True:
+                given["include_usage"], changes, adds_usage = True, True, True
+        if changes:
+            raw = orjson.dumps(body)
+        return Order(path, target, head_of(path, len(raw)), raw, streams, adds_usage)
+
+    @contextlib.asynccontextmanager
+    async def asked(
+        self,
+        order: Order,
+        priority: int = 0,
+        tell: Tell | None = None,
+        ready: Callable[[], None] | None = None,
+    ) -> AsyncIterator[Line]:
+        """A connection on which the answer to `order` begins: its status is there. `ready` is called once the model is
+        loaded. Raises AtelierError, in the block too when the engine ends or falls silent."""
+        for left in reversed(range(TRIES)):
+            async with self._leases.use(order.target.spec, priority=priority, waiting=tell) as worker:
+                if ready is not None:
+                    ready()
+                engine = self.watch.engine(worker)
+                try:
+                    line = await self._asked_on(engine, order)
+                except EngineGone as gone:
+                    if not (gone.early and left):
+                        raise _ended(await worker.lost()) from None
+                    await worker.lost()
+                    continue
+                except EngineSilent:
+                    raise _silent() from None
+                try:
+                    yield line
+                except EngineGone:
+                    raise _ended(await worker.lost()) from None
+                except EngineSilent:
+                    raise _silent() from None
+                finally:
+                    engine.lines.give_back(line)
+                return
+
+    # ── inside ──
+
+    async def _asked_on(self, engine: Engine, order: Order) -> Line:
+        """Sent, and its head received. A connection that was kept may have been hung up in that moment: once more then,
+        on a new one."""
+        line = await engine.lines.open()
+        while True:
+            try:
+                line.ask(order.head, order.body)
+                await line.head()
+                return line
+            except EngineGone as gone:
+                engine.lines.give_back(line)
+                if not (gone.early and line.used):
+                    raise
+                line = await engine.lines.open(fresh=True)
+            except BaseException:
+                engine.lines.give_back(line)
+                raise
+
+
+async def whole(line: Line) -> tuple[int, bytes]:
+    try:
+        return await line.whole(MOST_ANSWER_BYTES)
+    except AnswerTooLong:
+        words = Said("The engine's answer is too long.", "chat.answer_too_long")
+        raise Unavailable(words, hint="Ask for a stream, or for fewer tokens.") from None
+
+
+def _ended(cause: WorkerDied) -> WorkerDied:
+    """In the words of what the worker died of."""
+    return WorkerDied(cause.message, hint=cause.hint or "Send the request again.", log_tail=cause.log_tail)
+
+
+def _silent() -> WorkerDied:
+    return WorkerDied(
+        Said("The model's engine does not answer any more, and was ended.", "chat.engine_silent"),
+        hint="Send the request again: the model is loaded anew.",
+    )

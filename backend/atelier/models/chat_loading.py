@@ -1,0 +1,89 @@
+"""How a chat or embedding model is loaded: load options, its family's preset and its memory, as an engine's options.
+
+Everything that names a worker (`WorkerSpec.key`) comes from the model's row and options alone, never from a request:
+all requests of a model share its worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from atelier.models.anatomy import Anatomy
+from atelier.models.chat_engines import Choice
+from atelier.models.chat_presets import Preset
+from atelier.models.estimate import Parts, Work
+from atelier.models.schemas import LoadOptions
+from atelier.runtime.engines import EngineName
+from atelier.runtime.gpu import Device
+
+MOST_CONTEXT = 32_768
+SEQUENCES = 4
+NO_PARSER = "none"
+STORED = {"BF16": "bfloat16", "F16": "bfloat16"}
+
+
+@dataclass(frozen=True)
+class ChatSetup:
+    """How a model is run: `names` are what requests may call it, its key first; `context` in tokens."""
+
+    choice: Choice
+    names: tuple[str, ...]
+    context: int
+    sequences: int
+    images: int | None
+    tool_parser: str | None
+    reasoning_parser: str | None
+
+    @property
+    def work(self) -> Work:
+        return Work(context=self.context, batch=self.sequences)
+
+
+def setup_of(names: Sequence[str], anatomy: Anatomy, options: LoadOptions, preset: Preset, choice: Choice) -> ChatSetup:
+    """Pure: what was chosen for this model, else what its family is like."""
+    made_for = anatomy.context or MOST_CONTEXT
+    return ChatSetup(
+        choice,
+        tuple(dict.fromkeys(name for name in names if name)),
+        min(options.context or MOST_CONTEXT, made_for),
+        options.sequences or SEQUENCES,
+        (preset.images if options.images is None else options.images) if anatomy.sees else None,
+        _chosen(options.tool_parser, preset.tool_parser),
+        _chosen(options.reasoning_parser, preset.reasoning_parser),
+    )
+
+
+def _chosen(named: str | None, usual: str | None) -> str | None:
+    return usual if named is None else None if named == NO_PARSER else named
+
+
+def dtype_of(stored: str, kind: str, options: LoadOptions) -> str:
+    """`stored` in safetensors' words. Half precision stays half: a chat model is read once per token."""
+    return options.dtype or ("bfloat16" if kind == "cuda" else STORED.get(stored, "float32"))
+
+
+def engine_options(
+    setup: ChatSetup, task: str, dtype: str, sized: Parts, options: LoadOptions, devices: Sequence[Device], spread: int
+) -> dict[str, Any]:
+    """Pure. Of `devices`, those that the worker may run on, the smallest counts. Without what is None."""
+    whole = min((device.total_bytes for device in devices if device.kind == "cuda"), default=0)
+    chosen: dict[str, Any] = {
+        "task": task,
+        "served": "|".join(setup.names),
+        "max_model_len": setup.context,
+        "tool_parser": setup.tool_parser,
+        "reasoning_parser": setup.reasoning_parser,
+        "images": setup.images,
+    }
+    if setup.choice.engine is not EngineName.FAKE:
+        chosen |= {
+            "dtype": dtype,
+            "kv_cache_bytes": sized.cache,
+            "memory_bytes": sized.total,
+            "device_bytes": whole or None,
+            "tensor_parallel": spread if spread > 1 else None,
+            "quantization": "fp8" if options.quantization == "fp8" and whole else None,
+        }
+    return {name: value for name, value in chosen.items() if value is not None}

@@ -1,0 +1,89 @@
+"""What each chat engine can do, so that what it cannot is said before it is tried. Plain data.
+
+The contract tests (`tests/contract/test_chat_engines.py`) hold this table against the engines themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atelier.runtime.engines import EngineName
+
+CHAT = "/v1/chat/completions"
+COMPLETIONS = "/v1/completions"
+RESPONSES = "/v1/responses"
+EMBEDDINGS = "/v1/embeddings"
+MESSAGES = "/v1/messages"
+COUNT_TOKENS = "/v1/messages/count_tokens"
+TOKENIZE, DETOKENIZE = "/tokenize", "/detokenize"
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """`routes`: of a chat model; `embed_routes`: of an embedding model (none: it runs none).
+
+    `tool_choices`: how tools may be asked for; `auto` needs a tool parser as well. `many`: `n` above 1. `schema`: an
+    answer that is held to a JSON schema. `sees`: pictures in a request, for a model that sees. `sleeps`: its weights
+    can be put aside.
+    """
+
+    routes: frozenset[str]
+    embed_routes: frozenset[str] = frozenset()
+    tool_choices: frozenset[str] = frozenset()
+    many: bool = False
+    schema: bool = False
+    logprobs: bool = False
+    logit_bias: bool = False
+    seed: bool = False
+    stop: bool = False
+    sees: bool = False
+    sleeps: bool = False
+
+    def lacks(self, route: str, body: dict[str, object]) -> str | None:
+        """The first field of a request that this engine would ignore or refuse; `route` itself when it has none."""
+        if route not in self.routes | self.embed_routes:
+            return "route"
+        wanted = body.get("response_format")
+        choice = body.get("tool_choice", "auto" if body.get("tools") else None)
+        named = "named" if isinstance(choice, dict) else choice
+        for field, asked, able in (
+            ("n", isinstance(body.get("n"), int) and body["n"] not in (0, 1), self.many),
+            ("logprobs", bool(body.get("logprobs")), self.logprobs),
+            ("logit_bias", bool(body.get("logit_bias")), self.logit_bias),
+            ("response_format", isinstance(wanted, dict) and wanted.get("type") not in (None, "text"), self.schema),
+            ("tool_choice", bool(body.get("tools")) and named not in (None, "none"), named in self.tool_choices),
+        ):
+            if asked and not able:
+                return field
+        return None
+
+
+_ALL = frozenset({CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE})
+_VLLM = Abilities(
+    routes=_ALL,
+    embed_routes=frozenset({EMBEDDINGS, TOKENIZE, DETOKENIZE}),
+    tool_choices=frozenset({"auto", "required", "named"}),
+    many=True,
+    schema=True,
+    logprobs=True,
+    logit_bias=True,
+    seed=True,
+    stop=True,
+    sees=True,
+)
+
+ABILITIES: dict[EngineName, Abilities] = {
+    EngineName.VLLM_CHAT: Abilities(**{**vars(_VLLM), "sleeps": True}),
+    EngineName.VLLM_CPU_CHAT: _VLLM,
+    EngineName.TRANSFORMERS_CHAT: Abilities(
+        routes=frozenset({CHAT, COMPLETIONS, RESPONSES, TOKENIZE, DETOKENIZE}),
+        tool_choices=frozenset({"auto"}),
+        logit_bias=True,
+        seed=True,
+        stop=True,
+        sees=True,
+    ),
+    EngineName.FAKE: Abilities(**{**vars(_VLLM), "sleeps": True}),
+}
+
+assert set(ABILITIES) <= set(EngineName)

@@ -1,0 +1,1 @@
+"""How `lore` was made: a small chat model that names and describes the creatures `creatures` draws."""

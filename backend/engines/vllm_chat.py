@@ -1,0 +1,285 @@
+"""Chat and embedding models through vLLM's own OpenAI server, on CUDA (`engines.vllm_cpu_chat`: on the processor).
+
+    python -m engines.host vllm_chat --model-path models/qwen --socket /tmp/w.sock --options '{"served": "qwen"}'
+    curl --unix-socket /tmp/w.v1 http://worker/v1/models
+
+Load options:
+
+    task              "chat" (default) or "embed"
+    served            names that requests may use, with `|` between them; the first one stands in answers
+    dtype, quantization
+    max_model_len     tokens of context, prompt and answer together
+    max_num_seqs      most requests at the same time
+    kv_cache_bytes    for keys and values, on each device
+    memory_bytes      what the worker may take of each device, device_bytes of which there are so many in all
+    tensor_parallel   over so many devices
+    images            most pictures in one request, of a model that sees
+    tool_parser, reasoning_parser     names as vLLM has them
+    loras             `name=folder`, with `|` between them
+    parks             False: without sleep mode (it costs a little memory)
+    threads           of the processor
+
+What vLLM could do and must not: run code that comes with a model, fetch from the network, tell anybody of its use, read
+files that a request names. Its development routes (`/sleep` is one) exist on the Unix socket alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from engines.engine import OPENAI_SOCKET, LoadFailed, Options, RunFailed
+from engines.openai_child import OpenAIChild
+from engines.protocol import Done, Message, Parked
+
+TASKS: tuple[type, ...] = ()
+START_SECONDS = 1500.0
+SLEEP_SECONDS = 120.0
+MIB = 1024**2
+LEAST_CACHE = 64 * MIB
+GIB = 1024**3
+
+CPU_SITE = Path(__file__).parent / "cpu_torch_site"
+"""On PYTHONPATH of a server that runs with a CPU build of PyTorch."""
+
+SLEPT = re.compile(r"([\d.]+) GiB memory is still in use")
+
+
+def load(model_path: Path, options: Options) -> VLLMChat:
+    engine = VLLMChat(model_path, options, command(model_path, options, on_gpu=True), environment(options, on_gpu=True))
+    return engine if options.get("parks") is False else ParkableVLLM.of(engine)
+
+
+class VLLMChat:
+    """The server, running."""
+
+    serves_openai = True
+
+    def __init__(self, model_path: Path, options: Options, arguments: list[str], env: dict[str, str]) -> None:
+        self.device = "cpu" if "VLLM_TARGET_DEVICE" in env else "cuda"
+        self.weights_bytes = weights_in(model_path) // int(options.get("tensor_parallel") or 1)
+        self.child = OpenAIChild(arguments, Path(str(options[OPENAI_SOCKET])), env)
+        self.child.start(START_SECONDS, explain)
+        # On a GPU the driver counts, and only the server asks it: here is what was planned.
+        measured = self.child.memory_bytes() if self.device == "cpu" else 0
+        self.load_peak_bytes = measured or int(options.get("memory_bytes") or 0)
+
+    def run(self, task: Message, run: object) -> Done:
+        raise RunFailed("refused", "chat goes through OpenAI's API", "Ask there.", sentence="chat_by_api")
+
+    def close(self) -> None:
+        self.child.close()
+
+
+class ParkableVLLM(VLLMChat):
+    """With sleep mode: level 1 keeps the weights in the host's memory and forgets keys and values."""
+
+    @classmethod
+    def of(cls, engine: VLLMChat) -> ParkableVLLM:
+        engine.__class__ = cls
+        assert isinstance(engine, cls)
+        return engine
+
+    def park(self) -> Parked:
+        self._ask("/sleep?level=1", "not_parked")
+        said = next((m for line in reversed(self.child.tail()) if (m := SLEPT.search(line))), None)
+        rest = int(float(said[1]) * GIB) if said else 0
+        return Parked(rest_bytes=rest, host_bytes=self.weights_bytes)
+
+    def wake(self) -> None:
+        self._ask("/wake_up", "not_woken")
+
+    def _ask(self, path: str, code: str) -> None:
+        try:
+            status = self.child.request("POST", path, SLEEP_SECONDS)
+        except OSError as error:
+            raise RunFailed(
+                code, f"the engine's server did not answer: {error}", sentence="asleep", how=str(error)
+            ) from error
+        if status != 200:
+            how = f"status {status}"
+            raise RunFailed(code, f"the engine's server did not answer: {how}", sentence="asleep", how=how)
+
+
+def command(model_path: Path, options: Options, *, on_gpu: bool) -> list[str]:
+    """Pure: what starts the server."""
+    arguments = [
+        sys.executable, "-m", "vllm.entrypoints.openai.api_server",
+        "--model", str(model_path),
+        "--uds", str(options[OPENAI_SOCKET]),
+        "--served-model-name", *served_names(model_path, options),
+        "--generation-config", "auto",
+        "--enable-request-id-headers",
+        "--enable-prompt-tokens-details",
+        "--disable-uvicorn-access-log",
+        "--disable-fastapi-docs",
+        "--seed", "0",
+    ]  # fmt: skip
+    if options.get("task") == "embed":
+        arguments += ["--runner", "pooling"]
+    for flag, name in (
+        ("--dtype", "dtype"),
+        ("--quantization", "quantization"),
+        ("--max-model-len", "max_model_len"),
+        ("--max-num-seqs", "max_num_seqs"),
+        ("--reasoning-parser", "reasoning_parser"),
+    ):
+        if options.get(name):
+            arguments += [flag, str(options[name])]
+    if parser := options.get("tool_parser"):
+        arguments += ["--enable-auto-tool-choice", "--tool-call-parser", str(parser)]
+    arguments += _media(options) + _memory(options, on_gpu=on_gpu) + _loras(options)
+    return arguments
+
+
+def _media(options: Options) -> list[str]:
+    images = options.get("images")
+    return (
+        [] if images is None else ["--limit-mm-per-prompt", json.dumps({"image": int(images), "video": 0, "audio": 0})]
+    )
+
+
+def _memory(options: Options, *, on_gpu: bool) -> list[str]:
+    cache = max(LEAST_CACHE, int(options.get("kv_cache_bytes") or 0))
+    if not on_gpu:
+        # No compiler, and nothing that is worth a minute at each start.
+        return ["--kv-cache-memory-bytes", str(cache), "--enforce-eager", "--optimization-level", "0"]
+    arguments = ["--tensor-parallel-size", str(options.get("tensor_parallel") or 1)]
+    if options.get("kv_cache_bytes"):
+        arguments += ["--kv-cache-memory-bytes", str(cache)]
+    memory, whole = int(options.get("memory_bytes") or 0), int(options.get("device_bytes") or 0)
+    if memory and whole:
+        arguments += ["--gpu-memory-utilization", f"{min(0.95, max(0.02, memory / whole)):.3f}"]
+    if int(options.get("tensor_parallel") or 1) > 1 and options.get("images") is not None:
+        arguments += ["--mm-encoder-tp-mode", "data"]
+    return arguments if options.get("parks") is False else [*arguments, "--enable-sleep-mode"]
+
+
+def _loras(options: Options) -> list[str]:
+    pairs = [pair for pair in str(options.get("loras") or "").split("|") if pair]
+    return (
+        ["--enable-lora", "--max-loras", str(len(pairs)), "--max-lora-rank", "64", "--lora-modules", *pairs]
+        if pairs
+        else []
+    )
+
+
+def served_names(model_path: Path, options: Options) -> list[str]:
+    return [name for name in str(options.get("served") or "").split("|") if name] or [model_path.name]
+
+
+def environment(options: Options, *, on_gpu: bool) -> dict[str, str]:
+    """What the server's process finds besides the worker's own variables."""
+    env = {
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "VLLM_ENGINE_READY_TIMEOUT_S": str(int(START_SECONDS)),
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        # Whatever compiles itself at run time needs a place for it: the environment's own folder is never written to.
+        "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX") or str(_cache() / "bytecode"),
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+    if not os.access(Path.home(), os.W_OK):
+        env["XDG_CACHE_HOME"] = str(_cache())
+    if not on_gpu:
+        env["VLLM_TARGET_DEVICE"] = "cpu"
+        env["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+        env["OMP_NUM_THREADS"] = str(options.get("threads") or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+        env["PYTHONPATH"] = os.pathsep.join([str(CPU_SITE), os.environ.get("PYTHONPATH", "")])
+    elif options.get("parks") is not False:
+        env["VLLM_SERVER_DEV_MODE"] = "1"
+    return env
+
+
+def _cache() -> Path:
+    return Path(tempfile.gettempdir()) / f"atelier-chat-{os.getuid()}"
+
+
+def weights_in(model_path: Path) -> int:
+    return sum(path.stat().st_size for path in model_path.glob("*.safetensors"))
+
+
+def explain(tail: Sequence[str]) -> LoadFailed | None:
+    """Why it did not start, by its last lines, the last one first."""
+    for line in reversed(tail):
+        for pattern, failure in REASONS:
+            if pattern.search(line):
+                return failure
+    return None
+
+
+def _reason(pattern: str, failure: LoadFailed) -> tuple[re.Pattern[str], LoadFailed]:
+    return re.compile(pattern, re.IGNORECASE), failure
+
+
+REASONS = (
+    _reason(
+        r"out of memory|No available memory for the cache|less than desired GPU memory|exceeds? .*available memory",
+        LoadFailed(
+            "out_of_memory",
+            "there is not enough memory for the model and its context",
+            "Allow a shorter context or fewer requests at once, or unload another model.",
+            sentence="chat_no_memory",
+        ),
+    ),
+    _reason(
+        r"larger than the (available|maximum number of tokens).*KV cache|estimated maximum model length",
+        LoadFailed(
+            "cache_too_small",
+            "the context does not fit into the memory for keys and values",
+            "Allow a shorter context.",
+            sentence="chat_cache_small",
+        ),
+    ),
+    _reason(
+        r"is greater than the derived max_model_len",
+        LoadFailed(
+            "context_too_long",
+            "the model was not made for so long a context",
+            "Allow a shorter context.",
+            sentence="chat_context_long",
+        ),
+    ),
+    _reason(
+        r"must be divisible by tensor parallel",
+        LoadFailed(
+            "spread_impossible",
+            "its attention heads cannot be shared evenly between so many devices",
+            "Use two, four or eight devices.",
+            sentence="chat_spread",
+        ),
+    ),
+    _reason(
+        r"architectures? .* (is|are) not supported|does not recognize this architecture|no module or parameter named",
+        LoadFailed(
+            "architecture_unsupported",
+            "this engine does not know the model's architecture",
+            "Choose another engine in the load options.",
+            sentence="chat_architecture",
+        ),
+    ),
+    _reason(
+        r"invalid (tool call|reasoning) parser|parser .* not found",
+        LoadFailed(
+            "parser_unknown",
+            "the engine has no such tool or reasoning parser",
+            "Choose another one in the load options, or none.",
+            sentence="chat_parser",
+        ),
+    ),
+    _reason(
+        r"SafetensorError|HeaderTooLarge|InvalidHeader|MetadataIncompleteBuffer",
+        LoadFailed(
+            "model_damaged",
+            "a safetensors file cannot be read",
+            "Download or copy the model again.",
+            sentence="chat_damaged",
+        ),
+    ),
+)

@@ -1,0 +1,172 @@
+"""Which engine runs a chat model, with which options: pure functions and small files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from atelier.models.anatomy import read_anatomy
+from atelier.models.chat_engines import ChatEngines, Processor, choose
+from atelier.models.chat_loading import dtype_of, engine_options, setup_of
+from atelier.models.chat_presets import PRESETS, Preset, preset_of
+from atelier.models.estimate import parts
+from atelier.models.schemas import LoadOptions
+from atelier.runtime.abilities import ABILITIES, CHAT
+from atelier.runtime.engines import ENGINES, EngineName
+from atelier.runtime.gpu import Device
+
+GIB = 1024**3
+H200 = Device(0, "cuda", "NVIDIA H200", 139 * GIB, 130 * GIB, capability=(9, 0))
+OLD = Device(0, "cuda", "Tesla P40", 24 * GIB, 22 * GIB, capability=(6, 1))
+CPU = Device(0, "cpu", "CPU", 32 * GIB, 22 * GIB)
+NEW_CPU, OLD_CPU = Processor("x86_64", frozenset({"avx2", "fma", "sse"})), Processor("x86_64", frozenset({"sse"}))
+ARM = Processor("aarch64", frozenset({"avx2", "fma"}))
+
+
+def everything(_environment: str) -> bool:
+    return True
+
+
+class TestChoice:
+    @pytest.mark.parametrize(
+        ("device", "processor", "engine", "reason"),
+        [
+            (H200, OLD_CPU, EngineName.VLLM_CHAT, "chat_engine.gpu"),
+            (OLD, NEW_CPU, EngineName.TRANSFORMERS_CHAT, "chat_engine.gpu_old"),
+            (CPU, NEW_CPU, EngineName.VLLM_CPU_CHAT, "chat_engine.cpu"),
+            (CPU, OLD_CPU, EngineName.TRANSFORMERS_CHAT, "chat_engine.cpu_old"),
+            (CPU, ARM, EngineName.TRANSFORMERS_CHAT, "chat_engine.cpu_old"),
+        ],
+    )
+    def test_goes_by_the_machine(self, device: Device, processor: Processor, engine: EngineName, reason: str) -> None:
+        choice = choose("chat", None, [device], processor, everything)
+        assert (choice.engine, choice.reason.code) == (engine, reason)
+
+    def test_somebody_may_choose(self) -> None:
+        choice = choose("chat", "transformers_chat", [H200], NEW_CPU, everything)
+        assert choice.engine is EngineName.TRANSFORMERS_CHAT
+        assert choice.reason.code == "chat_engine.wanted"
+
+    def test_what_is_set_up_serves_until_the_better_one_is(self) -> None:
+        choice = choose("chat", None, [CPU], NEW_CPU, lambda name: name == "chat-transformers")
+        assert choice.engine is EngineName.TRANSFORMERS_CHAT
+        assert choice.reason == "transformers: vLLM (CPU) would suit this machine, but is not set up."
+
+    def test_with_nothing_set_up_it_is_the_best(self) -> None:
+        assert choose("chat", None, [CPU], NEW_CPU, lambda _: False).engine is EngineName.VLLM_CPU_CHAT
+
+    def test_embeddings_take_vllm(self) -> None:
+        none = choose("embed", None, [CPU], ARM, everything)
+        assert none.engine is None and none.reason.code == "chat_engine.no_embeddings"
+        only = choose("embed", None, [CPU], NEW_CPU, lambda name: name == "chat-transformers")
+        assert only.engine is EngineName.VLLM_CPU_CHAT
+
+    def test_every_choice_is_an_engine_of_that_task(self) -> None:
+        for task in ("chat", "embed"):
+            for device in (H200, OLD, CPU):
+                for processor in (NEW_CPU, OLD_CPU, ARM):
+                    engine = choose(task, None, [device], processor, everything).engine
+                    assert engine is None or task in ENGINES[engine].tasks
+                    assert engine is None or engine in ABILITIES
+
+    def test_the_environments_that_may_be_needed(self) -> None:
+        assert ChatEngines([H200], everything).environments() == ("chat", "chat-transformers")
+        assert ChatEngines([CPU], everything, fake=True).environments() == ()
+
+
+class TestAbilities:
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"n": 2}, "n"),
+            ({"logprobs": True}, "logprobs"),
+            ({"response_format": {"type": "json_object"}}, "response_format"),
+            ({"tools": [{}], "tool_choice": "required"}, "tool_choice"),
+            ({"tools": [{}], "tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
+            ({"tools": [{}]}, None),
+            ({"tools": [{}], "tool_choice": "none"}, None),
+            ({"n": 1, "logit_bias": {"5": 1}, "response_format": {"type": "text"}}, None),
+        ],
+    )
+    def test_what_transformers_lacks_is_named(self, body: dict[str, object], field: str | None) -> None:
+        assert ABILITIES[EngineName.TRANSFORMERS_CHAT].lacks(CHAT, body) == field
+        assert ABILITIES[EngineName.VLLM_CHAT].lacks(CHAT, body) is None
+
+    def test_a_route_that_it_does_not_have(self) -> None:
+        assert ABILITIES[EngineName.TRANSFORMERS_CHAT].lacks("/v1/messages", {}) == "route"
+
+
+def folder(tmp_path: Path, template: str | None, **config: object) -> Path:
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["Qwen3ForCausalLM"], **config}))
+    if template is not None:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
+    return tmp_path
+
+
+class TestPresets:
+    def test_a_family_that_was_taught_tools(self, tmp_path: Path) -> None:
+        template = "{% if tools %}<tool_call>{% endif %}"
+        assert preset_of(folder(tmp_path, template), "qwen3", sees=False) == Preset("hermes", None, None)
+        (tmp_path / "chat_template.jinja").write_text(template + "<think>")
+        assert preset_of(tmp_path, "qwen3", sees=False) == Preset("hermes", "qwen3", None), "the file of its own counts"
+
+    def test_one_without_a_template_and_one_of_no_family(self, tmp_path: Path) -> None:
+        assert preset_of(folder(tmp_path, None), "qwen3", sees=False) == Preset()
+        assert preset_of(folder(tmp_path, "<tool_call>"), "unheard_of", sees=False) == Preset()
+
+    def test_pictures_are_for_those_that_see(self, tmp_path: Path) -> None:
+        path = folder(tmp_path, "<tool_call>")
+        assert preset_of(path, "qwen3_vl_moe", sees=True) == Preset("hermes", None, 4)
+        assert preset_of(path, "qwen3_vl_moe", sees=False).images is None
+
+    def test_every_parser_has_its_mark(self) -> None:
+        named = {
+            parser
+            for family in PRESETS["families"].values()
+            for kind, parser in family.items()
+            if kind in ("tool_parser", "reasoning_parser")
+        }
+        assert named == set(PRESETS["marks"])
+
+
+class TestLoading:
+    def anatomy(self, tmp_path: Path, **config: object) -> object:
+        path = folder(tmp_path, "x", hidden_size=64, num_hidden_layers=2, num_attention_heads=4, head_dim=32, **config)
+        return read_anatomy(path, task="chat", parameters=10**6, stored_bits=16)
+
+    def test_the_context_is_what_was_asked_for_within_what_it_was_made_for(self, tmp_path: Path) -> None:
+        anatomy = self.anatomy(tmp_path, max_position_embeddings=2048, num_key_value_heads=2)
+        choice = choose("chat", None, [CPU], NEW_CPU, everything)
+        for asked, got in ((None, 2048), (512, 512), (10**6, 2048)):
+            setup = setup_of(["m", "", "o/m"], anatomy, LoadOptions(context=asked), Preset(), choice)
+            assert (setup.context, setup.names) == (got, ("m", "o/m"))
+
+    def test_options_override_the_family(self, tmp_path: Path) -> None:
+        anatomy = self.anatomy(tmp_path, vision_config={})
+        choice = choose("chat", None, [H200], NEW_CPU, everything)
+        usual = Preset("hermes", "qwen3", 4)
+        setup = setup_of(["m"], anatomy, LoadOptions(), usual, choice)
+        assert (setup.tool_parser, setup.reasoning_parser, setup.images) == ("hermes", "qwen3", 4)
+        options = LoadOptions(tool_parser="none", reasoning_parser="deepseek_r1", images=1)
+        setup = setup_of(["m"], anatomy, options, usual, choice)
+        assert (setup.tool_parser, setup.reasoning_parser, setup.images) == (None, "deepseek_r1", 1)
+
+    def test_the_cache_of_keys_and_values_counts(self, tmp_path: Path) -> None:
+        anatomy = self.anatomy(tmp_path, max_position_embeddings=2048, num_key_value_heads=2)
+        choice = choose("chat", None, [H200], NEW_CPU, everything)
+        setup = setup_of(["m"], anatomy, LoadOptions(sequences=8), Preset(), choice)
+        sized = parts(anatomy, setup.work, kind="cuda", dtype="bfloat16", engine="vllm_chat")
+        assert sized.cache == 2 * 2 * 2 * 32 * 2 * 2048 * 8, (
+            "keys and values, layers, heads, width, bytes, tokens, requests"
+        )
+        chosen = engine_options(setup, "chat", "bfloat16", sized, LoadOptions(), [H200], 1)
+        assert chosen["kv_cache_bytes"] == sized.cache
+        assert chosen["device_bytes"] == H200.total_bytes
+        assert "tensor_parallel" not in chosen
+
+    def test_the_type_of_the_weights(self) -> None:
+        assert dtype_of("BF16", "cpu", LoadOptions()) == "bfloat16"
+        assert dtype_of("F32", "cpu", LoadOptions()) == "float32"
+        assert dtype_of("F32", "cuda", LoadOptions()) == "bfloat16"
+        assert dtype_of("BF16", "cpu", LoadOptions(dtype="float32")) == "float32"

@@ -1,0 +1,145 @@
+import { screen, waitFor, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, it } from "vitest";
+
+import { open } from "@/mocks/install";
+
+const user = userEvent.setup({ delay: null });
+const slow = { timeout: 20_000 };
+const box = () => screen.findByLabelText("Message", {}, slow);
+const answers = () => screen.findAllByRole("article", { name: /^Answer of/ }, slow);
+
+async function ask(words: string) {
+  await user.click(await box());
+  await user.paste(words);
+  await user.keyboard("{Enter}");
+}
+
+const start = () => open("/chat", { zoo: true });
+
+describe("Chat", () => {
+  it("teaches when nothing was said, and an example fills the composer", async () => {
+    await start();
+    await user.click(await screen.findByRole("button", { name: /red dragon/ }, slow));
+    expect(await box()).toHaveValue("Name a red dragon with wings.");
+  });
+
+  it("answers, gets an address and a name in the list, and says its figures", async () => {
+    await start();
+    await ask("hello there");
+    expect(await screen.findByText("You said: hello there", {}, slow)).toBeVisible();
+    await waitFor(() => expect(window.location.pathname).toMatch(/^\/chat\/cnv_/), slow);
+    expect(await screen.findByText(/37 tokens\/s · first after 0.24 s · 62 tokens/, {}, slow)).toBeVisible();
+    expect(within(screen.getByRole("list", { name: "Conversations" })).getByRole("link", { name: "hello there" })).toHaveAttribute("aria-current", "page");
+    expect(await box()).toHaveValue("");
+  });
+
+  it("stops: what is there stays, and nothing is sent meanwhile", async () => {
+    await start();
+    await ask("slow one");
+    await user.click(await screen.findByRole("button", { name: "Stop" }, slow));
+    expect(await screen.findByText("Stopped.", {}, slow)).toBeVisible();
+    expect(screen.getByRole("button", { name: "Send" })).toBeDisabled();
+  });
+
+  it("answers again beside the first answer, and goes back to it", async () => {
+    await start();
+    await ask("hello");
+    await user.click(await screen.findByRole("button", { name: "Answer again" }, slow));
+    expect(await screen.findByText("2/2", {}, slow)).toBeVisible();
+    await waitFor(() => expect(screen.getByRole("button", { name: "Previous version" })).toBeEnabled(), slow);
+    await user.click(screen.getByRole("button", { name: "Previous version" }));
+    expect(await screen.findByText("1/2", {}, slow)).toBeVisible();
+  });
+
+  it("says something differently: another branch, the first one kept", async () => {
+    const atelier = await start();
+    await ask("first words");
+    await screen.findByText(/37 tokens/, {}, slow);
+    await user.click(screen.getByRole("button", { name: "Edit" }));
+    const field = screen.getByLabelText("Edit", { selector: "textarea" });
+    await user.clear(field);
+    await user.type(field, "other words");
+    await user.click(screen.getByRole("button", { name: "Send anew" }));
+    expect(await screen.findByText("You said: other words", {}, slow)).toBeVisible();
+    const [kept] = [...atelier.chats.kept.values()];
+    expect(kept?.messages.filter((one) => one.role === "user").map((one) => [one.content, one.parent_id])).toEqual([["first words", null], ["other words", null]]);
+  });
+
+  it("folds the reasoning, and shows what a model wants to call", async () => {
+    await start();
+    await ask("think, then use a tool");
+    const thought = await screen.findByRole("button", { name: "Thought for 3 s" }, slow);
+    expect(screen.queryByText("Let me think about this.")).toBeNull();
+    await user.click(thought);
+    expect(await screen.findByText("Let me think about this.")).toBeInTheDocument();
+    const call = screen.getByRole("group", { name: "Call of make_picture" });
+    await user.click(within(call).getByRole("button", { name: "Give its result" }));
+    await user.type(within(call).getByLabelText("Result"), "done");
+    await user.click(within(call).getByRole("button", { name: "Send the result" }));
+    expect(await screen.findByText("You said: done", {}, slow)).toBeVisible();
+  });
+
+  it("says why an answer failed, and tries again", async () => {
+    await start();
+    await ask("fail please");
+    const alert = await screen.findByRole("alert", {}, slow);
+    expect(alert).toHaveTextContent("The answer did not come to its end");
+    await user.click(within(alert).getByRole("button", { name: "Try again" }));
+    expect(await screen.findByText("2/2", {}, slow)).toBeVisible();
+  });
+
+  it("keeps what was written when it is not accepted", async () => {
+    await start();
+    await ask("refuse");
+    expect(await screen.findByText("The answer before this still grows.", {}, slow)).toBeVisible();
+    expect(await box()).toHaveValue("refuse");
+  });
+
+  it("draws Markdown, and copies what stands in code", async () => {
+    await start();
+    await ask("markdown");
+    expect(await screen.findByText("what you asked for", { selector: "strong" }, slow)).toBeVisible();
+    expect(await screen.findByText("hello", { selector: ".hljs-title" }, slow)).toBeVisible();
+    await waitFor(() => expect(document.querySelector(".katex")).not.toBeNull(), slow);
+  });
+
+  it("asks two models the same", async () => {
+    const atelier = await start();
+    await user.click(await screen.findByRole("button", { name: "Compare with another model" }, slow));
+    await user.click((await screen.findAllByRole("menuitem", {}, slow))[0] as HTMLElement);
+    await ask("hello both");
+    await waitFor(async () => expect(await answers()).toHaveLength(2), slow);
+    expect(screen.getAllByRole("article", { name: "Your message" })).toHaveLength(1);
+    expect([...atelier.chats.kept.values()].map((one) => one.conversation.beside_of)).toEqual([null, "cnv_0001"]);
+    await waitFor(() => expect(screen.queryByRole("button", { name: "Stop" })).toBeNull(), slow);
+    await ask("and again");
+    await waitFor(async () => expect(await answers()).toHaveLength(4), slow);
+  });
+
+  it("deletes at once, and takes it back", async () => {
+    await start();
+    await ask("to be deleted");
+    await screen.findByText(/37 tokens/, {}, slow);
+    const list = screen.getByRole("list", { name: "Conversations" });
+    within(list).getByRole("link", { name: "to be deleted" }).focus();
+    await user.keyboard("{Delete}");
+    await waitFor(() => expect(within(list).queryByRole("link", { name: "to be deleted" })).toBeNull());
+    await user.click(await screen.findByRole("button", { name: "Undo" }, slow));
+    expect(await within(list).findByRole("link", { name: "to be deleted" }, slow)).toBeVisible();
+  });
+
+  it("sets a conversation up with a preset", async () => {
+    const atelier = await start();
+    await user.click(await screen.findByRole("button", { name: "Instructions and parameters" }, slow));
+    await user.click(await screen.findByRole("button", { name: "Terse" }, slow));
+    expect(screen.getByLabelText("System prompt")).toHaveValue("Answer in one sentence.");
+    expect(screen.getByLabelText("Temperature")).toHaveValue("0.2");
+    await user.type(screen.getByLabelText("Temperature"), "x");
+    expect(screen.getByLabelText("Temperature")).toBeInvalid();
+    await user.keyboard("{Escape}");
+    await ask("hello");
+    await screen.findByText(/37 tokens/, {}, slow);
+    expect([...atelier.chats.kept.values()][0]?.conversation).toMatchObject({ system_prompt: "Answer in one sentence.", parameters: { temperature: 0.2 } });
+  });
+});

@@ -1,0 +1,135 @@
+import { Box, IconButton, InputBase, Tooltip, Typography } from "@mui/material";
+import { ArrowUp, Camera, ImagePlus, Square, TriangleAlert, X } from "lucide-react";
+import { useRef, type KeyboardEvent, type ReactNode, type RefObject } from "react";
+import { useTranslation } from "react-i18next";
+
+import { useSaid } from "@/i18n/said";
+import { COARSE } from "@/lib/browser";
+import { useSignal, type Signal } from "@/lib/signal";
+import { toast } from "@/lib/toast";
+
+import { accepts, attachFiles, detach, MOST_LETTERS, MOST_PICTURES, write, type Draft } from "./drafts";
+
+interface Props {
+  draft: Signal<Draft>;
+  inputRef: RefObject<HTMLTextAreaElement | null>;
+  sending: boolean;
+  growing: boolean;
+  /** Why nothing can be sent now, in words; null when it can. */
+  blocked: string | null;
+  /** Whether the model sees pictures; unknown is taken for yes. */
+  sees: boolean;
+  onSend: () => void;
+  onStop: () => void;
+  children?: ReactNode;
+}
+
+/** Where one writes: Enter sends, Shift Enter goes on; pictures are pasted, dropped, chosen or taken. */
+export function Composer({ draft, inputRef, sending, growing, blocked, sees, onSend, onStop, children }: Props) {
+  const { t } = useTranslation();
+  const { text, pictures } = useSignal(draft);
+  const pending = pictures.some((one) => one.id === null && one.problem === null);
+  const broken = pictures.some((one) => one.problem !== null);
+  const long = [...text].length > MOST_LETTERS;
+  const ready = (text.trim() !== "" || pictures.length > 0) && !pending && !broken && !sending && !growing && blocked === null && !long;
+  const onKey = (event: KeyboardEvent) => {
+    // While letters are composed (Japanese, dead keys) Enter ends that. On a phone it begins a line: there is a button.
+    if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing && !window.matchMedia(COARSE).matches) {
+      event.preventDefault();
+      if (ready) onSend();
+    } else if (event.key === "Escape" && growing) {
+      event.preventDefault();
+      onStop();
+    }
+  };
+  const note = long ? t("validation.tooLong", { max: MOST_LETTERS, count: [...text].length }) : pictures.length > 0 && !sees ? t("chat.modelBlind") : null;
+  return (
+    <Box
+      component="form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (ready) onSend();
+      }}
+      sx={{ border: 1, borderColor: "divider", borderRadius: "16px", bgcolor: "background.paper", boxShadow: "0 8px 28px -16px rgb(8 12 20 / 0.32)", transition: "border-color 140ms ease-out", "&:focus-within": { borderColor: "text.disabled" } }}
+    >
+      {pictures.length > 0 && (
+        <Box sx={{ display: "flex", flexWrap: "wrap", gap: 2, px: 3, pt: 3 }}>
+          {pictures.map((one) => <Attachment key={one.key} picture={one} onRemove={() => detach(draft, one.key)} />)}
+        </Box>
+      )}
+      <InputBase
+        inputRef={inputRef}
+        multiline
+        minRows={1}
+        maxRows={10}
+        fullWidth
+        value={text}
+        placeholder={t("chat.placeholder")}
+        onChange={(event) => write(draft, event.target.value)}
+        onKeyDown={onKey}
+        inputProps={{ "aria-label": t("chat.message"), "aria-keyshortcuts": "Enter", spellCheck: true, enterKeyHint: "send" }}
+        sx={{ px: 4, pt: 3, pb: 1, fontSize: 16, lineHeight: 1.55, "& textarea:focus-visible": { outline: "none" } }}
+      />
+      {note && <Typography variant="caption" role="status" sx={{ display: "flex", gap: 2, px: 4, pb: 1, color: "warning.main" }}><TriangleAlert size={14} aria-hidden />{note}</Typography>}
+      <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: 2, pb: 2, minWidth: 0 }}>
+        <FileButton label={t("chat.addPicture")} draft={draft} disabled={pictures.length >= MOST_PICTURES}><ImagePlus size={18} /></FileButton>
+        <Box sx={{ display: "none", [`@media ${COARSE}`]: { display: "block" } }}><FileButton label={t("chat.takePicture")} draft={draft} disabled={pictures.length >= MOST_PICTURES} camera><Camera size={18} /></FileButton></Box>
+        <Box sx={{ flex: 1, minWidth: 0, display: "flex", alignItems: "center", justifyContent: "flex-end", gap: 3, pr: 2 }}>
+          {children}
+          <Typography variant="caption" noWrap sx={{ color: blocked ? "warning.main" : "text.faint", display: { xs: blocked ? "block" : "none", sm: "block" }, ...(blocked ? {} : { [`@media ${COARSE}`]: { display: "none" } }) }}>{blocked ?? t("chat.enterSends")}</Typography>
+        </Box>
+        {growing ? (
+          <Tooltip title={t("chat.stop")}>
+            <IconButton aria-label={t("chat.stop")} onClick={onStop} sx={round}><Square size={14} fill="currentColor" /></IconButton>
+          </Tooltip>
+        ) : (
+          <Tooltip title={t("chat.send")}>
+            <span><IconButton type="submit" aria-label={t("chat.send")} disabled={!ready} sx={{ ...round, "&.Mui-disabled": { bgcolor: "background.sunken", color: "text.disabled" } }}><ArrowUp size={18} /></IconButton></span>
+          </Tooltip>
+        )}
+      </Box>
+    </Box>
+  );
+}
+
+const round = { width: 38, height: 38, borderRadius: "50%", bgcolor: "primary.main", color: "primary.contrastText", "&:hover": { bgcolor: "primary.dark", color: "primary.contrastText" } } as const;
+
+function FileButton({ label, draft, disabled, camera, children }: { label: string; draft: Signal<Draft>; disabled: boolean; camera?: boolean; children: ReactNode }) {
+  const { t } = useTranslation();
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <input
+        ref={input}
+        type="file"
+        hidden
+        multiple={!camera}
+        accept={accepts}
+        aria-label={label}
+        capture={camera ? "environment" : undefined}
+        onChange={(event) => {
+          if (!attachFiles(draft, [...(event.target.files ?? [])])) toast(t("chat.pictureRefused"), { tone: "bad" });
+          event.target.value = "";
+        }}
+      />
+      <Tooltip title={label}>
+        <span><IconButton size="small" aria-label={label} disabled={disabled} onClick={() => input.current?.click()} sx={{ width: 36, height: 36 }}>{children}</IconButton></span>
+      </Tooltip>
+    </>
+  );
+}
+
+function Attachment({ picture, onRemove }: { picture: Draft["pictures"][number]; onRemove: () => void }) {
+  const { t } = useTranslation();
+  const said = useSaid();
+  const sending = picture.id === null && picture.problem === null;
+  return (
+    <Tooltip title={picture.problem ? said(picture.problem).text : picture.name}>
+      <Box sx={{ position: "relative", width: 64, height: 64, borderRadius: "10px", overflow: "hidden", border: 1, borderColor: picture.problem ? "error.main" : "divider", bgcolor: "background.sunken" }}>
+        <Box component="img" src={picture.url} alt={picture.name || t("chat.picture")} sx={{ width: 1, height: 1, objectFit: "cover", opacity: sending || picture.problem ? 0.45 : 1 }} />
+        {picture.problem && <Box component={TriangleAlert} size={18} aria-label={said(picture.problem).text} sx={{ position: "absolute", inset: 0, m: "auto", color: "error.main" }} />}
+        <IconButton size="small" aria-label={t("chat.removePicture")} onClick={onRemove} sx={{ position: "absolute", top: 2, right: 2, p: "3px", borderRadius: "50%", bgcolor: "background.paper", "&:hover": { bgcolor: "background.paper" } }}><X size={12} /></IconButton>
+      </Box>
+    </Tooltip>
+  );
+}

@@ -1,0 +1,62 @@
+import { Box, Typography } from "@mui/material";
+import { lazy, memo, Suspense, type ReactNode } from "react";
+import ReactMarkdown, { type Components, type Options } from "react-markdown";
+import rehypeHighlight from "rehype-highlight";
+import remarkGfm from "remark-gfm";
+
+import { blocksOf, withMath } from "@/lib/markdown";
+import { CopyButton } from "@/ui/CopyButton";
+
+/** HTML in an answer is text; addresses are http(s) or mail. No picture is fetched from elsewhere: its address could tell somebody what was said. */
+const components: Components = {
+  a: ({ href, children }) => <a href={href} target="_blank" rel="noopener noreferrer nofollow">{children}</a>,
+  img: ({ src, alt }) => (typeof src === "string" && src.startsWith("/api/") ? <Box component="img" src={src} alt={alt ?? ""} sx={{ maxWidth: 1, borderRadius: "8px" }} /> : <a href={typeof src === "string" ? src : undefined} target="_blank" rel="noopener noreferrer nofollow">{alt || src}</a>),
+  pre: ({ node, children }) => <CodeBlock language={languageOf(node)} text={textOf(node)}>{children}</CodeBlock>,
+  table: ({ children }) => <Box tabIndex={0} sx={{ overflowX: "auto" }}><table>{children}</table></Box>,
+};
+
+type Plugins = Pick<Options, "remarkPlugins" | "rehypePlugins">;
+const plain: Plugins = { remarkPlugins: [remarkGfm], rehypePlugins: [[rehypeHighlight, { detect: false }]] };
+
+// Only what has formulas waits for what sets them.
+const Formulas = lazy(() => import("./formulas").then(({ formulas }) => ({ default: ({ text }: { text: string }) => <Text text={text} plugins={{ remarkPlugins: [remarkGfm, ...formulas.remark], rehypePlugins: [...formulas.rehype, [rehypeHighlight, { detect: false }]] }} /> })));
+
+function Text({ text, plugins }: { text: string; plugins: Plugins }) {
+  return <ReactMarkdown {...plugins} components={components}>{text}</ReactMarkdown>;
+}
+
+const Block = memo(function Block({ text }: { text: string }) {
+  const words = withMath(text);
+  const set = <Text text={words} plugins={plain} />;
+  return words.includes("$$") ? <Suspense fallback={set}><Formulas text={words} /></Suspense> : set;
+});
+
+/** While it grows only its last part is drawn again; once it has ended it is read as a whole. What stands stays in place. */
+export default function Rendered({ text, growing }: { text: string; growing: boolean }) {
+  return <div>{(growing ? blocksOf(text) : [text]).map((block, index) => <Block key={index} text={block} />)}</div>;
+}
+
+interface Element { type?: string; tagName?: string; value?: string; properties?: { className?: unknown }; children?: Element[] }
+
+const textOf = (node: unknown): string => {
+  const { value, children = [] } = (node ?? {}) as Element;
+  return value ?? children.map(textOf).join("");
+};
+
+function languageOf(node: unknown): string {
+  const classes = ((node ?? {}) as Element).children?.[0]?.properties?.className;
+  const found = Array.isArray(classes) ? classes.map(String).find((name) => name.startsWith("language-")) : undefined;
+  return found?.slice("language-".length) ?? "";
+}
+
+function CodeBlock({ language, text, children }: { language: string; text: string; children: ReactNode }) {
+  return (
+    <Box sx={{ my: 3, border: 1, borderColor: "divider", borderRadius: "10px", bgcolor: "background.sunken", overflow: "hidden" }}>
+      <Box sx={{ display: "flex", alignItems: "center", pl: 4, pr: 1, minHeight: 34, borderBottom: 1, borderColor: "divider" }}>
+        <Typography variant="mono" sx={{ color: "text.faint", flex: 1 }}>{language}</Typography>
+        <CopyButton text={text.replace(/\n$/, "")} />
+      </Box>
+      <Box component="pre" tabIndex={0} sx={{ m: "0 !important", px: 4, py: 3, overflowX: "auto", fontSize: 15, lineHeight: 1.6 }}>{children}</Box>
+    </Box>
+  );
+}

@@ -1,0 +1,137 @@
+// @vitest-environment node
+import { describe, expect, it } from "vitest";
+
+import { FrameReader } from "@/api/answers";
+import type { MessageOut } from "@/api/types";
+import { blocksOf, withMath } from "@/lib/markdown";
+
+import { grown } from "./growing";
+import { numberOf, stopsOf, toolsOf, trimmed } from "./parameters";
+import { bodyOf, snippet } from "./snippets";
+import { branchOf, endOf, siblingsOf, turnsOf } from "./tree";
+
+const said = (id: string, parent_id: string | null, role: MessageOut["role"] = "user", content = id): MessageOut => ({ id, parent_id, role, content, model: null, state: "complete", finish_reason: null, usage: null, timing: null, error: null, created_at: "", finished_at: null });
+
+//  a ─ b ─┬─ c ─ d          the first way
+//         └─ e ─┬─ f        said differently, answered twice
+//               └─ g
+//  h                        another beginning
+const tree = [said("a", null), said("b", "a", "assistant"), said("c", "b"), said("d", "c", "assistant"), said("e", "b"), said("f", "e", "assistant"), said("g", "e", "assistant"), said("h", null)];
+const ids = (messages: readonly { id: string }[]) => messages.map((one) => one.id).join("");
+
+describe("tree", () => {
+  it("goes from the beginning to the head", () => {
+    expect(ids(branchOf(tree, "d"))).toBe("abcd");
+    expect(ids(branchOf(tree, "g"))).toBe("abeg");
+    expect(branchOf(tree, null)).toEqual([]);
+    expect(branchOf(tree, "nobody")).toEqual([]);
+  });
+
+  it("never runs in a circle", () => {
+    expect(ids(branchOf([said("x", "y"), said("y", "x")], "x"))).toBe("yx");
+  });
+
+  it("knows what was said instead", () => {
+    expect(ids(siblingsOf(tree, tree[4] as MessageOut))).toBe("ce");
+    expect(ids(siblingsOf(tree, tree[0] as MessageOut))).toBe("ah");
+  });
+
+  it("goes on where a branch was last spoken in", () => {
+    expect(endOf(tree, "c")).toBe("d");
+    expect(endOf(tree, "e")).toBe("g");
+    expect(endOf(tree, "a")).toBe("g");
+    expect(endOf(tree, "h")).toBe("h");
+  });
+
+  it("puts two conversations side by side: what both were asked stands once", () => {
+    const left = [said("1", null, "user", "hello"), said("2", "1", "assistant", "one"), said("3", "2", "user", "only here")];
+    const right = [said("4", null, "user", "hello"), said("5", "4", "assistant", "one")];
+    const turns = turnsOf(left, right);
+    expect(turns.map((turn) => ("both" in turn ? "both" : [turn.left?.id, turn.right?.id]))).toEqual(["both", ["2", "5"], ["3", undefined]]);
+  });
+});
+
+describe("formulas", () => {
+  it("have one spelling", () => {
+    expect(withMath("so \\(x^2\\) is")).toBe("so $$x^2$$ is");
+    expect(withMath("\\[\nx^2\n\\]").trim()).toBe("$$\nx^2\n$$");
+    expect(withMath("$$x$$")).toBe("$$\nx\n$$");
+    expect(withMath("so $x^2$, and $y$.")).toBe("so $$x^2$$, and $$y$$.");
+  });
+
+  it("are no prices and no code", () => {
+    for (const text of ["between $5 and $6", "it costs $20, not $30", "`$x$` and `\\(y\\)`", "```sh\necho $HOME $PATH$\n```", "a \\$x\\$ b"]) expect(withMath(text)).toBe(text);
+  });
+});
+
+describe("blocks of a growing text", () => {
+  it("end at empty lines, not within code, lists and formulas", () => {
+    expect(blocksOf("one\n\ntwo\nthree\n\n- a\n\n- b\n\nfour")).toEqual(["one\n", "two\nthree\n\n- a\n\n- b\n", "four"]);
+    expect(blocksOf("```\na\n\nb\n```\n\nafter")).toEqual(["```\na\n\nb\n```\n", "after"]);
+    expect(blocksOf("$$\na\n\nb\n$$\n\nafter")).toEqual(["$$\na\n\nb\n$$\n", "after"]);
+  });
+
+  it("lose nothing, and only the last changes", () => {
+    const text = "# T\n\nwords\n\n```js\nx\n\ny\n```\n\n1. a\n2. b\n\nend";
+    expect(blocksOf(text).join("\n")).toBe(text);
+    const before = blocksOf(text.slice(0, 17));
+    expect(blocksOf(text).slice(0, before.length - 1)).toEqual(before.slice(0, -1));
+  });
+});
+
+describe("a growing answer", () => {
+  const answer = said("x", null, "assistant", "");
+
+  it("takes what comes to what is there", () => {
+    let now = grown({ message: answer, waiting: null }, { type: "waiting", waiting: { message: "starts", said: null, seconds: 4 } });
+    expect(now.waiting?.seconds).toBe(4);
+    now = grown(now, { type: "delta", reasoning: "hm", text: null });
+    now = grown(now, { type: "delta", text: "He" });
+    now = grown(now, { type: "delta", text: "llo", tool_calls: [{ id: "1", name: "f", arguments: "{" }] });
+    expect(now).toMatchObject({ waiting: null, message: { content: "Hello", reasoning: "hm", tool_calls: [{ name: "f" }] } });
+  });
+
+  it("begins anew with a snapshot: nothing stands twice after a lost connection", () => {
+    const now = grown({ message: { ...answer, content: "Hel" }, waiting: null }, { type: "snapshot", message: { ...answer, content: "Hello wo" } });
+    expect(grown(now, { type: "delta", text: "rld" }).message.content).toBe("Hello world");
+  });
+
+  it("is read out of pieces that end anywhere", () => {
+    const reader = new FrameReader();
+    const all = 'data: {"type":"delta","text":"é"}\n\n: still there\n\ndata: {"type":"done"}\n\n';
+    expect([...all].flatMap((letter) => reader.feed(letter)).map((frame) => frame.type)).toEqual(["delta", "done"]);
+  });
+});
+
+describe("parameters", () => {
+  const temperature = { name: "temperature", min: 0, max: 2 } as const;
+  it("are numbers in their bounds, or the model's own", () => {
+    expect(numberOf("", temperature)).toBeNull();
+    expect(numberOf("0,7", temperature)).toBe(0.7);
+    for (const wrong of ["3", "x", "-1"]) expect(numberOf(wrong, temperature)).toBeNaN();
+    expect(numberOf("1.5", { name: "top_k", min: 0, max: 9, whole: true })).toBeNaN();
+  });
+
+  it("leave out what says nothing", () => expect(trimmed({ temperature: 0, top_p: null, stop: [], json_answer: false })).toEqual({ temperature: 0 }));
+
+  it("take functions as OpenAI describes them", () => {
+    expect(toolsOf("")).toEqual([]);
+    expect(toolsOf('{"type":"function","function":{"name":"f"}}')).toHaveLength(1);
+    for (const wrong of ["{", "[1]", '[{"name":"f"}]', "null"]) expect(toolsOf(wrong)).toBeNull();
+    expect(stopsOf("a\n\nb\nc\nd\ne")).toEqual(["a", "b", "c", "d"]);
+  });
+});
+
+describe("code", () => {
+  const body = bodyOf({ model: "lore", system_prompt: "Be brief.", parameters: { temperature: 0.2, top_k: 5, json_answer: true, seed: null }, messages: [said("1", null, "user", "it's"), said("2", "1", "assistant", "")] });
+
+  it("asks what was asked, without the answer", () => {
+    expect(body).toEqual({ model: "lore", messages: [{ role: "system", content: "Be brief." }, { role: "user", content: "it's" }], temperature: 0.2, top_k: 5, response_format: { type: "json_object" } });
+  });
+
+  it("is a program in three languages", () => {
+    expect(snippet("curl", "http://here", body)).toContain("it'\\''s");
+    expect(snippet("python", "http://here", body)).toMatch(/extra_body=\{"top_k": 5\}[\s\S]*stream=True/);
+    expect(snippet("javascript", "http://here", body)).toContain('"stream": true');
+  });
+});

@@ -1,0 +1,88 @@
+/** What is being written, and what a new conversation would begin with. Lives outside the page: leaving it loses nothing. */
+import { asProblem, type ApiProblem } from "@/api/errors";
+import { getImage } from "@/api/generated/sdk.gen";
+import type { ChatParameters } from "@/api/types";
+import { upload } from "@/api/uploads";
+import { store, stored, uuid } from "@/lib/browser";
+import { Signal } from "@/lib/signal";
+
+export interface Attached {
+  key: string;
+  /** What the server calls it; null until it is there. */
+  id: string | null;
+  name: string;
+  url: string;
+  problem: ApiProblem | null;
+}
+
+export interface Draft { text: string; pictures: Attached[] }
+
+export interface Setup { model: string | null; beside: string | null; system_prompt: string; parameters: ChatParameters }
+
+export const MOST_PICTURES = 8;
+export const MOST_LETTERS = 200_000;
+const KINDS = ["image/png", "image/jpeg", "image/webp"];
+const NEW = "new";
+const empty: Draft = { text: "", pictures: [] };
+
+const drafts = new Map<string, Signal<Draft>>();
+
+/** The draft of a conversation; of the one that is not there yet, with null. */
+export function draftOf(conversation: string | null): Signal<Draft> {
+  const key = conversation ?? NEW;
+  let draft = drafts.get(key);
+  if (!draft) {
+    const kept = stored<Record<string, string>>("chat.drafts", {})[key];
+    draft = new Signal<Draft>({ ...empty, text: kept ?? "" });
+    drafts.set(key, draft);
+    const ours = draft;
+    ours.subscribe(() => keep(key, ours.get().text));
+  }
+  return draft;
+}
+
+function keep(key: string, text: string): void {
+  const others = Object.entries(stored<Record<string, string>>("chat.drafts", {})).filter(([name]) => name !== key);
+  store("chat.drafts", Object.fromEntries(text.trim() ? [...others.slice(-50), [key, text.slice(0, 20_000)]] : others));
+}
+
+export const write = (draft: Signal<Draft>, text: string) => draft.set((now) => ({ ...now, text }));
+export const detach = (draft: Signal<Draft>, key: string) => draft.set((now) => ({ ...now, pictures: now.pictures.filter((one) => one.key !== key) }));
+
+export function clearDraft(draft: Signal<Draft>): void {
+  for (const picture of draft.get().pictures) if (picture.url.startsWith("blob:")) URL.revokeObjectURL(picture.url);
+  draft.set(empty);
+}
+
+/** A picture of the gallery, or an upload from before: the server has it. */
+export function attachKnown(draft: Signal<Draft>, id: string): void {
+  if (draft.get().pictures.some((one) => one.id === id)) return;
+  draft.set((now) => ({ ...now, pictures: [...now.pictures, { key: uuid(), id, name: "", url: pictureUrl(id, true), problem: null }].slice(0, MOST_PICTURES) }));
+}
+
+/** By its id: checked with the server, so that one that is gone is not attached. */
+export async function attachOfGallery(draft: Signal<Draft>, id: string): Promise<void> {
+  const image = await getImage({ path: { image_id: id } }).catch(() => null);
+  if (image && image.kind !== "video") attachKnown(draft, image.id);
+}
+
+/** Files of this machine: shown at once, then sent. False when one of them is no picture that can be taken. */
+export function attachFiles(draft: Signal<Draft>, files: readonly File[]): boolean {
+  const room = MOST_PICTURES - draft.get().pictures.length;
+  const taken = files.filter((file) => KINDS.includes(file.type)).slice(0, Math.max(0, room));
+  for (const file of taken) {
+    const key = uuid();
+    draft.set((now) => ({ ...now, pictures: [...now.pictures, { key, id: null, name: file.name, url: URL.createObjectURL(file), problem: null }] }));
+    const change = (patch: Partial<Attached>) => draft.set((now) => ({ ...now, pictures: now.pictures.map((one) => (one.key === key ? { ...one, ...patch } : one)) }));
+    upload(file, file.name).then(({ id }) => change({ id }), (error: unknown) => change({ problem: asProblem(error) }));
+  }
+  return taken.length === files.length;
+}
+
+export const accepts = KINDS.join(",");
+
+/** Where a picture of a message is looked at; small, where the server has it small. */
+export const pictureUrl = (id: string, small = false) => (id.startsWith("img_") ? `/api/gallery/${id}/${small ? "thumbnail" : "file"}` : `/api/inputs/${id}/file`);
+
+export const setup = new Signal<Setup>({ model: null, beside: null, system_prompt: "", parameters: {}, ...stored<Partial<Setup>>("chat.setup", {}) });
+setup.subscribe(() => store("chat.setup", { ...setup.get(), beside: null }));
