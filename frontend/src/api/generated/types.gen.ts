@@ -1072,7 +1072,7 @@ export type ConversationIn = {
     /**
      * What it begins with; the model answers at once.
      */
-    message?: AtelierChatConversationSchemasMessageIn | null;
+    message?: SayIn | null;
 };
 
 /**
@@ -3815,6 +3815,74 @@ export type MeOut = {
 };
 
 /**
+ * MessageIn
+ *
+ * Anthropic's.
+ */
+export type MessageIn = {
+    /**
+     * Model
+     *
+     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     */
+    model: string;
+    /**
+     * Messages
+     */
+    messages: Array<ChatMessage>;
+    /**
+     * Max Tokens
+     *
+     * Must be given, but where tokens are only counted.
+     */
+    max_tokens?: number | null;
+    /**
+     * System
+     */
+    system?: string | Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Stream
+     */
+    stream?: boolean;
+    /**
+     * Stop Sequences
+     */
+    stop_sequences?: Array<string> | null;
+    /**
+     * Temperature
+     */
+    temperature?: number | null;
+    /**
+     * Top P
+     */
+    top_p?: number | null;
+    /**
+     * Top K
+     */
+    top_k?: number | null;
+    /**
+     * Tools
+     */
+    tools?: Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Tool Choice
+     */
+    tool_choice?: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Metadata
+     */
+    metadata?: {
+        [key: string]: unknown;
+    } | null;
+};
+
+/**
  * MessageOut
  */
 export type MessageOut = {
@@ -5311,6 +5379,44 @@ export type SaidOut = {
     params: {
         [key: string]: string | number | number;
     };
+};
+
+/**
+ * SayIn
+ *
+ * What somebody says, or with `role` "tool" what a function answered.
+ */
+export type SayIn = {
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
 };
 
 /**
@@ -7337,44 +7443,6 @@ export type WorkerOut = {
 };
 
 /**
- * MessageIn
- *
- * What somebody says, or with `role` "tool" what a function answered.
- */
-export type AtelierChatConversationSchemasMessageIn = {
-    /**
-     * Content
-     */
-    content?: string;
-    /**
-     * Pictures
-     *
-     * Ids of uploads and of the gallery.
-     */
-    pictures?: Array<string>;
-    /**
-     * Role
-     */
-    role?: 'user' | 'tool';
-    /**
-     * Tool Call Id
-     */
-    tool_call_id?: string | null;
-    /**
-     * Parent Id
-     *
-     * The message that it follows; the last one of the chosen branch if left out.
-     */
-    parent_id?: string | null;
-    /**
-     * At Start
-     *
-     * It follows nothing: another beginning of the conversation.
-     */
-    at_start?: boolean;
-};
-
-/**
  * UsageOut
  *
  * Tokens, as the engine counted them.
@@ -7428,74 +7496,6 @@ export type AtelierChatUsageRoutesUsageOut = {
      * Seconds
      */
     seconds: number;
-};
-
-/**
- * MessageIn
- *
- * Anthropic's.
- */
-export type AtelierOpenaiChatSchemasMessageIn = {
-    /**
-     * Model
-     *
-     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
-     */
-    model: string;
-    /**
-     * Messages
-     */
-    messages: Array<ChatMessage>;
-    /**
-     * Max Tokens
-     *
-     * Must be given, but where tokens are only counted.
-     */
-    max_tokens?: number | null;
-    /**
-     * System
-     */
-    system?: string | Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Stream
-     */
-    stream?: boolean;
-    /**
-     * Stop Sequences
-     */
-    stop_sequences?: Array<string> | null;
-    /**
-     * Temperature
-     */
-    temperature?: number | null;
-    /**
-     * Top P
-     */
-    top_p?: number | null;
-    /**
-     * Top K
-     */
-    top_k?: number | null;
-    /**
-     * Tools
-     */
-    tools?: Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Tool Choice
-     */
-    tool_choice?: {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * Metadata
-     */
-    metadata?: {
-        [key: string]: unknown;
-    } | null;
 };
 
 /**
@@ -9663,7 +9663,7 @@ export type ExportConversationResponses = {
 };
 
 export type AddMessageData = {
-    body: AtelierChatConversationSchemasMessageIn;
+    body: SayIn;
     path: {
         /**
          * Conversation Id
@@ -11351,7 +11351,7 @@ export type EmbeddingsResponses = {
 export type EmbeddingsResponse = EmbeddingsResponses[keyof EmbeddingsResponses];
 
 export type MessageData = {
-    body: AtelierOpenaiChatSchemasMessageIn;
+    body: MessageIn;
     path?: never;
     query?: never;
     url: '/v1/messages';
@@ -11380,7 +11380,7 @@ export type MessageResponses = {
 export type MessageResponse = MessageResponses[keyof MessageResponses];
 
 export type CountTokensData = {
-    body: AtelierOpenaiChatSchemasMessageIn;
+    body: MessageIn;
     path?: never;
     query?: never;
     url: '/v1/messages/count_tokens';
