@@ -22,7 +22,7 @@ from atelier.access.actor import LOCAL_USER_ID, Actor, check_declared
 from atelier.access.gate import Gate, holder_id
 from atelier.access.limit import SignInLimit
 from atelier.access.tokens import Tokens
-from atelier.chat import conversation_routes, preset_routes
+from atelier.chat import conversation_routes, preset_routes, usage_routes
 from atelier.chat.answering import Answers
 from atelier.chat.caps import Caps
 from atelier.chat.conversations import Conversations
@@ -88,6 +88,7 @@ from atelier.models.registry import ModelRegistry
 from atelier.models.sizing import Sizing
 from atelier.models.states import ModelStates
 from atelier.openai import batch_routes as openai_batch_routes
+from atelier.openai import chat_routes as openai_chat_routes
 from atelier.openai import file_routes as openai_file_routes
 from atelier.openai import image_routes as openai_image_routes
 from atelier.openai import model_routes as openai_model_routes
@@ -108,6 +109,7 @@ from atelier.runtime.spec import WorkerInfo
 from atelier.sdapi import extras_routes as sdapi_extras_routes
 from atelier.sdapi import list_routes as sdapi_list_routes
 from atelier.sdapi import routes as sdapi_routes
+from atelier.sdapi import unoffered_routes as sdapi_unoffered_routes
 from atelier.sdapi.checkpoints import Checkpoints
 from atelier.sdapi.envelope import ENVELOPE as SDAPI_ENVELOPE
 from atelier.sdapi.service import SdApi
@@ -143,11 +145,14 @@ ROUTERS = [
     system_routes.router,
     openai_image_routes.router,
     openai_model_routes.router,
+    openai_chat_routes.router,
+    usage_routes.router,
     openai_file_routes.router,
     openai_batch_routes.router,
     sdapi_routes.router,
     sdapi_list_routes.router,
     sdapi_extras_routes.router,
+    sdapi_unoffered_routes.router,
     worker_log.router,
     documentation.router,
 ]
@@ -288,11 +293,11 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         gallery = Gallery(database, storage, jobs, bus)
         delivery = Delivery(images, gallery, jobs)
         openai_images = OpenAIImages(registry, delivery, inputs)
-        sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts)
+        sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts, storage.sdapi_options)
         targets = Targets(registry, sizing, bus, dict(settings.chat.aliases))
         shared = SharedLeases(pool)
         meter = Meter(database)
-        patience = Patience(first_byte=settings.chat.first_byte_seconds, idle=settings.chat.idle_seconds)
+        patience = Patience.of(settings.chat.first_byte_seconds, settings.chat.idle_seconds)
         screen = Screen(remote.data_url if remote.enabled else None)
         serving = ChatServing(targets, shared, Watch(patience), screen, meter, wait_seconds=settings.chat.wait_seconds)
         app.state.door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
@@ -381,6 +386,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             creatures,
             system,
             openai_images,
+            serving,
             sdapi,
             files,
             batches,
