@@ -1140,7 +1140,7 @@ export type ConversationIn = {
     /**
      * What it begins with; the model answers at once.
      */
-    message?: MessageIn | null;
+    message?: SayIn | null;
 };
 
 /**
@@ -1658,6 +1658,12 @@ export type DownloadIn = {
      * A branch, a tag, or a commit.
      */
     revision?: string;
+    /**
+     * File
+     *
+     * Of a repository that holds several models of one file each, as many LoRAs do: which of its files. A plan without it lists them as `choices`.
+     */
+    file?: string;
     /**
      * Key
      *
@@ -2535,6 +2541,28 @@ export type HostOut = {
 };
 
 /**
+ * HubChoiceOut
+ *
+ * One of several models of one file in a repository.
+ */
+export type HubChoiceOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Key
+     *
+     * The model that it is here already.
+     */
+    key: string | null;
+};
+
+/**
  * HubModelOut
  *
  * A repository that a search found. What it is, is guessed from its tags; a plan looks closer.
@@ -2624,6 +2652,12 @@ export type HubPlanIn = {
      * A branch, a tag, or a commit.
      */
     revision?: string;
+    /**
+     * File
+     *
+     * Of a repository that holds several models of one file each, as many LoRAs do: which of its files. A plan without it lists them as `choices`.
+     */
+    file?: string;
 };
 
 /**
@@ -2728,6 +2762,12 @@ export type HubPlanOut = {
      * Parameters
      */
     parameters: number | null;
+    /**
+     * Choices
+     *
+     * Models of one file each, of which one has to be named in `file`; empty when nothing is open.
+     */
+    choices: Array<HubChoiceOut>;
     /**
      * Files
      */
@@ -3910,44 +3950,6 @@ export type MeOut = {
      * True when no credential is configured: everyone on this machine is the administrator.
      */
     open: boolean;
-};
-
-/**
- * MessageIn
- *
- * What somebody says, or with `role` "tool" what a function answered.
- */
-export type MessageIn = {
-    /**
-     * Content
-     */
-    content?: string;
-    /**
-     * Pictures
-     *
-     * Ids of uploads and of the gallery.
-     */
-    pictures?: Array<string>;
-    /**
-     * Role
-     */
-    role?: 'user' | 'tool';
-    /**
-     * Tool Call Id
-     */
-    tool_call_id?: string | null;
-    /**
-     * Parent Id
-     *
-     * The message that it follows; the last one of the chosen branch if left out.
-     */
-    parent_id?: string | null;
-    /**
-     * At Start
-     *
-     * It follows nothing: another beginning of the conversation.
-     */
-    at_start?: boolean;
 };
 
 /**
@@ -5447,6 +5449,44 @@ export type SaidOut = {
     params: {
         [key: string]: string | number | number;
     };
+};
+
+/**
+ * SayIn
+ *
+ * What somebody says, or with `role` "tool" what a function answered.
+ */
+export type SayIn = {
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
 };
 
 /**
@@ -9729,7 +9769,7 @@ export type ExportConversationResponses = {
 };
 
 export type AddMessageData = {
-    body: MessageIn;
+    body: SayIn;
     path: {
         /**
          * Conversation Id
