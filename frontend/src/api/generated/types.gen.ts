@@ -1659,6 +1659,12 @@ export type DownloadIn = {
      */
     revision?: string;
     /**
+     * File
+     *
+     * Of a repository that holds several models of one file each, as many LoRAs do: which of its files. A plan without it lists them as `choices`.
+     */
+    file?: string;
+    /**
      * Key
      *
      * How requests name it. From the repository when left out.
@@ -2505,6 +2511,28 @@ export type HostOut = {
 };
 
 /**
+ * HubChoiceOut
+ *
+ * One of several models of one file in a repository.
+ */
+export type HubChoiceOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Key
+     *
+     * The model that it is here already.
+     */
+    key: string | null;
+};
+
+/**
  * HubModelOut
  *
  * A repository that a search found. What it is, is guessed from its tags; a plan looks closer.
@@ -2594,6 +2622,12 @@ export type HubPlanIn = {
      * A branch, a tag, or a commit.
      */
     revision?: string;
+    /**
+     * File
+     *
+     * Of a repository that holds several models of one file each, as many LoRAs do: which of its files. A plan without it lists them as `choices`.
+     */
+    file?: string;
 };
 
 /**
@@ -2698,6 +2732,12 @@ export type HubPlanOut = {
      * Parameters
      */
     parameters: number | null;
+    /**
+     * Choices
+     *
+     * Models of one file each, of which one has to be named in `file`; empty when nothing is open.
+     */
+    choices: Array<HubChoiceOut>;
     /**
      * Files
      */

@@ -9,11 +9,7 @@ import * as api from "@/api/generated/sdk.gen";
 import { queries } from "@/api/queries";
 import { canDo, typeName } from "@/lib/models";
 import { duration, gib } from "@/lib/numbers";
-<<<<<<< HEAD
-import { presets } from "@/lib/sizes";
 import { said } from "@/i18n/said";
-=======
->>>>>>> main
 import { toast } from "@/lib/toast";
 import { Segmented } from "@/ui/Segmented";
 
