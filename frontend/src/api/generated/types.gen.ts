@@ -180,13 +180,13 @@ export type AnthropicMessageIn = {
  * AxisIn
  *
  * What changes along one side of a grid. `prompt_sr`: the first value is searched in the prompt, each value takes
- * its place. `lora_weight`: the weight of `lora`.
+ * its place. `lora_weight`: the weight of `lora`. `strength`: how much of the picture in `start` may change.
  */
 export type AxisIn = {
     /**
      * Field
      */
-    field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight';
+    field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight' | 'strength';
     /**
      * Values
      *
@@ -1140,7 +1140,7 @@ export type ConversationIn = {
     /**
      * What it begins with; the model answers at once.
      */
-    message?: MessageIn | null;
+    message?: SayIn | null;
 };
 
 /**
@@ -2396,8 +2396,38 @@ export type GpuOut = {
  */
 export type GridIn = {
     request: TextToImageIn;
+    /**
+     * Null: every cell is made from words alone.
+     */
+    start?: GridStartIn | null;
     x: AxisIn;
     y?: AxisIn | null;
+};
+
+/**
+ * GridStartIn
+ *
+ * The picture that every cell starts from.
+ */
+export type GridStartIn = {
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -3923,44 +3953,6 @@ export type MeOut = {
 };
 
 /**
- * MessageIn
- *
- * What somebody says, or with `role` "tool" what a function answered.
- */
-export type MessageIn = {
-    /**
-     * Content
-     */
-    content?: string;
-    /**
-     * Pictures
-     *
-     * Ids of uploads and of the gallery.
-     */
-    pictures?: Array<string>;
-    /**
-     * Role
-     */
-    role?: 'user' | 'tool';
-    /**
-     * Tool Call Id
-     */
-    tool_call_id?: string | null;
-    /**
-     * Parent Id
-     *
-     * The message that it follows; the last one of the chosen branch if left out.
-     */
-    parent_id?: string | null;
-    /**
-     * At Start
-     *
-     * It follows nothing: another beginning of the conversation.
-     */
-    at_start?: boolean;
-};
-
-/**
  * MessageOut
  */
 export type MessageOut = {
@@ -5457,6 +5449,44 @@ export type SaidOut = {
     params: {
         [key: string]: string | number | number;
     };
+};
+
+/**
+ * SayIn
+ *
+ * What somebody says, or with `role` "tool" what a function answered.
+ */
+export type SayIn = {
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
 };
 
 /**
@@ -9739,7 +9769,7 @@ export type ExportConversationResponses = {
 };
 
 export type AddMessageData = {
-    body: MessageIn;
+    body: SayIn;
     path: {
         /**
          * Conversation Id
