@@ -366,8 +366,8 @@ class ExtendCanvas(Message):
 
 class DrawSheet(Message):
     """Draw the pictures in the files `sources`, in reading order, on one sheet of `columns` columns with the words `x`
-    above them and `y` before the rows; write it to `target` (PNG), and small to `thumbnail` (WebP). Answer: `width`,
-    `height`, `bytes`, `sha256`."""
+    above them and `y` before the rows; write it to `target` (PNG, which holds `recipe`) and small to `thumbnail`
+    (WebP). Answer: `width`, `height`, `bytes`, `sha256`."""
 
     task_id: str
     sources: list[str]
@@ -376,6 +376,7 @@ class DrawSheet(Message):
     columns: int
     x: list[str] = []
     y: list[str] = []
+    recipe: dict = {}
     max_pixels: int = 50_000_000
 
 

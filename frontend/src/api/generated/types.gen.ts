@@ -180,13 +180,13 @@ export type AnthropicMessageIn = {
  * AxisIn
  *
  * What changes along one side of a grid. `prompt_sr`: the first value is searched in the prompt, each value takes
- * its place. `lora_weight`: the weight of `lora`.
+ * its place. `lora_weight`: the weight of `lora`. `strength`: how much of the picture in `start` may change.
  */
 export type AxisIn = {
     /**
      * Field
      */
-    field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight';
+    field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight' | 'strength';
     /**
      * Values
      *
@@ -2396,8 +2396,38 @@ export type GpuOut = {
  */
 export type GridIn = {
     request: TextToImageIn;
+    /**
+     * Null: every cell is made from words alone.
+     */
+    start?: GridStartIn | null;
     x: AxisIn;
     y?: AxisIn | null;
+};
+
+/**
+ * GridStartIn
+ *
+ * The picture that every cell starts from.
+ */
+export type GridStartIn = {
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
