@@ -80,19 +80,36 @@ def denoiser_name(index: dict[str, Any]) -> str | None:
 
 def quantized_loading(speed: Speed, denoiser: str | None, device: str, dtype: torch.dtype) -> dict[str, Any]:
     """Arguments of `from_pretrained` that quantise the denoiser as it is read; none where that cannot be done."""
-    if speed.quantization == "none" or denoiser is None:
+    config = _possible(speed, denoiser, device, dtype)
+    if config is None:
         return {}
-    try:
-        from diffusers import PipelineQuantizationConfig, TorchAoConfig
+    from diffusers import PipelineQuantizationConfig, TorchAoConfig
 
+    return {"quantization_config": PipelineQuantizationConfig(quant_mapping={denoiser: TorchAoConfig(config)})}
+
+
+def quantized(part: torch.nn.Module, speed: Speed, device: str, dtype: torch.dtype) -> None:
+    """The same for a denoiser that was read already: in place, and on its device."""
+    config = _possible(speed, "unet", device, dtype)
+    if config is not None:
+        from torchao.quantization import quantize_
+
+        quantize_(part.to(device), config)
+
+
+def _possible(speed: Speed, denoiser: str | None, device: str, dtype: torch.dtype) -> Any:
+    """torchao's configuration of what was asked for; None where it cannot be done."""
+    if speed.quantization == "none" or denoiser is None:
+        return None
+    try:
         config = _quantization(speed.quantization)
         _try_out(config, device, dtype)
     except Exception as error:  # the edge: whatever a library raises, the model loads as it is
         _say(f"{speed.quantization} cannot be had here, the weights stay as they are: {_short(error)}")
-        return {}
+        return None
     experimental = ", which is experimental" if speed.quantization == "fp4" else ""
     _say(f"the {denoiser}'s weights are quantised to {speed.quantization}{experimental}")
-    return {"quantization_config": PipelineQuantizationConfig(quant_mapping={denoiser: TorchAoConfig(config)})}
+    return config
 
 
 def place(pipe: Any, speed: Speed, device: str) -> Any:

@@ -272,7 +272,8 @@ class HubToken(Message):
 
 class HubPlan(Message):
     """What a download of `repo` at `revision` would fetch into the Hugging Face cache `cache`. `prefer_half`: of
-    weights that are offered twice, those of half precision."""
+    weights that are offered twice, those of half precision. `file`: which of several single files; without it the plan
+    lists them as `choices`."""
 
     task_id: str
     access: HubAccess
@@ -280,6 +281,7 @@ class HubPlan(Message):
     revision: str
     cache: str
     prefer_half: bool = False
+    file: str = ""
 
 
 class HubDownload(Message):
@@ -294,6 +296,7 @@ class HubDownload(Message):
     revision: str
     cache: str
     prefer_half: bool = False
+    file: str = ""
     reserve_bytes: int = 0
     chunk_bytes: int = 32 * 1024 * 1024
     connections: int = 4
@@ -363,8 +366,8 @@ class ExtendCanvas(Message):
 
 class DrawSheet(Message):
     """Draw the pictures in the files `sources`, in reading order, on one sheet of `columns` columns with the words `x`
-    above them and `y` before the rows; write it to `target` (PNG), and small to `thumbnail` (WebP). Answer: `width`,
-    `height`, `bytes`, `sha256`."""
+    above them and `y` before the rows; write it to `target` (PNG, which holds `recipe`) and small to `thumbnail`
+    (WebP). Answer: `width`, `height`, `bytes`, `sha256`."""
 
     task_id: str
     sources: list[str]
@@ -373,6 +376,7 @@ class DrawSheet(Message):
     columns: int
     x: list[str] = []
     y: list[str] = []
+    recipe: dict = {}
     max_pixels: int = 50_000_000
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from engines.checkpoint_files import RUN_FROM_ONE_FILE
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import LOCAL_USER_ID, Actor
@@ -389,7 +390,8 @@ class ModelRegistry:
         """The files that go with a model: those that Atelier put into the cache itself."""
         path = Path(row.path)
         snapshot = path if snapshot_at(path) else path.parent  # a model of one file is named by that file
-        return removal(self._cache, snapshot) if row.source == "hub" else None
+        file = None if path == snapshot else path
+        return removal(self._cache, snapshot, file) if row.source == "hub" else None
 
     def _workers_of(self, key: str) -> list[str]:
         return [id_ for id_, (spec, _) in self._pool.running_briefly().items() if spec.model == key]
@@ -459,9 +461,9 @@ def _presets(row: ModelRow) -> list[SizePreset]:
 
 
 def _is_runnable(row: ModelRow, sizing: Sizing) -> bool:
-    is_here = row.download_job is None
+    is_whole = row.pipeline != "single_file" or row.family in RUN_FROM_ONE_FILE
     has_engine = bool(sizing.engine_of(row)) or row.task in CHAT_TASKS
-    return is_here and has_engine and row.type not in ADDED_TYPES and row.pipeline != "single_file"
+    return row.download_job is None and has_engine and row.type not in ADDED_TYPES and is_whole
 
 
 def _trigger_words(row: ModelRow) -> list[str]:

@@ -180,13 +180,13 @@ export type AnthropicMessageIn = {
  * AxisIn
  *
  * What changes along one side of a grid. `prompt_sr`: the first value is searched in the prompt, each value takes
- * its place. `lora_weight`: the weight of `lora`.
+ * its place. `lora_weight`: the weight of `lora`. `strength`: how much of the picture in `start` may change.
  */
 export type AxisIn = {
     /**
      * Field
      */
-    field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight';
+    field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight' | 'strength';
     /**
      * Values
      *
@@ -1140,7 +1140,7 @@ export type ConversationIn = {
     /**
      * What it begins with; the model answers at once.
      */
-    message?: MessageIn | null;
+    message?: SayIn | null;
 };
 
 /**
@@ -1720,6 +1720,12 @@ export type DownloadIn = {
      * A branch, a tag, or a commit.
      */
     revision?: string;
+    /**
+     * File
+     *
+     * Of a repository that holds several models of one file each, as many LoRAs do: which of its files. A plan without it lists them as `choices`.
+     */
+    file?: string;
     /**
      * Key
      *
@@ -2452,8 +2458,38 @@ export type GpuOut = {
  */
 export type GridIn = {
     request: TextToImageIn;
+    /**
+     * Null: every cell is made from words alone.
+     */
+    start?: GridStartIn | null;
     x: AxisIn;
     y?: AxisIn | null;
+};
+
+/**
+ * GridStartIn
+ *
+ * The picture that every cell starts from.
+ */
+export type GridStartIn = {
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -2567,6 +2603,28 @@ export type HostOut = {
 };
 
 /**
+ * HubChoiceOut
+ *
+ * One of several models of one file in a repository.
+ */
+export type HubChoiceOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Key
+     *
+     * The model that it is here already.
+     */
+    key: string | null;
+};
+
+/**
  * HubModelOut
  *
  * A repository that a search found. What it is, is guessed from its tags; a plan looks closer.
@@ -2656,6 +2714,12 @@ export type HubPlanIn = {
      * A branch, a tag, or a commit.
      */
     revision?: string;
+    /**
+     * File
+     *
+     * Of a repository that holds several models of one file each, as many LoRAs do: which of its files. A plan without it lists them as `choices`.
+     */
+    file?: string;
 };
 
 /**
@@ -2760,6 +2824,12 @@ export type HubPlanOut = {
      * Parameters
      */
     parameters: number | null;
+    /**
+     * Choices
+     *
+     * Models of one file each, of which one has to be named in `file`; empty when nothing is open.
+     */
+    choices: Array<HubChoiceOut>;
     /**
      * Files
      */
@@ -3942,44 +4012,6 @@ export type MeOut = {
      * True when no credential is configured: everyone on this machine is the administrator.
      */
     open: boolean;
-};
-
-/**
- * MessageIn
- *
- * What somebody says, or with `role` "tool" what a function answered.
- */
-export type MessageIn = {
-    /**
-     * Content
-     */
-    content?: string;
-    /**
-     * Pictures
-     *
-     * Ids of uploads and of the gallery.
-     */
-    pictures?: Array<string>;
-    /**
-     * Role
-     */
-    role?: 'user' | 'tool';
-    /**
-     * Tool Call Id
-     */
-    tool_call_id?: string | null;
-    /**
-     * Parent Id
-     *
-     * The message that it follows; the last one of the chosen branch if left out.
-     */
-    parent_id?: string | null;
-    /**
-     * At Start
-     *
-     * It follows nothing: another beginning of the conversation.
-     */
-    at_start?: boolean;
 };
 
 /**
@@ -5479,6 +5511,44 @@ export type SaidOut = {
     params: {
         [key: string]: string | number | number;
     };
+};
+
+/**
+ * SayIn
+ *
+ * What somebody says, or with `role` "tool" what a function answered.
+ */
+export type SayIn = {
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
 };
 
 /**
@@ -9761,7 +9831,7 @@ export type ExportConversationResponses = {
 };
 
 export type AddMessageData = {
-    body: MessageIn;
+    body: SayIn;
     path: {
         /**
          * Conversation Id
