@@ -72,6 +72,9 @@ class TestTheRest:
         told = capfd.readouterr().err
         for words in ("flash attention cannot be had", "nothing to offload from", "step cache is for transformers"):
             assert words in told
+        noted = {(one.option, one.why) for one in engine.left_out}
+        assert noted == {("attention: flash", "error"), ("offload: model", "cpu"), ("step_cache", "model")}
+        assert load(tiny_sd, OPTIONS).left_out == []
         assert (picture(engine, tmp_path / "a") == plain[1]).all()
 
     def test_slicing_and_tiling_the_decoder(self, tiny_sd, plain, tmp_path, capfd) -> None:
