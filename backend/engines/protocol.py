@@ -272,7 +272,8 @@ class HubToken(Message):
 
 class HubPlan(Message):
     """What a download of `repo` at `revision` would fetch into the Hugging Face cache `cache`. `prefer_half`: of
-    weights that are offered twice, those of half precision."""
+    weights that are offered twice, those of half precision. `file`: which of several single files; without it the plan
+    lists them as `choices`."""
 
     task_id: str
     access: HubAccess
@@ -280,6 +281,7 @@ class HubPlan(Message):
     revision: str
     cache: str
     prefer_half: bool = False
+    file: str = ""
 
 
 class HubDownload(Message):
@@ -294,6 +296,7 @@ class HubDownload(Message):
     revision: str
     cache: str
     prefer_half: bool = False
+    file: str = ""
     reserve_bytes: int = 0
     chunk_bytes: int = 32 * 1024 * 1024
     connections: int = 4

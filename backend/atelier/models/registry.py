@@ -391,7 +391,8 @@ class ModelRegistry:
         """The files that go with a model: those that Atelier put into the cache itself."""
         path = Path(row.path)
         snapshot = path if snapshot_at(path) else path.parent  # a model of one file is named by that file
-        return removal(self._cache, snapshot) if row.source == "hub" else None
+        file = None if path == snapshot else path
+        return removal(self._cache, snapshot, file) if row.source == "hub" else None
 
     def _workers_of(self, key: str) -> list[str]:
         return [id_ for id_, (spec, _) in self._pool.running_briefly().items() if spec.model == key]

@@ -21,7 +21,7 @@ export const keys = {
   found: ["models", "found"] as const,
   consequences: (key: string) => ["models", "consequences", key] as const,
   hubSearch: (query: string, task: string | null) => ["hub", "search", query, task] as const,
-  hubPlan: (repo: string) => ["hub", "plan", repo] as const,
+  hubPlan: (repo: string, file: string) => ["hub", "plan", repo, file] as const,
   hubToken: ["hub", "token"] as const,
   plan: (body: object) => ["plan", body] as const,
   workerLog: (id: string) => ["system", "log", id] as const,

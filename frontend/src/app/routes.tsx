@@ -103,11 +103,11 @@ const system = createRoute({
   component: lazyRouteComponent(pages.SystemPage, "SystemPage"),
 });
 
-/** `picture`: of the gallery, to talk about; `prompt`: words to start with. */
+/** `picture`: of the gallery, to talk about; `prompt`: words to start with; `model`: the model to ask. */
 const chats = createRoute({
   getParentRoute: () => root,
   path: "/chat",
-  validateSearch: (search: Record<string, unknown>): { picture?: string; prompt?: string } => ({ picture: text(search.picture), prompt: text(search.prompt) }),
+  validateSearch: (search: Record<string, unknown>): { picture?: string; prompt?: string; model?: string } => ({ picture: text(search.picture), prompt: text(search.prompt), model: text(search.model) }),
   component: lazyRouteComponent(pages.ChatPage, "ChatPage"),
 });
 
