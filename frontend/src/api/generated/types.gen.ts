@@ -3709,6 +3709,24 @@ export type LackOut = {
 };
 
 /**
+ * LeftOutOut
+ *
+ * A load option that could not be had on this machine, or with this model.
+ */
+export type LeftOutOut = {
+    /**
+     * Message
+     *
+     * In words.
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said: SaidOut | null;
+};
+
+/**
  * LineError
  *
  * What is wrong with a batch, or with one line of its input.
@@ -4295,6 +4313,12 @@ export type ModelOut = {
      * Memory that its worker has leased, on all its devices together.
      */
     loaded_bytes: number;
+    /**
+     * Left Out
+     *
+     * What of its load options its worker could not have, while there is one.
+     */
+    left_out?: Array<LeftOutOut>;
     /**
      * Log Tail
      *
