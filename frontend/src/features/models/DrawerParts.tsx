@@ -5,6 +5,7 @@ import { useEffect, useRef, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { DownloadOut, ModelOut } from "@/api/types";
+import { said } from "@/i18n/said";
 import { queries } from "@/api/queries";
 import { familyName, isAddition, parameters, typeName } from "@/lib/models";
 import { bytes, duration, gib } from "@/lib/numbers";
@@ -77,6 +78,7 @@ export function ModelFacts({ card: { model, offer, task, family, size } }: { car
     ...(model?.base ? [[t("models.facts.base"), model.base] as [string, ReactNode]] : []),
     ...(model?.parameters ? [[t("models.parameters"), parameters(model.parameters, lang)] as [string, ReactNode]] : []),
     ...(model?.dtype ? [[t("models.facts.dtype"), typeName(model.dtype)] as [string, ReactNode]] : []),
+    ...(model?.chat ? [[t("models.load.engine"), said({ message: model.chat.engine_reason, said: model.chat.engine_said }).text] as [string, ReactNode], [t("models.load.context"), t("models.load.tokens", { count: model.chat.context })] as [string, ReactNode]] : []),
     ...(size ? [[t("models.disk"), bytes(size, lang)] as [string, ReactNode]] : []),
     ...(needed ? [[t("models.memory"), gib(needed, lang)] as [string, ReactNode]] : []),
     ...(model?.loaded_bytes ? [[t("models.memoryNow"), [gib(model.loaded_bytes, lang), model.device].filter(Boolean).join(" · ")] as [string, ReactNode]] : []),
