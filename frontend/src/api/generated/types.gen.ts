@@ -1323,6 +1323,68 @@ export type CreatureOut = {
 };
 
 /**
+ * CreatureSettingsOut
+ *
+ * How creatures are made. Keys and addresses are not told.
+ */
+export type CreatureSettingsOut = {
+    /**
+     * Backend
+     *
+     * `files`: pictures of a folder. `sdxl`: a model draws them.
+     */
+    backend: 'files' | 'sdxl';
+    /**
+     * Pictures
+     *
+     * Numbers of the folder's pictures that are drawn from.
+     */
+    pictures: number;
+    /**
+     * Model
+     *
+     * What draws, for the backend `sdxl`.
+     */
+    model: string;
+    /**
+     * Steps
+     */
+    steps: number;
+    /**
+     * Width
+     *
+     * Pixels. Null: the model's own.
+     */
+    width: number | null;
+    /**
+     * Height
+     *
+     * Pixels. Null: the model's own.
+     */
+    height: number | null;
+    /**
+     * Names
+     *
+     * `local`: from syllables. `remote`: a chat model gives them.
+     */
+    names: 'local' | 'remote';
+    /**
+     * Rate Per Minute
+     *
+     * Calls of one address. 0: any number.
+     */
+    rate_per_minute: number;
+    /**
+     * Weights
+     *
+     * Of a thousand creatures, how many are so rare.
+     */
+    weights: {
+        [key: string]: number;
+    };
+};
+
+/**
  * DependencyDetailsOut
  *
  * What holds for a whole environment: the CUDA that it brings along against this machine's driver.
@@ -10099,6 +10161,31 @@ export type GenerateCreatureResponses = {
 };
 
 export type GenerateCreatureResponse = GenerateCreatureResponses[keyof GenerateCreatureResponses];
+
+export type CreatureSettingsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/creatures/settings';
+};
+
+export type CreatureSettingsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type CreatureSettingsError = CreatureSettingsErrors[keyof CreatureSettingsErrors];
+
+export type CreatureSettingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: CreatureSettingsOut;
+};
+
+export type CreatureSettingsResponse = CreatureSettingsResponses[keyof CreatureSettingsResponses];
 
 export type ImageFromTextData = {
     body: TextIn;
