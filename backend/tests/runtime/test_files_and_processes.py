@@ -156,3 +156,12 @@ class TestVariables:
     def test_the_servers_own_environment_keeps_its_compiled_files(self) -> None:
         env = engine_environment({"PYTHONPYCACHEPREFIX": "/compiled"}, "i", is_servers_own=True)
         assert env["PYTHONPYCACHEPREFIX"] == "/compiled" and "PYTHONDONTWRITEBYTECODE" not in env
+
+
+def test_the_guard_lives_on_the_standard_library_alone() -> None:
+    guard = reaper.Guard()
+    try:
+        time.sleep(2)  # an import that fails ends it in less
+        assert guard.is_alive
+    finally:
+        guard.close()
