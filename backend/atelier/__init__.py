@@ -7,8 +7,8 @@ __version__ = "0.1.0"
 try:
     from pydantic import BaseModel
     from pydantic.warnings import UnsupportedFieldAttributeWarning
-except ImportError:  # the guard (`runtime.reaper`) runs on the standard library alone
-    pass
+except ModuleNotFoundError:
+    pass  # the guard process (`runtime.reaper`) runs on the standard library alone
 else:
     # Models are built when first used, FastAPI's own too: there are hundreds, and a start needs a few. Said here, since
     # a model takes this setting on when its class is made.
