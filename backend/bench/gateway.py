@@ -73,7 +73,11 @@ def main() -> int:
             if name not in options.without:
                 python = _installed(options.peers, name)
                 gateways[name] = stack.enter_context(_peer(name, python, folder, engine_port))
-        _measure(report, gateways, options)
+        try:
+            _measure(report, gateways, options)
+        except WrongAnswer:
+            print((folder / "data" / "server.log").read_text()[-3000:], file=sys.stderr)
+            raise
     return report.finish(options)
 
 

@@ -83,8 +83,8 @@ class Mock(asyncio.Protocol):
 
 async def serve(socket: str, port: int) -> None:
     loop = asyncio.get_running_loop()
-    await loop.create_unix_server(Mock, socket)
-    await loop.create_server(Mock, "127.0.0.1", port)
+    await loop.create_unix_server(Mock, socket, backlog=1024)
+    await loop.create_server(Mock, "127.0.0.1", port, backlog=1024)
     print("ready", flush=True)
     await asyncio.Event().wait()
 
