@@ -138,6 +138,7 @@ SPEED = ("quality", "quantization", "attention", "compile", "vae_slicing", "vae_
 """Load options that the image engine takes as they are (`engines.image_speed`)."""
 
 ModelState = Literal["idle", "downloading", "loading", "ready", "parked", "error"]
+ModelType = Literal["base_model", "lora", "fine_tune", "embedding"]
 Task = Literal["image", "video", "chat", "transcribe", "diarize", "embed"]
 
 
@@ -178,13 +179,20 @@ class ChatSetupOut(BaseModel):
     reasons: bool = Field(description="Its reasoning comes in a field of its own.")
 
 
+class LeftOutOut(BaseModel):
+    """A load option that could not be had on this machine, or with this model."""
+
+    message: str = Field(description="In words.")
+    said: SaidOut | None = Field(description="Which sentence `message` is.")
+
+
 class ModelOut(BaseModel):
     """Weights that Atelier knows about, and what they can do."""
 
     key: str
     name: str
     task: Task = Field(description="What it does. A LoRA has the task of the models that it changes.")
-    type: Literal["base_model", "lora", "fine_tune", "embedding"]
+    type: ModelType
     family: str
     source: Literal["embedded", "hub", "trained", "imported"]
     description: str
@@ -218,6 +226,9 @@ class ModelOut(BaseModel):
     worker_id: str | None
     device: str | None = Field(description="Where it is: `cuda:0`, or several with commas.")
     loaded_bytes: int = Field(description="Memory that its worker has leased, on all its devices together.")
+    left_out: list[LeftOutOut] = Field(
+        [], description="What of its load options its worker could not have, while there is one."
+    )
     log_tail: list[str] = Field(description="The last lines of its worker; after a failure, of the one that failed.")
     download: DownloadOut | None = Field(description="Of a model whose files are not all here yet; else null.")
 
@@ -251,7 +262,7 @@ class FoundModelOut(BaseModel):
     problem: str | None = Field(description="Why it cannot be entered.")
     said: SaidOut | None = Field(None, description="Which sentence `problem` is.")
     task: Task | None = None
-    type: Literal["base_model", "lora", "fine_tune", "embedding"] | None = None
+    type: ModelType | None = None
     family: str | None = None
     size_bytes: int | None = None
     parameters: int | None = None

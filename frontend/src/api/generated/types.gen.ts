@@ -109,16 +109,84 @@ export type AnswerWaitOut = {
 };
 
 /**
+ * AnthropicMessageIn
+ *
+ * Anthropic's.
+ */
+export type AnthropicMessageIn = {
+    /**
+     * Model
+     *
+     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     */
+    model: string;
+    /**
+     * Messages
+     */
+    messages: Array<ChatMessage>;
+    /**
+     * Max Tokens
+     *
+     * Must be given, but where tokens are only counted.
+     */
+    max_tokens?: number | null;
+    /**
+     * System
+     */
+    system?: string | Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Stream
+     */
+    stream?: boolean;
+    /**
+     * Stop Sequences
+     */
+    stop_sequences?: Array<string> | null;
+    /**
+     * Temperature
+     */
+    temperature?: number | null;
+    /**
+     * Top P
+     */
+    top_p?: number | null;
+    /**
+     * Top K
+     */
+    top_k?: number | null;
+    /**
+     * Tools
+     */
+    tools?: Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Tool Choice
+     */
+    tool_choice?: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Metadata
+     */
+    metadata?: {
+        [key: string]: unknown;
+    } | null;
+};
+
+/**
  * AxisIn
  *
  * What changes along one side of a grid. `prompt_sr`: the first value is searched in the prompt, each value takes
- * its place. `lora_weight`: the weight of `lora`.
+ * its place. `lora_weight`: the weight of `lora`. `strength`: how much of the picture in `start` may change.
  */
 export type AxisIn = {
     /**
      * Field
      */
-    field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight';
+    field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight' | 'strength';
     /**
      * Values
      *
@@ -1072,7 +1140,7 @@ export type ConversationIn = {
     /**
      * What it begins with; the model answers at once.
      */
-    message?: AtelierChatConversationSchemasMessageIn | null;
+    message?: SayIn | null;
 };
 
 /**
@@ -1252,6 +1320,68 @@ export type CreatureOut = {
      * UTC: `2026-11-28T12:00:00Z`.
      */
     generatedAt: string;
+};
+
+/**
+ * CreatureSettingsOut
+ *
+ * How creatures are made. Keys and addresses are not told.
+ */
+export type CreatureSettingsOut = {
+    /**
+     * Backend
+     *
+     * `files`: pictures of a folder. `sdxl`: a model draws them.
+     */
+    backend: 'files' | 'sdxl';
+    /**
+     * Pictures
+     *
+     * Numbers of the folder's pictures that are drawn from.
+     */
+    pictures: number;
+    /**
+     * Model
+     *
+     * What draws, for the backend `sdxl`.
+     */
+    model: string;
+    /**
+     * Steps
+     */
+    steps: number;
+    /**
+     * Width
+     *
+     * Pixels. Null: the model's own.
+     */
+    width: number | null;
+    /**
+     * Height
+     *
+     * Pixels. Null: the model's own.
+     */
+    height: number | null;
+    /**
+     * Names
+     *
+     * `local`: from syllables. `remote`: a chat model gives them.
+     */
+    names: 'local' | 'remote';
+    /**
+     * Rate Per Minute
+     *
+     * Calls of one address. 0: any number.
+     */
+    rate_per_minute: number;
+    /**
+     * Weights
+     *
+     * Of a thousand creatures, how many are so rare.
+     */
+    weights: {
+        [key: string]: number;
+    };
 };
 
 /**
@@ -1590,6 +1720,12 @@ export type DownloadIn = {
      * A branch, a tag, or a commit.
      */
     revision?: string;
+    /**
+     * File
+     *
+     * Of a repository that holds several models of one file each, as many LoRAs do: which of its files. A plan without it lists them as `choices`.
+     */
+    file?: string;
     /**
      * Key
      *
@@ -2322,8 +2458,38 @@ export type GpuOut = {
  */
 export type GridIn = {
     request: TextToImageIn;
+    /**
+     * Null: every cell is made from words alone.
+     */
+    start?: GridStartIn | null;
     x: AxisIn;
     y?: AxisIn | null;
+};
+
+/**
+ * GridStartIn
+ *
+ * The picture that every cell starts from.
+ */
+export type GridStartIn = {
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -2437,6 +2603,28 @@ export type HostOut = {
 };
 
 /**
+ * HubChoiceOut
+ *
+ * One of several models of one file in a repository.
+ */
+export type HubChoiceOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Key
+     *
+     * The model that it is here already.
+     */
+    key: string | null;
+};
+
+/**
  * HubModelOut
  *
  * A repository that a search found. What it is, is guessed from its tags; a plan looks closer.
@@ -2526,6 +2714,12 @@ export type HubPlanIn = {
      * A branch, a tag, or a commit.
      */
     revision?: string;
+    /**
+     * File
+     *
+     * Of a repository that holds several models of one file each, as many LoRAs do: which of its files. A plan without it lists them as `choices`.
+     */
+    file?: string;
 };
 
 /**
@@ -2630,6 +2824,12 @@ export type HubPlanOut = {
      * Parameters
      */
     parameters: number | null;
+    /**
+     * Choices
+     *
+     * Models of one file each, of which one has to be named in `file`; empty when nothing is open.
+     */
+    choices: Array<HubChoiceOut>;
     /**
      * Files
      */
@@ -3571,6 +3771,24 @@ export type LackOut = {
 };
 
 /**
+ * LeftOutOut
+ *
+ * A load option that could not be had on this machine, or with this model.
+ */
+export type LeftOutOut = {
+    /**
+     * Message
+     *
+     * In words.
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said: SaidOut | null;
+};
+
+/**
  * LineError
  *
  * What is wrong with a batch, or with one line of its input.
@@ -4157,6 +4375,12 @@ export type ModelOut = {
      * Memory that its worker has leased, on all its devices together.
      */
     loaded_bytes: number;
+    /**
+     * Left Out
+     *
+     * What of its load options its worker could not have, while there is one.
+     */
+    left_out?: Array<LeftOutOut>;
     /**
      * Log Tail
      *
@@ -5314,6 +5538,44 @@ export type SaidOut = {
 };
 
 /**
+ * SayIn
+ *
+ * What somebody says, or with `role` "tool" what a function answered.
+ */
+export type SayIn = {
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
+};
+
+/**
  * SchedulerList
  */
 export type SchedulerList = {
@@ -5772,6 +6034,18 @@ export type SdImageToImageIn = {
      */
     eta?: number | null;
     /**
+     * S Churn
+     */
+    s_churn?: number | null;
+    /**
+     * S Noise
+     */
+    s_noise?: number | null;
+    /**
+     * S Min Uncond
+     */
+    s_min_uncond?: number | null;
+    /**
      * Refiner Checkpoint
      */
     refiner_checkpoint?: string | null;
@@ -5931,6 +6205,18 @@ export type SdLoraOut = {
     metadata: {
         [key: string]: unknown;
     };
+};
+
+/**
+ * SdMadeOut
+ */
+export type SdMadeOut = {
+    /**
+     * Info
+     *
+     * A1111 says here, with status 200, why nothing was made.
+     */
+    info: string;
 };
 
 /**
@@ -6254,6 +6540,18 @@ export type SdTextToImageIn = {
      * Eta
      */
     eta?: number | null;
+    /**
+     * S Churn
+     */
+    s_churn?: number | null;
+    /**
+     * S Noise
+     */
+    s_noise?: number | null;
+    /**
+     * S Min Uncond
+     */
+    s_min_uncond?: number | null;
     /**
      * Refiner Checkpoint
      */
@@ -7337,44 +7635,6 @@ export type WorkerOut = {
 };
 
 /**
- * MessageIn
- *
- * What somebody says, or with `role` "tool" what a function answered.
- */
-export type AtelierChatConversationSchemasMessageIn = {
-    /**
-     * Content
-     */
-    content?: string;
-    /**
-     * Pictures
-     *
-     * Ids of uploads and of the gallery.
-     */
-    pictures?: Array<string>;
-    /**
-     * Role
-     */
-    role?: 'user' | 'tool';
-    /**
-     * Tool Call Id
-     */
-    tool_call_id?: string | null;
-    /**
-     * Parent Id
-     *
-     * The message that it follows; the last one of the chosen branch if left out.
-     */
-    parent_id?: string | null;
-    /**
-     * At Start
-     *
-     * It follows nothing: another beginning of the conversation.
-     */
-    at_start?: boolean;
-};
-
-/**
  * UsageOut
  *
  * Tokens, as the engine counted them.
@@ -7428,74 +7688,6 @@ export type AtelierChatUsageRoutesUsageOut = {
      * Seconds
      */
     seconds: number;
-};
-
-/**
- * MessageIn
- *
- * Anthropic's.
- */
-export type AtelierOpenaiChatSchemasMessageIn = {
-    /**
-     * Model
-     *
-     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
-     */
-    model: string;
-    /**
-     * Messages
-     */
-    messages: Array<ChatMessage>;
-    /**
-     * Max Tokens
-     *
-     * Must be given, but where tokens are only counted.
-     */
-    max_tokens?: number | null;
-    /**
-     * System
-     */
-    system?: string | Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Stream
-     */
-    stream?: boolean;
-    /**
-     * Stop Sequences
-     */
-    stop_sequences?: Array<string> | null;
-    /**
-     * Temperature
-     */
-    temperature?: number | null;
-    /**
-     * Top P
-     */
-    top_p?: number | null;
-    /**
-     * Top K
-     */
-    top_k?: number | null;
-    /**
-     * Tools
-     */
-    tools?: Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Tool Choice
-     */
-    tool_choice?: {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * Metadata
-     */
-    metadata?: {
-        [key: string]: unknown;
-    } | null;
 };
 
 /**
@@ -9663,7 +9855,7 @@ export type ExportConversationResponses = {
 };
 
 export type AddMessageData = {
-    body: AtelierChatConversationSchemasMessageIn;
+    body: SayIn;
     path: {
         /**
          * Conversation Id
@@ -9969,6 +10161,31 @@ export type GenerateCreatureResponses = {
 };
 
 export type GenerateCreatureResponse = GenerateCreatureResponses[keyof GenerateCreatureResponses];
+
+export type CreatureSettingsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/creatures/settings';
+};
+
+export type CreatureSettingsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type CreatureSettingsError = CreatureSettingsErrors[keyof CreatureSettingsErrors];
+
+export type CreatureSettingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: CreatureSettingsOut;
+};
+
+export type CreatureSettingsResponse = CreatureSettingsResponses[keyof CreatureSettingsResponses];
 
 export type ImageFromTextData = {
     body: TextIn;
@@ -10453,7 +10670,20 @@ export type SetTokenResponse = SetTokenResponses[keyof SetTokenResponses];
 export type ListModelsData = {
     body?: never;
     path?: never;
-    query?: never;
+    query?: {
+        /**
+         * Type
+         *
+         * Only models of this type.
+         */
+        type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | null;
+        /**
+         * Task
+         *
+         * Only models for this task.
+         */
+        task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    };
     url: '/api/models/';
 };
 
@@ -11351,7 +11581,7 @@ export type EmbeddingsResponses = {
 export type EmbeddingsResponse = EmbeddingsResponses[keyof EmbeddingsResponses];
 
 export type MessageData = {
-    body: AtelierOpenaiChatSchemasMessageIn;
+    body: AnthropicMessageIn;
     path?: never;
     query?: never;
     url: '/v1/messages';
@@ -11380,7 +11610,7 @@ export type MessageResponses = {
 export type MessageResponse = MessageResponses[keyof MessageResponses];
 
 export type CountTokensData = {
-    body: AtelierOpenaiChatSchemasMessageIn;
+    body: AnthropicMessageIn;
     path?: never;
     query?: never;
     url: '/v1/messages/count_tokens';
@@ -12790,6 +13020,181 @@ export type SdapiInterrogateResponses = {
 };
 
 export type SdapiInterrogateResponse = SdapiInterrogateResponses[keyof SdapiInterrogateResponses];
+
+export type SdapiCreateEmbeddingData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/create/embedding';
+};
+
+export type SdapiCreateEmbeddingErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiCreateEmbeddingError = SdapiCreateEmbeddingErrors[keyof SdapiCreateEmbeddingErrors];
+
+export type SdapiCreateEmbeddingResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiCreateEmbeddingResponse = SdapiCreateEmbeddingResponses[keyof SdapiCreateEmbeddingResponses];
+
+export type SdapiCreateHypernetworkData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/create/hypernetwork';
+};
+
+export type SdapiCreateHypernetworkErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiCreateHypernetworkError = SdapiCreateHypernetworkErrors[keyof SdapiCreateHypernetworkErrors];
+
+export type SdapiCreateHypernetworkResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiCreateHypernetworkResponse = SdapiCreateHypernetworkResponses[keyof SdapiCreateHypernetworkResponses];
+
+export type SdapiTrainEmbeddingData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/train/embedding';
+};
+
+export type SdapiTrainEmbeddingErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiTrainEmbeddingError = SdapiTrainEmbeddingErrors[keyof SdapiTrainEmbeddingErrors];
+
+export type SdapiTrainEmbeddingResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiTrainEmbeddingResponse = SdapiTrainEmbeddingResponses[keyof SdapiTrainEmbeddingResponses];
+
+export type SdapiTrainHypernetworkData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/train/hypernetwork';
+};
+
+export type SdapiTrainHypernetworkErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiTrainHypernetworkError = SdapiTrainHypernetworkErrors[keyof SdapiTrainHypernetworkErrors];
+
+export type SdapiTrainHypernetworkResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiTrainHypernetworkResponse = SdapiTrainHypernetworkResponses[keyof SdapiTrainHypernetworkResponses];
+
+export type SdapiServerKillData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/server-kill';
+};
+
+export type SdapiServerKillErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiServerKillError = SdapiServerKillErrors[keyof SdapiServerKillErrors];
+
+export type SdapiServerKillResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiServerKillResponse = SdapiServerKillResponses[keyof SdapiServerKillResponses];
+
+export type SdapiServerRestartData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/server-restart';
+};
+
+export type SdapiServerRestartErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiServerRestartError = SdapiServerRestartErrors[keyof SdapiServerRestartErrors];
+
+export type SdapiServerRestartResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiServerRestartResponse = SdapiServerRestartResponses[keyof SdapiServerRestartResponses];
+
+export type SdapiServerStopData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/server-stop';
+};
+
+export type SdapiServerStopErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiServerStopError = SdapiServerStopErrors[keyof SdapiServerStopErrors];
+
+export type SdapiServerStopResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiServerStopResponse = SdapiServerStopResponses[keyof SdapiServerStopResponses];
 
 export type WorkerLogData = {
     body?: never;

@@ -39,7 +39,7 @@ export function ChatHead({ conversation, beside, models, onList, onSettings }: P
         {second !== null && <ModelPicker label={t("chat.secondModel")} models={models} model={models?.find((one) => one.key === second)} wanted={second} onPick={pickSecond} small />}
       </Box>
       <Compare conversation={conversation} beside={beside} models={models ?? []} model={model} second={second} />
-      {conversation && <CopyAs conversation={conversation} model={model} />}
+      {conversation && <Box sx={{ display: { xs: second === null ? "block" : "none", sm: "block" } }}><CopyAs conversation={conversation} model={model} /></Box>}
       <Tooltip title={t("chat.settings")}>
         <IconButton size="small" aria-label={t("chat.settings")} onClick={onSettings} sx={{ width: 36, height: 36 }}><SlidersHorizontal size={17} /></IconButton>
       </Tooltip>
