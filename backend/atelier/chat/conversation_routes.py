@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
@@ -26,8 +26,9 @@ from atelier.chat.conversation_schemas import (
 from atelier.chat.exporting import FiledConversation
 from atelier.deps import ServicesDep
 from atelier.images.inputs import MAX_JSON_BYTES
+from atelier.routing import Router
 
-router = APIRouter(prefix="/api/chat", tags=["chat"])
+router = Router(prefix="/api/chat", tags=["chat"])
 
 _STREAM = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _STREAMED = {

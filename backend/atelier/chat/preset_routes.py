@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from atelier.access.actor import User
 from atelier.chat.conversation_schemas import PresetIn, PresetList, PresetOut
 from atelier.deps import ServicesDep
+from atelier.routing import Router
 
-router = APIRouter(prefix="/api/chat", tags=["chat"])
+router = Router(prefix="/api/chat", tags=["chat"])
 
 
 @router.get("/presets", summary="Your presets for chats, by name")
