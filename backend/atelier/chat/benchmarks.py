@@ -132,7 +132,7 @@ class Benchmarks:
         try:
             return (await self._serving.targets.find(actor, name)).name
         except NotFound as error:
-            error.blame("models")
+            error.in_words_of({"model": "models"})
             raise
 
     async def _find(self, session: AsyncSession, actor: Actor, benchmark_id: str) -> BenchmarkRow:
