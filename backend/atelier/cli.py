@@ -80,6 +80,7 @@ def _serve(host: str | None, port: int | None) -> int:
     from atelier import logs
     from atelier.live.wire import LiveProtocol
     from atelier.main import create_app
+    from atelier.wire import PatientProtocol
 
     if port is not None and not 0 <= port <= 65535:
         raise BadSetting(f"--port {port} must be a number from 0 to 65535.")
@@ -92,7 +93,7 @@ def _serve(host: str | None, port: int | None) -> int:
         log_config=None,
         access_log=False,
         loop="uvloop",
-        http="httptools",
+        http=PatientProtocol,
         ws=LiveProtocol,
         ws_max_size=64 * 1024,
         ws_ping_interval=20,
@@ -101,7 +102,7 @@ def _serve(host: str | None, port: int | None) -> int:
         timeout_graceful_shutdown=5,
         server_header=False,
         h11_max_incomplete_event_size=32 * 1024,
-        limit_concurrency=2000,
+        limit_concurrency=8000,
         proxy_headers=False,
         ssl_certfile=str(settings.server.tls[0]) if settings.server.tls else None,
         ssl_keyfile=str(settings.server.tls[1]) if settings.server.tls else None,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from atelier.chat.conversations import Conversations
     from atelier.chat.exporting import ConversationFiles
     from atelier.chat.presets import ChatPresets
+    from atelier.chat.serving import ChatServing
     from atelier.creatures.service import CreatureService
     from atelier.images.archive import Archive
     from atelier.images.collections import Collections
@@ -70,6 +71,7 @@ class Services:
     creatures: CreatureService
     system: SystemService
     openai_images: OpenAIImages
+    chat: ChatServing
     sdapi: SdApi
     files: FileStore
     batches: BatchService

@@ -12,6 +12,8 @@ Dialect = Literal["atelier", "openai", "automatic1111", "creatures", "imagen"]
 DIALECTS: dict[str, Dialect] = {
     "/v1/": "openai",
     "/v1/generate": "creatures",
+    "/tokenize": "openai",
+    "/detokenize": "openai",
     "/sdapi/": "automatic1111",
     "/token": "imagen",
     "/generar-": "imagen",

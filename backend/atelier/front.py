@@ -207,8 +207,8 @@ class IncomingBody:
 
     LINGER_BYTES, LINGER_SECONDS, SMALL = 64 * _MIB, 10.0, _MIB
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        self._scope, self._receive, self._ended = scope, receive, False
+    def __init__(self, scope: Scope, receive: Receive, *, ended: bool = False) -> None:
+        self._scope, self._receive, self._ended = scope, receive, ended
 
     async def receive(self) -> Message:
         message = await self._receive()

@@ -22,7 +22,7 @@ from atelier.access.actor import LOCAL_USER_ID, Actor, check_declared
 from atelier.access.gate import Gate, holder_id
 from atelier.access.limit import SignInLimit
 from atelier.access.tokens import Tokens
-from atelier.chat import benchmark_routes, conversation_routes, preset_routes
+from atelier.chat import benchmark_routes, conversation_routes, preset_routes, usage_routes
 from atelier.chat.answering import Answers
 from atelier.chat.benchmarks import Benchmarks
 from atelier.chat.caps import Caps
@@ -89,6 +89,7 @@ from atelier.models.registry import ModelRegistry
 from atelier.models.sizing import Sizing
 from atelier.models.states import ModelStates
 from atelier.openai import batch_routes as openai_batch_routes
+from atelier.openai import chat_routes as openai_chat_routes
 from atelier.openai import file_routes as openai_file_routes
 from atelier.openai import image_routes as openai_image_routes
 from atelier.openai import model_routes as openai_model_routes
@@ -145,6 +146,8 @@ ROUTERS = [
     system_routes.router,
     openai_image_routes.router,
     openai_model_routes.router,
+    openai_chat_routes.router,
+    usage_routes.router,
     openai_file_routes.router,
     openai_batch_routes.router,
     sdapi_routes.router,
@@ -294,7 +297,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         targets = Targets(registry, sizing, bus, dict(settings.chat.aliases))
         shared = SharedLeases(pool)
         meter = Meter(database)
-        patience = Patience(first_byte=settings.chat.first_byte_seconds, idle=settings.chat.idle_seconds)
+        patience = Patience.of(settings.chat.first_byte_seconds, settings.chat.idle_seconds)
         screen = Screen(remote.data_url if remote.enabled else None)
         serving = ChatServing(targets, shared, Watch(patience), screen, meter, wait_seconds=settings.chat.wait_seconds)
         app.state.door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
@@ -384,6 +387,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             creatures,
             system,
             openai_images,
+            serving,
             sdapi,
             files,
             batches,

@@ -11,9 +11,10 @@ import logging
 import re
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from atelier.access.actor import Actor
 from atelier.chat import usage_store
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WRITE_SECONDS = 10.0
+WRITE_SECONDS = 5.0
 MOST_TALLIES = 4096
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds: the upper ends of the buckets that durations are counted in."""
@@ -113,6 +114,13 @@ class Meter:
                 else:
                     tally.completion_tokens += int(number)
 
+    async def used(self, actor: Actor, days: int) -> Sequence[Any]:
+        """Rows of `usage_store.summed`."""
+        if self._database is None:
+            return []
+        async with self._database.read() as session:
+            return await usage_store.summed(session, actor, now() - timedelta(days=days))
+
     def refuse(self, code: str) -> None:
         """A request that never got to an engine."""
         self.refused[code] = self.refused.get(code, 0) + 1
@@ -123,7 +131,7 @@ class Meter:
         if not changes or self._database is None:
             return
         hour = now().replace(minute=0, second=0, microsecond=0)
-        async with self._database.write() as session:
+        async with self._database.write(durable=False) as session:
             for (actor, model, path), added in changes:
                 await usage_store.add(session, hour, actor, model, path, *added)
         for key, added in changes:

@@ -11,7 +11,6 @@ A model that is not loaded is loaded by the request. Whoever comes while a worke
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ import orjson
 from atelier.access.actor import Actor
 from atelier.chat import answers, screening
 from atelier.chat.metering import Meter
+from atelier.chat.responses import Responses
 from atelier.chat.screening import Screen
 from atelier.chat.targets import Target, Targets
 from atelier.chat.upstream import AnswerTooLong, EngineGone, EngineSilent, Line, head_of
@@ -30,6 +30,7 @@ from atelier.runtime.shared import SharedLeases
 from atelier.runtime.waiting import Waiting
 from atelier.said import Said
 
+RESPONSES = "/v1/responses"
 MOST_ANSWER_BYTES = 64 * 1024 * 1024
 TRIES = 3
 """How often a request is sent to a worker that turns out to be gone before it said anything."""
@@ -72,6 +73,7 @@ class ChatServing:
     ) -> None:
         self.targets, self.screen, self.watch, self.meter = targets, screen, watch, meter
         self._leases = leases
+        self.responses = Responses()
         self.wait_seconds = wait_seconds
 
     async def close(self) -> None:
@@ -130,6 +132,8 @@ class ChatServing:
                     tail = piece if len(piece) > 2048 else tail[-2048:] + piece
                     if out := edit(piece) if edit.is_needed else piece:
                         yield out
+                if rest := edit.last():
+                    yield rest
         except AtelierError as error:
             status = error.status
             if not begun:
@@ -141,6 +145,11 @@ class ChatServing:
 
     # ── for the door ──
 
+    def of_response(self, actor: Actor, method: str, path: str) -> Order:
+        """A request about an earlier answer of /v1/responses. Raises ResponseNotFound, also for somebody else's."""
+        target = self.responses.target(actor, path.split("/")[3])
+        return Order(path, target, head_of(path, 0, method), b"", False)
+
     async def order(self, actor: Actor, path: str, raw: bytes, body: Any = None) -> Order:
         """The request `raw` (parsed already: `body`), looked over. Raises BadRequest, ModelNotFound."""
         if body is None:
@@ -151,6 +160,8 @@ class ChatServing:
             raise BadRequest(words, field="model", hint="GET /v1/models lists what there is.")
         target = self.targets.known(actor, name) or await self.targets.find(actor, name)
         changes = await self.screen.look_over(path, body, target)
+        if path == RESPONSES and (before := body.get("previous_response_id")) is not None:
+            self.responses.target(actor, before, "previous_response_id")
         streams = body.get("stream") is True
         adds_usage = False
         if name != target.name:
@@ -169,59 +180,90 @@ class ChatServing:
             raw = orjson.dumps(body)
         return Order(path, target, head_of(path, len(raw)), raw, streams, adds_usage)
 
-    @contextlib.asynccontextmanager
-    async def asked(
+    def asked(
         self,
         order: Order,
         priority: int = 0,
         tell: Tell | None = None,
         ready: Callable[[], None] | None = None,
-    ) -> AsyncIterator[Line]:
+    ) -> Asked:
         """A connection on which the answer to `order` begins: its status is there. `ready` is called once the model is
         loaded. Raises AtelierError, in the block too when the engine ends or falls silent."""
-        for left in reversed(range(TRIES)):
-            async with self._leases.use(order.target.spec, priority=priority, waiting=tell) as worker:
-                if ready is not None:
-                    ready()
-                engine = self.watch.engine(worker)
-                try:
-                    line = await self._asked_on(engine, order)
-                except EngineGone as gone:
-                    if not (gone.early and left):
-                        raise _ended(await worker.lost()) from None
-                    await worker.lost()
-                    continue
-                except EngineSilent:
-                    raise _silent() from None
-                try:
-                    yield line
-                except EngineGone:
-                    raise _ended(await worker.lost()) from None
-                except EngineSilent:
-                    raise _silent() from None
-                finally:
-                    engine.lines.give_back(line)
-                return
+        return Asked(self._leases, self.watch, order, priority, tell, ready)
 
-    # ── inside ──
 
-    async def _asked_on(self, engine: Engine, order: Order) -> Line:
-        """Sent, and its head received. A connection that was kept may have been hung up in that moment: once more then,
-        on a new one."""
-        line = await engine.lines.open()
+class Asked:
+    """`async with` for one request: a share of a worker, a connection to it, the head of its answer."""
+
+    __slots__ = ("_engine", "_lease", "_leases", "_line", "_order", "_priority", "_ready", "_tell", "_watch", "_worker")
+
+    def __init__(
+        self,
+        leases: SharedLeases,
+        watch: Watch,
+        order: Order,
+        priority: int,
+        tell: Tell | None,
+        ready: Callable[[], None] | None,
+    ) -> None:
+        self._leases, self._watch, self._order = leases, watch, order
+        self._priority, self._tell, self._ready = priority, tell, ready
+
+    async def __aenter__(self) -> Line:
+        left = TRIES
         while True:
+            left -= 1
+            lease = self._leases.use(self._order.target.spec, priority=self._priority, waiting=self._tell)
+            worker = await lease.__aenter__()
             try:
-                line.ask(order.head, order.body)
-                await line.head()
-                return line
-            except EngineGone as gone:
-                engine.lines.give_back(line)
-                if not (gone.early and line.used):
-                    raise
-                line = await engine.lines.open(fresh=True)
-            except BaseException:
-                engine.lines.give_back(line)
+                if self._ready is not None:
+                    self._ready()
+                engine = self._watch.engine(worker)
+                self._line = await _asked_on(engine, self._order)
+                self._lease, self._worker, self._engine = lease, worker, engine
+                return self._line
+            except BaseException as error:
+                try:
+                    lost = await worker.lost() if isinstance(error, EngineGone) else None
+                finally:
+                    await lease.__aexit__(None, None, None)
+                if lost is not None:
+                    if error.early and left:  # type: ignore[attr-defined]
+                        continue
+                    raise _ended(lost) from None
+                if isinstance(error, EngineSilent):
+                    raise _silent() from None
                 raise
+
+    async def __aexit__(self, _kind: Any, error: BaseException | None, _trace: Any) -> None:
+        self._engine.lines.give_back(self._line)
+        try:
+            if error is not None:
+                if isinstance(error, EngineGone):
+                    raise _ended(await self._worker.lost()) from None
+                if isinstance(error, EngineSilent):
+                    raise _silent() from None
+        finally:
+            await self._lease.__aexit__(None, None, None)
+
+
+async def _asked_on(engine: Engine, order: Order) -> Line:
+    """Sent, and its head received. A connection that was kept may have been hung up in that moment: once more then, on
+    a new one."""
+    line = await engine.lines.open()
+    while True:
+        try:
+            line.ask(order.head, order.body)
+            await line.head()
+            return line
+        except EngineGone as gone:
+            engine.lines.give_back(line)
+            if not (gone.early and line.used):
+                raise
+            line = await engine.lines.open(fresh=True)
+        except BaseException:
+            engine.lines.give_back(line)
+            raise
 
 
 async def whole(line: Line) -> tuple[int, bytes]:

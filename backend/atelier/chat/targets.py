@@ -36,6 +36,11 @@ class Target:
     reasons: bool
     sees: bool
 
+    @property
+    def context(self) -> int:
+        """Tokens of one request, its answer included."""
+        return self.need.work.context
+
 
 class Targets:
     """Finds targets for actors. `aliases`: further names for a model's key or repository."""

@@ -77,6 +77,7 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._failure: Exception | None = None
         self._writable: asyncio.Future[None] | None = None
+        self._parser = httptools.HttpResponseParser(self)
         self.used = False
         self.asked = self.heard = 0.0
         self._reset()
@@ -96,7 +97,6 @@ class Line(asyncio.Protocol):
         """Send a request; what is left of the one before is forgotten."""
         assert self._transport is not None
         self._reset()
-        self._parser = httptools.HttpResponseParser(self)
         self.asked = self.heard = self._loop.time()
         if len(body) < 65536:
             self._transport.write(head + body)
@@ -187,7 +187,7 @@ class Line(asyncio.Protocol):
         self.began = True
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, AttributeError):
+        except httptools.HttpParserError:
             self.fail(EngineGone())
             return
         waits_for = self._waits_for

@@ -42,6 +42,11 @@ class Patience:
     probe_after: float = 5.0
     probe: float = 5.0
 
+    @classmethod
+    def of(cls, first_byte: float, idle: float) -> Patience:
+        """A probe and its answer together take less than `idle`."""
+        return cls(first_byte, idle, min(5.0, idle * 0.4), min(5.0, idle * 0.4))
+
 
 class Engine:
     """What is known of one worker's server: its connections and when it last said something."""
@@ -77,16 +82,27 @@ class Engine:
 class Call:
     """A request of a client, as far as waiting concerns it. `receive` None: nobody can hang up."""
 
-    __slots__ = ("begun", "breath", "breathe", "hung_up", "receive", "task", "watcher")
+    __slots__ = ("begun", "breath", "breathe", "gave_up", "hung_up", "patience", "receive", "task", "watcher")
 
-    def __init__(
-        self, receive: Receive | None, begun: float, breathe: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
-        self.receive, self.breathe, self.begun = receive, breathe, begun
+    def __init__(self, receive: Receive | None, begun: float, patience: float | None = None) -> None:
+        """`patience`: seconds until it gives up on waiting for its model (see `arrived`)."""
+        self.receive, self.begun = receive, begun
+        self.breathe: Callable[[], Awaitable[None]] | None = None
         self.breath = begun + FIRST_BREATH_SECONDS
+        self.patience = patience
+        self.gave_up = False
         self.task = asyncio.current_task()
         self.hung_up = False
         self.watcher: asyncio.Task[None] | None = None
+
+    def arrived(self) -> None:
+        """The model is there."""
+        self.patience = None
+
+    def give_up(self) -> None:
+        self.gave_up = True
+        if self.task is not None:
+            self.task.cancel()
 
     async def watch(self) -> None:
         assert self.receive is not None
@@ -148,6 +164,8 @@ class Watch:
         for call in tuple(self.calls):
             if call.watcher is None and call.receive is not None and now - call.begun > SWEEP_SECONDS:
                 call.watcher = self._spawn(call.watch())
+            if call.patience is not None and now - call.begun > call.patience and not call.gave_up:
+                call.give_up()
             if call.breathe is not None and now > call.breath:
                 call.breath = now + BREATH_SECONDS
                 self._spawn(call.breathe())

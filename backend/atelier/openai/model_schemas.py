@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class ModelObject(BaseModel):
@@ -12,6 +12,9 @@ class ModelObject(BaseModel):
     object: Literal["model"] = "model"
     created: int
     owned_by: str
+    root: str = Field(description="The model's repository on the hub, else its key. An alias has its model's.")
+    task: str = Field(description="`chat`, `embed` or `image`.")
+    max_model_len: int | None = Field(None, description="Tokens of one request, its answer included: text only.")
 
 
 class ModelObjects(BaseModel):

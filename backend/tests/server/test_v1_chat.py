@@ -2,25 +2,76 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from atelier.chat.answers import both_spellings, openai_error
 from chat_models import add_chat_model, add_embedding_model
 from serving import Server
 
 HELLO = [{"role": "user", "content": "Hello"}]
+TOKEN = "0123456789abcdef0123456789abcdef"
+ADMIN = {"authorization": f"Bearer {TOKEN}"}
+
+
+def key(name: str) -> dict[str, str]:
+    return {"authorization": f"Bearer sk-{name}-0123456789"}
 
 
 @pytest.fixture(scope="module")
 def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """An open server with a chat model `echo`, an embedding model `vectors`, and an alias."""
     folder = tmp_path_factory.mktemp("chat")
-    with Server(folder / "data", MODEL_ALIASES="gpt-4o-mini=echo") as server:
+    sockets = tmp_path_factory.mktemp("s")
+    with Server(folder / "data", MODEL_ALIASES="gpt-4o-mini=echo", XDG_RUNTIME_DIR=str(sockets)) as server:
+        server.sockets = lambda: sockets.rglob("*.v1")  # type: ignore[attr-defined]
         add_chat_model(server, folder)
         add_embedding_model(server, folder)
         yield server
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A closed server with two keys; the second may use `echo` only."""
+    folder = tmp_path_factory.mktemp("keyed")
+    keys = "sk-one-0123456789,sk-two-0123456789"
+    settings = {"OPENAI_API_KEYS": keys, "OPENAI_KEY_MODELS": "sk-two-0123456789=echo", "ATELIER_TOKEN": TOKEN}
+    with Server(folder / "data", **settings) as server:
+        server.client.headers["authorization"] = ADMIN["authorization"]
+        add_chat_model(server, folder)
+        add_embedding_model(server, folder)
+        del server.client.headers["authorization"]
+        yield server
+
+
+def used(server: Server) -> tuple[int, int]:
+    """Requests and completion tokens, of all."""
+    rows = server.client.get("/api/chat/usage", headers=ADMIN).json()["items"]
+    return sum(row["requests"] for row in rows), sum(row["completion_tokens"] for row in rows)
+
+
+def counted(server: Server) -> int:
+    """Requests, by the metrics."""
+    lines = server.client.get("/metrics", headers=ADMIN).text.splitlines()
+    return sum(int(line.rpartition(" ")[2]) for line in lines if line.startswith("atelier_chat_requests_total{"))
+
+
+def engine_s(server: Server) -> dict[str, Any]:
+    """What the engine of `echo` saw."""
+    for path in server.sockets():  # type: ignore[attr-defined]
+        transport = httpx2.HTTPTransport(uds=str(path))
+        with httpx2.Client(transport=transport, base_url="http://engine") as client:
+            seen = client.get("/fake").json()
+            if any(b"echo" in str(one).encode() for one in seen["requests"]):
+                return seen
+    raise AssertionError("no engine has `echo`")
 
 
 def ask(server: Server, path: str = "/v1/chat/completions", **body: Any) -> Any:
@@ -77,3 +128,242 @@ class TestAnswers:
         answer = ask(chat, model="gpt-4o-mini")
         assert answer.status_code == 200, answer.text
         assert answer.json()["model"] == "echo"
+
+    def test_a_response_is_kept_for_whoever_asked(self, keyed: Server) -> None:
+        made = keyed.client.post("/v1/responses", json={"model": "echo", "input": "Hi"}, headers=key("one")).json()
+        path = f"/v1/responses/{made['id']}"
+        assert keyed.client.get(path, headers=key("one")).json()["id"] == made["id"]
+        assert keyed.client.get(path, headers=key("two")).status_code == 404
+        body = {"model": "echo", "input": "And?", "previous_response_id": made["id"]}
+        assert keyed.client.post("/v1/responses", json=body, headers=key("one")).status_code == 200
+        assert keyed.client.post("/v1/responses", json=body, headers=key("two")).status_code == 404
+
+    def test_reasoning_has_both_names(self, chat: Server) -> None:
+        message = {"reasoning": "hm", "content": "yes"}
+        assert both_spellings({"choices": [{"message": dict(message)}]})["choices"][0]["message"] == {
+            **message,
+            "reasoning_content": "hm",
+        }
+        delta = both_spellings({"choices": [{"delta": {"reasoning_content": "hm"}}]})["choices"][0]["delta"]
+        assert delta == {"reasoning": "hm", "reasoning_content": "hm"}
+
+
+class TestModels:
+    def test_all_that_can_be_asked_with_their_aliases(self, chat: Server) -> None:
+        found = {one["id"]: one for one in chat.client.get("/v1/models").json()["data"]}
+        assert {"echo", "vectors", "gpt-4o-mini", "creatures"} <= set(found)
+        assert found["echo"]["max_model_len"] == 4096
+        assert (found["vectors"]["task"], found["creatures"]["max_model_len"]) == ("embed", None)
+        assert chat.client.get("/v1/models/gpt-4o-mini").json()["root"] == "echo"
+
+    def test_an_id_with_a_slash(self, chat: Server) -> None:
+        refused = chat.client.get("/v1/models/somebody%2Fsomething")
+        assert refused.status_code == 404
+        assert "somebody/something" in refused.json()["error"]["message"]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("body", "field"),
+        [
+            ({"chat_template": "{{ 1 }}"}, "chat_template"),
+            ({"chat_template_kwargs": {"chat_template": "x"}}, "chat_template_kwargs.chat_template"),
+            ({"mm_processor_kwargs": {"x": 1}}, "mm_processor_kwargs"),
+            ({"prompt_embeds": "AAAA"}, "prompt_embeds"),
+            ({"vllm_xargs": {"a": "b"}}, "vllm_xargs"),
+            ({"kv_transfer_params": {"a": 1}}, "kv_transfer_params"),
+            ({"allowed_token_ids": [1]}, "allowed_token_ids"),
+            ({"n": 17}, "n"),
+            ({"n": True}, "n"),
+            ({"top_logprobs": 21}, "top_logprobs"),
+            ({"stop": ["x"] * 17}, "stop"),
+            ({"logit_bias": {str(token): 1 for token in range(1025)}}, "logit_bias"),
+            ({"tools": [{"type": "function", "function": {"name": "f"}}] * 129}, "tools"),
+            ({"structured_outputs": {"grammar": "root ::= x"}}, "structured_outputs.grammar"),
+            ({"structured_outputs": {"regex": "(a+)+b"}}, "structured_outputs.regex pattern"),
+            ({"messages": "Hello"}, "messages"),
+            ({"messages": [{"role": "user", "content": [{"type": "video_url"}]}]}, "messages.content"),
+            ({"model": None}, "model"),
+        ],
+    )
+    def test_what_an_engine_must_not_be_asked(self, chat: Server, body: dict[str, Any], field: str) -> None:
+        refused = ask(chat, **body)
+        assert refused.status_code == 400, refused.text
+        assert refused.json()["error"]["param"] == field
+        assert refused.json()["error"]["type"] == "invalid_request_error"
+
+    def test_a_schema_that_is_too_deep_or_too_large(self, chat: Server) -> None:
+        deep: dict[str, Any] = {}
+        for _ in range(40):
+            deep = {"type": "object", "properties": {"a": deep}}
+        large = {"enum": ["x" * 1000] * 70}
+        endless = {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}
+        for schema in (deep, large, endless | {"$defs": {}}, {"$ref": "http://example.org/x"}):
+            wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+            if schema.get("$defs") == {}:
+                continue
+            assert ask(chat, response_format=wanted).status_code == 400, str(schema)[:80]
+
+    @pytest.mark.parametrize("url", ["http://127.0.0.1/x.png", "file:///etc/passwd", "https://example.org/a.png", "x"])
+    def test_pictures_come_with_the_request(self, chat: Server, url: str) -> None:
+        parts = [{"type": "image_url", "image_url": {"url": url}}]
+        refused = ask(chat, messages=[{"role": "user", "content": parts}])
+        assert refused.status_code == 400
+        assert refused.json()["error"]["param"] == "messages.content.image_url"
+        block = [{"type": "image", "source": {"type": "url", "url": url}}]
+        anthropic = ask(chat, "/v1/messages", messages=[{"role": "user", "content": block}], max_tokens=5)
+        assert anthropic.status_code == 400
+        assert anthropic.json()["error"]["type"] == "invalid_request_error"
+
+    def test_what_nobody_knows_is_dropped(self, chat: Server) -> None:
+        assert ask(chat, something_new={"a": 1}).status_code == 200
+
+    def test_no_json(self, chat: Server) -> None:
+        for body in (b"", b"{", b"[]", b'"x"', b"\xff", b'{"model":"echo","a":' + b"[" * 2000):
+            refused = chat.client.post("/v1/chat/completions", content=body)
+            assert refused.status_code == 400, body[:20]
+            assert refused.json()["error"]["code"] == "invalid_json"
+
+    def test_an_unknown_model(self, chat: Server) -> None:
+        refused = ask(chat, model="nothing")
+        assert refused.status_code == 404
+        assert refused.json()["error"]["code"] == "model_not_found"
+        assert "echo" in refused.json()["error"]["message"]
+
+    def test_too_large_a_body(self, chat: Server) -> None:
+        refused = chat.client.post("/v1/chat/completions", content=b" " * (64 * 1024 * 1024 + 1))
+        assert refused.status_code == 413
+        assert refused.json()["error"]["code"] == "body_too_large"
+
+
+class TestEngineErrors:
+    def test_in_openai_s_words(self, chat: Server) -> None:
+        refused = ask(chat, fake={"status": 400})
+        error = refused.json()["error"]
+        assert refused.status_code == 400
+        assert (error["type"], isinstance(error["code"], str)) == ("invalid_request_error", True)
+        failed = ask(chat, fake={"status": 500})
+        assert failed.json()["error"]["code"] == "engine_error"
+        assert failed.headers["x-should-retry"] == "false"
+
+    def test_in_anthropic_s_words(self, chat: Server) -> None:
+        refused = ask(chat, "/v1/messages", max_tokens=5, fake={"status": 400})
+        assert refused.json()["type"] == "error"
+        assert refused.json()["error"]["type"] == "invalid_request_error"
+        assert refused.json()["request_id"] == refused.headers["x-request-id"]
+
+    def test_of_a_stream_before_it_begins(self, chat: Server) -> None:
+        refused = ask(chat, stream=True, fake={"status": 400})
+        assert refused.status_code == 400
+        assert refused.json()["error"]["message"]
+
+    def test_words_without_internals(self) -> None:
+        told = openai_error(400, {"error": "cannot read /home/somebody/models/x at 0x7f0011223344"})
+        assert told["error"]["message"] == "cannot read … at …"
+
+
+class TestFront:
+    def test_what_every_answer_carries(self, chat: Server) -> None:
+        for answer in (ask(chat), ask(chat, stream=True), ask(chat, model="nothing")):
+            assert answer.headers["x-request-id"]
+            assert answer.headers["openai-processing-ms"].isdigit()
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["cache-control"] == "no-cache"
+        named = chat.client.post("/v1/embeddings", json={}, headers={"x-request-id": "mine-1"})
+        assert named.headers["x-request-id"] == "mine-1"
+
+    def test_hosts_and_origins(self, chat: Server) -> None:
+        body = {"model": "echo", "messages": HELLO}
+        for headers, status in (
+            ({"host": "evil.example"}, 421),
+            ({"origin": "http://evil.example"}, 403),
+            ({"origin": chat.url}, 200),
+        ):
+            assert chat.client.post("/v1/chat/completions", json=body, headers=headers).status_code == status
+
+    def test_other_methods_and_paths_are_fastapi_s(self, chat: Server) -> None:
+        assert chat.client.get("/v1/chat/completions").status_code == 405
+        assert chat.client.post("/v1/chat/completion", json={}).status_code == 404
+        assert chat.client.get("/v1/responses/..%2f..%2fetc").status_code == 404
+
+
+class TestKeys:
+    def test_a_key_is_needed_where_there_are_some(self, keyed: Server) -> None:
+        body = {"model": "echo", "messages": HELLO}
+        for headers, status in (
+            ({}, 401),
+            ({"authorization": "Bearer sk-wrong"}, 401),
+            ({"authorization": ""}, 401),
+            (key("one"), 200),
+            ({"x-api-key": "sk-one-0123456789"}, 200),
+        ):
+            for path in ("/v1/chat/completions", "/tokenize"):
+                asked = {**body, "prompt": "x"} if path == "/tokenize" else body
+                answer = keyed.client.post(path, json=asked, headers=headers)
+                assert answer.status_code == status, (path, headers, answer.text)
+
+    def test_a_key_with_a_list_of_models(self, keyed: Server) -> None:
+        body = {"messages": HELLO}
+        assert keyed.client.post("/v1/chat/completions", json={**body, "model": "echo"}, headers=key("two")).is_success
+        refused = keyed.client.post("/v1/embeddings", json={"model": "vectors", "input": "x"}, headers=key("two"))
+        assert refused.status_code == 404
+        assert [one["id"] for one in keyed.client.get("/v1/models", headers=key("two")).json()["data"]] == ["echo"]
+
+    def test_what_was_used_is_told(self, keyed: Server) -> None:
+        body = {"model": "echo", "messages": HELLO}
+        asked = counted(keyed)
+        for _ in range(3):
+            assert keyed.client.post("/v1/chat/completions", json=body, headers=key("one")).is_success
+        assert counted(keyed) == asked + 3
+        deadline = time.monotonic() + 15
+        while (told := used(keyed))[0] < asked + 3 and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert told[0] == asked + 3
+        assert told[1] >= 24
+        page = keyed.client.get("/metrics", headers=ADMIN).text
+        route = 'model="echo",path="/v1/chat/completions"'
+        assert f'atelier_chat_request_duration_seconds_bucket{{{route},le="+Inf"}}' in page
+        assert f'atelier_chat_tokens_total{{{route},kind="completion"}}' in page
+        assert keyed.client.get("/metrics").status_code == 401
+
+
+class TestWaiting:
+    def test_a_stream_is_kept_alive_while_it_waits(self, chat: Server) -> None:
+        answer = ask(chat, stream=True, fake={"first_delay_ms": 1500, "tokens": 2})
+        assert answer.text.startswith(": ")
+        assert answer.text.endswith("data: [DONE]\n\n")
+
+    def test_a_client_that_hangs_up_ends_the_engine_s_work(self, chat: Server) -> None:
+        aborted = engine_s(chat)["aborted"]
+        body = {"model": "echo", "messages": HELLO, "stream": True, "fake": {"tokens": 1000, "delay_ms": 50}}
+        with chat.client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            next(answer.iter_raw())
+        with contextlib.suppress(httpx2.TimeoutException):
+            chat.client.post("/v1/chat/completions", json={**body, "stream": False}, timeout=0.5)
+        deadline = time.monotonic() + 3
+        while engine_s(chat)["aborted"] < aborted + 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert engine_s(chat)["aborted"] >= aborted + 2
+
+    def test_a_model_that_takes_too_long_to_load(self, tmp_path: Path, own_server: Any) -> None:
+        server = own_server(CHAT_WAIT="0.01")
+        add_chat_model(server, tmp_path)
+        refused = ask(server)
+        assert refused.status_code == 503, refused.text
+        assert refused.json()["error"]["code"] == "model_loading"
+        assert int(refused.headers["retry-after"]) > 0
+
+
+class TestCaps:
+    def test_more_than_may_be_under_way(self, tmp_path: Path, own_server: Any) -> None:
+        server = own_server(CHAT_LIMIT="4", CHAT_LIMIT_EACH="3")
+        add_chat_model(server, tmp_path)
+        assert ask(server).status_code == 200
+        with ThreadPoolExecutor(8) as threads:
+            asked = [threads.submit(ask, server, fake={"tokens": 20, "delay_ms": 50}) for _ in range(8)]
+            answers = [one.result() for one in asked]
+        assert sorted(one.status_code for one in answers) == [200] * 3 + [429] * 5
+        refused = next(one for one in answers if one.status_code == 429)
+        assert refused.headers["retry-after"] == "1"
+        assert refused.json()["error"]["type"] == "rate_limit_error"
+        assert ask(server).status_code == 200

@@ -2,7 +2,7 @@
 
 import { type Client, type ClientMeta, formDataBodySerializer, type Options as Options2, type RequestResult, type TDataShape, urlSearchParamsBodySerializer } from './client';
 import { client } from './client.gen';
-import type { AddChatPresetData, AddChatPresetErrors, AddChatPresetResponses, AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddConversationData, AddConversationErrors, AddConversationResponses, AddInputData, AddInputErrors, AddInputResponses, AddMessageData, AddMessageErrors, AddMessageResponses, AddStyleData, AddStyleErrors, AddStyleResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, AnswerAgainData, AnswerAgainErrors, AnswerAgainResponses, BatchErrorsData, BatchErrorsErrors, BatchErrorsResponses, BatchOutputData, BatchOutputErrors, BatchOutputResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, ChangeChatPresetData, ChangeChatPresetErrors, ChangeChatPresetResponses, ChangeConversationData, ChangeConversationErrors, ChangeConversationResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, ChangePromptData, ChangePromptErrors, ChangePromptResponses, ChangeStyleData, ChangeStyleErrors, ChangeStyleResponses, ClearPromptsData, ClearPromptsErrors, ClearPromptsResponses, CreateBenchmarkData, CreateBenchmarkErrors, CreateBenchmarkResponses, DeleteBenchmarkData, DeleteBenchmarkErrors, DeleteBenchmarkResponses, DeleteChatPresetData, DeleteChatPresetErrors, DeleteChatPresetResponses, DeleteConversationData, DeleteConversationErrors, DeleteConversationResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeletePromptData, DeletePromptErrors, DeletePromptResponses, DeleteStyleData, DeleteStyleErrors, DeleteStyleResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, EmptyTrashData, EmptyTrashErrors, EmptyTrashResponses, ExportBenchmarkData, ExportBenchmarkErrors, ExportBenchmarkResponses, ExportConversationData, ExportConversationErrors, ExportConversationResponses, FollowAnswerData, FollowAnswerErrors, FollowAnswerResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GalleryStorageData, GalleryStorageErrors, GalleryStorageResponses, GenerateCreatureData, GenerateCreatureErrors, GenerateCreatureResponses, GetArchiveData, GetArchiveErrors, GetArchiveResponses, GetBenchmarkData, GetBenchmarkErrors, GetBenchmarkResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetConversationData, GetConversationErrors, GetConversationResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetMessageData, GetMessageErrors, GetMessageResponses, GetModelData, GetModelErrors, GetModelResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageFromImageData, ImageFromImageErrors, ImageFromImageResponses, ImageFromTextData, ImageFromTextErrors, ImageFromTextResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImageToVideoData, ImageToVideoErrors, ImageToVideoResponses, ImportConversationData, ImportConversationErrors, ImportConversationResponses, ImportModelData, ImportModelErrors, ImportModelResponses, InpaintData, InpaintErrors, InpaintResponses, KeepReportData, KeepReportErrors, KeepReportResponses, ListBenchmarksData, ListBenchmarksErrors, ListBenchmarksResponses, ListChatPresetsData, ListChatPresetsErrors, ListChatPresetsResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListConversationsData, ListConversationsErrors, ListConversationsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListPromptsData, ListPromptsErrors, ListPromptsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListStylesData, ListStylesErrors, ListStylesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MakeGridData, MakeGridErrors, MakeGridResponses, MeData, MeErrors, MeResponses, OpenaiCancelBatchData, OpenaiCancelBatchErrors, OpenaiCancelBatchResponses, OpenaiCreateBatchData, OpenaiCreateBatchErrors, OpenaiCreateBatchResponses, OpenaiCreateFileData, OpenaiCreateFileErrors, OpenaiCreateFileResponses, OpenaiDeleteFileData, OpenaiDeleteFileErrors, OpenaiDeleteFileResponses, OpenaiEditImageData, OpenaiEditImageErrors, OpenaiEditImageResponses, OpenaiFileContentData, OpenaiFileContentErrors, OpenaiFileContentResponses, OpenaiGenerateImagesData, OpenaiGenerateImagesErrors, OpenaiGenerateImagesResponses, OpenaiGetBatchData, OpenaiGetBatchErrors, OpenaiGetBatchResponses, OpenaiGetFileData, OpenaiGetFileErrors, OpenaiGetFileResponses, OpenaiGetModelData, OpenaiGetModelErrors, OpenaiGetModelResponses, OpenaiImageContentData, OpenaiImageContentErrors, OpenaiImageContentResponses, OpenaiListBatchesData, OpenaiListBatchesErrors, OpenaiListBatchesResponses, OpenaiListFilesData, OpenaiListFilesErrors, OpenaiListFilesResponses, OpenaiListModelsData, OpenaiListModelsErrors, OpenaiListModelsResponses, OpenaiVaryImageData, OpenaiVaryImageErrors, OpenaiVaryImageResponses, OutpaintData, OutpaintErrors, OutpaintResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, ReadSettingsData, ReadSettingsErrors, ReadSettingsResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, RestoreConversationData, RestoreConversationErrors, RestoreConversationResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SdapiCmdFlagsData, SdapiCmdFlagsErrors, SdapiCmdFlagsResponses, SdapiEmbeddingsData, SdapiEmbeddingsErrors, SdapiEmbeddingsResponses, SdapiExtensionsData, SdapiExtensionsErrors, SdapiExtensionsResponses, SdapiExtraBatchData, SdapiExtraBatchErrors, SdapiExtraBatchResponses, SdapiExtraSingleData, SdapiExtraSingleErrors, SdapiExtraSingleResponses, SdapiFaceRestorersData, SdapiFaceRestorersErrors, SdapiFaceRestorersResponses, SdapiGetOptionsData, SdapiGetOptionsErrors, SdapiGetOptionsResponses, SdapiHypernetworksData, SdapiHypernetworksErrors, SdapiHypernetworksResponses, SdapiImg2ImgData, SdapiImg2ImgErrors, SdapiImg2ImgResponses, SdapiInterrogateData, SdapiInterrogateErrors, SdapiInterrogateResponses, SdapiInterruptData, SdapiInterruptErrors, SdapiInterruptResponses, SdapiLatentModesData, SdapiLatentModesErrors, SdapiLatentModesResponses, SdapiLorasData, SdapiLorasErrors, SdapiLorasResponses, SdapiMemoryData, SdapiMemoryErrors, SdapiMemoryResponses, SdapiModelsData, SdapiModelsErrors, SdapiModelsResponses, SdapiModulesData, SdapiModulesErrors, SdapiModulesResponses, SdapiPngInfoData, SdapiPngInfoErrors, SdapiPngInfoResponses, SdapiProgressData, SdapiProgressErrors, SdapiProgressResponses, SdapiRealesrganModelsData, SdapiRealesrganModelsErrors, SdapiRealesrganModelsResponses, SdapiRefreshCheckpointsData, SdapiRefreshCheckpointsErrors, SdapiRefreshCheckpointsResponses, SdapiRefreshEmbeddingsData, SdapiRefreshEmbeddingsErrors, SdapiRefreshEmbeddingsResponses, SdapiRefreshLorasData, SdapiRefreshLorasErrors, SdapiRefreshLorasResponses, SdapiRefreshVaeData, SdapiRefreshVaeErrors, SdapiRefreshVaeResponses, SdapiReloadCheckpointData, SdapiReloadCheckpointErrors, SdapiReloadCheckpointResponses, SdapiSamplersData, SdapiSamplersErrors, SdapiSamplersResponses, SdapiSchedulersData, SdapiSchedulersErrors, SdapiSchedulersResponses, SdapiScriptInfoData, SdapiScriptInfoErrors, SdapiScriptInfoResponses, SdapiScriptsData, SdapiScriptsErrors, SdapiScriptsResponses, SdapiSetOptionsData, SdapiSetOptionsErrors, SdapiSetOptionsResponses, SdapiSkipData, SdapiSkipErrors, SdapiSkipResponses, SdapiStylesData, SdapiStylesErrors, SdapiStylesResponses, SdapiTxt2ImgData, SdapiTxt2ImgErrors, SdapiTxt2ImgResponses, SdapiUnloadCheckpointData, SdapiUnloadCheckpointErrors, SdapiUnloadCheckpointResponses, SdapiUpscalersData, SdapiUpscalersErrors, SdapiUpscalersResponses, SdapiVaesData, SdapiVaesErrors, SdapiVaesResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopAnswerData, StopAnswerErrors, StopAnswerResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, TranslatePromptData, TranslatePromptErrors, TranslatePromptResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, UpscaleData, UpscaleErrors, UpscaleResponses, VerifyImageData, VerifyImageErrors, VerifyImageResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
+import type { AddChatPresetData, AddChatPresetErrors, AddChatPresetResponses, AddCollectionData, AddCollectionErrors, AddCollectionResponses, AddConversationData, AddConversationErrors, AddConversationResponses, AddInputData, AddInputErrors, AddInputResponses, AddMessageData, AddMessageErrors, AddMessageResponses, AddStyleData, AddStyleErrors, AddStyleResponses, AddUserData, AddUserErrors, AddUserResponses, AdminStatusData, AdminStatusErrors, AdminStatusResponses, AnswerAgainData, AnswerAgainErrors, AnswerAgainResponses, BatchErrorsData, BatchErrorsErrors, BatchErrorsResponses, BatchOutputData, BatchOutputErrors, BatchOutputResponses, BuildEnvironmentData, BuildEnvironmentErrors, BuildEnvironmentResponses, CancelResponseData, CancelResponseErrors, CancelResponseResponses, ChangeChatPresetData, ChangeChatPresetErrors, ChangeChatPresetResponses, ChangeConversationData, ChangeConversationErrors, ChangeConversationResponses, ChangeModelData, ChangeModelErrors, ChangeModelResponses, ChangePromptData, ChangePromptErrors, ChangePromptResponses, ChangeStyleData, ChangeStyleErrors, ChangeStyleResponses, ChatCompletionData, ChatCompletionErrors, ChatCompletionResponses, ChatUsageData, ChatUsageErrors, ChatUsageResponses, ClearPromptsData, ClearPromptsErrors, ClearPromptsResponses, CompletionData, CompletionErrors, CompletionResponses, CountTokensData, CountTokensErrors, CountTokensResponses, CreateBenchmarkData, CreateBenchmarkErrors, CreateBenchmarkResponses, DeleteBenchmarkData, DeleteBenchmarkErrors, DeleteBenchmarkResponses, DeleteChatPresetData, DeleteChatPresetErrors, DeleteChatPresetResponses, DeleteConversationData, DeleteConversationErrors, DeleteConversationResponses, DeleteImageData, DeleteImageErrors, DeleteImageResponses, DeleteInputData, DeleteInputErrors, DeleteInputResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeletePromptData, DeletePromptErrors, DeletePromptResponses, DeleteStyleData, DeleteStyleErrors, DeleteStyleResponses, DetokenizeData, DetokenizeErrors, DetokenizeResponses, DeviceHistoryData, DeviceHistoryErrors, DeviceHistoryResponses, DownloadByKeyData, DownloadByKeyErrors, DownloadByKeyResponses, DownloadModelData, DownloadModelErrors, DownloadModelResponses, EditImageData, EditImageErrors, EditImageResponses, EditImagesData, EditImagesErrors, EditImagesResponses, EmbeddingsData, EmbeddingsErrors, EmbeddingsResponses, EmptyTrashData, EmptyTrashErrors, EmptyTrashResponses, ExportBenchmarkData, ExportBenchmarkErrors, ExportBenchmarkResponses, ExportConversationData, ExportConversationErrors, ExportConversationResponses, FollowAnswerData, FollowAnswerErrors, FollowAnswerResponses, ForgetTokenData, ForgetTokenErrors, ForgetTokenResponses, FoundModelsData, FoundModelsErrors, FoundModelsResponses, GalleryFacetsData, GalleryFacetsErrors, GalleryFacetsResponses, GalleryStorageData, GalleryStorageErrors, GalleryStorageResponses, GenerateCreatureData, GenerateCreatureErrors, GenerateCreatureResponses, GetArchiveData, GetArchiveErrors, GetArchiveResponses, GetBenchmarkData, GetBenchmarkErrors, GetBenchmarkResponses, GetCatalogueData, GetCatalogueErrors, GetCatalogueResponses, GetConsequencesData, GetConsequencesErrors, GetConsequencesResponses, GetConversationData, GetConversationErrors, GetConversationResponses, GetFileData, GetFileErrors, GetFileResponses, GetGenerationData, GetGenerationErrors, GetGenerationResponses, GetImageData, GetImageErrors, GetImageResponses, GetInputData, GetInputErrors, GetInputFileData, GetInputFileErrors, GetInputFileResponses, GetInputResponses, GetJobData, GetJobErrors, GetJobResponses, GetMessageData, GetMessageErrors, GetMessageResponses, GetModelData, GetModelErrors, GetModelResponses, GetResponseData, GetResponseErrors, GetResponseResponses, GetThumbnailData, GetThumbnailErrors, GetThumbnailResponses, GetTokenData, GetTokenErrors, GetTokenResponses, HealthData, HealthErrors, HealthResponses, ImageFromImageData, ImageFromImageErrors, ImageFromImageResponses, ImageFromTextData, ImageFromTextErrors, ImageFromTextResponses, ImageLineageData, ImageLineageErrors, ImageLineageResponses, ImageToImageData, ImageToImageErrors, ImageToImageResponses, ImageToVideoData, ImageToVideoErrors, ImageToVideoResponses, ImportConversationData, ImportConversationErrors, ImportConversationResponses, ImportModelData, ImportModelErrors, ImportModelResponses, InpaintData, InpaintErrors, InpaintResponses, KeepReportData, KeepReportErrors, KeepReportResponses, ListBenchmarksData, ListBenchmarksErrors, ListBenchmarksResponses, ListChatPresetsData, ListChatPresetsErrors, ListChatPresetsResponses, ListCollectionsData, ListCollectionsErrors, ListCollectionsResponses, ListConversationsData, ListConversationsErrors, ListConversationsResponses, ListDependenciesData, ListDependenciesErrors, ListDependenciesResponses, ListEndpointsData, ListEndpointsErrors, ListEndpointsResponses, ListGalleryData, ListGalleryErrors, ListGalleryResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListModelsData, ListModelsErrors, ListModelsResponses, ListPromptsData, ListPromptsErrors, ListPromptsResponses, ListSchedulersData, ListSchedulersErrors, ListSchedulersResponses, ListStylesData, ListStylesErrors, ListStylesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LoadModelData, LoadModelErrors, LoadModelResponses, LockData, LockErrors, LockResponses, MakeGridData, MakeGridErrors, MakeGridResponses, MeData, MeErrors, MeResponses, MessageData, MessageErrors, MessageResponses, MetricsData, MetricsErrors, MetricsResponses, OpenaiCancelBatchData, OpenaiCancelBatchErrors, OpenaiCancelBatchResponses, OpenaiCreateBatchData, OpenaiCreateBatchErrors, OpenaiCreateBatchResponses, OpenaiCreateFileData, OpenaiCreateFileErrors, OpenaiCreateFileResponses, OpenaiDeleteFileData, OpenaiDeleteFileErrors, OpenaiDeleteFileResponses, OpenaiEditImageData, OpenaiEditImageErrors, OpenaiEditImageResponses, OpenaiFileContentData, OpenaiFileContentErrors, OpenaiFileContentResponses, OpenaiGenerateImagesData, OpenaiGenerateImagesErrors, OpenaiGenerateImagesResponses, OpenaiGetBatchData, OpenaiGetBatchErrors, OpenaiGetBatchResponses, OpenaiGetFileData, OpenaiGetFileErrors, OpenaiGetFileResponses, OpenaiGetModelData, OpenaiGetModelErrors, OpenaiGetModelResponses, OpenaiImageContentData, OpenaiImageContentErrors, OpenaiImageContentResponses, OpenaiListBatchesData, OpenaiListBatchesErrors, OpenaiListBatchesResponses, OpenaiListFilesData, OpenaiListFilesErrors, OpenaiListFilesResponses, OpenaiListModelsData, OpenaiListModelsErrors, OpenaiListModelsResponses, OpenaiVaryImageData, OpenaiVaryImageErrors, OpenaiVaryImageResponses, OutpaintData, OutpaintErrors, OutpaintResponses, ParkModelData, ParkModelErrors, ParkModelResponses, PauseDownloadData, PauseDownloadErrors, PauseDownloadResponses, PlanData, PlanDownloadData, PlanDownloadErrors, PlanDownloadResponses, PlanErrors, PlanResponses, ReadSettingsData, ReadSettingsErrors, ReadSettingsResponses, RemoveCollectionData, RemoveCollectionErrors, RemoveCollectionResponses, RemoveModelData, RemoveModelErrors, RemoveModelResponses, RemoveUserData, RemoveUserErrors, RemoveUserResponses, RenameCollectionData, RenameCollectionErrors, RenameCollectionResponses, ResponseData, ResponseErrors, ResponseResponses, RestoreConversationData, RestoreConversationErrors, RestoreConversationResponses, RestoreImageData, RestoreImageErrors, RestoreImageResponses, ResumeDownloadData, ResumeDownloadErrors, ResumeDownloadResponses, RetryJobData, RetryJobErrors, RetryJobResponses, SdapiCmdFlagsData, SdapiCmdFlagsErrors, SdapiCmdFlagsResponses, SdapiEmbeddingsData, SdapiEmbeddingsErrors, SdapiEmbeddingsResponses, SdapiExtensionsData, SdapiExtensionsErrors, SdapiExtensionsResponses, SdapiExtraBatchData, SdapiExtraBatchErrors, SdapiExtraBatchResponses, SdapiExtraSingleData, SdapiExtraSingleErrors, SdapiExtraSingleResponses, SdapiFaceRestorersData, SdapiFaceRestorersErrors, SdapiFaceRestorersResponses, SdapiGetOptionsData, SdapiGetOptionsErrors, SdapiGetOptionsResponses, SdapiHypernetworksData, SdapiHypernetworksErrors, SdapiHypernetworksResponses, SdapiImg2ImgData, SdapiImg2ImgErrors, SdapiImg2ImgResponses, SdapiInterrogateData, SdapiInterrogateErrors, SdapiInterrogateResponses, SdapiInterruptData, SdapiInterruptErrors, SdapiInterruptResponses, SdapiLatentModesData, SdapiLatentModesErrors, SdapiLatentModesResponses, SdapiLorasData, SdapiLorasErrors, SdapiLorasResponses, SdapiMemoryData, SdapiMemoryErrors, SdapiMemoryResponses, SdapiModelsData, SdapiModelsErrors, SdapiModelsResponses, SdapiModulesData, SdapiModulesErrors, SdapiModulesResponses, SdapiPngInfoData, SdapiPngInfoErrors, SdapiPngInfoResponses, SdapiProgressData, SdapiProgressErrors, SdapiProgressResponses, SdapiRealesrganModelsData, SdapiRealesrganModelsErrors, SdapiRealesrganModelsResponses, SdapiRefreshCheckpointsData, SdapiRefreshCheckpointsErrors, SdapiRefreshCheckpointsResponses, SdapiRefreshEmbeddingsData, SdapiRefreshEmbeddingsErrors, SdapiRefreshEmbeddingsResponses, SdapiRefreshLorasData, SdapiRefreshLorasErrors, SdapiRefreshLorasResponses, SdapiRefreshVaeData, SdapiRefreshVaeErrors, SdapiRefreshVaeResponses, SdapiReloadCheckpointData, SdapiReloadCheckpointErrors, SdapiReloadCheckpointResponses, SdapiSamplersData, SdapiSamplersErrors, SdapiSamplersResponses, SdapiSchedulersData, SdapiSchedulersErrors, SdapiSchedulersResponses, SdapiScriptInfoData, SdapiScriptInfoErrors, SdapiScriptInfoResponses, SdapiScriptsData, SdapiScriptsErrors, SdapiScriptsResponses, SdapiSetOptionsData, SdapiSetOptionsErrors, SdapiSetOptionsResponses, SdapiSkipData, SdapiSkipErrors, SdapiSkipResponses, SdapiStylesData, SdapiStylesErrors, SdapiStylesResponses, SdapiTxt2ImgData, SdapiTxt2ImgErrors, SdapiTxt2ImgResponses, SdapiUnloadCheckpointData, SdapiUnloadCheckpointErrors, SdapiUnloadCheckpointResponses, SdapiUpscalersData, SdapiUpscalersErrors, SdapiUpscalersResponses, SdapiVaesData, SdapiVaesErrors, SdapiVaesResponses, SearchHubData, SearchHubErrors, SearchHubResponses, SetTokenData, SetTokenErrors, SetTokenResponses, SetUserPasswordData, SetUserPasswordErrors, SetUserPasswordResponses, SignInData, SignInErrors, SignInResponses, StopAnswerData, StopAnswerErrors, StopAnswerResponses, StopWorkerData, StopWorkerErrors, StopWorkerResponses, SystemData, SystemErrors, SystemResponses, TextToImageData, TextToImageErrors, TextToImageResponses, TokenizeData, TokenizeErrors, TokenizeResponses, TranslatePromptData, TranslatePromptErrors, TranslatePromptResponses, UnloadModelData, UnloadModelErrors, UnloadModelResponses, UnlockData, UnlockErrors, UnlockResponses, UpscaleData, UpscaleErrors, UpscaleResponses, VerifyImageData, VerifyImageErrors, VerifyImageResponses, WorkerLogData, WorkerLogErrors, WorkerLogResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -1302,6 +1302,148 @@ export const openaiListModels = <ThrowOnError extends boolean = true>(options?: 
 export const openaiGetModel = <ThrowOnError extends boolean = true>(options: Options<OpenaiGetModelData, ThrowOnError>): RequestResult<OpenaiGetModelResponses, OpenaiGetModelErrors, ThrowOnError, 'data'> => (options.client ?? client).get<OpenaiGetModelResponses, OpenaiGetModelErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
     url: '/v1/models/{model}',
+    ...options
+});
+
+/**
+ * Answer in a chat
+ */
+export const chatCompletion = <ThrowOnError extends boolean = true>(options: Options<ChatCompletionData, ThrowOnError>): RequestResult<ChatCompletionResponses, ChatCompletionErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ChatCompletionResponses, ChatCompletionErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/chat/completions',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Continue a text
+ */
+export const completion = <ThrowOnError extends boolean = true>(options: Options<CompletionData, ThrowOnError>): RequestResult<CompletionResponses, CompletionErrors, ThrowOnError, 'data'> => (options.client ?? client).post<CompletionResponses, CompletionErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/completions',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Answer, as OpenAI's newer API does
+ */
+export const response = <ThrowOnError extends boolean = true>(options: Options<ResponseData, ThrowOnError>): RequestResult<ResponseResponses, ResponseErrors, ThrowOnError, 'data'> => (options.client ?? client).post<ResponseResponses, ResponseErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/responses',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * An answer that is kept
+ */
+export const getResponse = <ThrowOnError extends boolean = true>(options: Options<GetResponseData, ThrowOnError>): RequestResult<GetResponseResponses, GetResponseErrors, ThrowOnError, 'data'> => (options.client ?? client).get<GetResponseResponses, GetResponseErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/responses/{response_id}',
+    ...options
+});
+
+/**
+ * Stop an answer that is made
+ */
+export const cancelResponse = <ThrowOnError extends boolean = true>(options: Options<CancelResponseData, ThrowOnError>): RequestResult<CancelResponseResponses, CancelResponseErrors, ThrowOnError, 'data'> => (options.client ?? client).post<CancelResponseResponses, CancelResponseErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/responses/{response_id}/cancel',
+    ...options
+});
+
+/**
+ * Vectors of texts
+ */
+export const embeddings = <ThrowOnError extends boolean = true>(options: Options<EmbeddingsData, ThrowOnError>): RequestResult<EmbeddingsResponses, EmbeddingsErrors, ThrowOnError, 'data'> => (options.client ?? client).post<EmbeddingsResponses, EmbeddingsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/embeddings',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Answer, as Anthropic's API does
+ */
+export const message = <ThrowOnError extends boolean = true>(options: Options<MessageData, ThrowOnError>): RequestResult<MessageResponses, MessageErrors, ThrowOnError, 'data'> => (options.client ?? client).post<MessageResponses, MessageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/messages',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Count a request's tokens
+ */
+export const countTokens = <ThrowOnError extends boolean = true>(options: Options<CountTokensData, ThrowOnError>): RequestResult<CountTokensResponses, CountTokensErrors, ThrowOnError, 'data'> => (options.client ?? client).post<CountTokensResponses, CountTokensErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/v1/messages/count_tokens',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Tokens of a text
+ */
+export const tokenize = <ThrowOnError extends boolean = true>(options: Options<TokenizeData, ThrowOnError>): RequestResult<TokenizeResponses, TokenizeErrors, ThrowOnError, 'data'> => (options.client ?? client).post<TokenizeResponses, TokenizeErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/tokenize',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * The text of tokens
+ */
+export const detokenize = <ThrowOnError extends boolean = true>(options: Options<DetokenizeData, ThrowOnError>): RequestResult<DetokenizeResponses, DetokenizeErrors, ThrowOnError, 'data'> => (options.client ?? client).post<DetokenizeResponses, DetokenizeErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/detokenize',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * What was used of each chat model
+ *
+ * One's own; an administrator sees everybody's. A few seconds behind.
+ */
+export const chatUsage = <ThrowOnError extends boolean = true>(options?: Options<ChatUsageData, ThrowOnError>): RequestResult<ChatUsageResponses, ChatUsageErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ChatUsageResponses, ChatUsageErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/api/chat/usage',
+    ...options
+});
+
+/**
+ * Figures for Prometheus
+ */
+export const metrics = <ThrowOnError extends boolean = true>(options?: Options<MetricsData, ThrowOnError>): RequestResult<MetricsResponses, MetricsErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<MetricsResponses, MetricsErrors, ThrowOnError, 'data'>({
+    responseStyle: 'data',
+    url: '/metrics',
     ...options
 });
 

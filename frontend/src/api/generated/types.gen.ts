@@ -569,6 +569,171 @@ export type CatalogueOut = {
 };
 
 /**
+ * ChatCompletionIn
+ */
+export type ChatCompletionIn = {
+    /**
+     * Model
+     *
+     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     */
+    model: string;
+    /**
+     * Stream
+     *
+     * Server-sent events; comments keep the connection alive while it waits.
+     */
+    stream?: boolean;
+    stream_options?: StreamOptions | null;
+    /**
+     * Temperature
+     */
+    temperature?: number | null;
+    /**
+     * Top P
+     */
+    top_p?: number | null;
+    /**
+     * Top K
+     */
+    top_k?: number | null;
+    /**
+     * Min P
+     */
+    min_p?: number | null;
+    /**
+     * N
+     */
+    n?: number;
+    /**
+     * Stop
+     *
+     * 16 at most.
+     */
+    stop?: string | Array<string> | null;
+    /**
+     * Seed
+     */
+    seed?: number | null;
+    /**
+     * Presence Penalty
+     */
+    presence_penalty?: number | null;
+    /**
+     * Frequency Penalty
+     */
+    frequency_penalty?: number | null;
+    /**
+     * Repetition Penalty
+     */
+    repetition_penalty?: number | null;
+    /**
+     * Logit Bias
+     *
+     * By token id; 1024 at most.
+     */
+    logit_bias?: {
+        [key: string]: number;
+    } | null;
+    /**
+     * Max Tokens
+     */
+    max_tokens?: number | null;
+    /**
+     * User
+     */
+    user?: string | null;
+    /**
+     * Messages
+     */
+    messages: Array<ChatMessage>;
+    /**
+     * Max Completion Tokens
+     */
+    max_completion_tokens?: number | null;
+    /**
+     * Logprobs
+     */
+    logprobs?: boolean | null;
+    /**
+     * Top Logprobs
+     */
+    top_logprobs?: number | null;
+    /**
+     * Tools
+     *
+     * 128 at most; each schema 64 KiB and 32 deep at most.
+     */
+    tools?: Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Tool Choice
+     */
+    tool_choice?: string | {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Parallel Tool Calls
+     */
+    parallel_tool_calls?: boolean | null;
+    /**
+     * Response Format
+     *
+     * `text`, `json_object` or `json_schema`.
+     */
+    response_format?: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Reasoning Effort
+     */
+    reasoning_effort?: string | null;
+    /**
+     * Chat Template Kwargs
+     *
+     * `enable_thinking`, `thinking`, `reasoning_effort`, `thinking_budget`; nothing else.
+     */
+    chat_template_kwargs?: {
+        [key: string]: unknown;
+    } | null;
+};
+
+/**
+ * ChatMessage
+ */
+export type ChatMessage = {
+    /**
+     * Role
+     *
+     * `system`, `developer`, `user`, `assistant` or `tool`.
+     */
+    role: string;
+    /**
+     * Content
+     *
+     * Text, or parts: `text`, and `image_url` with a data URL for a model that sees.
+     */
+    content?: string | Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Tool Calls
+     */
+    tool_calls?: Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Name
+     */
+    name?: string | null;
+};
+
+/**
  * ChatParameters
  *
  * How a model is asked. What is left out is the model's own; engines refuse what they do not know.
@@ -754,6 +919,101 @@ export type CollectionOut = {
 };
 
 /**
+ * CompletionIn
+ */
+export type CompletionIn = {
+    /**
+     * Model
+     *
+     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     */
+    model: string;
+    /**
+     * Stream
+     *
+     * Server-sent events; comments keep the connection alive while it waits.
+     */
+    stream?: boolean;
+    stream_options?: StreamOptions | null;
+    /**
+     * Temperature
+     */
+    temperature?: number | null;
+    /**
+     * Top P
+     */
+    top_p?: number | null;
+    /**
+     * Top K
+     */
+    top_k?: number | null;
+    /**
+     * Min P
+     */
+    min_p?: number | null;
+    /**
+     * N
+     */
+    n?: number;
+    /**
+     * Stop
+     *
+     * 16 at most.
+     */
+    stop?: string | Array<string> | null;
+    /**
+     * Seed
+     */
+    seed?: number | null;
+    /**
+     * Presence Penalty
+     */
+    presence_penalty?: number | null;
+    /**
+     * Frequency Penalty
+     */
+    frequency_penalty?: number | null;
+    /**
+     * Repetition Penalty
+     */
+    repetition_penalty?: number | null;
+    /**
+     * Logit Bias
+     *
+     * By token id; 1024 at most.
+     */
+    logit_bias?: {
+        [key: string]: number;
+    } | null;
+    /**
+     * Max Tokens
+     */
+    max_tokens?: number | null;
+    /**
+     * User
+     */
+    user?: string | null;
+    /**
+     * Prompt
+     *
+     * Text or tokens, or a list of them: 256 at most.
+     */
+    prompt: string | Array<unknown>;
+    /**
+     * Suffix
+     */
+    suffix?: string | null;
+    /**
+     * Echo
+     */
+    echo?: boolean | null;
+    /**
+     * Logprobs
+     */
+    logprobs?: number | null;
+};
+
+/**
  * ConsequencesOut
  *
  * What goes when a model is deleted.
@@ -908,7 +1168,7 @@ export type ConversationIn = {
     /**
      * What it begins with; the model answers at once.
      */
-    message?: MessageIn | null;
+    message?: AtelierChatConversationSchemasMessageIn | null;
 };
 
 /**
@@ -1182,6 +1442,22 @@ export type DependentJobOut = {
      * Status
      */
     status: string;
+};
+
+/**
+ * DetokenizeIn
+ */
+export type DetokenizeIn = {
+    /**
+     * Model
+     *
+     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     */
+    model: string;
+    /**
+     * Tokens
+     */
+    tokens: Array<number>;
 };
 
 /**
@@ -1465,6 +1741,36 @@ export type DownloadOut = {
      */
     files: Array<DownloadFileOut>;
     error: ErrorOut | null;
+};
+
+/**
+ * EmbeddingIn
+ */
+export type EmbeddingIn = {
+    /**
+     * Model
+     *
+     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     */
+    model: string;
+    /**
+     * Input
+     *
+     * Text or tokens, or a list of them: 2048 at most.
+     */
+    input: string | Array<unknown>;
+    /**
+     * Encoding Format
+     */
+    encoding_format?: 'float' | 'base64' | null;
+    /**
+     * Dimensions
+     */
+    dimensions?: number | null;
+    /**
+     * User
+     */
+    user?: string | null;
 };
 
 /**
@@ -3673,44 +3979,6 @@ export type MeOut = {
 };
 
 /**
- * MessageIn
- *
- * What somebody says, or with `role` "tool" what a function answered.
- */
-export type MessageIn = {
-    /**
-     * Content
-     */
-    content?: string;
-    /**
-     * Pictures
-     *
-     * Ids of uploads and of the gallery.
-     */
-    pictures?: Array<string>;
-    /**
-     * Role
-     */
-    role?: 'user' | 'tool';
-    /**
-     * Tool Call Id
-     */
-    tool_call_id?: string | null;
-    /**
-     * Parent Id
-     *
-     * The message that it follows; the last one of the chosen branch if left out.
-     */
-    parent_id?: string | null;
-    /**
-     * At Start
-     *
-     * It follows nothing: another beginning of the conversation.
-     */
-    at_start?: boolean;
-};
-
-/**
  * MessageOut
  */
 export type MessageOut = {
@@ -3760,7 +4028,7 @@ export type MessageOut = {
      * Finish Reason
      */
     finish_reason: string | null;
-    usage: UsageOut | null;
+    usage: AtelierChatConversationSchemasUsageOut | null;
     timing: TimingOut | null;
     error: ErrorOut | null;
     /**
@@ -3839,6 +4107,24 @@ export type ModelObject = {
      * Owned By
      */
     owned_by: string;
+    /**
+     * Root
+     *
+     * The model's repository on the hub, else its key. An alias has its model's.
+     */
+    root: string;
+    /**
+     * Task
+     *
+     * `chat`, `embed` or `image`.
+     */
+    task: string;
+    /**
+     * Max Model Len
+     *
+     * Tokens of one request, its answer included: text only.
+     */
+    max_model_len?: number | null;
 };
 
 /**
@@ -5116,6 +5402,82 @@ export type RequestCounts = {
      * Failed
      */
     failed: number;
+};
+
+/**
+ * ResponseIn
+ */
+export type ResponseIn = {
+    /**
+     * Model
+     *
+     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     */
+    model: string;
+    /**
+     * Input
+     */
+    input: string | Array<unknown>;
+    /**
+     * Instructions
+     */
+    instructions?: string | null;
+    /**
+     * Stream
+     */
+    stream?: boolean;
+    /**
+     * Max Output Tokens
+     */
+    max_output_tokens?: number | null;
+    /**
+     * Temperature
+     */
+    temperature?: number | null;
+    /**
+     * Top P
+     */
+    top_p?: number | null;
+    /**
+     * Tools
+     */
+    tools?: Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Tool Choice
+     */
+    tool_choice?: string | {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Text
+     *
+     * `format`: as `response_format`, flat.
+     */
+    text?: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Reasoning
+     */
+    reasoning?: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Previous Response Id
+     *
+     * One of yours.
+     */
+    previous_response_id?: string | null;
+    /**
+     * Store
+     */
+    store?: boolean | null;
+    /**
+     * Background
+     */
+    background?: boolean | null;
 };
 
 /**
@@ -6419,6 +6781,18 @@ export type StorageOut = {
 };
 
 /**
+ * StreamOptions
+ */
+export type StreamOptions = {
+    /**
+     * Include Usage
+     *
+     * A last event with the numbers of tokens.
+     */
+    include_usage?: boolean;
+};
+
+/**
  * StyleIn
  *
  * Named words that are added to a prompt: behind it, or around it where they hold `{prompt}`.
@@ -6726,6 +7100,34 @@ export type TokenOut = {
 };
 
 /**
+ * TokenizeIn
+ */
+export type TokenizeIn = {
+    /**
+     * Model
+     *
+     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     */
+    model: string;
+    /**
+     * Prompt
+     */
+    prompt?: string | null;
+    /**
+     * Messages
+     */
+    messages?: Array<ChatMessage> | null;
+    /**
+     * Add Special Tokens
+     */
+    add_special_tokens?: boolean;
+    /**
+     * Return Token Strs
+     */
+    return_token_strs?: boolean;
+};
+
+/**
  * ToolCallOut
  */
 export type ToolCallOut = {
@@ -6910,19 +7312,13 @@ export type UpscaleIn = {
 };
 
 /**
- * UsageOut
- *
- * Tokens, as the engine counted them.
+ * UsageList
  */
-export type UsageOut = {
+export type UsageList = {
     /**
-     * Prompt Tokens
+     * Items
      */
-    prompt_tokens: number;
-    /**
-     * Completion Tokens
-     */
-    completion_tokens: number;
+    items: Array<AtelierChatUsageRoutesUsageOut>;
 };
 
 /**
@@ -7164,6 +7560,168 @@ export type WorkerOut = {
      * Log Tail
      */
     log_tail: Array<string>;
+};
+
+/**
+ * MessageIn
+ *
+ * What somebody says, or with `role` "tool" what a function answered.
+ */
+export type AtelierChatConversationSchemasMessageIn = {
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
+};
+
+/**
+ * UsageOut
+ *
+ * Tokens, as the engine counted them.
+ */
+export type AtelierChatConversationSchemasUsageOut = {
+    /**
+     * Prompt Tokens
+     */
+    prompt_tokens: number;
+    /**
+     * Completion Tokens
+     */
+    completion_tokens: number;
+};
+
+/**
+ * UsageOut
+ */
+export type AtelierChatUsageRoutesUsageOut = {
+    /**
+     * Owner
+     *
+     * The id of the user, or of the holder of an API key.
+     */
+    owner: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Requests
+     */
+    requests: number;
+    /**
+     * Failed
+     */
+    failed: number;
+    /**
+     * Prompt Tokens
+     */
+    prompt_tokens: number;
+    /**
+     * Completion Tokens
+     */
+    completion_tokens: number;
+    /**
+     * Seconds
+     */
+    seconds: number;
+};
+
+/**
+ * MessageIn
+ *
+ * Anthropic's.
+ */
+export type AtelierOpenaiChatSchemasMessageIn = {
+    /**
+     * Model
+     *
+     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     */
+    model: string;
+    /**
+     * Messages
+     */
+    messages: Array<ChatMessage>;
+    /**
+     * Max Tokens
+     *
+     * Must be given, but where tokens are only counted.
+     */
+    max_tokens?: number | null;
+    /**
+     * System
+     */
+    system?: string | Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Stream
+     */
+    stream?: boolean;
+    /**
+     * Stop Sequences
+     */
+    stop_sequences?: Array<string> | null;
+    /**
+     * Temperature
+     */
+    temperature?: number | null;
+    /**
+     * Top P
+     */
+    top_p?: number | null;
+    /**
+     * Top K
+     */
+    top_k?: number | null;
+    /**
+     * Tools
+     */
+    tools?: Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Tool Choice
+     */
+    tool_choice?: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Metadata
+     */
+    metadata?: {
+        [key: string]: unknown;
+    } | null;
 };
 
 /**
@@ -9331,7 +9889,7 @@ export type ExportConversationResponses = {
 };
 
 export type AddMessageData = {
-    body: MessageIn;
+    body: AtelierChatConversationSchemasMessageIn;
     path: {
         /**
          * Conversation Id
@@ -11001,6 +11559,363 @@ export type OpenaiGetModelResponses = {
 };
 
 export type OpenaiGetModelResponse = OpenaiGetModelResponses[keyof OpenaiGetModelResponses];
+
+export type ChatCompletionData = {
+    body: ChatCompletionIn;
+    path?: never;
+    query?: never;
+    url: '/v1/chat/completions';
+};
+
+export type ChatCompletionErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type ChatCompletionError = ChatCompletionErrors[keyof ChatCompletionErrors];
+
+export type ChatCompletionResponses = {
+    /**
+     * Response Chat Completion
+     *
+     * The engine's own answer, whole or as a stream.
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type ChatCompletionResponse = ChatCompletionResponses[keyof ChatCompletionResponses];
+
+export type CompletionData = {
+    body: CompletionIn;
+    path?: never;
+    query?: never;
+    url: '/v1/completions';
+};
+
+export type CompletionErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type CompletionError = CompletionErrors[keyof CompletionErrors];
+
+export type CompletionResponses = {
+    /**
+     * Response Completion
+     *
+     * The engine's own answer, whole or as a stream.
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type CompletionResponse = CompletionResponses[keyof CompletionResponses];
+
+export type ResponseData = {
+    body: ResponseIn;
+    path?: never;
+    query?: never;
+    url: '/v1/responses';
+};
+
+export type ResponseErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type ResponseError = ResponseErrors[keyof ResponseErrors];
+
+export type ResponseResponses = {
+    /**
+     * Response Response
+     *
+     * The engine's own answer, whole or as a stream.
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type ResponseResponse = ResponseResponses[keyof ResponseResponses];
+
+export type GetResponseData = {
+    body?: never;
+    path: {
+        /**
+         * Response Id
+         */
+        response_id: string;
+    };
+    query?: never;
+    url: '/v1/responses/{response_id}';
+};
+
+export type GetResponseErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type GetResponseError = GetResponseErrors[keyof GetResponseErrors];
+
+export type GetResponseResponses = {
+    /**
+     * Response Get Response
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type GetResponseResponse = GetResponseResponses[keyof GetResponseResponses];
+
+export type CancelResponseData = {
+    body?: never;
+    path: {
+        /**
+         * Response Id
+         */
+        response_id: string;
+    };
+    query?: never;
+    url: '/v1/responses/{response_id}/cancel';
+};
+
+export type CancelResponseErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type CancelResponseError = CancelResponseErrors[keyof CancelResponseErrors];
+
+export type CancelResponseResponses = {
+    /**
+     * Response Cancel Response
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type CancelResponseResponse = CancelResponseResponses[keyof CancelResponseResponses];
+
+export type EmbeddingsData = {
+    body: EmbeddingIn;
+    path?: never;
+    query?: never;
+    url: '/v1/embeddings';
+};
+
+export type EmbeddingsErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type EmbeddingsError = EmbeddingsErrors[keyof EmbeddingsErrors];
+
+export type EmbeddingsResponses = {
+    /**
+     * Response Embeddings
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type EmbeddingsResponse = EmbeddingsResponses[keyof EmbeddingsResponses];
+
+export type MessageData = {
+    body: AtelierOpenaiChatSchemasMessageIn;
+    path?: never;
+    query?: never;
+    url: '/v1/messages';
+};
+
+export type MessageErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type MessageError = MessageErrors[keyof MessageErrors];
+
+export type MessageResponses = {
+    /**
+     * Response Message
+     *
+     * The engine's own answer, whole or as a stream.
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type MessageResponse = MessageResponses[keyof MessageResponses];
+
+export type CountTokensData = {
+    body: AtelierOpenaiChatSchemasMessageIn;
+    path?: never;
+    query?: never;
+    url: '/v1/messages/count_tokens';
+};
+
+export type CountTokensErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type CountTokensError = CountTokensErrors[keyof CountTokensErrors];
+
+export type CountTokensResponses = {
+    /**
+     * Response Count Tokens
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type CountTokensResponse = CountTokensResponses[keyof CountTokensResponses];
+
+export type TokenizeData = {
+    body: TokenizeIn;
+    path?: never;
+    query?: never;
+    url: '/tokenize';
+};
+
+export type TokenizeErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type TokenizeError = TokenizeErrors[keyof TokenizeErrors];
+
+export type TokenizeResponses = {
+    /**
+     * Response Tokenize
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type TokenizeResponse = TokenizeResponses[keyof TokenizeResponses];
+
+export type DetokenizeData = {
+    body: DetokenizeIn;
+    path?: never;
+    query?: never;
+    url: '/detokenize';
+};
+
+export type DetokenizeErrors = {
+    /**
+     * OpenAI's error object.
+     */
+    '4XX': ErrorObject;
+};
+
+export type DetokenizeError = DetokenizeErrors[keyof DetokenizeErrors];
+
+export type DetokenizeResponses = {
+    /**
+     * Response Detokenize
+     *
+     * Successful Response
+     */
+    200: {
+        [key: string]: unknown;
+    };
+};
+
+export type DetokenizeResponse = DetokenizeResponses[keyof DetokenizeResponses];
+
+export type ChatUsageData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Days
+         *
+         * Until now.
+         */
+        days?: number;
+    };
+    url: '/api/chat/usage';
+};
+
+export type ChatUsageErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ChatUsageError = ChatUsageErrors[keyof ChatUsageErrors];
+
+export type ChatUsageResponses = {
+    /**
+     * Successful Response
+     */
+    200: UsageList;
+};
+
+export type ChatUsageResponse = ChatUsageResponses[keyof ChatUsageResponses];
+
+export type MetricsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/metrics';
+};
+
+export type MetricsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type MetricsError = MetricsErrors[keyof MetricsErrors];
+
+export type MetricsResponses = {
+    /**
+     * Successful Response
+     */
+    200: string;
+};
+
+export type MetricsResponse = MetricsResponses[keyof MetricsResponses];
 
 export type OpenaiListFilesData = {
     body?: never;
