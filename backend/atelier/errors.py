@@ -58,7 +58,18 @@ class BadRequest(AtelierError):
     code = "validation_failed"
 
 
-class HubFailed(AtelierError):
+class Coded(AtelierError):
+    """Raised with a code that says what happened, and brings its status; one that is not listed is a 422."""
+
+    STATUS: Mapping[str, int] = {}
+
+    def __init__(self, message: str, *, code: str, hint: str = "", field: str | None = None) -> None:
+        super().__init__(message, hint=hint, field=field)
+        self.code = code
+        self.status = self.STATUS.get(code, 422)
+
+
+class HubFailed(Coded):
     """The hub, or the engine that speaks to it, refused or could not be reached. Codes: `engines.hub_errors`,
     `engines.hub_files`, `engines.hub_parts`."""
 
@@ -76,11 +87,6 @@ class HubFailed(AtelierError):
         "insufficient_storage": 507,
         "internal_error": 500,
     }
-
-    def __init__(self, message: str, *, code: str, hint: str = "", field: str | None = None) -> None:
-        super().__init__(message, hint=hint, field=field)
-        self.code = code
-        self.status = self.STATUS.get(code, 422)
 
 
 class ModelNotRecognised(BadRequest):
@@ -122,7 +128,7 @@ class InputNotFound(NotFound):
     code = "input_not_found"
 
 
-class InputRefused(BadRequest):
+class InputRefused(Coded, BadRequest):
     """An uploaded picture that is not taken: too large, of another format, animated, damaged. Codes: `engines.
     picture_reader`, `engines.limited_child`."""
 
@@ -133,11 +139,6 @@ class InputRefused(BadRequest):
         "insufficient_storage": 507,
         "internal_error": 500,
     }
-
-    def __init__(self, message: str, *, code: str, hint: str = "", field: str | None = None) -> None:
-        super().__init__(message, hint=hint, field=field)
-        self.code = code
-        self.status = self.STATUS.get(code, 422)
 
 
 class FileNotFound(NotFound):

@@ -110,6 +110,7 @@ from atelier.runtime.spec import WorkerInfo
 from atelier.sdapi import extras_routes as sdapi_extras_routes
 from atelier.sdapi import list_routes as sdapi_list_routes
 from atelier.sdapi import routes as sdapi_routes
+from atelier.sdapi import unoffered_routes as sdapi_unoffered_routes
 from atelier.sdapi.checkpoints import Checkpoints
 from atelier.sdapi.envelope import ENVELOPE as SDAPI_ENVELOPE
 from atelier.sdapi.service import SdApi
@@ -153,6 +154,7 @@ ROUTERS = [
     sdapi_routes.router,
     sdapi_list_routes.router,
     sdapi_extras_routes.router,
+    sdapi_unoffered_routes.router,
     worker_log.router,
     documentation.router,
 ]
@@ -293,7 +295,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         gallery = Gallery(database, storage, jobs, bus)
         delivery = Delivery(images, gallery, jobs)
         openai_images = OpenAIImages(registry, delivery, inputs)
-        sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts)
+        sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts, storage.sdapi_options)
         targets = Targets(registry, sizing, bus, dict(settings.chat.aliases))
         shared = SharedLeases(pool)
         meter = Meter(database)

@@ -10,6 +10,7 @@ DATA_DIR/
   batches/              <batch>.journal: the answers that a batch has so far
   staging/<job>/<n>/    what attempt n of a job is writing; emptied when the attempt ends
   logs/                 workers' output
+  sdapi-options.json    what users of /sdapi chose
   secrets/              0700; the hub's token, what sign-in tokens are signed with
 """
 
@@ -60,6 +61,7 @@ class Storage:
         self.logs = data_dir / "logs"
         self.secrets = data_dir / "secrets"
         self.database = data_dir / "atelier.db"
+        self.sdapi_options = data_dir / "sdapi-options.json"
         self._lock = FileLock(data_dir / "lock")
         self.instance = ""
 

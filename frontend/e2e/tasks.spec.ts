@@ -4,7 +4,7 @@ import { rmSync } from "node:fs";
 
 import { ask, expect, fits, prompt, run, test } from "./fixtures";
 import { png } from "./png";
-import { videoModel } from "./videoModel";
+import { videoModel } from "./weights";
 
 test.use({ environment: { ATELIER_FAKE_STEP_SECONDS: "0.02" } });
 

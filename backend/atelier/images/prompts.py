@@ -1,13 +1,15 @@
 """Prompts that were used, those that somebody wants to keep, and styles: named words that are added to others.
 
 A used prompt is one row however often it is used. The history keeps the latest `KEPT` of each user; favourites stay
-until their user drops them. Losing the last note of a use is no harm, so noting waits for no disk.
+until their user drops them. Losing the last note of a use is no harm, so noting waits for no disk; those who ask at the
+same time are noted together.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -20,6 +22,7 @@ from atelier.images import prompt_rows
 from atelier.images.asking import Wanted
 from atelier.images.prompt_schemas import PromptOut, StyleIn, StyleOut
 from atelier.images.schemas import GenerationIn
+from atelier.jobs.batch import Batch
 from atelier.said import Said
 from atelier.tables import PromptRow
 
@@ -40,6 +43,7 @@ class PromptBook:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._note = Batch(self._note_all)
         self._noted = 0
 
     # ── used ──
@@ -59,13 +63,18 @@ class PromptBook:
             "used_at": now(),
         }
         try:
-            async with self._database.write(durable=False) as session:
-                await prompt_rows.note(session, row, now())
-                self._noted += 1
-                if self._noted % TIDY_EVERY == 0:
-                    await prompt_rows.forget(session, actor.id, KEPT)
+            await self._note(row)
         except SQLAlchemyError as error:  # the job is accepted already: its sender must not hear otherwise
             log.warning("prompts.not_noted", error=str(error))
+
+    async def _note_all(self, rows: list[dict[str, Any]]) -> list[None | Exception]:
+        async with self._database.write(durable=False) as session:
+            for row in rows:
+                await prompt_rows.note(session, row, row["used_at"])
+                self._noted += 1
+                if self._noted % TIDY_EVERY == 0:
+                    await prompt_rows.forget(session, row["owner_id"], KEPT)
+        return [None] * len(rows)
 
     async def used(self, actor: Actor, words: str | None, favourite: bool | None, limit: int) -> list[PromptOut]:
         async with self._database.read() as session:

@@ -198,15 +198,19 @@ async def _nobody(_lane: str, _choose: Choose, _joins: Any) -> list[Attempt]:
 
 
 def _same_or_conflict(row: Job, job: NewJob) -> Job | Exception:
-    posted = {key: value for key, value in job.request.items() if key != "resolved"}
-    before = {key: value for key, value in row.request.items() if key != "resolved"}
-    if row.kind == job.kind and before == posted:
+    if row.kind == job.kind and _asked(row.request) == _asked(job.request):
         return row
     return Conflict(
         Said("This idempotency key was already used for a different request.", "request.key_used"),
         field="header.idempotency-key",
         hint="Use a new key for every new request.",
     )
+
+
+def _asked(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """What somebody asked for: the task, since two of them may take the same fields, and the fields."""
+    task = (request.get("resolved") or {}).get("task")
+    return task, {key: value for key, value in request.items() if key != "resolved"}
 
 
 def _accepted(job: NewJob, moment: datetime) -> Job:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from engines.schedulers import SCHEDULERS
-from fastapi import status
+from fastapi import Query, status
 
 from atelier.access.actor import Admin, User
 from atelier.deps import ServicesDep
@@ -14,8 +16,10 @@ from atelier.models.schemas import (
     ModelList,
     ModelOut,
     ModelPatchIn,
+    ModelType,
     SchedulerList,
     SchedulerOut,
+    Task,
 )
 from atelier.routing import Router
 
@@ -23,8 +27,14 @@ router = Router(prefix="/api", tags=["models"])
 
 
 @router.get("/models/", summary="List the models that can be used")
-async def list_models(actor: User, services: ServicesDep) -> ModelList:
-    return ModelList(items=await services.models.list(actor))
+async def list_models(
+    actor: User,
+    services: ServicesDep,
+    type: Annotated[ModelType | None, Query(description="Only models of this type.")] = None,  # noqa: A002 - the wire's word
+    task: Annotated[Task | None, Query(description="Only models for this task.")] = None,
+) -> ModelList:
+    items = await services.models.list(actor)
+    return ModelList(items=[one for one in items if type in (None, one.type) and task in (None, one.task)])
 
 
 @router.post(

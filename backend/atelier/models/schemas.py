@@ -138,6 +138,7 @@ SPEED = ("quality", "quantization", "attention", "compile", "vae_slicing", "vae_
 """Load options that the image engine takes as they are (`engines.image_speed`)."""
 
 ModelState = Literal["idle", "downloading", "loading", "ready", "parked", "error"]
+ModelType = Literal["base_model", "lora", "fine_tune", "embedding"]
 Task = Literal["image", "video", "chat", "transcribe", "diarize", "embed"]
 
 
@@ -184,7 +185,7 @@ class ModelOut(BaseModel):
     key: str
     name: str
     task: Task = Field(description="What it does. A LoRA has the task of the models that it changes.")
-    type: Literal["base_model", "lora", "fine_tune", "embedding"]
+    type: ModelType
     family: str
     source: Literal["embedded", "hub", "trained", "imported"]
     description: str
@@ -251,7 +252,7 @@ class FoundModelOut(BaseModel):
     problem: str | None = Field(description="Why it cannot be entered.")
     said: SaidOut | None = Field(None, description="Which sentence `problem` is.")
     task: Task | None = None
-    type: Literal["base_model", "lora", "fine_tune", "embedding"] | None = None
+    type: ModelType | None = None
     family: str | None = None
     size_bytes: int | None = None
     parameters: int | None = None

@@ -11,11 +11,11 @@ from typing import Any
 from atelier.access.actor import ApiUser
 from atelier.chat.responses import ResponseNotFound
 from atelier.openai.chat_schemas import (
+    AnthropicMessageIn,
     ChatCompletionIn,
     CompletionIn,
     DetokenizeIn,
     EmbeddingIn,
-    MessageIn,
     ResponseIn,
     TokenizeIn,
 )
@@ -69,12 +69,12 @@ async def embeddings(body: EmbeddingIn, _actor: ApiUser) -> dict[str, Any]:
 
 
 @router.post("/v1/messages", summary="Answer, as Anthropic's API does", name="message", responses=STREAMED)
-async def message(body: MessageIn, _actor: ApiUser) -> dict[str, Any]:
+async def message(body: AnthropicMessageIn, _actor: ApiUser) -> dict[str, Any]:
     return _came_past()
 
 
 @router.post("/v1/messages/count_tokens", summary="Count a request's tokens", name="count_tokens")
-async def count_tokens(body: MessageIn, _actor: ApiUser) -> dict[str, Any]:
+async def count_tokens(body: AnthropicMessageIn, _actor: ApiUser) -> dict[str, Any]:
     return _came_past()
 
 

@@ -95,7 +95,7 @@ class EmbeddingIn(BaseModel):
     user: str | None = None
 
 
-class MessageIn(BaseModel):
+class AnthropicMessageIn(BaseModel):
     """Anthropic's."""
 
     model: str = MODEL

@@ -1,19 +1,26 @@
 """A1111's options: a flat dictionary that clients read, change a little and send back whole.
 
 Three of them mean something here, each user's own: which model draws, how many of CLIP's layers are left out, and the
-format of the pictures. The others are told because clients look for them; what is sent for them changes nothing. They
-last as long as the server runs, the model is the first of the list until somebody chooses.
+format of the pictures. The others are told because clients look for them; what is sent for them changes nothing. The
+model is the first of the list until somebody chooses. What was chosen lies in one small file and outlives the server.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import asyncio
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
+
+import orjson
+import structlog
 
 from atelier.access.actor import Actor
 from atelier.errors import BadRequest
 from atelier.said import Said
 from atelier.sdapi.checkpoints import Checkpoint, Checkpoints
+
+log = structlog.get_logger("atelier.sdapi")
 
 FORMATS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp"}
 MOST_CLIP_LAYERS = 9
@@ -65,9 +72,12 @@ class Chosen:
 
 
 class Options:
-    def __init__(self, checkpoints: Checkpoints) -> None:
-        self._checkpoints = checkpoints
-        self._chosen: dict[str, Chosen] = {}
+    """`file` holds what each user chose, by the user's id."""
+
+    def __init__(self, checkpoints: Checkpoints, file: Path) -> None:
+        self._checkpoints, self._file = checkpoints, file
+        self._chosen = _kept(file)
+        self._writing = asyncio.Lock()
 
     def chosen(self, actor: Actor) -> Chosen:
         return self._chosen.get(actor.id, Chosen())
@@ -92,7 +102,13 @@ class Options:
 
     async def change(self, actor: Actor, given: dict[str, Any]) -> None:
         """Take over what means something. Raises ModelNotFound and BadRequest; then nothing was changed."""
-        self._chosen[actor.id] = await self.changed(actor, self.chosen(actor), given)
+        chosen = await self.changed(actor, self.chosen(actor), given)
+        if chosen == self.chosen(actor):
+            return
+        self._chosen[actor.id] = chosen
+        async with self._writing:
+            kept = orjson.dumps({owner: asdict(one) for owner, one in self._chosen.items()})
+            await asyncio.to_thread(_keep, self._file, kept)
 
     async def changed(self, actor: Actor, chosen: Chosen, given: dict[str, Any]) -> Chosen:
         """`chosen` with what of `given` means something."""
@@ -104,6 +120,27 @@ class Options:
         if (form := given.get("samples_format")) is not None:
             chosen = replace(chosen, format=_format(form))
         return chosen
+
+
+def _kept(file: Path) -> dict[str, Chosen]:
+    """What the file says; nothing where it cannot be read, for options are chosen anew in a moment."""
+    try:
+        return {owner: Chosen(**one) for owner, one in orjson.loads(file.read_bytes()).items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        log.warning("sdapi.options_unread", error=str(error))
+        return {}
+
+
+def _keep(file: Path, data: bytes) -> None:
+    """Whole or not at all. That it could not be kept is no reason to refuse the choice."""
+    beside = file.with_suffix(".new")
+    try:
+        beside.write_bytes(data)
+        beside.replace(file)
+    except OSError as error:
+        log.warning("sdapi.options_not_kept", error=str(error))
 
 
 def _layers(value: Any) -> int:

@@ -56,6 +56,9 @@ class SdDrawIn(Lenient):
     restore_faces: bool = False
     tiling: bool = False
     eta: Number | None = None
+    s_churn: Number | None = None
+    s_noise: Number | None = None
+    s_min_uncond: Number | None = None
     refiner_checkpoint: str | None = None
     seed_resize_from_h: int = -1
     seed_resize_from_w: int = -1
@@ -98,14 +101,26 @@ class SdImageToImageIn(SdDrawIn):
     initial_noise_multiplier: Number | None = None
 
 
-def ignored_in(wanted: SdDrawIn) -> list[str]:
-    """The fields of a request that ask for something which it does not get."""
+def ignored_in(wanted: SdDrawIn, scheduler: str) -> list[str]:
+    """The fields of a request that ask for something which it does not get. `scheduler`: the key of what draws it."""
     found = [name for name in ("restore_faces", "tiling") if getattr(wanted, name)]
+    found += [name for name, value in _usual(scheduler).items() if getattr(wanted, name) not in (None, value)]
     found += [name for name in ("refiner_checkpoint", "hr_checkpoint_name") if getattr(wanted, name, None)]
     found += [name for name in ("hr_prompt", "hr_negative_prompt") if getattr(wanted, name, "")]
     if wanted.subseed_strength == 0 and max(wanted.seed_resize_from_h, wanted.seed_resize_from_w) > 0:
         found.append("seed_resize_from_h, seed_resize_from_w")
     return found + [f"alwayson_scripts: {name}" for name in sorted(wanted.alwayson_scripts)]
+
+
+def _usual(scheduler: str) -> dict[str, float]:
+    """What fields for samplers are where nobody changed them. `eta` means something for DDIM and the ancestral ones
+    alone; `s_tmin` and `s_tmax` only bound the churn."""
+    usual: dict[str, float] = {"s_churn": 0, "s_noise": 1, "s_min_uncond": 0}
+    if scheduler.startswith("ddim"):
+        usual["eta"] = 0
+    elif scheduler.startswith(("euler_a", "dpm2_a")):
+        usual["eta"] = 1
+    return usual
 
 
 class SdImagesOut(BaseModel):

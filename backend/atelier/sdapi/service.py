@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from engines import sampler_names
@@ -66,9 +67,11 @@ class Plan:
 class SdApi:
     """Behind the routes of `/sdapi/v1`."""
 
-    def __init__(self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore, prompts: PromptBook) -> None:
+    def __init__(
+        self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore, prompts: PromptBook, options_file: Path
+    ) -> None:
         self.checkpoints, self.delivery, self._inputs, self._prompts = checkpoints, delivery, inputs, prompts
-        self.options = Options(checkpoints)
+        self.options = Options(checkpoints, options_file)
         self.orders = Orders()
 
     # ── drawing ──
@@ -125,13 +128,13 @@ class SdApi:
             name = str(wanted.script_name)
             words = Said(f"Script {name!r} not found", "script_not_found", script=name)
             raise ScriptNotFound(words, field="script_name", hint="Atelier runs no scripts; leave script_name out.")
-        notes = [f"{name} was ignored: Atelier does not have it." for name in ignored_in(wanted)]
-        styles = await self._styles(actor, wanted, notes)
         asked = wanted.sampler_name or wanted.sampler_index
         found = sampler_names.find(asked, wanted.scheduler, sampling(row.family))
         if found is None:
             words = Said("Sampler not found", "sampler_not_found")
             raise SamplerNotFound(words, field="sampler_name", hint="GET /sdapi/v1/samplers lists those there are.")
+        notes = [f"{name} was ignored: Atelier does not have it." for name in ignored_in(wanted, found.key)]
+        styles = await self._styles(actor, wanted, notes)
         sampler = " ".join(sampler_names.names_of(found.key)).removesuffix(" Automatic")
         if not found.exact:
             notes.append(f"{asked} {wanted.scheduler or ''}".strip() + f" was drawn with {sampler}, the nearest.")

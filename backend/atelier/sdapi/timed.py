@@ -1,24 +1,22 @@
-"""Every answer of `/sdapi` says how long it took, in seconds, as A1111's do."""
+"""Every answer of `/sdapi` says how long it took, in seconds, as A1111's do; refusals and failures too."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
 
-from fastapi import Request, Response
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
 
 from atelier.routing import LateRoute
 
 
 class TimedRoute(LateRoute):
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
 
-        async def timed(request: Request) -> Response:
-            begun = time.perf_counter()
-            response = await handle(request)
-            response.headers["X-Process-Time"] = f"{time.perf_counter() - begun:.4f}"
-            return response
+        async def timed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Process-Time"] = f"{time.perf_counter() - begun:.4f}"
+            await send(message)
 
-        return timed
+        await super().handle(scope, receive, timed)

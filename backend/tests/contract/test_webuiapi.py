@@ -242,6 +242,36 @@ class TestAccess:
 
     def test_every_answer_says_how_long_it_took(self, server: Server) -> None:
         assert float(server.client.get("/sdapi/v1/options").headers["x-process-time"]) >= 0
+        for body, status in (("{", 400), ("{}", 404), ('{"seed": "x"}', 422)):
+            answer = server.client.post("/sdapi/v1/img2img", content=body)
+            assert (answer.status_code, float(answer.headers["x-process-time"]) >= 0) == (status, True)
+
+    def test_what_atelier_does_another_way_is_said(self, server: Server) -> None:
+        for path in ("create/embedding", "create/hypernetwork", "train/embedding", "train/hypernetwork"):
+            answer = server.client.post(f"/sdapi/v1/{path}", json={"name": "mine"})
+            assert answer.status_code == 200 and answer.json()["info"].startswith("error: ")
+        for path in ("server-kill", "server-restart", "server-stop"):
+            answer = server.client.post(f"/sdapi/v1/{path}")
+            assert answer.status_code == 403 and "not stopped" in answer.json()["detail"]
+        assert server.client.get("/health").status_code == 200
+
+    def test_options_outlive_the_server(self, own_server: Callable[..., Server]) -> None:
+        first = own_server()
+        change = {"samples_format": "webp", "CLIP_stop_at_last_layers": 3, "sd_model_checkpoint": "creatures"}
+        assert first.client.post("/sdapi/v1/options", json=change).status_code == 200
+        first.stop()
+        again = own_server().client.get("/sdapi/v1/options").json()
+        assert (again["samples_format"], again["CLIP_stop_at_last_layers"]) == ("webp", 3)
+
+    def test_what_no_sampler_takes_is_told(self, api: webuiapi.WebUIApi) -> None:
+        def told(sampler: str, **more: float) -> str:
+            result = api.txt2img(prompt="x", steps=1, width=256, height=256, sampler_name=sampler, **more)
+            return result.info["comments"]
+
+        changed = told("Euler a", eta=0.5, s_churn=10)
+        assert "eta was ignored" in changed and "s_churn was ignored" in changed and "s_noise" not in changed
+        assert told("Euler a", eta=1.0) == told("DDIM", eta=0.0) == ""
+        assert "eta was ignored" in told("DDIM", eta=1.0)
 
 
 class TestImageToImage:

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from atelier.config import BACKEND
 from atelier.runtime import logtail, processes, reaper
 from atelier.runtime.variables import engine_environment
 
@@ -156,3 +157,9 @@ class TestVariables:
     def test_the_servers_own_environment_keeps_its_compiled_files(self) -> None:
         env = engine_environment({"PYTHONPYCACHEPREFIX": "/compiled"}, "i", is_servers_own=True)
         assert env["PYTHONPYCACHEPREFIX"] == "/compiled" and "PYTHONDONTWRITEBYTECODE" not in env
+
+
+def test_the_guard_runs_on_the_standard_library_alone() -> None:
+    """It is started without site-packages: what a package imports on its way may not need any."""
+    command = [sys.executable, "-S", "-c", "import atelier.runtime.reaper"]
+    subprocess.run(command, env={"PYTHONPATH": str(BACKEND)}, check=True, timeout=30)

@@ -129,6 +129,16 @@ class TestIdempotency:
         assert answer.status_code == 409
         assert answer.json()["errors"][0]["field"] == "header.idempotency-key"
 
+    def test_two_tasks_that_take_the_same_fields_are_not_the_same(self, server: Server) -> None:
+        image = server.wait_for(server.generate())["images"][0]["id"]
+        body, headers = {"prompt": "a cat", "image": image}, {"Idempotency-Key": "three"}
+        first = server.client.post("/api/generate/image-to-image", json=body, headers=headers)
+        assert first.status_code == 202
+        again = server.client.post("/api/generate/image-to-image", json=body, headers=headers)
+        assert again.json()["job_id"] == first.json()["job_id"]
+        other = server.client.post("/api/generate/upscale", json=body, headers=headers)
+        assert other.status_code == 409 and other.json()["errors"][0]["field"] == "header.idempotency-key"
+
 
 class TestDeletion:
     def test_a_deleted_picture_can_be_restored(self, server: Server) -> None:

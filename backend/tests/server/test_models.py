@@ -47,6 +47,10 @@ class TestShipped:
     def test_can_be_pinned_but_not_rewritten_or_removed(self, server: Server) -> None:
         assert server.client.patch("/api/models/creatures", json={"pinned": True}).json()["pinned"]
         assert not server.client.patch("/api/models/creatures", json={"pinned": False}).json()["pinned"]
+        for query, there in (("type=base_model", True), ("task=image&type=base_model", True), ("type=lora", False)):
+            listed = server.client.get(f"/api/models/?{query}").json()["items"]
+            assert ("creatures" in [one["key"] for one in listed]) is there
+        assert server.client.get("/api/models/?type=song").status_code == 422
         refused = server.client.patch("/api/models/creatures", json={"name": "Mine"})
         assert (refused.status_code, refused.json()["errors"][0]["field"]) == (409, "name")
         assert server.client.delete("/api/models/creatures").status_code == 409

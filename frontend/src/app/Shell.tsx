@@ -4,6 +4,7 @@ import { lazy, Suspense, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { locked } from "@/api/client";
+import { plannedGrid } from "@/api/grids";
 import { connection } from "@/api/live";
 import { useSignal } from "@/lib/signal";
 import { Toasts } from "@/ui/Toasts";
@@ -17,6 +18,7 @@ import { useAskWhileNotLive, useReconnect } from "./useReconnect";
 const loadPalette = () => import("./CommandPalette").then((module) => ({ default: module.CommandPalette }));
 const CommandPalette = lazy(loadPalette);
 const Shortcuts = lazy(() => import("./Shortcuts").then((module) => ({ default: module.Shortcuts })));
+const GridDialog = lazy(() => import("@/features/grids/GridDialog").then((module) => ({ default: module.GridDialog })));
 const UnlockDialog = lazy(() => import("@/features/access/UnlockDialog").then((module) => ({ default: module.UnlockDialog })));
 
 export function Shell() {
@@ -25,6 +27,7 @@ export function Shell() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const reconnect = useReconnect();
   const isLocked = useSignal(locked);
+  const grid = useSignal(plannedGrid);
   useTitle(path);
   useAskWhileNotLive();
   useEffect(() => {
@@ -65,6 +68,7 @@ export function Shell() {
       <Suspense>
         {open === "palette" && <CommandPalette onClose={() => setOpen(null)} onShortcuts={() => setOpen("shortcuts")} />}
         {open === "shortcuts" && <Shortcuts onClose={() => setOpen(null)} />}
+        {grid && <GridDialog request={grid} />}
         {isLocked && <UnlockDialog onUnlocked={reconnect} />}
       </Suspense>
       <Toasts />

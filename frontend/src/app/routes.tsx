@@ -21,6 +21,7 @@ const pages = {
   ModelDrawer: () => import("@/features/models/ModelDrawer"),
   JobsPage: () => import("@/features/jobs/JobsPage"),
   BatchesPage: () => import("@/features/batches/BatchesPage"),
+  BenchmarkPage: () => import("@/features/benchmark/BenchmarkPage"),
   JobDrawer: () => import("@/features/jobs/JobDrawer"),
   ChatPage: () => import("@/features/chat/ChatPage"),
   SystemPage: () => import("@/features/system/SystemPage"),
@@ -97,6 +98,12 @@ const batches = createRoute({
   component: lazyRouteComponent(pages.BatchesPage, "BatchesPage"),
 });
 
+const benchmark = createRoute({
+  getParentRoute: () => root,
+  path: "/chat/benchmark",
+  component: lazyRouteComponent(pages.BenchmarkPage, "BenchmarkPage"),
+});
+
 const system = createRoute({
   getParentRoute: () => root,
   path: "/system",
@@ -116,7 +123,7 @@ const chat = createRoute({
   path: "$id",
 });
 
-const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), chats.addChildren([chat]), models.addChildren([model]), jobs.addChildren([job]), batches, system]);
+const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), chats.addChildren([chat]), benchmark, models.addChildren([model]), jobs.addChildren([job]), batches, system]);
 
 export const makeRouter = () =>
   createRouter({

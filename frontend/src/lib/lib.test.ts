@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { advance, mergeJob, phaseOf } from "./jobs";
 import { ago, bytes, duration, percent } from "./numbers";
 import { justify } from "./rows";
-import { presets, snap } from "./sizes";
+import { snap } from "./sizes";
 
 describe("numbers", () => {
   it("carries units", () => {
@@ -53,19 +53,6 @@ describe("justified rows", () => {
 });
 
 describe("sizes", () => {
-  const limits = { min_side: 64, max_side: 512, multiple: 8 };
-
-  it("offers only what the model accepts", () => {
-    for (const preset of presets({ width: 256, height: 256 }, limits)) {
-      expect(snap(preset.width, limits)).toBe(preset.width);
-      expect(snap(preset.height, limits)).toBe(preset.height);
-    }
-  });
-
-  it("leaves out shapes that come out equal", () => {
-    expect(presets({ width: 64, height: 64 }, { min_side: 64, max_side: 64, multiple: 64 })).toHaveLength(1);
-  });
-
   it("snaps inside limits that are no multiples themselves", () => expect(snap(9999, { min_side: 60, max_side: 510, multiple: 8 })).toBe(504));
 });
 

@@ -37,14 +37,18 @@ export function job(id: string, over: Partial<JobOut> = {}): JobOut {
 
 const unloaded = { load_options: {}, state: "idle" as const, state_reason: null, worker_id: null, device: null, loaded_bytes: 0, log_tail: [] };
 
+const shapes = (side: number): ModelOut["presets"] => [
+  { id: "square", width: side, height: side }, { id: "portrait", width: side * 0.875, height: side * 1.125 }, { id: "landscape", width: side * 1.125, height: side * 0.875 },
+];
+
 export const models: ModelOut[] = [
   {
     key: "creatures", name: "Creatures", task: "image", type: "base_model", family: "sd15", source: "embedded", description: "Small creatures on simple backgrounds. Trained for Atelier, runs anywhere, answers in seconds.", license: "CC0-1.0",
-    size_bytes: 320 * 1024 ** 2, bytes_needed: 0.9 * GIB, defaults: { steps: 30, guidance_scale: 5, width: 256, height: 256, scheduler: "ddim" }, limits: { min_side: 64, max_side: 512, multiple: 8 }, tags: ["creatures"], available: true, runnable: true, removable: false, pinned: false, dtype: "F16", parameters: 160_000_000, base: null, repo: null, commit: null, sampling: "noise", download: null, ...unloaded,
+    size_bytes: 320 * 1024 ** 2, bytes_needed: 0.9 * GIB, defaults: { steps: 30, guidance_scale: 5, width: 256, height: 256, scheduler: "ddim" }, limits: { min_side: 64, max_side: 512, multiple: 8 }, presets: shapes(256), tags: ["creatures"], available: true, runnable: true, removable: false, pinned: false, dtype: "F16", parameters: 160_000_000, base: null, repo: null, commit: null, sampling: "noise", download: null, ...unloaded,
   },
   {
     key: "landscapes", name: "Landscapes", task: "image", type: "base_model", family: "sdxl", source: "imported", description: "Wide views and skies. Its files are missing.", license: "Apache-2.0",
-    size_bytes: 6.9 * GIB, bytes_needed: 9 * GIB, defaults: { steps: 40, guidance_scale: 6.5, width: 1024, height: 1024, scheduler: "euler" }, limits: { min_side: 512, max_side: 1536, multiple: 64 }, tags: [], available: false, runnable: true, removable: true, pinned: false, dtype: "F16", parameters: 3_500_000_000, base: null, repo: null, commit: null, sampling: "noise", download: null, ...unloaded,
+    size_bytes: 6.9 * GIB, bytes_needed: 9 * GIB, defaults: { steps: 40, guidance_scale: 6.5, width: 1024, height: 1024, scheduler: "euler" }, limits: { min_side: 512, max_side: 1536, multiple: 64 }, presets: shapes(1024), tags: [], available: false, runnable: true, removable: true, pinned: false, dtype: "F16", parameters: 3_500_000_000, base: null, repo: null, commit: null, sampling: "noise", download: null, ...unloaded,
   },
 ];
 

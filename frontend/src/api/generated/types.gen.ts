@@ -109,6 +109,74 @@ export type AnswerWaitOut = {
 };
 
 /**
+ * AnthropicMessageIn
+ *
+ * Anthropic's.
+ */
+export type AnthropicMessageIn = {
+    /**
+     * Model
+     *
+     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
+     */
+    model: string;
+    /**
+     * Messages
+     */
+    messages: Array<ChatMessage>;
+    /**
+     * Max Tokens
+     *
+     * Must be given, but where tokens are only counted.
+     */
+    max_tokens?: number | null;
+    /**
+     * System
+     */
+    system?: string | Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Stream
+     */
+    stream?: boolean;
+    /**
+     * Stop Sequences
+     */
+    stop_sequences?: Array<string> | null;
+    /**
+     * Temperature
+     */
+    temperature?: number | null;
+    /**
+     * Top P
+     */
+    top_p?: number | null;
+    /**
+     * Top K
+     */
+    top_k?: number | null;
+    /**
+     * Tools
+     */
+    tools?: Array<{
+        [key: string]: unknown;
+    }> | null;
+    /**
+     * Tool Choice
+     */
+    tool_choice?: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Metadata
+     */
+    metadata?: {
+        [key: string]: unknown;
+    } | null;
+};
+
+/**
  * AxisIn
  *
  * What changes along one side of a grid. `prompt_sr`: the first value is searched in the prompt, each value takes
@@ -1168,7 +1236,7 @@ export type ConversationIn = {
     /**
      * What it begins with; the model answers at once.
      */
-    message?: AtelierChatConversationSchemasMessageIn | null;
+    message?: MessageIn | null;
 };
 
 /**
@@ -3979,6 +4047,44 @@ export type MeOut = {
 };
 
 /**
+ * MessageIn
+ *
+ * What somebody says, or with `role` "tool" what a function answered.
+ */
+export type MessageIn = {
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
+};
+
+/**
  * MessageOut
  */
 export type MessageOut = {
@@ -5959,6 +6065,18 @@ export type SdImageToImageIn = {
      */
     eta?: number | null;
     /**
+     * S Churn
+     */
+    s_churn?: number | null;
+    /**
+     * S Noise
+     */
+    s_noise?: number | null;
+    /**
+     * S Min Uncond
+     */
+    s_min_uncond?: number | null;
+    /**
      * Refiner Checkpoint
      */
     refiner_checkpoint?: string | null;
@@ -6118,6 +6236,18 @@ export type SdLoraOut = {
     metadata: {
         [key: string]: unknown;
     };
+};
+
+/**
+ * SdMadeOut
+ */
+export type SdMadeOut = {
+    /**
+     * Info
+     *
+     * A1111 says here, with status 200, why nothing was made.
+     */
+    info: string;
 };
 
 /**
@@ -6441,6 +6571,18 @@ export type SdTextToImageIn = {
      * Eta
      */
     eta?: number | null;
+    /**
+     * S Churn
+     */
+    s_churn?: number | null;
+    /**
+     * S Noise
+     */
+    s_noise?: number | null;
+    /**
+     * S Min Uncond
+     */
+    s_min_uncond?: number | null;
     /**
      * Refiner Checkpoint
      */
@@ -7563,44 +7705,6 @@ export type WorkerOut = {
 };
 
 /**
- * MessageIn
- *
- * What somebody says, or with `role` "tool" what a function answered.
- */
-export type AtelierChatConversationSchemasMessageIn = {
-    /**
-     * Content
-     */
-    content?: string;
-    /**
-     * Pictures
-     *
-     * Ids of uploads and of the gallery.
-     */
-    pictures?: Array<string>;
-    /**
-     * Role
-     */
-    role?: 'user' | 'tool';
-    /**
-     * Tool Call Id
-     */
-    tool_call_id?: string | null;
-    /**
-     * Parent Id
-     *
-     * The message that it follows; the last one of the chosen branch if left out.
-     */
-    parent_id?: string | null;
-    /**
-     * At Start
-     *
-     * It follows nothing: another beginning of the conversation.
-     */
-    at_start?: boolean;
-};
-
-/**
  * UsageOut
  *
  * Tokens, as the engine counted them.
@@ -7654,74 +7758,6 @@ export type AtelierChatUsageRoutesUsageOut = {
      * Seconds
      */
     seconds: number;
-};
-
-/**
- * MessageIn
- *
- * Anthropic's.
- */
-export type AtelierOpenaiChatSchemasMessageIn = {
-    /**
-     * Model
-     *
-     * A model's key, its repository on the hub, or an alias: see GET /v1/models.
-     */
-    model: string;
-    /**
-     * Messages
-     */
-    messages: Array<ChatMessage>;
-    /**
-     * Max Tokens
-     *
-     * Must be given, but where tokens are only counted.
-     */
-    max_tokens?: number | null;
-    /**
-     * System
-     */
-    system?: string | Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Stream
-     */
-    stream?: boolean;
-    /**
-     * Stop Sequences
-     */
-    stop_sequences?: Array<string> | null;
-    /**
-     * Temperature
-     */
-    temperature?: number | null;
-    /**
-     * Top P
-     */
-    top_p?: number | null;
-    /**
-     * Top K
-     */
-    top_k?: number | null;
-    /**
-     * Tools
-     */
-    tools?: Array<{
-        [key: string]: unknown;
-    }> | null;
-    /**
-     * Tool Choice
-     */
-    tool_choice?: {
-        [key: string]: unknown;
-    } | null;
-    /**
-     * Metadata
-     */
-    metadata?: {
-        [key: string]: unknown;
-    } | null;
 };
 
 /**
@@ -9889,7 +9925,7 @@ export type ExportConversationResponses = {
 };
 
 export type AddMessageData = {
-    body: AtelierChatConversationSchemasMessageIn;
+    body: MessageIn;
     path: {
         /**
          * Conversation Id
@@ -10847,7 +10883,20 @@ export type SetTokenResponse = SetTokenResponses[keyof SetTokenResponses];
 export type ListModelsData = {
     body?: never;
     path?: never;
-    query?: never;
+    query?: {
+        /**
+         * Type
+         *
+         * Only models of this type.
+         */
+        type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | null;
+        /**
+         * Task
+         *
+         * Only models for this task.
+         */
+        task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
+    };
     url: '/api/models/';
 };
 
@@ -11745,7 +11794,7 @@ export type EmbeddingsResponses = {
 export type EmbeddingsResponse = EmbeddingsResponses[keyof EmbeddingsResponses];
 
 export type MessageData = {
-    body: AtelierOpenaiChatSchemasMessageIn;
+    body: AnthropicMessageIn;
     path?: never;
     query?: never;
     url: '/v1/messages';
@@ -11774,7 +11823,7 @@ export type MessageResponses = {
 export type MessageResponse = MessageResponses[keyof MessageResponses];
 
 export type CountTokensData = {
-    body: AtelierOpenaiChatSchemasMessageIn;
+    body: AnthropicMessageIn;
     path?: never;
     query?: never;
     url: '/v1/messages/count_tokens';
@@ -13184,6 +13233,181 @@ export type SdapiInterrogateResponses = {
 };
 
 export type SdapiInterrogateResponse = SdapiInterrogateResponses[keyof SdapiInterrogateResponses];
+
+export type SdapiCreateEmbeddingData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/create/embedding';
+};
+
+export type SdapiCreateEmbeddingErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiCreateEmbeddingError = SdapiCreateEmbeddingErrors[keyof SdapiCreateEmbeddingErrors];
+
+export type SdapiCreateEmbeddingResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiCreateEmbeddingResponse = SdapiCreateEmbeddingResponses[keyof SdapiCreateEmbeddingResponses];
+
+export type SdapiCreateHypernetworkData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/create/hypernetwork';
+};
+
+export type SdapiCreateHypernetworkErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiCreateHypernetworkError = SdapiCreateHypernetworkErrors[keyof SdapiCreateHypernetworkErrors];
+
+export type SdapiCreateHypernetworkResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiCreateHypernetworkResponse = SdapiCreateHypernetworkResponses[keyof SdapiCreateHypernetworkResponses];
+
+export type SdapiTrainEmbeddingData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/train/embedding';
+};
+
+export type SdapiTrainEmbeddingErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiTrainEmbeddingError = SdapiTrainEmbeddingErrors[keyof SdapiTrainEmbeddingErrors];
+
+export type SdapiTrainEmbeddingResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiTrainEmbeddingResponse = SdapiTrainEmbeddingResponses[keyof SdapiTrainEmbeddingResponses];
+
+export type SdapiTrainHypernetworkData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/train/hypernetwork';
+};
+
+export type SdapiTrainHypernetworkErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiTrainHypernetworkError = SdapiTrainHypernetworkErrors[keyof SdapiTrainHypernetworkErrors];
+
+export type SdapiTrainHypernetworkResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiTrainHypernetworkResponse = SdapiTrainHypernetworkResponses[keyof SdapiTrainHypernetworkResponses];
+
+export type SdapiServerKillData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/server-kill';
+};
+
+export type SdapiServerKillErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiServerKillError = SdapiServerKillErrors[keyof SdapiServerKillErrors];
+
+export type SdapiServerKillResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiServerKillResponse = SdapiServerKillResponses[keyof SdapiServerKillResponses];
+
+export type SdapiServerRestartData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/server-restart';
+};
+
+export type SdapiServerRestartErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiServerRestartError = SdapiServerRestartErrors[keyof SdapiServerRestartErrors];
+
+export type SdapiServerRestartResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiServerRestartResponse = SdapiServerRestartResponses[keyof SdapiServerRestartResponses];
+
+export type SdapiServerStopData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/sdapi/v1/server-stop';
+};
+
+export type SdapiServerStopErrors = {
+    /**
+     * A1111's four fields.
+     */
+    '4XX': SdError;
+};
+
+export type SdapiServerStopError = SdapiServerStopErrors[keyof SdapiServerStopErrors];
+
+export type SdapiServerStopResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdMadeOut;
+};
+
+export type SdapiServerStopResponse = SdapiServerStopResponses[keyof SdapiServerStopResponses];
 
 export type WorkerLogData = {
     body?: never;

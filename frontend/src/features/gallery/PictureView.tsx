@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 
 import { downloadImages, useDeleteImages } from "@/api/actions";
 import { asProblem } from "@/api/errors";
+import { plannedGrid, requestOf } from "@/api/grids";
 import { useMark } from "@/api/marking";
 import { queries } from "@/api/queries";
 import type { ImageOut } from "@/api/types";
@@ -14,7 +15,6 @@ import { stored, store } from "@/lib/browser";
 import { EmptyState, FramesArt } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 
-import { GridDialog } from "./GridDialog";
 import { PictureActions } from "./PictureActions";
 import { Player } from "./Player";
 import { Recipe } from "./Recipe";
@@ -37,7 +37,6 @@ export function PictureView() {
   const [recipe, setRecipe] = useState(() => stored("recipe", true));
   const remove = useDeleteImages();
   const mark = useMark();
-  const [grid, setGrid] = useState(false);
   const nearEnd = at >= 0 && at >= list.length - 8 && gallery.hasNextPage && !gallery.isFetchingNextPage;
   const { fetchNextPage } = gallery;
   useEffect(() => {
@@ -84,7 +83,7 @@ export function PictureView() {
           <>
             <Button color="inherit" startIcon={<CopyPlus size={16} />} onClick={reuse} sx={{ display: { xs: "none", sm: "inline-flex" } }}>{t("generate.same")}</Button>
             <Box sx={{ display: { xs: "block", sm: "none" } }}><Tool label={t("generate.same")} onClick={reuse}><CopyPlus size={18} /></Tool></Box>
-            {image.kind !== "video" && <Box sx={{ display: { xs: "none", sm: "block" } }}><Tool label={t("gallery.grid_")} onClick={() => setGrid(true)}><Grid3x3 size={18} /></Tool></Box>}
+            {image.kind !== "video" && <Box sx={{ display: { xs: "none", sm: "block" } }}><Tool label={t("gallery.grid_")} onClick={() => plannedGrid.set(requestOf(image))}><Grid3x3 size={18} /></Tool></Box>}
             <PictureActions image={image} />
             <Tool label={t("common.download")} onClick={() => downloadImages([image])}><Download size={18} /></Tool>
             <Tool label={t("common.delete")} onClick={drop}><Trash2 size={18} /></Tool>
@@ -101,7 +100,6 @@ export function PictureView() {
         </Box>
         {image && recipe && <Recipe image={image} />}
       </Box>
-      {grid && image && <GridDialog image={image} onClose={() => setGrid(false)} />}
     </Dialog>
   );
 }

@@ -36,6 +36,7 @@ export function Recipe({ image }: { image: ImageOut }) {
           [t("generate.guidance"), mono(image.guidance_scale)],
           [t("generate.seed"), <Box key="seed" sx={{ display: "flex", alignItems: "center", my: "-5px" }}>{mono(image.seed)}<CopyButton text={String(image.seed)} /></Box>],
           [t("generate.scheduler"), samplerOf(image) ?? t("generate.schedulerDefault")],
+          ...notesOf(image).map((note) => [t("gallery.notes"), t(`gallery.recipeNotes.${note}`)] as [string, string]),
           ...additionsOf(image).map(({ label, text }) => [t(label), text] as [string, string]),
         ]}
       />
@@ -52,6 +53,14 @@ export function Recipe({ image }: { image: ImageOut }) {
       <Lineage image={image} />
     </Box>
   );
+}
+
+const NOTES = ["prompt_syntax_ignored"] as const;
+
+/** What the engine says of how it read the request. */
+function notesOf(image: ImageOut) {
+  const { notes = [] } = image.recipe as { notes?: string[] };
+  return NOTES.filter((note) => notes.includes(note));
 }
 
 /** LoRAs with their weights, embeddings by their words. */

@@ -7,7 +7,6 @@ import { applied, plainTag, shared } from "@/lib/marks";
 import { image } from "@/mocks/data";
 
 import { differences, wordsApart } from "./apart";
-import { valuesOf } from "./axes";
 import { FITTED, fitted, moved, zoomed } from "./zoom";
 
 it("reads what an address asks for, and leaves out what it does not understand", () => {
@@ -54,11 +53,4 @@ it("finds what two recipes differ in, and which words", () => {
   expect(left.filter((word) => word.own).map((word) => word.text)).toEqual(["red"]);
   expect(right.filter((word) => word.own).map((word) => word.text.trim()).filter(Boolean)).toEqual(["blue", "deep"]);
   expect(left.map((word) => word.text).join("")).toBe("a red fox in snow");
-});
-
-it("reads the values of a grid as people write them", () => {
-  expect(valuesOf("steps", "10, 20,,30-50:10")).toEqual([10, 20, 30, 40, 50]);
-  expect(valuesOf("guidance_scale", "2.5, x")).toEqual([2.5, "x"]);
-  expect(valuesOf("seed", "5-3, 1-1000000")).toHaveLength(65);
-  expect(valuesOf("prompt_sr", "red, very blue ")).toEqual(["red", "very blue"]);
 });

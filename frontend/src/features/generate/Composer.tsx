@@ -1,5 +1,5 @@
 import { Box, Button, Collapse, IconButton, InputBase, Tooltip, Typography } from "@mui/material";
-import { Code, ImagePlus, MinusCircle, Sparkles } from "lucide-react";
+import { Code, Grid3x3, ImagePlus, MinusCircle, Sparkles } from "lucide-react";
 import { useId, useRef, useState, type ReactNode, type RefObject } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -27,13 +27,15 @@ interface Props {
   /** A video takes none; what is only made larger may do without. */
   words: "needed" | "optional" | "none";
   onSubmit: () => void;
+  /** Asks for a grid of what the form says; left out where a picture is worked from. */
+  onGrid?: () => void;
   onEdit: () => void;
   /** The picture that is worked from, and what to do with it. */
   children?: ReactNode;
 }
 
 /** The prompt, large and first. */
-export function Composer({ promptRef, form, model, errors, sending, words, onSubmit, onEdit, children }: Props) {
+export function Composer({ promptRef, form, model, errors, sending, words, onSubmit, onGrid, onEdit, children }: Props) {
   const { t } = useTranslation();
   const id = useId();
   const [avoid, setAvoid] = useState(form.negative !== "");
@@ -113,6 +115,7 @@ export function Composer({ promptRef, form, model, errors, sending, words, onSub
         </Button>}
         <PromptBook form={form} onPick={onEdit} />
         {words !== "none" && <TranslateButton form={form} onPick={onEdit} />}
+        {onGrid && <Tooltip title={t("gallery.grid_")}><IconButton size="small" aria-label={t("gallery.grid_")} onClick={onGrid} sx={{ width: 36, height: 36 }}><Grid3x3 size={17} /></IconButton></Tooltip>}
         <PickMenu
           label={t("generate.copyAs")}
           icon={<Code size={17} />}

@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 
 import { asProblem } from "@/api/errors";
 import { getImage } from "@/api/generated/sdk.gen";
+import { plannedGrid } from "@/api/grids";
 import { queries } from "@/api/queries";
 import { useSaid } from "@/i18n/said";
 import { useSignal } from "@/lib/signal";
@@ -18,7 +19,7 @@ import { again } from "./again";
 import { Composer } from "./Composer";
 import { DropPlace } from "./DropPlace";
 import { Runs } from "./Runs";
-import { change, chooseModel, effective, settings, type Field } from "./settings";
+import { change, chooseModel, effective, settings, toRequest, type Field } from "./settings";
 import { SettingsPanel } from "./SettingsPanel";
 import { isEmpty, painting, source, takeImage } from "./source";
 import { SourcePart } from "./SourcePart";
@@ -72,6 +73,12 @@ export function GeneratePage() {
     }
   };
 
+  const planGrid = () => {
+    setTried(true);
+    if (complaints.prompt || complaints.negative_prompt) prompt.current?.focus();
+    if (Object.keys(complaints).length === 0) plannedGrid.set(toRequest(form, model));
+  };
+
   const onKey = (event: KeyboardEvent) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
@@ -83,7 +90,7 @@ export function GeneratePage() {
     <Box onKeyDown={onKey} sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gap: 8 }, alignItems: "start" }}>
       <Box component="h1" sx={visuallyHidden}>{t("generate.title")}</Box>
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
-        <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} words={!picture ? "needed" : job.task === "animate" ? "none" : job.task === "upscale" ? "optional" : "needed"} onSubmit={submit} onEdit={generate.forgive}>
+        <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} words={!picture ? "needed" : job.task === "animate" ? "none" : job.task === "upscale" ? "optional" : "needed"} onSubmit={submit} onGrid={picture ? undefined : planGrid} onEdit={generate.forgive}>
           {picture && <SourcePart picture={picture} job={job} model={model} canAnimate={videos.length > 0} errors={errors} />}
         </Composer>
         <DropPlace />

@@ -76,7 +76,7 @@ function Chosen({ choice, lora, prompt, onWeight, onRemove }: ChosenProps) {
       {lora && lora.trigger_words && lora.trigger_words.length > 0 && (
         <Box sx={{ gridColumn: "1 / -1", display: "flex", flexWrap: "wrap", gap: 1 }}>
           {lora.trigger_words.slice(0, 6).map((word) => (
-            <Tooltip key={word} title={t("generate.lorasWord")}>
+            <Tooltip key={word} describeChild title={t("generate.lorasWord")}>
               <ButtonBase onClick={() => change({ prompt: withWord(prompt, word) })} sx={{ px: 2, py: "2px", border: 1, borderColor: "divider", borderRadius: "6px", fontFamily: "inherit", fontSize: 12, color: "text.secondary", maxWidth: 1, "&:hover": { color: "text.primary" } }}>
                 <Box component="span" sx={{ overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }}>{word}</Box>
               </ButtonBase>

@@ -1,10 +1,8 @@
 import { Box, Button, IconButton, MenuItem, Select, Skeleton, Tooltip, Typography } from "@mui/material";
-import { useQuery } from "@tanstack/react-query";
 import { Lock, LockOpen } from "lucide-react";
 import { useId, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
-import { queries } from "@/api/queries";
 import type { ModelOut } from "@/api/types";
 import { aboutModel, useSaid } from "@/i18n/said";
 import { lookOf } from "@/lib/models";
@@ -17,6 +15,7 @@ import { Segmented } from "@/ui/Segmented";
 
 import { LoraPicker } from "./LoraPicker";
 import { SecondPass, Variations } from "./Refinements";
+import { SchedulerPicker } from "./SchedulerPicker";
 import { SeedInput } from "./SeedInput";
 import { change, chooseModel, effective, LIMITS, resetToModel, rollSeed, type Field, type FileFormat, type Settings } from "./settings";
 import { ShapePicker } from "./ShapePicker";
@@ -47,8 +46,9 @@ export function SettingsPanel({ form, models, model, loading, task, picture, err
   if (task === "animate") {
     return (
       <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: "minmax(0, 1fr)" }}>
-        {models && <ModelPicker models={models} model={model} error={errors.model} onChoose={(key) => changeTask({ videoModel: key, frames: null })} />}
+        {models && <ModelPicker models={models} model={model} error={errors.model} onChoose={(key) => changeTask({ videoModel: key, frames: null, videoSteps: null, videoGuidance: null })} />}
         {outputs}
+        <VideoSteps model={model} errors={errors} />
         <SeedField form={form} error={errors.seed} />
         <VideoFormat />
       </Box>
@@ -86,6 +86,17 @@ function Labelled({ label, error, hint, children }: { label: string; error?: str
       {children}
       <FieldNote error={error} hint={hint} />
     </Box>
+  );
+}
+
+function VideoSteps({ model, errors }: { model: ModelOut | undefined; errors: Props["errors"] }) {
+  const { t } = useTranslation();
+  const { videoSteps, videoGuidance } = useSignal(taskForm);
+  return (
+    <>
+      <NumberField label={t("generate.steps")} value={videoSteps ?? model?.defaults?.steps ?? 25} min={1} max={LIMITS.steps} sliderMax={60} step={1} error={errors.steps} hint={t("generate.stepsHint")} onChange={(steps) => changeTask({ videoSteps: steps })} />
+      <NumberField label={t("generate.guidance")} value={videoGuidance ?? model?.defaults?.guidance_scale ?? 3} min={0} max={LIMITS.guidance} sliderMax={15} step={0.5} error={errors.guidance_scale} hint={t("generate.guidanceVideoHint")} onChange={(guidance) => changeTask({ videoGuidance: guidance })} />
+    </>
   );
 }
 
@@ -147,19 +158,9 @@ function SeedField({ form, error }: { form: Settings; error?: string }) {
 
 function Advanced({ form, errors, model }: { form: Settings; errors: Props["errors"]; model: ModelOut | undefined }) {
   const { t } = useTranslation();
-  const schedulers = useQuery(queries.schedulers());
-  const id = useId();
-  const own = schedulers.data?.find((item) => item.id === model?.defaults?.scheduler)?.name;
   return (
     <Fold title={t("generate.advanced")}>
-      <Box>
-        <Typography id={id} variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{t("generate.scheduler")}</Typography>
-        <Select size="small" fullWidth displayEmpty value={form.scheduler ?? ""} labelId={id} error={!!errors.scheduler} onChange={(event) => change({ scheduler: event.target.value || null })}>
-          <MenuItem value="">{t("generate.schedulerDefault")}{own && ` (${own})`}</MenuItem>
-          {schedulers.data?.filter((item) => item.kind === (model?.sampling ?? "noise")).map((item) => <MenuItem key={item.id} value={item.id}>{item.name}</MenuItem>)}
-        </Select>
-        <FieldNote error={errors.scheduler} />
-      </Box>
+      <SchedulerPicker value={form.scheduler} model={model} error={errors.scheduler} onChange={(scheduler) => change({ scheduler })} />
       <Labelled label={t("generate.format")} error={errors.format}>
         <Segmented<FileFormat> label={t("generate.format")} value={form.format} options={[{ value: "png", label: "PNG" }, { value: "webp", label: "WebP" }, { value: "jpeg", label: "JPEG" }]} onChange={(format) => change({ format })} />
       </Labelled>

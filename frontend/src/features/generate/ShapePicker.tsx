@@ -4,18 +4,17 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { ModelOut } from "@/api/types";
-import { presets, type Size } from "@/lib/sizes";
+import type { Size } from "@/lib/sizes";
 import { FieldNote } from "@/ui/NumberField";
 import { PixelField } from "@/ui/PixelField";
 
-import { change, effective, sideLimits, type Field, type Settings } from "./settings";
+import { change, effective, type Field, type Settings } from "./settings";
 
 /** Shapes that this model can make, drawn as what they are; the own size folded. With a picture, first of all that of the picture. */
 export function ShapePicker({ form, model, picture, errors }: { form: Settings; model: ModelOut | undefined; picture: Size | null; errors: Partial<Record<Field, string>> }) {
   const { t } = useTranslation();
   const { width, height } = effective(form, model, picture);
-  const limits = sideLimits(model);
-  const choices = model?.presets?.length ? model.presets : presets({ width: model?.defaults?.width ?? 256, height: model?.defaults?.height ?? 256 }, limits);
+  const choices = model?.presets ?? [];
   const follows = picture !== null && form.width === null && form.height === null;
   const matches = follows || choices.some((choice) => choice.width === width && choice.height === height);
   const [own, setOwn] = useState(false);

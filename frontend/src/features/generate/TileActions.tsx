@@ -1,10 +1,11 @@
 import { Box, IconButton, Tooltip } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
-import { Brush, Clapperboard, CopyPlus, Download, Ellipsis, Expand, ImageUp, Quote, Scaling, Shuffle, Trash2 } from "lucide-react";
+import { Brush, Clapperboard, CopyPlus, Download, Ellipsis, Expand, Grid3x3, ImageUp, Quote, Scaling, Shuffle, Trash2 } from "lucide-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import { downloadImages, useComplain, useDeleteImages } from "@/api/actions";
+import { plannedGrid, requestOf } from "@/api/grids";
 import { queries } from "@/api/queries";
 import type { ImageOut } from "@/api/types";
 import { copyText } from "@/lib/browser";
@@ -55,18 +56,20 @@ function useActions(image: ImageOut): Action[] {
   const copyPrompt = async () => {
     if (await copyText(image.prompt)) toast(t("generate.promptCopied"));
   };
+  const same: Action = { key: "same", text: t("generate.same"), icon: <CopyPlus size={16} />, run: fill(again), first: true };
   const picture: Action[] = [
     { key: "use", text: t("task.use"), icon: <ImageUp size={16} />, run: start("change"), first: true },
-    { key: "same", text: t("generate.same"), icon: <CopyPlus size={16} />, run: fill(again), first: true },
+    same,
     { key: "vary", text: t("refine.vary"), icon: <Shuffle size={16} />, run: fill(vary) },
     { key: "inpaint", text: t("task.names.inpaint"), icon: <Brush size={16} />, run: start("inpaint") },
     { key: "outpaint", text: t("task.names.outpaint"), icon: <Expand size={16} />, run: start("outpaint") },
     { key: "upscale", text: t("task.names.upscale"), icon: <Scaling size={16} />, run: start("upscale") },
     ...(models.data?.some(makes("video")) ? [{ key: "animate", text: t("task.names.animate"), icon: <Clapperboard size={16} />, run: start("animate") }] : []),
+    { key: "grid", text: t("gallery.grid_"), icon: <Grid3x3 size={16} />, run: () => plannedGrid.set(requestOf(image)) },
     { key: "prompt", text: t("generate.copyPrompt"), icon: <Quote size={16} />, run: () => void copyPrompt() },
   ];
   return [
-    ...(image.kind === "video" ? [] : picture),
+    ...(image.kind === "video" ? [same] : picture),
     { key: "download", text: t("common.download"), icon: <Download size={16} />, run: () => downloadImages([image]), first: true },
     { key: "delete", text: t("common.delete"), icon: <Trash2 size={16} />, run: () => remove.mutate([image]), danger: true, first: true },
   ];

@@ -5,13 +5,15 @@ import { NO_GROWTH, type Growth } from "@/lib/frame";
 
 import { TASK_OF } from "./asked";
 import { change, reuse } from "./settings";
-import { clearSource, takeImage, takeInput } from "./source";
+import { clearSource, takeImage, takeInput, takeMask } from "./source";
 import { changeTask, type TaskForm } from "./tasks";
 
-/** What a recipe says about the picture that it began from: as it was asked for. A mask is painted anew. */
+/** What a recipe says about the picture that it began from: as it was asked for. */
 interface Began extends Partial<Growth> {
   task?: string;
   image?: string;
+  mask?: string;
+  invert_mask?: boolean;
   strength?: number;
   fit?: TaskForm["fit"];
   mask_blur?: number;
@@ -20,26 +22,36 @@ interface Began extends Partial<Growth> {
   fill?: TaskForm["fill"];
   feather?: number;
   scale?: number;
+  frames?: number;
+  fps?: number;
+  motion?: number;
+  noise?: number;
 }
 
 export async function again(image: ImageOut): Promise<void> {
   const began = image.recipe as Began;
   const task = TASK_OF[began.task ?? ""];
-  if (!began.image || !task || task === "animate") {
+  if (!began.image || !task) {
     clearSource();
     return reuse(image);
   }
   if (began.image.startsWith("img_")) takeImage(await getImage({ path: { image_id: began.image } }));
   else takeInput(await getInput({ path: { input_id: began.image } }));
+  if (task === "animate") {
+    // The form's own words and numbers are those of pictures: they stay.
+    change({ seed: image.seed, keepSeed: true });
+    return changeTask({ task, ...settingsOf(task, began), videoModel: image.model, videoSteps: image.steps, videoGuidance: image.guidance_scale, videoFormat: image.format === "webp" ? "webp" : "mp4" });
+  }
   reuse(image);
   if (task === "outpaint" || task === "upscale") change({ width: null, height: null });
   changeTask({ task, ...settingsOf(task, began) });
+  if (task === "inpaint" && began.mask) await takeMask(began.mask, began.invert_mask);
 }
 
-function settingsOf(task: TaskForm["task"], { strength, fit, mask_blur: blur, only_masked: onlyMasked, padding, fill, feather, scale, ...edges }: Began): Partial<TaskForm> {
+function settingsOf(task: TaskForm["task"], { strength, fit, mask_blur: blur, only_masked: onlyMasked, padding, fill, feather, scale, frames, fps, motion, noise, ...edges }: Began): Partial<TaskForm> {
   const { left, right, top, bottom } = { ...NO_GROWTH, ...edges };
   const told: Partial<TaskForm> = {
-    change: { strength, fit }, inpaint: { repaint: strength, fit, blur, onlyMasked, padding, fill }, outpaint: { growth: { left, right, top, bottom }, feather }, upscale: { redraw: strength, scale }, animate: {},
+    change: { strength, fit }, inpaint: { repaint: strength, fit, blur, onlyMasked, padding, fill }, outpaint: { growth: { left, right, top, bottom }, feather }, upscale: { redraw: strength, scale }, animate: { frames, fps, motion, noise },
   }[task];
   return Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined));
 }

@@ -145,6 +145,14 @@ type Complaint =
   | { key: "validation.multiple"; multiple: number; min: number; max: number };
 export type Complaints = Partial<Record<Field, Complaint>>;
 
+/** How it is drawn: what pictures and videos have in common. */
+export function checkMethod(steps: number, guidance: number): Complaints {
+  const complaints: Complaints = {};
+  if (!Number.isInteger(steps) || steps < 1 || steps > LIMITS.steps) complaints.steps = { key: "validation.integer", min: 1, max: LIMITS.steps };
+  if (!(guidance >= 0 && guidance <= LIMITS.guidance)) complaints.guidance_scale = { key: "validation.range", min: 0, max: LIMITS.guidance };
+  return complaints;
+}
+
 /** Every field that the server would refuse, with its limit. */
 export function check(form: Settings, model: ModelOut | undefined, own: Size | null = null): Complaints {
   const complaints: Complaints = {};
@@ -156,8 +164,7 @@ export function check(form: Settings, model: ModelOut | undefined, own: Size | n
   if (length > LIMITS.prompt) complaints.prompt = { key: "validation.tooLong", max: LIMITS.prompt, count: length };
   const negative = [...form.negative.trim()].length;
   if (negative > LIMITS.prompt) complaints.negative_prompt = { key: "validation.tooLong", max: LIMITS.prompt, count: negative };
-  if (!Number.isInteger(steps) || steps < 1 || steps > LIMITS.steps) complaints.steps = { key: "validation.integer", min: 1, max: LIMITS.steps };
-  if (!(guidance >= 0 && guidance <= LIMITS.guidance)) complaints.guidance_scale = { key: "validation.range", min: 0, max: LIMITS.guidance };
+  Object.assign(complaints, checkMethod(steps, guidance));
   for (const [field, side] of [["width", width], ["height", height]] as const) {
     if (snap(side, sides) !== side) complaints[field] = { key: "validation.multiple", multiple: sides.multiple, min: sides.min_side, max: sides.max_side };
   }

@@ -6,7 +6,7 @@ import { NO_GROWTH } from "@/lib/frame";
 import { blank, covered, Steps, type Mask } from "@/lib/mask";
 import { Signal } from "@/lib/signal";
 
-import { maskFile } from "./maskFile";
+import { maskFile, readMask } from "./maskFile";
 import { change, settings } from "./settings";
 import { changeTask } from "./tasks";
 import { forget, readBack } from "./told";
@@ -159,6 +159,13 @@ export function paintingOf(picture: Source): Painting {
   const made = { mask, steps: new Steps(mask), version: 0, id: null };
   painting.set(made);
   return made;
+}
+
+/** A mask that the server has, of the picture that is here now; without one where it is gone. */
+export async function takeMask(id: string, inverted = false): Promise<void> {
+  const picture = source.get();
+  const mask = picture && (await readMask(`/api/inputs/${id}/file`, picture, inverted));
+  if (mask && source.get() === picture) painting.set({ mask, steps: new Steps(mask), version: 0, id: inverted ? null : id });
 }
 
 /** The mask is another one now. */

@@ -5,7 +5,7 @@ import { grown, grows, NO_GROWTH, type Growth } from "@/lib/frame";
 import { Signal } from "@/lib/signal";
 import { fitted, type Size } from "@/lib/sizes";
 
-import { check, sideLimits, toRequest, type Complaints, type Settings } from "./settings";
+import { check, checkMethod, sideLimits, toRequest, type Complaints, type Settings } from "./settings";
 import type { Source } from "./source";
 
 export const TASKS = ["change", "inpaint", "outpaint", "upscale", "animate"] as const;
@@ -31,6 +31,8 @@ export interface TaskForm {
   /** Animate; null is the model's own. */
   videoModel: string | null;
   frames: number | null;
+  videoSteps: number | null;
+  videoGuidance: number | null;
   fps: number;
   motion: number;
   noise: number;
@@ -39,7 +41,7 @@ export interface TaskForm {
 
 export const freshTask: TaskForm = {
   task: "change", strength: 0.6, fit: "crop", repaint: 0.85, blur: 4, onlyMasked: false, padding: 32, fill: "original", growth: NO_GROWTH, feather: 16, scale: 2, redraw: 0.3,
-  videoModel: null, frames: null, fps: 7, motion: 127, noise: 0.02, videoFormat: "mp4",
+  videoModel: null, frames: null, videoSteps: null, videoGuidance: null, fps: 7, motion: 127, noise: 0.02, videoFormat: "mp4",
 };
 
 export const taskForm = new Signal<TaskForm>({ ...freshTask, ...stored<Partial<TaskForm>>("generate.task", {}) });
@@ -101,6 +103,7 @@ export function toWanted(form: Settings, model: ModelOut | undefined, job: TaskF
 function toVideo(form: Settings, model: ModelOut | undefined, job: TaskForm, image: string): ImageToVideoIn {
   return {
     image, model: model?.key ?? job.videoModel ?? "", num_outputs: form.outputs, ...(job.frames ? { frames: job.frames } : {}), fps: job.fps, motion: job.motion, noise: job.noise,
+    ...(job.videoSteps === null ? {} : { steps: job.videoSteps }), ...(job.videoGuidance === null ? {} : { guidance_scale: job.videoGuidance }),
     seed: form.keepSeed ? form.seed : null, format: job.videoFormat,
   };
 }
@@ -110,7 +113,7 @@ export function checkAll(form: Settings, model: ModelOut | undefined, job: TaskF
   if (!picture) return check(form, model);
   const complaints = check(form, model, ownSize(job.task, picture, model));
   const said = form.prompt.trim() !== "";
-  if (job.task === "animate") return complaints.seed ? { seed: complaints.seed } : {};
+  if (job.task === "animate") return { ...(complaints.seed ? { seed: complaints.seed } : {}), ...checkMethod(job.videoSteps ?? 1, job.videoGuidance ?? 0) };
   if (job.task === "upscale" && !said) delete complaints.prompt;
   const size = resultSize(job, picture, model);
   if (job.task === "upscale" && size && Math.max(size.width, size.height) > MOST_SIDE) complaints.scale = { key: "validation.sizeOver", ...size, max: MOST_SIDE };

@@ -9,7 +9,6 @@ import * as api from "@/api/generated/sdk.gen";
 import { queries } from "@/api/queries";
 import { canDo, typeName } from "@/lib/models";
 import { duration, gib } from "@/lib/numbers";
-import { presets } from "@/lib/sizes";
 import { toast } from "@/lib/toast";
 import { Segmented } from "@/ui/Segmented";
 
@@ -118,10 +117,9 @@ function Devices({ chosen, onChange }: { chosen: number[]; onChange: (devices: n
 function Amounts({ model, form, set }: { model: ModelOut; form: LoadForm; set: (change: Partial<LoadForm>) => void }) {
   const { t } = useTranslation();
   const shape = useId();
-  if (model.task === "image" && model.defaults && model.limits) {
-    const sides = presets(model.defaults, model.limits);
+  if (model.task === "image" && model.defaults) {
     const value = `${form.width}x${form.height}`;
-    const sizes = [...new Set([...sides.map((each) => `${each.width}x${each.height}`), value])];
+    const sizes = [...new Set([...(model.presets ?? []).map((each) => `${each.width}x${each.height}`), value])];
     return (
       <Labelled label={t("models.load.for")} id={shape}>
         <Box sx={{ display: "grid", gap: 2, gridTemplateColumns: "1fr 1fr" }}>
