@@ -1,24 +1,23 @@
 #!/usr/bin/env bash
 # Runs every test: server, engines, embedded model, dashboard, browser, faults, container. Does its own set-up.
 #   ./test.sh            everything
-#   ./test.sh server engines dashboard browser faults container   only these parts
+#   ./test.sh server engines browser faults memory dashboard container   only these parts
 #   ./test.sh gpu        what needs an NVIDIA GPU; not part of everything
 # Ends with one line "tests: N passed, M failed"; the exit status is non-zero when anything failed.
 set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/scripts/setup.sh"
 cd "$root" || exit 1
-parts=${*:-server engines dashboard browser faults container}
+parts=${*:-server engines browser faults memory dashboard container}
 results=$(mktemp -d)
-trap 'rm -rf "$results"' EXIT
+memory_runs=
+trap 'kill $memory_runs 2>/dev/null; rm -rf "$results"' EXIT
 export PYTHONPYCACHEPREFIX=${PYTHONPYCACHEPREFIX:-$ENVIRONMENTS_DIR/bytecode}
 unset PYTHONDONTWRITEBYTECODE
 
 dev=$(environment dev "$root/backend/requirements/dev.txt") || exit 1
 python=$dev/bin/python
-passed=0 failed=0 skipped=0
-
-# count N_PASSED N_FAILED N_SKIPPED
-count() { passed=$((passed + ${1:-0})) failed=$((failed + ${2:-0})) skipped=$((skipped + ${3:-0})); }
+# count N_PASSED N_FAILED N_SKIPPED; into a file, since parts may run beside each other
+count() { echo "${1:-0} ${2:-0} ${3:-0}" >> "$results/counts"; }
 
 # part NAME COMMAND…: run it, show its output, remember its status.
 part() {
@@ -36,8 +35,9 @@ part() {
 # count_words NAME: "3 failed, 20 passed, 1 skipped" as pytest, vitest and playwright print it, taken from the last lines.
 number_of() { tail -n 15 "$results/$1.log" | sed 's/\x1b\[[0-9;]*m//g' | grep -E "${3:-.}" | grep -oE "[0-9]+ $2" | tail -n 1 | grep -oE '^[0-9]+' || echo 0; }
 
-# With --numprocesses N as many files at a time, each in one process: much of what the tests do is waiting.
-by_file=(--dist loadfile)
+# With --numprocesses N as many files at a time, each in one process: much of what the tests do is waiting. In the order
+# of tests/conftest.py, so that no long file begins when the others end.
+by_file=(--dist loadfile --no-loadscope-reorder)
 
 # python_tests NAME PYTHON PATH…: one pytest run.
 python_tests() {
@@ -96,8 +96,8 @@ find_chromium() {
   die "The browser tests need Chromium. Install it (on Debian: apt install chromium) or set CHROMIUM_PATH."
 }
 
-for chosen in $parts; do
-  case $chosen in
+run_part() {
+  case $1 in
     server)
       image_python >/dev/null # the doors of other APIs are tried with the real engine too
       connectors=$(environment connectors "$root/backend/requirements/connectors.txt") || exit 1
@@ -129,16 +129,36 @@ for chosen in $parts; do
     faults)
       image_python >/dev/null
       python_tests faults "$python" "${by_file[@]}" --numprocesses 3 backend/tests/faults --ignore=backend/tests/faults/test_memory_budget.py
+      ;;
+    memory)
       # What a worker holds of its own is measured: nothing else may map the same libraries meanwhile.
+      image_python >/dev/null
       python_tests memory "$python" backend/tests/faults/test_memory_budget.py
       ;;
     container)
       PATH=$(node_folder):$PATH
       python_tests container "$python" backend/tests/container
       ;;
-    *) die "There is no part $chosen. Parts: server engines dashboard browser faults container gpu" ;;
+    *) die "There is no part $1. Parts: server engines browser faults memory dashboard container gpu" ;;
   esac
+}
+
+# The memory tests take one core, and those of the dashboard and the container map no library that they measure: they
+# run beside each other. What the first says is kept until the others have spoken.
+for chosen in $parts; do
+  if [ "$chosen" = memory ] && [[ $parts == *memory*@(dashboard|container)* ]]; then
+    run_part memory > "$results/memory-said" 2>&1 &
+    memory_runs=$!
+  else
+    run_part "$chosen"
+  fi
 done
+[ -z "$memory_runs" ] || { wait "$memory_runs"; cat "$results/memory-said"; }
+
+passed=0 failed=0 skipped=0
+while read -r good bad left; do
+  passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + left))
+done < <(cat "$results/counts" 2>/dev/null)
 
 [ ! -s "$results/failures" ] || { printf '\nWhat failed:\n'; cat "$results/failures"; }
 printf '\ntests: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"

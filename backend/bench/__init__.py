@@ -4,6 +4,8 @@ run from `backend/` with the server's environment:
     python -m bench.queue           jobs: enqueue, claim, finish, and the time from asking to starting; beside huey
     python -m bench.live_events     events to browsers; beside bare `websockets.broadcast`
     python -m bench.generation      pictures through Atelier; beside a bare diffusers loop
+    python -m bench.batching        pictures of eight clients at once; beside a bare loop, and eight in a call
+    python -m bench.image_engine    a repeated prompt, and what encoding costs the thread that makes pictures
     python -m bench.worker_start    a forked worker; beside a plain start of the same one
     python -m bench.lora_switch     another LoRA; beside loading the model
     python -m bench.memory          the server at rest, its start, a worker's own memory
@@ -21,5 +23,6 @@ is counted where it arrives, and one wrong answer fails the run. Figures of a bu
 figures; the ratios are what is claimed, and the load average stands beside them.
 
     measuring.py    rounds, CPU and memory of process trees, tables and result files
+    image_side.py   the image environment, tiny models, a server beside a bare diffusers loop
     serving.py      a real server process with its own data folder
 """

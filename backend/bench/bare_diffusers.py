@@ -1,8 +1,9 @@
-"""The other side of `bench.generation`: diffusers without Atelier, in the image environment.
+"""The other side of `bench.generation` and `bench.batching`: diffusers without Atelier, in the image environment.
 
-    python -m bench.bare_diffusers MODEL        then lines of JSON on stdin: {"prompt", "seeds", "steps", …, "folder"}
+    python -m bench.bare_diffusers MODEL        then lines of JSON on stdin: {"prompts", "seeds", "folder", …}
 
-Answers each line with the CPU and wall seconds that it took to make the pictures and save them as PNG.
+One prompt and one seed for each picture; `at_once` of them in one call (1); the rest are the pipeline's own arguments.
+Saves `<seed>.png` each, and answers each line with the CPU and wall seconds that it took.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ def main() -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         task = json.loads(line)
-        folder = Path(task.pop("folder"))
-        seeds = task.pop("seeds")
-        names = task.pop("names", range(len(seeds)))
+        folder, at_once = Path(task.pop("folder")), task.pop("at_once", 1)
+        prompts, seeds = task.pop("prompts"), task.pop("seeds")
         wall, cpu = time.perf_counter(), time.process_time()
-        for index, seed in zip(names, seeds, strict=True):
-            image = pipe(**task, generator=torch.Generator("cpu").manual_seed(seed)).images[0]
-            image.save(folder / f"{index}.png")
+        for first in range(0, len(seeds), at_once):
+            some = seeds[first : first + at_once]
+            noise = [torch.Generator("cpu").manual_seed(seed) for seed in some]
+            made = pipe(prompts[first : first + at_once], **task, generator=noise).images
+            for seed, image in zip(some, made, strict=True):
+                image.save(folder / f"{seed}.png")
         print(json.dumps({"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}), flush=True)
 
 

@@ -27,7 +27,7 @@ def main() -> int:
     parser = options_for(__doc__, rounds=5)
     image_side.add_options(parser)
     options = parser.parse_args()
-    python = image_side.environment_folder(options.image_env) / "bin" / "python"
+    python = image_side.python_of(options.image_env)
     report = Report("lora_switch")
     environment = {**engine_environment(os.environ, "bench", is_servers_own=False), "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as scratch:

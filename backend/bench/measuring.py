@@ -195,6 +195,12 @@ def cpu_seconds(pid: int) -> float:
     return total
 
 
+def own_cpu_seconds(pid: int) -> float:
+    """User and system time of one process so far, without its children."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
 def memory_of(pid: int) -> dict[str, float]:
     """RSS, proportional (PSS) and private (USS) memory of one process in MiB, from smaps_rollup."""
     values = {}

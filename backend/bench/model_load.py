@@ -50,7 +50,7 @@ def main() -> int:
     parser = options_for(__doc__, rounds=9)
     image_side.add_options(parser)
     options = parser.parse_args()
-    python = image_side.environment_folder(options.image_env) / "bin" / "python"
+    python = image_side.python_of(options.image_env)
     report = Report("model_load")
     plain = {**clean_environment(), "PYTHONPATH": str(BACKEND), "OMP_NUM_THREADS": "1"}
     engine = {**engine_environment(os.environ, "bench", is_servers_own=False), "OMP_NUM_THREADS": "1"}

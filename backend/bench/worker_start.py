@@ -47,7 +47,7 @@ def main() -> int:
     parser = options_for(__doc__)
     image_side.add_options(parser)
     options = parser.parse_args()
-    python = image_side.environment_folder(options.image_env) / "bin" / "python"
+    python = image_side.python_of(options.image_env)
     report = Report("worker_start")
     with tempfile.TemporaryDirectory(prefix="atelier-bench-") as scratch:
         models, which = image_side.model_folder(python, Path(scratch))

@@ -1,4 +1,5 @@
-"""Pictures from words and from pictures, with diffusers: any folder of such a model that has a `model_index.json`.
+"""Pictures from words and from pictures, with diffusers: any folder of such a model that has a `model_index.json`, and
+checkpoints in one file (`single_file`).
 
     python -m engines.host diffusers_image --model-path MODEL --socket /tmp/w.sock          a worker
     python -m engines.diffusers_image MODEL "a blue creature" --seed 7 --output /tmp        one picture, from the shell
@@ -52,7 +53,7 @@ from engines.image_previews import Previews, small_jpeg
 from engines.image_prompts import Prompts
 from engines.image_recipe import model_hash, recipe
 from engines.image_sampling import choose_sampling
-from engines.image_speed import chosen_speed
+from engines.image_speed import chosen_speed, left_out
 from engines.image_steps import Steps
 from engines.measured import give_back
 from engines.model_folder import check_model_folder
@@ -71,6 +72,7 @@ from engines.protocol import (
     TextToImage,
 )
 from engines.schedulers import SCHEDULERS
+from engines.single_file import check_checkpoint
 
 if TYPE_CHECKING:
     from engines.image_to_video import DiffusersVideo
@@ -118,8 +120,8 @@ def preload() -> None:
 
 
 def load(model_path: Path, options: Options) -> DiffusersImage | DiffusersVideo:
-    """Check the folder, then load its weights onto the device. Raises LoadFailed."""
-    index = check_model_folder(model_path)
+    """Check the folder or file, then load its weights onto the device. Raises LoadFailed."""
+    index = check_checkpoint(model_path) if model_path.is_file() else check_model_folder(model_path)
     preload()
     cls = getattr(diffusers, index["_class_name"], None)
     if not (inspect.isclass(cls) and issubclass(cls, diffusers.DiffusionPipeline)):
@@ -161,13 +163,14 @@ class DiffusersImage:
         self._family = family_of(pipe)
         self._pipelines = Pipelines(pipe, self._family)
         self._batch = max(1, int(options.get("batch", 1)))
-        self._model_name = source.folder.name
+        self._model_name = source.folder.stem if source.folder.is_file() else source.folder.name
         self._multiple = size_multiple(pipe)
         self._loras, self._embeddings = Loras(), Embeddings()
         self._prompts = Prompts(self._family, self._embeddings)
         self._previews = Previews(pipe, self._family)
         self.weights_bytes = weights_bytes(pipe)
         self.load_peak_bytes = peak_bytes(self.device)
+        self.left_out = left_out()
         self._encoders = ThreadPoolExecutor(2, thread_name_prefix="encode")
         self._model_hash = self._encoders.submit(model_hash, source.folder, str(options.get("model_hash", "")))
 

@@ -154,7 +154,8 @@ def _pick(body: dict[str, Any], index: int, count: int) -> list[str]:
 
 
 def _say(body: dict[str, Any], index: int, steering: Steering) -> Said:
-    limit = body.get("max_completion_tokens") or body.get("max_tokens") or body.get("max_output_tokens")
+    named = (body.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"))
+    limit = next((value for value in named if value is not None), None)
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise Bad(400, "max_tokens must be at least 1, got " + str(limit), param="max_tokens")
     reasoning = _pick({**body, "seed": "reasoning"}, index, steering.reasoning)

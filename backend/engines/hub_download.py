@@ -19,7 +19,7 @@ from engines.hub_api import Hub, Listing, json_of
 from engines.hub_cache import RepoFolder
 from engines.hub_door import Door
 from engines.hub_fetch import Fetch
-from engines.hub_files import ALLOW_LIST, Choice, Refused, RepoFile, allow_list, choose
+from engines.hub_files import ALLOW_LIST, Choice, Refused, RepoFile, allow_list, choose, many_files
 from engines.hub_parts import room_for
 from engines.protocol import Done, HubDownload, HubPlan, HubSearch, HubToken
 from engines.remote_code import CODE_SUFFIXES, code_in
@@ -64,10 +64,11 @@ class HubEngine:
     def _plan(self, hub: Hub, task: HubPlan) -> dict[str, Any]:
         listing = hub.listing(task.repo, task.revision)
         configs, is_open = hub.configs(listing)
-        choice = self._choose(listing, configs, task.prefer_half)
+        choice = self._choose(listing, configs, task)
         folder = RepoFolder(Path(task.cache), task.repo)
         chosen = [_file_out(file, folder) for file in choice.chosen]
         sizes = {file.path: file.size for file in listing.files}
+        single = choice.single if len(choice.single) > 1 else []
         return {
             **listing.facts,
             "commit": listing.commit,
@@ -78,6 +79,7 @@ class HubEngine:
             "total_bytes": choice.size,
             "present_bytes": sum({file["digest"]: file["present_bytes"] for file in chosen}.values()),
             "warnings": choice.warnings,
+            "choices": [{"path": file.path, "size": file.size} for file in single],
             "configs": {name: configs[name] for name in _TELLING if name in configs},
         }
 
@@ -88,7 +90,9 @@ class HubEngine:
             raise RunFailed(
                 "revision_not_found", f"{task.repo} has no such revision any more.", "Plan again.", repo=task.repo
             )
-        choice = self._choose(listing, hub.configs(listing, must=True)[0], task.prefer_half)
+        choice = self._choose(listing, hub.configs(listing, must=True)[0], task)
+        if choice.is_open:
+            raise many_files(choice)
         folder = RepoFolder(Path(task.cache), task.repo)
         _make(folder)
         missing = sum(file.size - folder.present_bytes(file.digest, file.size) for file in choice.chosen)
@@ -127,9 +131,9 @@ class HubEngine:
             )
         return {"path": str(snapshot), "received_bytes": fetch.received}
 
-    def _choose(self, listing: Listing, configs: dict[str, dict], prefer_half: bool) -> Choice:
+    def _choose(self, listing: Listing, configs: dict[str, dict], task: HubPlan | HubDownload) -> Choice:
         allowed = allow_list(listing.repo, listing.commit, self._allowed)
-        return choose(listing.files, configs, prefer_half=prefer_half, allowed=allowed)
+        return choose(listing.files, configs, prefer_half=task.prefer_half, allowed=allowed, file=task.file)
 
 
 _TELLING = ("model_index.json", "config.json", "unet/config.json", "adapter_config.json", "modules.json")

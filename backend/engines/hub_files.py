@@ -3,7 +3,7 @@
     diffusers       the components that model_index.json names, one variant of their weights, no second copy at the top
     transformers    the shards (or the one file) of the weights, configs, tokenizer
     peft            adapter_config.json and adapter_model.safetensors
-    single file     the one .safetensors file of a repository that has no config
+    single file     one .safetensors file of a repository that has no config: the only one, or the one that is asked for
     pickled         pyannote and NeMo: only files that the allow-list names by repository, commit and hash
 
 What can run code is never chosen, whoever offers it. A repository that tries to is refused as a whole, in words.
@@ -79,12 +79,18 @@ class RepoFile:
 
 @dataclass
 class Choice:
-    """`kind` as in this module's header; `refused` maps a path to why it is left out (see `_why_not`)."""
+    """`kind` as in this module's header; `refused` maps a path to why it is left out (see `_why_not`). While it is open
+    which of several `single` files is meant, nothing is chosen."""
 
     kind: str
     chosen: list[RepoFile] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    single: list[RepoFile] = field(default_factory=list)
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.single) and not self.chosen
 
     @property
     def size(self) -> int:
@@ -162,9 +168,10 @@ def choose(
     *,
     prefer_half: bool = False,
     allowed: Mapping[str, str] | None = None,
+    file: str = "",
 ) -> Choice:
-    """What to fetch. `configs` holds the parsed `small_json`; `allowed` path -> sha256 of this repository and commit.
-    Raises RunFailed(unsafe_repository | nothing_to_fetch)."""
+    """What to fetch. `configs` holds the parsed `small_json`; `allowed` path -> sha256 of this repository and commit;
+    `file` names one of several single files. Raises RunFailed(unsafe_repository | nothing_to_fetch | file_missing)."""
     check_listing(files)
     for path, content in configs.items():
         if why := code_in(path, content):
@@ -180,9 +187,26 @@ def choose(
         case "pickled":
             _choose_allowed(choice, files, allowed or {})
         case _:
-            _choose_single(choice, files)
-    _explain_others(choice, files)
+            _choose_single(choice, files, file)
+    if file and file not in {one.path for one in choice.single}:
+        words = f"{file[:80]} is none of the files that can be fetched by themselves."
+        hint = "Plan without a file: the plan lists them."
+        raise RunFailed("file_missing", words, hint, sentence="hub_no_such_file", file=file[:80])
+    if not choice.is_open:
+        _explain_others(choice, files)
     return choice
+
+
+def many_files(choice: Choice) -> RunFailed:
+    """That it is open which file is meant."""
+    names = ", ".join(one.name for one in choice.single[:8])
+    return RunFailed(
+        "nothing_to_fetch",
+        f"The repository holds {len(choice.single)} single files and does not say which is the model: {names}.",
+        "Say which one you want, in `file`.",
+        sentence="hub_many_files",
+        names=names,
+    )
 
 
 def allow_list(repo: str, commit: str, path: Path = ALLOW_LIST) -> dict[str, str]:
@@ -256,20 +280,12 @@ def _choose_named(choice: Choice, files: Sequence[RepoFile], names: set[str]) ->
         raise _only_pickles("The adapter")
 
 
-def _choose_single(choice: Choice, files: Sequence[RepoFile]) -> None:
+def _choose_single(choice: Choice, files: Sequence[RepoFile], wanted: str) -> None:
     weights = [file for file in files if file.suffix == ".safetensors" and not file.folder]
-    if len(weights) == 1:
-        choice.chosen += weights
-        return
+    choice.single = weights
+    choice.chosen += [file for file in weights if len(weights) == 1 or file.path == wanted]
     if weights:
-        names = ", ".join(file.name for file in weights[:8])
-        raise RunFailed(
-            "nothing_to_fetch",
-            f"The repository holds {len(weights)} single files and does not say which is the model: {names}.",
-            "Download the one you want yourself and import it by its path.",
-            sentence="hub_many_files",
-            names=names,
-        )
+        return
     raise (
         _only_pickles("The repository")
         if any(file.suffix in PICKLES | ARCHIVES for file in files)

@@ -16,6 +16,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from engines.engine import RunFailed
+from engines.peft_folders import is_by_peft, read_by_peft
 from engines.protocol import LoraUse
 from engines.safetensors_file import Header, read_header
 
@@ -111,13 +112,17 @@ class Loras:
         self._made += 1
         name = f"lora_{self._made}"
         try:
-            pipe.load_lora_weights(
-                str(Path(use.path).parent),
-                weight_name=Path(use.path).name,
-                adapter_name=name,
-                use_safetensors=True,
-                local_files_only=True,
-            )
+            if is_by_peft(header):
+                denoiser = "unet" if getattr(pipe, "unet", None) is not None else "transformer"
+                pipe.load_lora_weights(read_by_peft(Path(use.path), denoiser), adapter_name=name)
+            else:
+                pipe.load_lora_weights(
+                    str(Path(use.path).parent),
+                    weight_name=Path(use.path).name,
+                    adapter_name=name,
+                    use_safetensors=True,
+                    local_files_only=True,
+                )
             adapter = _adapter(pipe, name)
             if 2 * _layers(pipe, adapter) < _pairs(header):
                 raise ValueError("most of its layers are none of the model's")

@@ -15,11 +15,12 @@ import torch
 
 from engines.engine import LoadFailed
 from engines.image_speed import Speed, denoiser_name, place, quantized_loading
+from engines.single_file import pipeline_of
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a pipeline comes from and where it goes to."""
+    """Where a pipeline comes from and where it goes to. `folder` may be a checkpoint in one file."""
 
     folder: Path
     device: str
@@ -33,6 +34,9 @@ class Source:
 
     def pipeline(self, **there: Any) -> Any:
         """The pipeline with its weights on the device. Components that are `there` already are not read again."""
+        if self.folder.is_file():
+            pipe = pipeline_of(self.folder, self.speed, self.device, self.dtype, there)
+            return place(pipe, self.speed, self.device)
         denoiser = denoiser_name(json.loads((self.folder / "model_index.json").read_bytes()))
         pipe = diffusers.DiffusionPipeline.from_pretrained(
             str(self.folder),

@@ -51,12 +51,13 @@ def versions() -> dict[str, str]:
 
 
 def model_hash(folder: Path, known: str) -> str:
-    """SHA-256 over the denoiser's weight files in order of name, unless it is known; infotext shows its first ten
-    digits."""
+    """SHA-256 over the denoiser's weight files in order of name, or over a checkpoint's one file, unless it is known;
+    infotext shows its first ten digits."""
     if known:
         return known
     digest = hashlib.sha256()
-    for path in next(filter(None, (weight_files(folder, name) for name in DENOISERS)), []):
+    files = [folder] if folder.is_file() else next(filter(None, (weight_files(folder, name) for name in DENOISERS)), [])
+    for path in files:
         with open(path, "rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)

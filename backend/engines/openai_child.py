@@ -166,11 +166,12 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def descendants(root: int) -> set[int]:
-    """Processes below `root`, and those of its session that lost their parents: a dead one's children are nobody's."""
+def descendants(root: int, session: int | None = None) -> set[int]:
+    """Processes below `root`, and those of its session that lost their parents: a dead one's children are nobody's.
+    Its session counts where it leads one; a dead leader's is to be named."""
     parents: dict[int, int] = {}
     found: set[int] = set()
-    session = os.getsid(0)
+    session = os.getsid(0) if session is None else session
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
             continue
@@ -178,6 +179,8 @@ def descendants(root: int) -> set[int]:
             with open(f"/proc/{entry.name}/stat", encoding="utf-8", errors="replace") as file:
                 fields = file.read().rpartition(")")[2].split()
         except OSError:
+            continue
+        if fields[0] in "ZX":
             continue
         parents[int(entry.name)] = int(fields[1])
         if session == root and int(fields[3]) == session:

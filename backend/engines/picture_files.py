@@ -50,15 +50,20 @@ def encode(image: Image.Image, format: str, recipe: dict) -> bytes:
     """The picture as PNG (lossless), WebP or JPEG (quality 95), with its recipe. Same input, same bytes."""
     buffer = io.BytesIO()
     if format == "png":
-        texts = PngInfo()
-        texts.add_text("parameters", infotext(recipe))
-        texts.add_text("atelier", json.dumps(recipe, ensure_ascii=False, sort_keys=True))
-        image.save(buffer, "PNG", pnginfo=texts, compress_level=PNG_LEVEL)
+        image.save(buffer, "PNG", pnginfo=texts_of(recipe), compress_level=PNG_LEVEL)
     elif format == "webp":
         image.save(buffer, "WEBP", quality=95, method=2, exif=_exif(recipe))
     else:
         image.save(buffer, "JPEG", quality=95, subsampling=0, exif=_exif(recipe))
     return buffer.getvalue()
+
+
+def texts_of(recipe: dict) -> PngInfo:
+    """A PNG's chunks of text: A1111's, and ours."""
+    texts = PngInfo()
+    texts.add_text("parameters", infotext(recipe))
+    texts.add_text("atelier", json.dumps(recipe, ensure_ascii=False, sort_keys=True))
+    return texts
 
 
 def thumbnail(image: Image.Image) -> bytes:
@@ -74,8 +79,8 @@ def infotext(recipe: dict) -> str:
     """A1111's text: prompt, negative prompt, one line of `Name: value`, quoted where needed."""
     pairs = {
         "Steps": recipe["steps"],
-        "Sampler": recipe["sampler"],
-        "Schedule type": recipe["schedule_type"],
+        "Sampler": recipe.get("sampler", ""),
+        "Schedule type": recipe.get("schedule_type", ""),
         "CFG scale": f"{recipe['guidance_scale']:g}",
         "Seed": recipe["seed"],
         "Size": f"{recipe['width']}x{recipe['height']}",

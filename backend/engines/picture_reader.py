@@ -25,6 +25,7 @@ from PIL import WebPImagePlugin as _webp  # noqa: F401
 from engines import picture_sheet
 from engines.engine import Options, Run, RunFailed
 from engines.limited_child import Limits, answer_of
+from engines.picture_files import texts_of
 from engines.protocol import ComparePictures, Done, DrawSheet, ExtendCanvas, PictureTask, ReadMetadata, ReadPicture
 
 TASKS = (ReadPicture, ReadMetadata, ComparePictures, ExtendCanvas, DrawSheet)
@@ -163,7 +164,7 @@ def draw_sheet(task: DrawSheet) -> dict[str, Any]:
             small.append(_in_mode(image, "RGB"))
             small[-1].thumbnail(cell, Image.Resampling.LANCZOS)
     sheet = picture_sheet.draw(small, task.columns, task.x, task.y, cell)
-    answer = {"width": sheet.width, "height": sheet.height, **_written(sheet, task.target, "png")}
+    answer = {"width": sheet.width, "height": sheet.height, **_written(sheet, task.target, "png", task.recipe)}
     sheet.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
     _written(sheet, task.thumbnail, "webp")
     return answer
@@ -372,12 +373,14 @@ def _exif_texts(image: Image.Image) -> dict[str, str]:
     return found
 
 
-def _written(image: Image.Image, target: str, form: str) -> dict[str, Any]:
-    """Write it, on disk before this returns."""
+def _written(image: Image.Image, target: str, form: str, recipe: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Write it, on disk before this returns. `recipe`: what made it, for a PNG."""
     how: dict[str, Any] = {"png": {"compress_level": PNG_LEVEL}, "jpeg": {"quality": 95, "subsampling": 0}}.get(
         form, {"quality": 95, "method": 2}
     )
     image.info = {}
+    if recipe:
+        how["pnginfo"] = texts_of(recipe)
     with open(target, "xb") as file:
         image.save(file, form.upper(), **how)
         file.flush()

@@ -272,7 +272,8 @@ class HubToken(Message):
 
 class HubPlan(Message):
     """What a download of `repo` at `revision` would fetch into the Hugging Face cache `cache`. `prefer_half`: of
-    weights that are offered twice, those of half precision."""
+    weights that are offered twice, those of half precision. `file`: which of several single files; without it the plan
+    lists them as `choices`."""
 
     task_id: str
     access: HubAccess
@@ -280,6 +281,7 @@ class HubPlan(Message):
     revision: str
     cache: str
     prefer_half: bool = False
+    file: str = ""
 
 
 class HubDownload(Message):
@@ -294,6 +296,7 @@ class HubDownload(Message):
     revision: str
     cache: str
     prefer_half: bool = False
+    file: str = ""
     reserve_bytes: int = 0
     chunk_bytes: int = 32 * 1024 * 1024
     connections: int = 4
@@ -363,8 +366,8 @@ class ExtendCanvas(Message):
 
 class DrawSheet(Message):
     """Draw the pictures in the files `sources`, in reading order, on one sheet of `columns` columns with the words `x`
-    above them and `y` before the rows; write it to `target` (PNG), and small to `thumbnail` (WebP). Answer: `width`,
-    `height`, `bytes`, `sha256`."""
+    above them and `y` before the rows; write it to `target` (PNG, which holds `recipe`) and small to `thumbnail`
+    (WebP). Answer: `width`, `height`, `bytes`, `sha256`."""
 
     task_id: str
     sources: list[str]
@@ -373,6 +376,7 @@ class DrawSheet(Message):
     columns: int
     x: list[str] = []
     y: list[str] = []
+    recipe: dict = {}
     max_pixels: int = 50_000_000
 
 
@@ -407,9 +411,19 @@ class Failed(Message):
         return f"engine.{self.sentence or self.code}"
 
 
+class LeftOut(msgspec.Struct, kw_only=True):
+    """A load option that was asked for and could not be had: `option` is it, as `name: value`. `why`: "cpu" (it is for
+    GPUs), "compiler" (there is none), "model" (not for this one), or "error", with what a library said in `reason`."""
+
+    option: str
+    why: str
+    reason: str = ""
+
+
 class Health(Message):
     """`weights_bytes` and `rss` in bytes; `load_peak_bytes` is the most that loading took (as `Done.peak_bytes`);
-    `failure` explains the phase `failed`; `serves_openai`: it listens on its second socket too."""
+    `failure` explains the phase `failed`; `left_out`: load options that could not be had; `serves_openai`: it listens
+    on its second socket too."""
 
     phase: WorkerPhase
     pid: int
@@ -423,6 +437,7 @@ class Health(Message):
     serves_openai: bool = False
     device: str = "cpu"
     failure: Failed | None = None
+    left_out: list[LeftOut] = []
 
 
 class Heartbeat(Message):

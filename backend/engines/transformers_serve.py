@@ -2,25 +2,31 @@
 
     python -m engines.transformers_serve models/qwen --uds /tmp/w.v1 --name qwen --device cpu --dtype auto
 
-The library's own server, with what OpenAI's clients expect and it does not do itself: the names that requests use for
-the model, `[DONE]` at the end of a stream, errors in OpenAI's shape, `/tokenize` and `/detokenize` as vLLM has them, a
-limit on the context. Fields that it does not know are dropped, as it drops those it knows and does not support.
+The library's own server, with what OpenAI's clients expect and it does not do itself: the names that requests use
+for the model (it would tell its folder), usage and `[DONE]` at the end of a stream, errors in OpenAI's shape, vLLM's
+`/tokenize` and `/detokenize`, a limit on the context, sampling when a temperature is given. Fields that it does not
+know are dropped, as it drops those that it knows and does not support.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
+from collections.abc import Callable
 from typing import Any
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from transformers.cli.serve import Serve
 from transformers.cli.serving.chat_completion import ChatCompletionHandler
 from transformers.cli.serving.completion import CompletionHandler
 from transformers.cli.serving.response import ResponseHandler
 
+Resolve = Callable[[dict[str, Any]], tuple[str, Any, Any]]
+Build = Callable[..., Any]
 STREAMS = ("/v1/chat/completions", "/v1/completions")
 
 
@@ -37,11 +43,21 @@ class UnixServe(Serve):
         _add_errors(app)
         _add_tokens(app, self)
         for handler in (self._chat_handler, self._completion_handler, self._response_handler):
-            handler.served_names = self.names
+            handler._resolve_model = self._renamed(handler._resolve_model)
+            handler._build_generation_config = _sampling(handler._build_generation_config)
+        logging.getLogger("uvicorn.access").disabled = True
         self.server.config.app = _Names(app, self)
         self.server.config.uds = self._uds
-        self.server.config.log_level = "warning"
         self.server.run()
+
+    def _renamed(self, resolve: Resolve) -> Resolve:
+        """Answers tell the name of the model, not its folder."""
+
+        def renamed(body: dict[str, Any]) -> tuple[str, Any, Any]:
+            _, model, processor = resolve(body)
+            return self.names[0], model, processor
+
+        return renamed
 
     @property
     def loaded(self) -> tuple[Any, Any]:
@@ -55,6 +71,18 @@ class UnixServe(Serve):
         config = getattr(model.config, "text_config", model.config)
         made_for = getattr(config, "max_position_embeddings", None) or self.max_model_len
         return min(self.max_model_len or made_for, made_for)
+
+
+def _sampling(build: Build) -> Build:
+    """The library leaves it to the model's own settings whether anything is sampled at all."""
+
+    def sampling(body: dict[str, Any], *arguments: Any, **more: Any) -> Any:
+        config = build(body, *arguments, **more)
+        if body.get("temperature") or (body.get("temperature") is None and body.get("top_p")):
+            config.do_sample = True
+        return config
+
+    return sampling
 
 
 # ── names and limits: what a request says, as the library wants it ────────────
@@ -113,8 +141,9 @@ class _Names:
             given = True
             return {"type": "http.request", "body": raw, "more_body": False}
 
-        finish = self._done_after(send) if wanted.get("stream") and path in STREAMS else send
-        await self._app(scope, replay, finish)
+        if wanted["stream"] and path in STREAMS:
+            send = _Ending(send, bool((json.loads(body).get("stream_options") or {}).get("include_usage"))).send
+        await self._app(scope, replay, send)
 
     def _rewritten(self, path: str, body: bytes) -> dict[str, Any]:
         try:
@@ -131,8 +160,11 @@ class _Names:
             raise Refused(400, f"{needed} is required", needed)
         wanted = {key: value for key, value in wanted.items() if key in FIELDS[path] and value is not None}
         wanted["model"] = self._serve._model_manager.force_model
+        wanted["stream"] = wanted.get("stream") is True
         if isinstance(wanted.get("stop"), str):
             wanted["stop"] = [wanted["stop"]]
+        if isinstance(wanted.get("logit_bias"), dict):
+            wanted["logit_bias"] = {token: float(value) for token, value in wanted["logit_bias"].items()}
         self._bound(path, wanted)
         return wanted
 
@@ -160,14 +192,38 @@ class _Names:
         except Exception as error:  # the model's template decides what it takes, and says so in its own exceptions
             raise Refused(400, f"the model's template does not take these messages: {error}", "messages") from error
 
-    def _done_after(self, send: Any) -> Any:
-        async def finish(message: Any) -> None:
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                await send({"type": "http.response.body", "body": message.get("body", b"") + b"data: [DONE]\n\n"})
-                return
-            await send(message)
 
-        return finish
+class _Ending:
+    """The end of a stream: usage in an event of its own and only where it was asked for, then `[DONE]`. The library
+    writes whole events, and tells the usage in the one that has the reason of the end."""
+
+    def __init__(self, send: Any, wants_usage: bool) -> None:
+        self._send, self._wants = send, wants_usage
+        self._usage: bytes = b""
+        self._is_stream = False
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self._is_stream = any(v.startswith(b"text/event-stream") for k, v in message["headers"])
+        elif self._is_stream:
+            body = message.get("body", b"")
+            if b'"usage":' in body:
+                body = self._without_usage(body)
+            if not message.get("more_body"):
+                body += (self._usage if self._wants else b"") + b"data: [DONE]\n\n"
+            message = {**message, "body": body}
+        await self._send(message)
+
+    def _without_usage(self, body: bytes) -> bytes:
+        events = []
+        for event in body.split(b"\n\n"):
+            if b'"usage":' in event:
+                chunk = json.loads(event.removeprefix(b"data: "))
+                usage = chunk.pop("usage")
+                event = b"data: " + json.dumps(chunk).encode()
+                self._usage = b"data: " + json.dumps({**chunk, "choices": [], "usage": usage}).encode() + b"\n\n"
+            events.append(event)
+        return b"\n\n".join(events)
 
 
 def _templated(tokenizer: Any, messages: list[Any], tools: Any = None) -> list[int]:

@@ -15,6 +15,7 @@ Load options:
     tensor_parallel   over so many devices
     images            most pictures in one request, of a model that sees
     tool_parser, reasoning_parser     names as vLLM has them
+    thinks            False: no reasoning unless a request asks for it, which the parser of reasoning must know
     loras             `name=folder`, with `|` between them
     parks             False: without sleep mode (it costs a little memory)
     threads           of the processor
@@ -131,6 +132,8 @@ def command(model_path: Path, options: Options, *, on_gpu: bool) -> list[str]:
     ):
         if options.get(name):
             arguments += [flag, str(options[name])]
+    if options.get("thinks") is False:
+        arguments += ["--default-chat-template-kwargs", json.dumps({"enable_thinking": False})]
     if parser := options.get("tool_parser"):
         arguments += ["--enable-auto-tool-choice", "--tool-call-parser", str(parser)]
     arguments += _media(options) + _memory(options, on_gpu=on_gpu) + _loras(options)

@@ -18,9 +18,9 @@ from atelier.chat.conversation_schemas import (
     ConversationOut,
     ConversationPage,
     ConversationPatchIn,
-    MessageIn,
     MessageOut,
     ModelName,
+    SayIn,
     SentOut,
 )
 from atelier.chat.exporting import FiledConversation
@@ -122,7 +122,7 @@ async def export_conversation(
 
 
 @router.post("/conversations/{conversation_id}/messages", status_code=201, summary="Say something; the model answers")
-async def add_message(conversation_id: str, wanted: MessageIn, actor: User, services: ServicesDep) -> SentOut:
+async def add_message(conversation_id: str, wanted: SayIn, actor: User, services: ServicesDep) -> SentOut:
     """Both are safe on disk when this returns. The answer grows whether or not anybody follows it."""
     return await services.conversations.say(actor, conversation_id, wanted)
 

@@ -41,7 +41,7 @@ class ChatParameters(BaseModel):
     )
 
 
-class MessageIn(BaseModel):
+class SayIn(BaseModel):
     """What somebody says, or with `role` "tool" what a function answered."""
 
     model_config = ConfigDict(
@@ -66,7 +66,7 @@ class ConversationIn(BaseModel):
     system_prompt: SystemPrompt = ""
     parameters: ChatParameters = ChatParameters()
     beside_of: str | None = Field(None, max_length=40, description="The conversation that it is shown beside.")
-    message: MessageIn | None = Field(None, description="What it begins with; the model answers at once.")
+    message: SayIn | None = Field(None, description="What it begins with; the model answers at once.")
 
 
 class ConversationPatchIn(BaseModel):

@@ -24,8 +24,8 @@ from atelier.chat.conversation_schemas import (
     ConversationOut,
     ConversationPage,
     ConversationPatchIn,
-    MessageIn,
     MessageOut,
+    SayIn,
     SentOut,
 )
 from atelier.clock import new_id, now
@@ -165,7 +165,7 @@ class Conversations:
 
     # ── saying ──
 
-    async def say(self, actor: Actor, conversation_id: str, wanted: MessageIn) -> SentOut:
+    async def say(self, actor: Actor, conversation_id: str, wanted: SayIn) -> SentOut:
         await self._check(actor, wanted)
         async with self._database.write() as session:
             row = await _find(session, actor, conversation_id)
@@ -193,7 +193,7 @@ class Conversations:
         await self.answers.stop(message_id)
         return await self.message(actor, conversation_id, message_id)
 
-    async def _check(self, actor: Actor, wanted: MessageIn) -> None:
+    async def _check(self, actor: Actor, wanted: SayIn) -> None:
         """Before the writer is ours. Raises BadRequest, NotFound, TooManyJobs."""
         if not wanted.content.strip() and not wanted.pictures:
             words = Said("The message is empty.", "conversation.message_empty")
@@ -205,7 +205,7 @@ class Conversations:
         for ref in wanted.pictures:
             await self._inputs.use(actor, ref, field="pictures")
 
-    async def _say(self, session: AsyncSession, actor: Actor, row: ConversationRow, wanted: MessageIn) -> SentOut:
+    async def _say(self, session: AsyncSession, actor: Actor, row: ConversationRow, wanted: SayIn) -> SentOut:
         messages = await store.messages(session, row.id)
         if len(messages) >= MOST_MESSAGES:
             words = Said(

@@ -7,20 +7,20 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from atelier.images.schemas import TextToImageIn
+from atelier.images.schemas import ImageRef, TextToImageIn
 
 MAX_CELLS = 64
 
 
 class AxisIn(BaseModel):
     """What changes along one side of a grid. `prompt_sr`: the first value is searched in the prompt, each value takes
-    its place. `lora_weight`: the weight of `lora`."""
+    its place. `lora_weight`: the weight of `lora`. `strength`: how much of the picture in `start` may change."""
 
     model_config = ConfigDict(extra="forbid")
 
     field: Literal[
         "steps", "guidance_scale", "seed", "scheduler", "model", "width", "height", "prompt", "negative_prompt",
-        "prompt_sr", "lora_weight",
+        "prompt_sr", "lora_weight", "strength",
     ]  # fmt: skip
     values: Annotated[
         list[Annotated[int | float | str, Field()]],
@@ -33,6 +33,21 @@ class AxisIn(BaseModel):
         if (self.field == "lora_weight") != (self.lora is not None):
             raise PydanticCustomError("grid_lora", "`lora` belongs to `lora_weight`, and to nothing else.")
         return self
+
+
+class GridStartIn(BaseModel):
+    """The picture that every cell starts from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: ImageRef
+    strength: Annotated[
+        float, Field(ge=0, le=1, allow_inf_nan=False, description="How much of it may change: 0 nothing, 1 all.")
+    ] = 0.6
+    fit: Annotated[
+        Literal["crop", "pad", "stretch"],
+        Field(description="How it comes to the size of the result: cut, with its edges extended, or stretched."),
+    ] = "crop"
 
 
 class GridIn(BaseModel):
@@ -52,6 +67,7 @@ class GridIn(BaseModel):
     )
 
     request: TextToImageIn
+    start: Annotated[GridStartIn | None, Field(description="Null: every cell is made from words alone.")] = None
     x: AxisIn
     y: AxisIn | None = None
 
@@ -61,4 +77,6 @@ class GridIn(BaseModel):
             raise PydanticCustomError(
                 "grid_axes", "x and y change the same thing. Choose another field for one of them."
             )
+        if self.start is None and "strength" in {axis.field for axis in (self.x, self.y) if axis}:
+            raise PydanticCustomError("grid_strength", "`strength` needs a picture to start from, in `start`.")
         return self

@@ -27,7 +27,7 @@ from atelier.events import EventBus, ImagesAdded
 from atelier.images import additions
 from atelier.images.grid_schemas import MAX_CELLS, AxisIn, GridIn
 from atelier.images.inputs import InputStore
-from atelier.images.schemas import MAX_SEED, AcceptedOut, LoraIn, TextToImageIn
+from atelier.images.schemas import MAX_SEED, AcceptedOut, ImageToImageIn, LoraIn, TextToImageIn
 from atelier.images.service import ImageService, row_of
 from atelier.images.tasks import task_of
 from atelier.jobs.attempt import Attempt, Publish
@@ -77,6 +77,7 @@ class GridService:
             raise BadRequest(words, field="x.values", hint="Take fewer values.")
         # One seed for all: what differs between two cells is what the axes say.
         base = wanted.request.model_dump(exclude_unset=True) | {"num_outputs": 1}
+        base |= wanted.start.model_dump() if wanted.start else {}
         if wanted.request.seed is None:
             base["seed"] = secrets.randbelow(MAX_SEED + 1)
         cells = []
@@ -99,7 +100,8 @@ class GridService:
         for axis, point in points:
             fields = _put(fields, getattr(wanted, axis), point)
         try:
-            return (await self._images.decide(actor, TextToImageIn.model_validate(fields)))[1]
+            kind = ImageToImageIn if wanted.start else TextToImageIn
+            return (await self._images.decide(actor, kind.model_validate(fields)))[1]
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else ""
@@ -167,16 +169,17 @@ class GridService:
         request = attempt.job.request
         sources = [str(folder / f"cell{index}" / Path(made[index][0].path).name) for index in range(len(made))]
         names = {axis: request[axis]["field"] for axis in ("x", "y") if request.get(axis)}
-        answer = await self._inputs.reader.draw_sheet(
-            sources, folder / SHEET, folder / SHEET_THUMBNAIL, columns=request["columns"], labels=request["labels"]
-        )
         first = made[0][1]
         grid = {"x": names["x"], "y": names.get("y"), "labels": request["labels"], "columns": request["columns"]}
+        told = {**first.recipe, "grid": grid}
+        answer = await self._inputs.reader.draw_sheet(
+            sources, folder / SHEET, folder / SHEET_THUMBNAIL, grid=grid, recipe=told
+        )
         return ImageRow(
             id=new_id("img"), owner_id=attempt.job.owner_id, job_id=attempt.job.id, index=len(made), format="png",
             width=answer["width"], height=answer["height"], bytes=answer["bytes"], sha256=answer["sha256"],
-            seed=first.seed, model=first.model, prompt=first.prompt, recipe={**first.recipe, "grid": grid},
-            kind="image", parent_id=None, created_at=now(),
+            seed=first.seed, model=first.model, prompt=first.prompt, recipe=told,
+            kind="image", parent_id=first.parent_id, created_at=now(),
         )  # fmt: skip
 
 
@@ -213,6 +216,8 @@ def _guilty(wanted: GridIn, points: list[tuple[str, _Point]], name: str) -> str:
         field = getattr(wanted, axis).field
         if name.partition(".")[0] == changes.get(field, field):
             return point.field
+    if wanted.start is not None and name in type(wanted.start).model_fields:
+        return f"start.{name}"
     return f"request.{name}".removesuffix(".")
 
 

@@ -53,18 +53,19 @@ class PictureReader:
         )
 
     async def draw_sheet(
-        self, sources: list[str], target: Path, thumbnail: Path, *, columns: int, labels: dict[str, list[str]]
+        self, sources: list[str], target: Path, thumbnail: Path, *, grid: dict[str, Any], recipe: dict[str, Any]
     ) -> dict[str, Any]:
-        """Many pictures on one sheet: see `protocol.DrawSheet`."""
+        """Many pictures on one sheet, which says in itself what it is: see `protocol.DrawSheet`."""
         return await self._ask(
             protocol.DrawSheet(
                 task_id=new_id("read"),
                 sources=sources,
                 target=str(target),
                 thumbnail=str(thumbnail),
-                columns=columns,
-                x=labels["x"],
-                y=labels["y"],
+                columns=grid["columns"],
+                x=grid["labels"]["x"],
+                y=grid["labels"]["y"],
+                recipe=recipe,
                 max_pixels=MAX_PIXELS,
             )
         )

@@ -93,7 +93,7 @@ class ImageService:
         """The model, and everything that the request left open. Raises ModelNotFound, BadRequest, ImageNotFound,
         InputNotFound."""
         model = await self._registry.require(actor, wanted.model, _model_task(TASKS[type(wanted)]))
-        if not await asyncio.to_thread((self._registry.path_of(model) / "model_index.json").is_file):
+        if not await asyncio.to_thread(_lies_there, self._registry.path_of(model)):
             raise ModelNotFound(
                 Said(f"The files of the model {model.key!r} are missing.", "model.files_missing", model=model.key),
                 field="model",
@@ -231,3 +231,8 @@ def _recipe(file: protocol.File, resolved: dict[str, Any]) -> dict[str, Any]:
     moving = {"frames": file.frames, "fps": file.fps} if file.fps else {}
     asked = {"task": resolved["task"]}  # an engine knows outpainting and upscaling as what they are made of
     return {**recipe, "seed": file.seed, **file.recipe, **moving, **asked}
+
+
+def _lies_there(path: Path) -> bool:
+    """A folder in diffusers' layout, or a checkpoint in one file."""
+    return path.is_file() or (path / "model_index.json").is_file()

@@ -13,6 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from engines.checkpoint_files import DENOISER, layout_of
 from engines.safetensors_file import read_header
 
 from atelier.models.probe import MAX_JSON_BYTES
@@ -49,14 +50,14 @@ def read_anatomy(path: Path, *, task: str, parameters: int, stored_bits: int) ->
     return _read(path, task, parameters, stored_bits, marks)
 
 
-_FILES = ("config.json", "vae/config.json", "unet/config.json", "transformer/config.json")
+_FILES = (".", "config.json", "vae/config.json", "unet/config.json", "transformer/config.json")
 
 
 @lru_cache(maxsize=256)
 def _read(path: Path, task: str, parameters: int, stored_bits: int, marks: tuple[int, ...]) -> Anatomy:
     anatomy = Anatomy(task, parameters, stored_bits)
     if task in ("image", "video"):
-        return _of_pictures(path, anatomy)
+        return _of_pictures(path, anatomy) if path.is_dir() else _of_checkpoint(path, anatomy)
     return _of_language(_json(path / "config.json"), anatomy)
 
 
@@ -73,6 +74,21 @@ def _matrices(path: Path) -> int:
                 prod(one.shape) for key, one in tensors.items() if len(one.shape) == 2 and key.endswith("weight")
             )
     return total
+
+
+def _of_checkpoint(file: Path, anatomy: Anatomy) -> Anatomy:
+    """Of a model in one file: what it does not say is shipped."""
+    try:
+        header = read_header(file)
+    except (OSError, ValueError):
+        return anatomy  # whoever loads it will say what is wrong
+    layout = layout_of(header)
+    if layout is None:
+        return anatomy
+    denoiser = (one for name, one in header.tensors.items() if name.startswith(DENOISER) and name.endswith("weight"))
+    return replace(
+        _of_pictures(layout.folder, anatomy), linear=sum(prod(o.shape) for o in denoiser if len(o.shape) == 2)
+    )
 
 
 def _of_pictures(path: Path, anatomy: Anatomy) -> Anatomy:

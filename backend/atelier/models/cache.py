@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,9 +62,10 @@ PARTS = (".atelier-part", ".atelier-journal")
 
 @dataclass(frozen=True)
 class Removal:
-    """What goes with a snapshot: its folder, the blobs that no other snapshot needs, and what was left half-fetched."""
+    """What goes with a model: its snapshot, or one file of it where others are models of their own, the blobs that
+    nothing else needs, and what was left half-fetched."""
 
-    snapshot: Path
+    path: Path
     repository: Path
     files: tuple[Path, ...]
 
@@ -73,41 +74,48 @@ class Removal:
         return sum(_size(path) for path in self.files)
 
 
-def removal(cache: Path, snapshot: Path) -> Removal | None:
-    """What deleting this snapshot removes; None for a folder that does not lie in `cache` as a snapshot. Blocking.
+def removal(cache: Path, snapshot: Path, file: Path | None = None) -> Removal | None:
+    """What deleting this snapshot removes, or the model that is one `file` of it; None for a folder that does not lie
+    in `cache` as a snapshot. Blocking.
 
-    Blobs without any link go only when they were fetched for this snapshot, that is while it is not there yet: a
-    complete snapshot names its own, and another program may be about to link the others."""
+    Blobs without any link go only when they were fetched for this model, that is while it is not there yet: a complete
+    one names its own, and another program may be about to link the others."""
     repository = snapshot.parent.parent
     if snapshot_at(snapshot) is None or repository.parent.resolve() != cache.resolve():
         return None
-    others = {path for path in repository.glob("snapshots/*") if path.name != snapshot.name}
-    needed = {name for other in others for name in _blobs_of(other)}
-    own = _blobs_of(snapshot)
+    has_others = file is not None and any(path != file for path in snapshot.glob("*.safetensors"))
+    path = file if file is not None and has_others else snapshot
+    links = {link for link in repository.glob("snapshots/**/*") if link.is_symlink()}
+    own = {link for link in links if path in (link, *link.parents)}
+    needed, own = _names(links - own), _names(own)
     blobs = [path for path in repository.glob("blobs/*") if path.is_file()]
     half = [path for path in blobs if path.name.endswith(PARTS)]
-    if not snapshot.is_dir():
+    if not path.is_dir() and not path.is_symlink():
         own = {path.name for path in blobs if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", path.name)}
     files = [*half, *(path for path in blobs if path.name in own - needed)]
-    return Removal(snapshot, repository, tuple(files))
+    return Removal(path, repository, tuple(files))
 
 
 def remove(what: Removal) -> int:
     """Do it; the bytes freed. Blocking."""
     freed = what.bytes_freed
-    shutil.rmtree(what.snapshot, ignore_errors=True)
+    if what.path.is_symlink():
+        what.path.unlink()
+    else:
+        shutil.rmtree(what.path, ignore_errors=True)
     for path in what.files:
         path.unlink(missing_ok=True)
     for reference in [path for path in what.repository.glob("refs/**/*") if path.is_file()]:
-        if _commit_of(reference) == what.snapshot.name:
+        if _commit_of(reference) == what.path.name:
             reference.unlink(missing_ok=True)
     if what.repository.is_dir() and not any(path.is_file() or path.is_symlink() for path in what.repository.rglob("*")):
         shutil.rmtree(what.repository, ignore_errors=True)
     return freed
 
 
-def _blobs_of(snapshot: Path) -> set[str]:
-    return {Path(os.readlink(path)).name for path in snapshot.rglob("*") if path.is_symlink()}
+def _names(links: Iterable[Path]) -> set[str]:
+    """Of the blobs that they lead to."""
+    return {Path(os.readlink(link)).name for link in links}
 
 
 def _size(path: Path) -> int:

@@ -35,6 +35,7 @@ class ChatSetup:
     images: int | None
     tool_parser: str | None
     reasoning_parser: str | None
+    thinks: bool = True
 
     @property
     def work(self) -> Work:
@@ -52,6 +53,7 @@ def setup_of(names: Sequence[str], anatomy: Anatomy, options: LoadOptions, prese
         (preset.images if options.images is None else options.images) if anatomy.sees else None,
         _chosen(options.tool_parser, preset.tool_parser),
         _chosen(options.reasoning_parser, preset.reasoning_parser),
+        preset.thinks,
     )
 
 
@@ -75,6 +77,7 @@ def engine_options(
         "max_model_len": setup.context,
         "tool_parser": setup.tool_parser,
         "reasoning_parser": setup.reasoning_parser,
+        "thinks": None if setup.thinks else False,
         "images": setup.images,
     }
     if setup.choice.engine is not EngineName.FAKE:

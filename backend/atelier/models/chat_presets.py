@@ -19,11 +19,13 @@ PRESETS: dict[str, Any] = json.loads(Path(__file__).with_name("chat_presets.json
 
 @dataclass(frozen=True)
 class Preset:
-    """`images`: most pictures in one request, None for a model that sees none."""
+    """`images`: most pictures in one request, None for a model that sees none. `thinks`: whether it reasons when a
+    request does not say; a template that has it off says `not enable_thinking`."""
 
     tool_parser: str | None = None
     reasoning_parser: str | None = None
     images: int | None = None
+    thinks: bool = True
 
 
 def preset_of(path: Path, family: str, *, sees: bool) -> Preset:
@@ -45,7 +47,8 @@ def _preset(file: Path | None, _changed: int, family: str, sees: bool) -> Preset
         return parser if parser and PRESETS["marks"].get(parser, "") in template else None
 
     images = known.get("images", 4) if sees else None
-    return Preset(marked("tool_parser") if template else None, marked("reasoning_parser") if template else None, images)
+    tools, reasoning = (marked(kind) if template else None for kind in ("tool_parser", "reasoning_parser"))
+    return Preset(tools, reasoning, images, "not enable_thinking" not in template)
 
 
 def _template(file: Path | None) -> str:

@@ -85,17 +85,18 @@ class Downloads:
 
     # ── asking ──
 
-    async def plan(self, actor: Actor, repo: str, revision: str) -> HubPlanOut:
+    async def plan(self, actor: Actor, repo: str, revision: str, file: str) -> HubPlanOut:
         """What a download would do. Raises HubFailed, EnvironmentNotReady."""
-        plan = await self._hub.plan(repo, revision)
+        plan = await self._hub.plan(repo, revision, file)
         async with self._database.read() as session:
             rows = await store.visible(session, actor)
         return plan_out(
             plan,
             revision,
             page_url=self._hub.page_url(plan["repo"]),
-            key=next((row.key for row in rows if (row.repo, row.commit) == (repo, plan["commit"])), None),
-            suggested_key=free_key(_name_of(repo), {row.key for row in rows}),
+            name=_name_of(repo, file),
+            keys={_file_of(row): row.key for row in rows if (row.repo, row.commit) == (plan["repo"], plan["commit"])},
+            suggested_key=free_key(_name_of(repo, file), {row.key for row in rows}),
             room=await asyncio.to_thread(self._hub.room),
         )
 
@@ -117,7 +118,7 @@ class Downloads:
             job = NewJob(
                 JobKind.MODEL_DOWNLOAD,
                 actor.id,
-                wanted.name or wanted.repo,
+                wanted.name or "/".join(filter(None, (wanted.repo, wanted.file))),
                 {**posted, "resolved": resolved},
                 idempotency_key=idempotency_key,
             )
@@ -188,9 +189,10 @@ class Downloads:
         return row
 
     async def _anew(self, actor: Actor, row: ModelRow) -> str:
-        plan = await self._hub.plan(row.repo or "", row.commit or "", fresh=False)
-        resolved = {"key": row.key, "repo": row.repo, "revision": "main", "commit": row.commit, "name": row.name,
-                    "license": row.license, **_guess(plan)}  # fmt: skip
+        file = _file_of(row)
+        plan = await self._hub.plan(row.repo or "", row.commit or "", file, fresh=False)
+        resolved = {"key": row.key, "repo": row.repo, "file": file, "revision": "main", "commit": row.commit,
+                    "name": row.name, "license": row.license, **_guess(plan)}  # fmt: skip
         job = NewJob(JobKind.MODEL_DOWNLOAD, row.owner_id, row.name, {"repo": row.repo, "resolved": resolved})
         async with self._database.write() as session:
             if found := await store.find(session, actor, row.key):
@@ -214,6 +216,7 @@ class Downloads:
             revision=resolved["revision"],
             cache=str(self._cache),
             prefer_half=resolved["prefer_half"],
+            file=resolved.get("file", ""),
             reserve_bytes=reserve,
             chunk_bytes=settings.chunk_bytes,
             connections=settings.connections,
@@ -234,7 +237,7 @@ class Downloads:
         finally:
             self._live.pop(attempt.job.id, None)
         await self._let_go(spec)
-        path = await asyncio.to_thread(_model_in, Path(done.answer["path"]))
+        path = await asyncio.to_thread(_model_in, Path(done.answer["path"]), task.file)
         found = await asyncio.to_thread(probe, path)
         values = columns_of(found)
 
@@ -308,12 +311,11 @@ class Downloads:
 
     async def _plan_for(self, actor: Actor, wanted: DownloadIn) -> dict[str, Any]:
         """The plan that was shown a moment ago, unless its commit is here already: then there may be a newer one."""
-        plan = await self._hub.plan(wanted.repo, wanted.revision, fresh=False)
+        asked = (wanted.repo, wanted.revision, wanted.file)
+        plan = await self._hub.plan(*asked, fresh=False)
         async with self._database.read() as session:
-            known = any(
-                (row.repo, row.commit) == (plan["repo"], plan["commit"]) for row in await store.visible(session, actor)
-            )
-        return await self._hub.plan(wanted.repo, wanted.revision) if known else plan
+            known = any(_is_here(row, plan, wanted.file) for row in await store.visible(session, actor))
+        return await self._hub.plan(*asked) if known else plan
 
     async def _check(self, plan: dict[str, Any]) -> None:
         """Raise for what would fail later anyway."""
@@ -331,6 +333,11 @@ class Downloads:
                 hint=f"Open {page}, accept the terms, and store a token of that account.",
                 field="repo",
             )
+        if plan["choices"] and not plan["files"]:
+            names = ", ".join(one["path"] for one in plan["choices"][:8])
+            text = f"The repository holds several single files and does not say which is the model: {names}."
+            words = Said(text, "engine.hub_many_files", names=names)
+            raise HubFailed(words, code="nothing_to_fetch", hint="Say which one you want, in `file`.", field="file")
         if no_room := lacks_room(plan, await asyncio.to_thread(self._hub.room)):
             raise HubFailed(
                 no_room,
@@ -352,7 +359,7 @@ class Downloads:
             family=resolved["family"],
             engine="",
             source="hub",
-            path=str(self._cache / folder / "snapshots" / resolved["commit"]),
+            path=str(self._cache / folder / "snapshots" / resolved["commit"] / resolved["file"]),
             repo=resolved["repo"],
             commit=resolved["commit"],
             license=resolved["license"],
@@ -370,8 +377,10 @@ class Downloads:
         self._bus.publish(ModelsChanged(), key="models")
 
 
-def _model_in(snapshot: Path) -> Path:
+def _model_in(snapshot: Path, file: str) -> Path:
     """The snapshot, or the one file that it is there for."""
+    if file:
+        return snapshot / file
     files = [path for path in snapshot.iterdir() if path.suffix in {".safetensors", ".json", ".yaml"}]
     return files[0] if len(files) == 1 and files[0].suffix == ".safetensors" else snapshot
 
@@ -389,7 +398,7 @@ def _resolve(wanted: DownloadIn, plan: dict[str, Any], rows: list[ModelRow]) -> 
                 f"{row.repo} is on its way already, as {row.key!r}.", "hub.on_its_way", repo=row.repo, model=row.key
             )
             raise Conflict(words, field="repo", hint="Go on with that one, or delete it first.")
-        if (row.repo, row.commit) == (plan["repo"], plan["commit"]):
+        if _is_here(row, plan, wanted.file):
             words = Said(f"This is the model {row.key!r} already.", "model.entered_already", model=row.key)
             raise Conflict(words, field="repo", hint="Nothing needs to be done.")
     keys = {row.key for row in rows} | RESERVED
@@ -397,9 +406,10 @@ def _resolve(wanted: DownloadIn, plan: dict[str, Any], rows: list[ModelRow]) -> 
         words = Said(f"There is a model {wanted.key!r} already.", "model.key_taken", model=wanted.key)
         raise Conflict(words, field="key", hint="Choose another key.")
     return {
-        "key": wanted.key or free_key(_name_of(plan["repo"]), keys),
-        "name": wanted.name or _name_of(plan["repo"]),
+        "key": wanted.key or free_key(_name_of(plan["repo"], wanted.file), keys),
+        "name": wanted.name or _name_of(plan["repo"], wanted.file),
         "repo": plan["repo"],
+        "file": wanted.file,
         "revision": wanted.revision,
         "commit": plan["commit"],
         "license": (plan["license"] or "")[:64],
@@ -419,6 +429,17 @@ def _guess(plan: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _name_of(repo: str) -> str:
-    """`owner/name` -> `name`"""
-    return repo.partition("/")[2]
+def _name_of(repo: str, file: str = "") -> str:
+    """`owner/name` -> `name`; of one of several files that file's name without its ending."""
+    return file.removesuffix(".safetensors") or repo.partition("/")[2]
+
+
+def _file_of(row: ModelRow) -> str:
+    """Which file of its repository a model is, "" for the whole of it."""
+    path = Path(row.path)
+    return path.name if path.suffix == ".safetensors" else ""
+
+
+def _is_here(row: ModelRow, plan: dict[str, Any], file: str) -> bool:
+    """Whether a row is what the plan is for, `file` of it where there are several."""
+    return (row.repo, row.commit) == (plan["repo"], plan["commit"]) and (not file or _file_of(row) in {"", file})

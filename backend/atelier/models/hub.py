@@ -20,7 +20,7 @@ from engines import protocol
 from atelier.clock import new_id
 from atelier.config import HubSettings
 from atelier.errors import EnvironmentNotReady, HubFailed
-from atelier.models.hub_schemas import HubModelOut, HubPlanOut, PlannedFileOut, RefusedFileOut, RemarkOut
+from atelier.models.hub_schemas import HubChoiceOut, HubModelOut, HubPlanOut, PlannedFileOut, RefusedFileOut, RemarkOut
 from atelier.models.probe import architecture_kind, engine_of, pipeline_kind
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerSpec
@@ -62,7 +62,7 @@ class HubClient:
     ) -> None:
         self._pool, self._settings, self._cache, self._on_cpu = pool, settings, cache, on_cpu
         self._token, self._set_up = token, set_up
-        self._plans: OrderedDict[tuple[str, str], tuple[float, dict[str, Any]]] = OrderedDict()
+        self._plans: OrderedDict[tuple[str, str, str], tuple[float, dict[str, Any]]] = OrderedDict()
 
     @property
     def settings(self) -> HubSettings:
@@ -97,9 +97,9 @@ class HubClient:
     async def whose(self, token: str) -> dict[str, Any]:
         return await self._ask(protocol.HubToken(task_id=new_id("hub"), access=await self.access(token)))
 
-    async def plan(self, repo: str, revision: str, *, fresh: bool = True) -> dict[str, Any]:
+    async def plan(self, repo: str, revision: str, file: str = "", *, fresh: bool = True) -> dict[str, Any]:
         """The engine's answer to `HubPlan`; one of the last minutes will do unless `fresh`."""
-        made, plan = self._plans.get((repo, revision), (0.0, {}))
+        made, plan = self._plans.get((repo, revision, file), (0.0, {}))
         if not fresh and plan and time.monotonic() - made < PLAN_SECONDS:
             return plan
         task = protocol.HubPlan(
@@ -109,9 +109,10 @@ class HubClient:
             revision=revision,
             cache=str(self._cache),
             prefer_half=self.prefers_half,
+            file=file,
         )
         plan = {**await self._ask(task), "prefer_half": task.prefer_half}
-        self._plans[repo, revision] = (time.monotonic(), plan)
+        self._plans[repo, revision, file] = (time.monotonic(), plan)
         while len(self._plans) > PLANS:
             self._plans.popitem(last=False)
         return plan
@@ -175,8 +176,16 @@ def search_out(item: dict[str, Any], page_url: str, key: str | None) -> HubModel
 
 
 def plan_out(
-    plan: dict[str, Any], revision: str, *, page_url: str, key: str | None, suggested_key: str, room: tuple[int, int]
+    plan: dict[str, Any],
+    revision: str,
+    *,
+    name: str,
+    page_url: str,
+    keys: dict[str, str],
+    suggested_key: str,
+    room: tuple[int, int],
 ) -> HubPlanOut:
+    """`keys`: of the models of this commit that are here already, by the file that they are, "" for the whole of it."""
     task, family, pipeline = what_it_is(plan)
     free, reserve = room
     lora, no_room = is_lora(plan), lacks_room(plan, room)
@@ -196,9 +205,9 @@ def plan_out(
         **{name: plan[name] for name in same},
         revision=revision,
         page_url=page_url,
-        key=key,
+        key=next((keys[file] for file in ("", *(one["path"] for one in plan["files"])) if file in keys), None),
         suggested_key=suggested_key,
-        name=plan["repo"].partition("/")[2],
+        name=name,
         task=task,
         type="lora" if lora else "base_model",
         family=family,
@@ -211,6 +220,9 @@ def plan_out(
         refused=[
             RefusedFileOut(path=f["path"], size_bytes=f["size"], why=f["why"], remark=RemarkOut.of(_WHY_NOT[f["why"]]))
             for f in plan["refused"]
+        ],
+        choices=[
+            HubChoiceOut(path=one["path"], size_bytes=one["size"], key=keys.get(one["path"])) for one in plan["choices"]
         ],
         fetch_bytes=to_fetch(plan),
         free_bytes=free,

@@ -46,7 +46,7 @@ async def search_hub(
 
 @router.post("/hub/plan", summary="What a download would fetch, before it fetches anything")
 async def plan_download(wanted: HubPlanIn, actor: Admin, services: ServicesDep) -> HubPlanOut:
-    return await services.downloads.plan(actor, wanted.repo, wanted.revision)
+    return await services.downloads.plan(actor, wanted.repo, wanted.revision, wanted.file)
 
 
 @router.get("/models/catalogue", summary="Models that are worth having, by the keys that clients use")

@@ -42,6 +42,17 @@ class HubModelOut(BaseModel):
     key: str | None = Field(description="The model that it is here already.")
 
 
+SingleFile = Annotated[
+    str,
+    Field(
+        max_length=200,
+        pattern=r"^([^/\\\x00-\x1f]+\.safetensors)?$",
+        description="Of a repository that holds several models of one file each, as many LoRAs do: which of its files. "
+        "A plan without it lists them as `choices`.",
+    ),
+]
+
+
 class HubSearchOut(BaseModel):
     endpoint: str = Field(description="The hub that was asked: Hugging Face, or the configured mirror.")
     items: list[HubModelOut]
@@ -52,6 +63,15 @@ class HubPlanIn(BaseModel):
 
     repo: RepoName
     revision: Revision = "main"
+    file: SingleFile = ""
+
+
+class HubChoiceOut(BaseModel):
+    """One of several models of one file in a repository."""
+
+    path: str
+    size_bytes: int
+    key: str | None = Field(description="The model that it is here already.")
 
 
 class PlannedFileOut(BaseModel):
@@ -106,6 +126,9 @@ class HubPlanOut(BaseModel):
     updated_at: datetime | None
     library: str | None
     parameters: int | None
+    choices: list[HubChoiceOut] = Field(
+        description="Models of one file each, of which one has to be named in `file`; empty when nothing is open."
+    )
     files: list[PlannedFileOut]
     refused: list[RefusedFileOut] = Field(description="What stays on the hub, and why.")
     total_bytes: int
@@ -124,6 +147,7 @@ class DownloadIn(BaseModel):
 
     repo: RepoName
     revision: Revision = "main"
+    file: SingleFile = ""
     key: str | None = Field(None, pattern=KEY, description="How requests name it. From the repository when left out.")
     name: str | None = Field(None, min_length=1, max_length=200)
 

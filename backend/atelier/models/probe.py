@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engines.checkpoint_files import CROSS_ATTENTION, checkpoint_family
 from engines.remote_code import code_in
 from engines.safetensors_file import Header, read_header
 
@@ -80,9 +81,6 @@ PIPELINES: dict[str, tuple[str, str]] = {
 ENGINE_OF_TASK = {"image": "diffusers_image"}
 VIDEOS = frozenset({"svd"})
 """The families of video models that an engine runs."""
-
-# width of the text that cross-attention reads -> family: CLIP-L, OpenCLIP-H, both CLIPs of SDXL
-CROSS_ATTENTION = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
 
 
 def probe(path: Path) -> Probe:
@@ -270,7 +268,7 @@ def _probe_file(file: Path) -> Probe:
         return Probe("image", "lora", _lora_family(header) or _unknown_lora(file), None, *figures, base=base)
     if (embedding := _embedding_family(header)) is not None:
         return Probe("image", "embedding", embedding, None, *figures)
-    family = _checkpoint_family(header)
+    family = checkpoint_family(header)
     if family is None:
         raise ModelNotRecognised(
             Said(f"{file.name} is no LoRA and no checkpoint that Atelier knows.", "probe.file_unknown", name=file.name),
@@ -292,23 +290,6 @@ def _embedding_family(header: Header) -> str | None:
     if len(shapes) > 1:
         return None
     return {768: "sd15", 1024: "sd2"}.get(next(iter(shapes.values()))[-1])
-
-
-def _checkpoint_family(header: Header) -> str | None:
-    """The family of a whole model in one file, by names that only that family has; None for anything else."""
-    names = header.tensors
-    prefix = "model.diffusion_model."
-    if any(name.startswith(f"{prefix}joint_blocks.") for name in names):
-        return "sd3"
-    if any(name.startswith((f"{prefix}double_blocks.", "double_blocks.")) for name in names):
-        return "flux"
-    if any(name.startswith("conditioner.embedders.1.") for name in names):
-        return "sdxl"
-    if any(name.startswith(prefix) for name in names):
-        for name, tensor in names.items():
-            if name.endswith("attn2.to_k.weight") and len(tensor.shape) == 2:
-                return CROSS_ATTENTION.get(tensor.shape[1])
-    return None
 
 
 def _lora_family(header: Header) -> str | None:

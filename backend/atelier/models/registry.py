@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from engines.checkpoint_files import RUN_FROM_ONE_FILE
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import LOCAL_USER_ID, Actor
@@ -41,6 +42,7 @@ from atelier.models.schemas import (
     FoundModelOut,
     ImageDefaults,
     ImageLimits,
+    LeftOutOut,
     LoadOptions,
     ModelImportIn,
     ModelOut,
@@ -187,7 +189,7 @@ class ModelRegistry:
             standing = on_its_way(download)
         return ModelOut(
             **{name: getattr(row, name) for name in _SHOWN},
-            **vars(standing),
+            **{**vars(standing), "left_out": [_left_out(words) for words in standing.left_out]},
             state_said=SaidOut.of(standing.state_reason),
             bytes_needed=self._sizing.need(row).spec.bytes_needed
             if _is_runnable(row, self._sizing)
@@ -389,7 +391,8 @@ class ModelRegistry:
         """The files that go with a model: those that Atelier put into the cache itself."""
         path = Path(row.path)
         snapshot = path if snapshot_at(path) else path.parent  # a model of one file is named by that file
-        return removal(self._cache, snapshot) if row.source == "hub" else None
+        file = None if path == snapshot else path
+        return removal(self._cache, snapshot, file) if row.source == "hub" else None
 
     def _workers_of(self, key: str) -> list[str]:
         return [id_ for id_, (spec, _) in self._pool.running_briefly().items() if spec.model == key]
@@ -452,6 +455,10 @@ _SHOWN = (
 )
 
 
+def _left_out(words: Said) -> LeftOutOut:
+    return LeftOutOut(message=words, said=SaidOut.of(words))
+
+
 def _presets(row: ModelRow) -> list[SizePreset]:
     if not row.defaults or not row.limits:
         return []
@@ -459,9 +466,9 @@ def _presets(row: ModelRow) -> list[SizePreset]:
 
 
 def _is_runnable(row: ModelRow, sizing: Sizing) -> bool:
-    is_here = row.download_job is None
+    is_whole = row.pipeline != "single_file" or row.family in RUN_FROM_ONE_FILE
     has_engine = bool(sizing.engine_of(row)) or row.task in CHAT_TASKS
-    return is_here and has_engine and row.type not in ADDED_TYPES and row.pipeline != "single_file"
+    return row.download_job is None and has_engine and row.type not in ADDED_TYPES and is_whole
 
 
 def _trigger_words(row: ModelRow) -> list[str]:

@@ -84,7 +84,8 @@ class Checkpoints:
 
     def _hash(self, path: Path) -> str | None:
         """Blocking."""
-        files = next((found for name in DENOISERS if (found := sorted((path / name).glob("*.safetensors")))), [])
+        folders = (sorted((path / name).glob("*.safetensors")) for name in DENOISERS)
+        files = [path] if path.is_file() else next(filter(None, folders), [])
         if not files:
             return None
         blob = files[0].resolve().name

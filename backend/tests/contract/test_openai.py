@@ -28,7 +28,7 @@ def picture(text: str) -> Image.Image:
 class TestModels:
     def test_they_are_listed(self, client: openai.OpenAI) -> None:
         models = list(client.models.list())
-        assert [model.id for model in models] == ["creatures"]
+        assert "creatures" in {model.id for model in models}
         assert models[0].object == "model" and models[0].created > 1_700_000_000
 
     def test_one_is_retrieved(self, client: openai.OpenAI) -> None:

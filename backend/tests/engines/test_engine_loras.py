@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from engines.engine import RunFailed
 from engines.picture_files import infotext
 from engines.protocol import EmbeddingUse, File, LoraUse, TextToImage
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 OPTIONS = {"threads": 1, "device": "cpu"}
 
@@ -110,6 +111,35 @@ class TestLoras:
         assert studio.draw() == bare and "notes" not in studio.file.recipe
         studio.draw(prompt="a (red:1.3) fox")
         assert studio.file.recipe["notes"] == ["prompt_syntax_ignored"]
+
+    @pytest.mark.parametrize("name", ["sd", "sd3"])
+    def test_a_folder_that_peft_saved(self, tiny_model: Callable[[str], Path], tmp_path: Path, name: str) -> None:
+        """Alpha is twice the rank: the same tensors in diffusers' layout count half as much."""
+        model, file = tiny_model(name), tiny_loras.build_peft(tiny_model(name), tmp_path / "folder")
+        part = "transformer" if name == "sd3" else "unet"
+        state = {key.replace("base_model.model.", f"{part}."): one for key, one in load_file(file).items()}
+        save_file(state, tmp_path / "plain.safetensors")
+        studio = Studio(load(model, OPTIONS), tmp_path)
+        bare, by_peft = studio.draw(), studio.draw(use(file, 0.5))
+        assert bare != by_peft == studio.draw(use(tmp_path / "plain.safetensors", 1.0))
+        assert studio.draw() == bare
+
+    def test_another_kind_of_adapter_is_refused(self, sd: Studio, tiny_sd: Path, tmp_path: Path) -> None:
+        file = tiny_loras.build_peft(tiny_sd, tmp_path)
+        config = json.loads((tmp_path / "adapter_config.json").read_text())
+        (tmp_path / "adapter_config.json").write_text(json.dumps({**config, "use_dora": True}))
+        bare = sd.draw()
+        with pytest.raises(RunFailed) as caught:
+            sd.draw(use(file))
+        assert caught.value.code == "invalid_loras" and sd.draw() == bare
+
+    @pytest.mark.parametrize("quantization", ["int8", "fp8"])
+    def test_on_quantised_weights(self, tiny_sd: Path, files: dict[str, Path], tmp_path: Path, quantization) -> None:
+        studio = Studio(load(tiny_sd, {**OPTIONS, "quantization": quantization}), tmp_path)
+        bare, whole = studio.draw(), studio.draw(use(files["sd"]))
+        assert len({bare, whole, studio.draw(use(files["sd"], 0.5))}) == 3
+        assert studio.draw(use(files["sd"], 0.0)) == bare == studio.draw()
+        assert studio.draw(use(files["sd"])) == whole
 
     def test_the_recipe_names_them(self, sd: Studio, files: dict[str, Path]) -> None:
         lora = LoraUse(key="mine", path=str(files["sd"]), weight=0.7, text_weight=0.2, sha256="abc" * 20)

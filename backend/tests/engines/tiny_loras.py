@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from diffusers.utils import convert_state_dict_to_diffusers
 from engines.diffusers_image import load
-from peft import LoraConfig, get_peft_model_state_dict
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import save_file
 
 ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -33,6 +33,20 @@ def build_lora(model: Path, file: Path, *, rank: int = 4, seed: int = 0, text: b
         layers["text_encoder_lora_layers"] = _adapted(pipe.text_encoder, TEXT, rank, seed + 1)
     pipe.save_lora_weights(str(file.parent), weight_name=file.name, **layers)
     return file
+
+
+def build_peft(model: Path, folder: Path, *, rank: int = 4, alpha: float = 8.0, seed: int = 0) -> Path:
+    """The same as peft saves it by itself, for a denoiser alone: a folder. Returns its file."""
+    pipe = load(model, {"threads": 1, "device": "cpu"})._pipe
+    denoiser = pipe.unet if getattr(pipe, "unet", None) is not None else pipe.transformer
+    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=ATTENTION, init_lora_weights=False)
+    adapted = get_peft_model(denoiser, config)
+    generator = torch.Generator().manual_seed(seed)
+    for name, tensor in adapted.named_parameters():
+        if ".lora_" in name:
+            tensor.data = 0.3 * torch.randn(tensor.shape, generator=generator)
+    adapted.save_pretrained(str(folder))
+    return folder / "adapter_model.safetensors"
 
 
 def build_kohya(model: Path, file: Path, *, rank: int = 4, alpha: float = 2.0, seed: int = 0) -> Path:

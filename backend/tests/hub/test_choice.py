@@ -103,10 +103,23 @@ class TestOthers:
         paths = ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin", "README.md", "optimizer.pt"]
         assert chosen(paths, {}) == {"adapter_config.json", "adapter_model.safetensors", "README.md"}
         assert chosen(["style.safetensors", "LICENSE.md", "preview.png"], {}) == {"style.safetensors", "LICENSE.md"}
-        with pytest.raises(RunFailed, match=r"2 single files .* a.safetensors, b.safetensors"):
-            chosen(["a.safetensors", "b.safetensors"], {})
         with pytest.raises(RunFailed, match="no model that Atelier knows"):
             chosen(["README.md"], {})
+
+    def test_of_several_single_files_one_has_to_be_named(self) -> None:
+        paths = ("a.safetensors", "b.safetensors", "README.md", "deep/c.safetensors", "d.ckpt")
+        open_ = choose(listing(*paths), {})
+        assert open_.is_open and [file.path for file in open_.single] == ["a.safetensors", "b.safetensors"]
+        assert (open_.chosen, open_.refused) == ([], {})
+        assert chosen(paths, {}, file="b.safetensors") == {"b.safetensors", "README.md"}
+        for other in ("c.safetensors", "deep/c.safetensors", "d.ckpt", "README.md"):
+            with pytest.raises(RunFailed, match="none of the files") as refused:
+                choose(listing(*paths), {}, file=other)
+            assert refused.value.code == "file_missing"
+
+    def test_a_file_of_a_model_of_many_cannot_be_named(self) -> None:
+        with pytest.raises(RunFailed, match="none of the files"):
+            choose(listing("config.json", "model.safetensors"), {"config.json": {}}, file="model.safetensors")
 
     def test_kinds(self) -> None:
         assert kind_of(listing("canary.nemo", "README.md")) == "pickled"

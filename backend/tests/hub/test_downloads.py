@@ -279,6 +279,50 @@ class TestDownload:
         assert server.client.delete("/api/models/a-style").status_code == 200
         assert not (cache / "models--loras--style").exists()
 
+    def test_one_lora_of_several_in_a_repository(self, hub: FakeHub, server: Server, cache: Path) -> None:
+        name = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight"
+        styles = {f"{what}.safetensors": safetensors({name: (rank, 768)}) for what, rank in (("ink", 4), ("oil", 8))}
+        repo = hub.add(Repo("loras/many", {**styles, "README.md": b"# Styles\n"}, tags=["lora", "diffusers"]))
+        plan = server.client.post("/api/hub/plan", json={"repo": repo.id}).json()
+        assert [(one["path"], one["key"]) for one in plan["choices"]] == [
+            ("ink.safetensors", None),
+            ("oil.safetensors", None),
+        ]
+        assert (plan["files"], plan["key"], plan["type"]) == ([], None, "lora")
+        refused = server.client.post("/api/models/download", json={"repo": repo.id})
+        assert refused.status_code == 422 and [e["field"] for e in refused.json()["errors"]] == ["file"], refused.text
+        missing = server.client.post("/api/hub/plan", json={"repo": repo.id, "file": "tar.safetensors"})
+        assert (missing.status_code, missing.json()["code"]) == (404, "file_missing")
+        for bad in ("../ink.safetensors", "ink.ckpt", "a/b.safetensors"):
+            answer = server.client.post("/api/models/download", json={"repo": repo.id, "file": bad})
+            assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == "file"
+
+        keys = {}
+        for file in styles:
+            plan = server.client.post("/api/hub/plan", json={"repo": repo.id, "file": file}).json()
+            assert {one["path"] for one in plan["files"]} == {file, "README.md"} and plan["key"] is None
+            accepted = fetch(server, repo.id, file=file)
+            assert server.wait_for(accepted["job"]["id"])["status"] == "completed"
+            keys[file] = accepted["key"]
+            found = model(server, accepted["key"])
+            assert (found["type"], found["family"], found["available"]) == ("lora", "sd15", True)
+        assert keys == {"ink.safetensors": "ink", "oil.safetensors": "oil"}
+        plan = server.client.post("/api/hub/plan", json={"repo": repo.id}).json()
+        assert {one["path"]: one["key"] for one in plan["choices"]} == keys
+        again = server.client.post("/api/models/download", json={"repo": repo.id, "file": "ink.safetensors"})
+        assert again.status_code == 409
+
+        snapshot = snapshot_of(cache, repo)
+        assert {path.name for path in snapshot.iterdir()} == {*styles, "README.md"}
+        freed = server.client.get("/api/models/ink/consequences").json()["bytes_freed"]
+        assert freed == len(styles["ink.safetensors"])
+        assert server.client.delete("/api/models/ink").status_code == 200
+        assert {path.name for path in snapshot.iterdir()} == {"oil.safetensors", "README.md"}
+        assert (snapshot / "oil.safetensors").read_bytes() == styles["oil.safetensors"]
+        assert model(server, "oil")["available"]
+        assert server.client.delete("/api/models/oil").status_code == 200
+        assert not (cache / "models--loras--many").exists()
+
     def test_what_cannot_be_run_is_not_fetched(self, hub: FakeHub, server: Server) -> None:
         config = text({"architectures": ["BertForMaskedLM"], "model_type": "bert"})
         hub.add(chat_repo("odd/bert", files={"config.json": config}))

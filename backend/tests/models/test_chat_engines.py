@@ -111,6 +111,10 @@ class TestPresets:
         (tmp_path / "chat_template.jinja").write_text(template + "<think>")
         assert preset_of(tmp_path, "qwen3", sees=False) == Preset("hermes", "qwen3", None), "the file of its own counts"
 
+    def test_one_that_thinks_only_when_it_is_told_to(self, tmp_path: Path) -> None:
+        template = "<think>{% if not enable_thinking %}</think>{% endif %}"
+        assert preset_of(folder(tmp_path, template), "qwen3", sees=False) == Preset(None, "qwen3", None, thinks=False)
+
     def test_one_without_a_template_and_one_of_no_family(self, tmp_path: Path) -> None:
         assert preset_of(folder(tmp_path, None), "qwen3", sees=False) == Preset()
         assert preset_of(folder(tmp_path, "<tool_call>"), "unheard_of", sees=False) == Preset()

@@ -1,6 +1,6 @@
 """A "server" to be killed: owns a pool, brings its worker to a phase, says so, and waits to be killed.
 
-python -m tests.runtime.server_process FOLDER INSTANCE starting|loading|idle|busy|grandchild|setsid|stopping
+python -m tests.runtime.server_process FOLDER INSTANCE starting|loading|idle|busy|grandchild|setsid|stopping|chat
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def main(folder: Path, instance: str, phase: str) -> None:
         idle_seconds=600,
     )
     await pool.start()
-    options = (("load_seconds", 60),) if phase == "loading" else ()
+    options = {"loading": (("load_seconds", 60),), "chat": (("task", "chat"),)}.get(phase, ())
     async with pool.lease(WorkerSpec("fake", "m", folder, options, bytes_needed=1000)) as worker:
         if phase in SCRIPTS:
             await run(worker, folder, phase)

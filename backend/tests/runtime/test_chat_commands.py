@@ -34,6 +34,11 @@ class TestVLLM:
         assert value(command, "--reasoning-parser") == "qwen3"
         assert "--enable-sleep-mode" in command
 
+    def test_one_that_thinks_only_when_it_is_told_to(self) -> None:
+        command = vllm_chat.command(MODEL, QWEN | {"thinks": False}, on_gpu=False)
+        assert value(command, "--default-chat-template-kwargs") == '{"enable_thinking": false}'
+        assert "--default-chat-template-kwargs" not in vllm_chat.command(MODEL, QWEN, on_gpu=False)
+
     def test_over_several_devices(self) -> None:
         command = vllm_chat.command(MODEL, QWEN | {"tensor_parallel": 4}, on_gpu=True)
         assert value(command, "--tensor-parallel-size") == "4"

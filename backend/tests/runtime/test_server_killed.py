@@ -16,7 +16,7 @@ from atelier.runtime import processes, reaper
 from tests.runtime.studio import MakeStudio
 
 BACKEND = Path(__file__).resolve().parents[2]
-PHASES = ["starting", "loading", "idle", "busy", "stopping", "grandchild", "setsid"]
+PHASES = ["starting", "loading", "idle", "busy", "stopping", "grandchild", "setsid", "chat"]
 
 
 def serve(folder: Path, instance: str, phase: str) -> subprocess.Popen[str]:

@@ -268,8 +268,8 @@ class TestSystem:
 
     def test_models_and_schedulers(self, server: Server) -> None:
         models = server.client.get("/api/models/").json()["items"]
-        assert [model["key"] for model in models] == ["creatures"]
-        assert models[0]["available"]
+        assert [model["key"] for model in models] == ["creatures", "lore"]
+        assert all(model["available"] and model["runnable"] for model in models)
         assert any(item["id"] == "euler" for item in server.client.get("/api/schedulers").json()["items"])
 
     def test_unknown_environment(self, server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -56,6 +57,22 @@ class TestGrid:
         *cells, _ = made(server, request={"steps": 1}, x={"field": "seed", "values": [5, 9]})
         assert [one["seed"] for one in cells] == [5, 9]
 
+    def test_each_cell_starts_from_the_picture_and_strength_is_an_axis(self, server: Server) -> None:
+        start = server.wait_for(server.generate("a red fox", width=256, height=320))["images"][0]
+        *cells, sheet = made(
+            server, start={"image": start["id"], "fit": "pad"}, x={"field": "strength", "values": [0.2, 0.9]}
+        )
+        assert [one["recipe"]["start"]["strength"] for one in cells] == [0.2, 0.9]
+        assert {one["recipe"]["start"]["fit"] for one in cells} == {"pad"}
+        assert {one["parent_id"] for one in [*cells, sheet]} == {start["id"]}
+
+    def test_the_sheet_says_in_itself_what_it_is(self, server: Server) -> None:
+        *_, sheet = made(server, x=STEPS)
+        with Image.open(io.BytesIO(server.client.get(sheet["url"]).content)) as picture:
+            told = json.loads(picture.text["atelier"])
+            assert told["grid"] == sheet["recipe"]["grid"] and told["prompt"] == "a red fox"
+            assert picture.text["parameters"].startswith("a red fox")
+
     def test_the_same_key_is_the_same_grid(self, server: Server) -> None:
         axis = {"field": "seed", "values": [1, 2]}
         answers = [ask(server, request={"steps": 1}, key="grid-1", x=axis).json()["job_id"] for _ in range(2)]
@@ -86,6 +103,8 @@ class TestRefused:
             ({"x": {"field": "lora_weight", "values": [99], "lora": "nobody"}}, "x.values.0"),
             ({"x": {"field": "lora_weight", "values": [1]}}, "x"),
             ({"x": STEPS, "y": STEPS}, "body"),
+            ({"x": {"field": "strength", "values": [0.5]}}, "body"),
+            ({"x": STEPS, "start": {"image": "img_0123456789abcdef0123"}}, "start.image"),
             ({"x": {"field": "colour", "values": [1]}}, "x.field"),
             ({"x": {"field": "steps", "values": []}}, "x.values"),
             ({"x": {"field": "seed", "values": list(range(65))}}, "x.values"),

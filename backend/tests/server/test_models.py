@@ -76,6 +76,23 @@ class TestImport:
         refused = server.client.post("/api/generate/text-to-image", json={"prompt": "x", "model": "my-creatures"})
         assert refused.status_code == 404 and "creatures" in refused.json()["hint"]
 
+    def test_a_checkpoint_in_one_file_is_run(self, server: Server, tmp_path: Path) -> None:
+        names = {
+            "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 768),
+            "first_stage_model.x": (2,),
+            "cond_stage_model.x": (2,),
+        }
+        model = take_in(server, write(tmp_path / "Old Painter.safetensors", safetensors(names)))
+        assert (model["key"], model["family"], model["runnable"]) == ("old-painter", "sd15", True)
+        job = server.wait_for(server.generate("a fox", model="old-painter", width=256, height=256))
+        assert job["status"] == "completed" and job["images"][0]["recipe"]["model"] == "old-painter"
+        titles = [one["title"] for one in server.client.get("/sdapi/v1/sd-models").json()]
+        assert any("old-painter" in title and "[" in title for title in titles)
+
+    def test_a_checkpoint_of_another_family_is_not(self, server: Server, tmp_path: Path) -> None:
+        names = {"model.diffusion_model.joint_blocks.0.x": (2,)}
+        assert not take_in(server, write(tmp_path / "three.safetensors", safetensors(names)))["runnable"]
+
     def test_keys_are_made_from_names_and_stay_unique(self, server: Server, tmp_path: Path) -> None:
         for number, name in enumerate(("A", "B")):
             folder = tmp_path / name / "Über Model!"

@@ -99,7 +99,7 @@ export const queries = {
 
   hubSearch: (query: string, task: Task | null) => queryOptions({ queryKey: keys.hubSearch(query, task), queryFn: ({ signal }) => api.searchHub({ query: { query, task: task ?? undefined, limit: 24 }, signal }), staleTime: 5 * 60_000, retry: false }),
 
-  hubPlan: (repo: string) => queryOptions({ queryKey: keys.hubPlan(repo), queryFn: ({ signal }) => api.planDownload({ body: { repo }, signal }), staleTime: 30_000, retry: false }),
+  hubPlan: (repo: string, file: string) => queryOptions({ queryKey: keys.hubPlan(repo, file), queryFn: ({ signal }) => api.planDownload({ body: { repo, file }, signal }), staleTime: 30_000, retry: false }),
 
   hubToken: () => queryOptions({ queryKey: keys.hubToken, queryFn: ({ signal }) => api.getToken({ signal }), staleTime: 60_000, retry: false }),
 
@@ -109,6 +109,8 @@ export const queries = {
 
   schedulers: () =>
     queryOptions({ queryKey: keys.schedulers, queryFn: async ({ signal }) => (await api.listSchedulers({ signal })).items, staleTime: Infinity }),
+
+  creatureSettings: () => queryOptions({ queryKey: keys.creatureSettings, queryFn: ({ signal }) => api.creatureSettings({ signal }), staleTime: Infinity }),
 
   system: () => queryOptions({ queryKey: keys.system, queryFn: ({ signal }) => api.system({ signal }), staleTime: 10_000 }),
 

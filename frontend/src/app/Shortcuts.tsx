@@ -40,6 +40,14 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
       [t("keys.tag"), [["T"]]],
       [t("keys.remove"), [[key.delete]]],
     ]],
+    [t("nav.chat"), [
+      [t("chat.send"), [[key.enter]]],
+      [t("chat.newLine"), [[key.shift, key.enter]]],
+      [t("chat.stop"), [["Esc"]]],
+      [t("chat.moveList"), [["↑"], ["↓"]]],
+      [t("chat.rename"), [["F2"]]],
+      [t("keys.remove"), [[key.delete]]],
+    ]],
     [t("nav.models"), [
       [t("keys.move"), [["←"], ["→"], ["↑"], ["↓"]]],
       [t("keys.openModel"), [[key.enter]]],

@@ -24,6 +24,7 @@ const pages = {
   BenchmarkPage: () => import("@/features/benchmark/BenchmarkPage"),
   JobDrawer: () => import("@/features/jobs/JobDrawer"),
   ChatPage: () => import("@/features/chat/ChatPage"),
+  CreaturesPage: () => import("@/features/creatures/CreaturesPage"),
   SystemPage: () => import("@/features/system/SystemPage"),
 };
 
@@ -104,17 +105,23 @@ const benchmark = createRoute({
   component: lazyRouteComponent(pages.BenchmarkPage, "BenchmarkPage"),
 });
 
+const creatures = createRoute({
+  getParentRoute: () => root,
+  path: "/creatures",
+  component: lazyRouteComponent(pages.CreaturesPage, "CreaturesPage"),
+});
+
 const system = createRoute({
   getParentRoute: () => root,
   path: "/system",
   component: lazyRouteComponent(pages.SystemPage, "SystemPage"),
 });
 
-/** `picture`: of the gallery, to talk about; `prompt`: words to start with. */
+/** `picture`: of the gallery, to talk about; `prompt`: words to start with; `model`: the model to ask. */
 const chats = createRoute({
   getParentRoute: () => root,
   path: "/chat",
-  validateSearch: (search: Record<string, unknown>): { picture?: string; prompt?: string } => ({ picture: text(search.picture), prompt: text(search.prompt) }),
+  validateSearch: (search: Record<string, unknown>): { picture?: string; prompt?: string; model?: string } => ({ picture: text(search.picture), prompt: text(search.prompt), model: text(search.model) }),
   component: lazyRouteComponent(pages.ChatPage, "ChatPage"),
 });
 
@@ -123,7 +130,7 @@ const chat = createRoute({
   path: "$id",
 });
 
-const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), chats.addChildren([chat]), benchmark, models.addChildren([model]), jobs.addChildren([job]), batches, system]);
+const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), chats.addChildren([chat]), benchmark, models.addChildren([model]), jobs.addChildren([job]), batches, creatures, system]);
 
 export const makeRouter = () =>
   createRouter({

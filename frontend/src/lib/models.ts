@@ -40,9 +40,12 @@ export type Step = "use" | "load" | "unload" | "stop" | "download" | "token" | "
 
 export interface Who { admin: boolean; hasToken: boolean }
 
+/** Tasks that have a page where a model is asked for something. */
+const ASKED: readonly Task[] = ["image", "chat"];
+
 /** The one thing to do next with a model that is here. */
 export function nextStep(model: Standing, { admin }: Who): Step {
-  const usable = model.task === "image" && !isAddition(model) && model.runnable && model.available;
+  const usable = ASKED.includes(model.task) && !isAddition(model) && model.runnable && model.available;
   switch (lookOf(model)) {
     case "downloading":
       return admin ? "pause" : "open";
@@ -76,7 +79,7 @@ export function canDo(model: Standing & { removable: boolean }, { admin }: Who) 
   const look = lookOf(model);
   const runs = model.runnable && !isAddition(model) && model.available && !model.download;
   return {
-    use: runs && model.task === "image" && look !== "error",
+    use: runs && ASKED.includes(model.task) && look !== "error",
     load: admin && runs && (look === "idle" || look === "parked" || look === "error"),
     unload: admin && (look === "ready" || look === "parked"),
     park: admin && look === "ready",

@@ -3,7 +3,7 @@
  *
  * Questions that do something special: "slow …", "think …", "load …", "fail …", "tool …", "markdown …"; "refuse" is not accepted.
  */
-import type { AnswerFrame, ChatParameters, ConversationDetailOut, ConversationOut, Event, MessageIn, MessageOut, PresetOut, Problem } from "@/api/types";
+import type { AnswerFrame, ChatParameters, ConversationDetailOut, ConversationOut, Event, SayIn, MessageOut, PresetOut, Problem } from "@/api/types";
 
 const json = (status: number, body: unknown) => new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
 const refusal = (status: number, code: string, detail: string, said: Problem["said"] = null) =>
@@ -13,7 +13,7 @@ const now = () => new Date().toISOString();
 const MARKDOWN = "Here is **what you asked for**:\n\n1. a list\n2. with `code`\n\n```python\ndef hello(name: str) -> str:\n    return f\"Hello, {name}!\"\n```\n\nAnd $a^2 + b^2 = c^2$.";
 
 interface Kept { conversation: ConversationOut; messages: MessageOut[]; deleted: boolean }
-interface Begin { title?: string; model?: string | null; system_prompt?: string; parameters?: ChatParameters; beside_of?: string | null; message?: MessageIn }
+interface Begin { title?: string; model?: string | null; system_prompt?: string; parameters?: ChatParameters; beside_of?: string | null; message?: SayIn }
 interface Host { stepMs: number; later: (ms: number, work: () => void) => void; emit: (...events: Event[]) => void }
 type Hear = (frame: AnswerFrame) => void;
 
@@ -44,7 +44,7 @@ export class MockChats {
     if (!kept || (kept.deleted && verb !== "restore")) return refusal(404, "conversation_not_found", "There is no such conversation.");
     if (verb === "restore") kept.deleted = false;
     else if (verb === "export") return json(200, { format: "atelier.conversation", version: 1, ...kept.conversation, messages: kept.messages });
-    else if (verb === "messages" && !message) return this.#say(kept, await body<MessageIn>());
+    else if (verb === "messages" && !message) return this.#say(kept, await body<SayIn>());
     else if (verb === "messages") return this.#message(kept, message, deed);
     else if (request.method === "PATCH") Object.assign(kept.conversation, await body<object>());
     else if (request.method === "DELETE") {
@@ -98,12 +98,12 @@ export class MockChats {
     return json(201, this.#detail(kept));
   }
 
-  #say(kept: Kept, wanted: MessageIn): Response {
+  #say(kept: Kept, wanted: SayIn): Response {
     if (wanted.content === "refuse") return refusal(409, "conflict", "The answer before this still grows.", { code: "conversation.still_growing", params: {} });
     return json(201, this.#add(kept, wanted));
   }
 
-  #add(kept: Kept, { content = "", pictures = [], parent_id, at_start, role = "user", tool_call_id = null }: MessageIn): { message: MessageOut; answer: MessageOut } {
+  #add(kept: Kept, { content = "", pictures = [], parent_id, at_start, role = "user", tool_call_id = null }: SayIn): { message: MessageOut; answer: MessageOut } {
     const message = this.#row({ role, content, pictures, tool_call_id, parent_id: at_start ? null : (parent_id ?? kept.conversation.head_id) });
     kept.messages.push(message);
     kept.conversation.title ||= content.slice(0, 60);

@@ -39,7 +39,7 @@ export class MockModels {
     const [, , area = "", first = "", second = "", third = ""] = url.pathname.split("/").map(decodeURIComponent);
     const body = async <T>() => (await request.json()) as T;
     if (area === "plan") return json(200, estimateOf(await body<PlanIn>(), this.list));
-    if (area === "hub") return first === "search" ? this.search(url) : this.planned((await body<{ repo: string }>()).repo);
+    if (area === "hub") return first === "search" ? this.search(url) : this.planned(await body<{ repo: string; file?: string }>());
     if (area === "admin" && first === "huggingface") return this.tokens(request, request.method === "POST" ? (await body<{ token: string }>()).token : "");
     if (area === "admin") return this.order(second, third);
     switch (`${request.method} ${first}`) {
@@ -72,9 +72,9 @@ export class MockModels {
     return json(200, { endpoint: "https://huggingface.co", items: hits.filter((hit) => hit.repo.toLowerCase().includes(query) && (!task || hit.task === task)) });
   }
 
-  planned(repo: string): Response {
+  planned({ repo, file = "" }: { repo: string; file?: string }): Response {
     if (repo.includes("pickle")) return problem(409, "unsafe_format", "The repository has no safetensors weights. Pickles (.bin, .pt, .ckpt and the like) can run code and are not fetched.", "Take a repository that is published in safetensors.");
-    return json(200, planOf(repo, this.token.is_set, this.list));
+    return json(200, planOf(repo, file, this.token.is_set, this.list));
   }
 
   tokens(request: Request, token: string): Response {

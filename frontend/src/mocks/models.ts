@@ -62,11 +62,12 @@ export const found: FoundModelOut[] = [
   { path: "/home/ada/.cache/huggingface/hub/models--someone--pickled/snapshots/0123456789abcdef0123456789abcdef01234567", repo: "someone/pickled", commit: "0123456789abcdef0123456789abcdef01234567", key: null, problem: "Its weights are pickles, which can run code. Take a repository that is published in safetensors.", task: null, type: null, family: null, size_bytes: null, parameters: null, dtype: null },
 ];
 
-export function planOf(repo: string, hasToken: boolean, known: ModelOut[]): HubPlanOut {
+export function planOf(repo: string, file: string, hasToken: boolean, known: ModelOut[]): HubPlanOut {
   const gated = repo.includes("gated") || repo.includes("3.5");
   const huge = repo.includes("huge");
   const weights = (huge ? 480 : 4.78) * GIB;
-  const files = [
+  const many = repo.includes("loras") ? ["ink.safetensors", "oil.safetensors"] : [];
+  const files = many.length ? many.filter((path) => path === file).map((path) => ({ path, size_bytes: 38 * 1024 ** 2, sha256: "ab".repeat(32), present_bytes: 0 })) : [
     { path: "unet/diffusion_pytorch_model.fp16.safetensors", size_bytes: weights, sha256: "ab".repeat(32), present_bytes: 0 },
     { path: "text_encoder_2/model.fp16.safetensors", size_bytes: 1.29 * GIB, sha256: "cd".repeat(32), present_bytes: 0 },
     { path: "vae/diffusion_pytorch_model.fp16.safetensors", size_bytes: 160 * 1024 ** 2, sha256: "ef".repeat(32), present_bytes: 0 },
@@ -78,6 +79,7 @@ export function planOf(repo: string, hasToken: boolean, known: ModelOut[]): HubP
   const present = files.reduce((sum, file) => sum + file.present_bytes, 0);
   const free = 412 * GIB;
   return {
+    choices: many.map((path) => ({ path, size_bytes: 38 * 1024 ** 2, key: null })),
     repo, commit: "f898a3e026e802f68796b95e9702464bac78d76f", files, total_bytes: total, present_bytes: present, fetch_bytes: total - present, free_bytes: free, reserve_bytes: 2 * GIB, fits: total - present < free - 2 * GIB,
     refused: [
       { path: "unet/diffusion_pytorch_model.safetensors", size_bytes: 9.56 * GIB, why: "copy", remark: { message: "the same weights in full precision; half is enough on this GPU", said: null } },

@@ -15,7 +15,7 @@ export function Field({ label, value, onChange, error, hint, placeholder, type =
         id={id} fullWidth size="small" type={type} value={value} error={!!error} placeholder={placeholder} autoFocus={autoFocus} multiline={!!rows} minRows={rows} endAdornment={end}
         onChange={(event) => onChange(event.target.value)}
         inputProps={{ "aria-invalid": !!error, "aria-describedby": `${id}-note`, autoComplete: "off", spellCheck: !mono && type === "text" }}
-        sx={mono ? { "& input": { fontFamily: '"JetBrains Mono Variable", monospace', fontSize: 13 } } : undefined}
+        sx={mono ? { "& input, & textarea": { fontFamily: '"JetBrains Mono Variable", monospace', fontSize: 13 } } : undefined}
       />
       <FieldNote id={`${id}-note`} error={error} hint={hint} />
     </Box>

@@ -180,13 +180,13 @@ export type AnthropicMessageIn = {
  * AxisIn
  *
  * What changes along one side of a grid. `prompt_sr`: the first value is searched in the prompt, each value takes
- * its place. `lora_weight`: the weight of `lora`.
+ * its place. `lora_weight`: the weight of `lora`. `strength`: how much of the picture in `start` may change.
  */
 export type AxisIn = {
     /**
      * Field
      */
-    field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight';
+    field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight' | 'strength';
     /**
      * Values
      *
@@ -1236,7 +1236,7 @@ export type ConversationIn = {
     /**
      * What it begins with; the model answers at once.
      */
-    message?: MessageIn | null;
+    message?: SayIn | null;
 };
 
 /**
@@ -1416,6 +1416,68 @@ export type CreatureOut = {
      * UTC: `2026-11-28T12:00:00Z`.
      */
     generatedAt: string;
+};
+
+/**
+ * CreatureSettingsOut
+ *
+ * How creatures are made. Keys and addresses are not told.
+ */
+export type CreatureSettingsOut = {
+    /**
+     * Backend
+     *
+     * `files`: pictures of a folder. `sdxl`: a model draws them.
+     */
+    backend: 'files' | 'sdxl';
+    /**
+     * Pictures
+     *
+     * Numbers of the folder's pictures that are drawn from.
+     */
+    pictures: number;
+    /**
+     * Model
+     *
+     * What draws, for the backend `sdxl`.
+     */
+    model: string;
+    /**
+     * Steps
+     */
+    steps: number;
+    /**
+     * Width
+     *
+     * Pixels. Null: the model's own.
+     */
+    width: number | null;
+    /**
+     * Height
+     *
+     * Pixels. Null: the model's own.
+     */
+    height: number | null;
+    /**
+     * Names
+     *
+     * `local`: from syllables. `remote`: a chat model gives them.
+     */
+    names: 'local' | 'remote';
+    /**
+     * Rate Per Minute
+     *
+     * Calls of one address. 0: any number.
+     */
+    rate_per_minute: number;
+    /**
+     * Weights
+     *
+     * Of a thousand creatures, how many are so rare.
+     */
+    weights: {
+        [key: string]: number;
+    };
 };
 
 /**
@@ -1754,6 +1816,12 @@ export type DownloadIn = {
      * A branch, a tag, or a commit.
      */
     revision?: string;
+    /**
+     * File
+     *
+     * Of a repository that holds several models of one file each, as many LoRAs do: which of its files. A plan without it lists them as `choices`.
+     */
+    file?: string;
     /**
      * Key
      *
@@ -2554,8 +2622,38 @@ export type GpuOut = {
  */
 export type GridIn = {
     request: TextToImageIn;
+    /**
+     * Null: every cell is made from words alone.
+     */
+    start?: GridStartIn | null;
     x: AxisIn;
     y?: AxisIn | null;
+};
+
+/**
+ * GridStartIn
+ *
+ * The picture that every cell starts from.
+ */
+export type GridStartIn = {
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -2669,6 +2767,28 @@ export type HostOut = {
 };
 
 /**
+ * HubChoiceOut
+ *
+ * One of several models of one file in a repository.
+ */
+export type HubChoiceOut = {
+    /**
+     * Path
+     */
+    path: string;
+    /**
+     * Size Bytes
+     */
+    size_bytes: number;
+    /**
+     * Key
+     *
+     * The model that it is here already.
+     */
+    key: string | null;
+};
+
+/**
  * HubModelOut
  *
  * A repository that a search found. What it is, is guessed from its tags; a plan looks closer.
@@ -2758,6 +2878,12 @@ export type HubPlanIn = {
      * A branch, a tag, or a commit.
      */
     revision?: string;
+    /**
+     * File
+     *
+     * Of a repository that holds several models of one file each, as many LoRAs do: which of its files. A plan without it lists them as `choices`.
+     */
+    file?: string;
 };
 
 /**
@@ -2862,6 +2988,12 @@ export type HubPlanOut = {
      * Parameters
      */
     parameters: number | null;
+    /**
+     * Choices
+     *
+     * Models of one file each, of which one has to be named in `file`; empty when nothing is open.
+     */
+    choices: Array<HubChoiceOut>;
     /**
      * Files
      */
@@ -3803,6 +3935,24 @@ export type LackOut = {
 };
 
 /**
+ * LeftOutOut
+ *
+ * A load option that could not be had on this machine, or with this model.
+ */
+export type LeftOutOut = {
+    /**
+     * Message
+     *
+     * In words.
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said: SaidOut | null;
+};
+
+/**
  * LineError
  *
  * What is wrong with a batch, or with one line of its input.
@@ -4044,44 +4194,6 @@ export type MeOut = {
      * True when no credential is configured: everyone on this machine is the administrator.
      */
     open: boolean;
-};
-
-/**
- * MessageIn
- *
- * What somebody says, or with `role` "tool" what a function answered.
- */
-export type MessageIn = {
-    /**
-     * Content
-     */
-    content?: string;
-    /**
-     * Pictures
-     *
-     * Ids of uploads and of the gallery.
-     */
-    pictures?: Array<string>;
-    /**
-     * Role
-     */
-    role?: 'user' | 'tool';
-    /**
-     * Tool Call Id
-     */
-    tool_call_id?: string | null;
-    /**
-     * Parent Id
-     *
-     * The message that it follows; the last one of the chosen branch if left out.
-     */
-    parent_id?: string | null;
-    /**
-     * At Start
-     *
-     * It follows nothing: another beginning of the conversation.
-     */
-    at_start?: boolean;
 };
 
 /**
@@ -4427,6 +4539,12 @@ export type ModelOut = {
      * Memory that its worker has leased, on all its devices together.
      */
     loaded_bytes: number;
+    /**
+     * Left Out
+     *
+     * What of its load options its worker could not have, while there is one.
+     */
+    left_out?: Array<LeftOutOut>;
     /**
      * Log Tail
      *
@@ -5604,6 +5722,44 @@ export type SaidOut = {
     params: {
         [key: string]: string | number | number;
     };
+};
+
+/**
+ * SayIn
+ *
+ * What somebody says, or with `role` "tool" what a function answered.
+ */
+export type SayIn = {
+    /**
+     * Content
+     */
+    content?: string;
+    /**
+     * Pictures
+     *
+     * Ids of uploads and of the gallery.
+     */
+    pictures?: Array<string>;
+    /**
+     * Role
+     */
+    role?: 'user' | 'tool';
+    /**
+     * Tool Call Id
+     */
+    tool_call_id?: string | null;
+    /**
+     * Parent Id
+     *
+     * The message that it follows; the last one of the chosen branch if left out.
+     */
+    parent_id?: string | null;
+    /**
+     * At Start
+     *
+     * It follows nothing: another beginning of the conversation.
+     */
+    at_start?: boolean;
 };
 
 /**
@@ -9925,7 +10081,7 @@ export type ExportConversationResponses = {
 };
 
 export type AddMessageData = {
-    body: MessageIn;
+    body: SayIn;
     path: {
         /**
          * Conversation Id
@@ -10399,6 +10555,31 @@ export type GenerateCreatureResponses = {
 };
 
 export type GenerateCreatureResponse = GenerateCreatureResponses[keyof GenerateCreatureResponses];
+
+export type CreatureSettingsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/creatures/settings';
+};
+
+export type CreatureSettingsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type CreatureSettingsError = CreatureSettingsErrors[keyof CreatureSettingsErrors];
+
+export type CreatureSettingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: CreatureSettingsOut;
+};
+
+export type CreatureSettingsResponse = CreatureSettingsResponses[keyof CreatureSettingsResponses];
 
 export type ImageFromTextData = {
     body: TextIn;

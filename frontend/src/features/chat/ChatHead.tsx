@@ -43,7 +43,7 @@ export function ChatHead({ conversation, beside, models, onList, onSettings }: P
       <Tooltip title={t("benchmark.title")}>
         <IconButtonLink size="small" aria-label={t("benchmark.title")} to="/chat/benchmark" sx={{ width: 36, height: 36, display: { xs: "none", sm: "inline-flex" } }}><Gauge size={17} /></IconButtonLink>
       </Tooltip>
-      {conversation && <CopyAs conversation={conversation} model={model} />}
+      {conversation && <Box sx={{ display: { xs: second === null ? "block" : "none", sm: "block" } }}><CopyAs conversation={conversation} model={model} /></Box>}
       <Tooltip title={t("chat.settings")}>
         <IconButton size="small" aria-label={t("chat.settings")} onClick={onSettings} sx={{ width: 36, height: 36 }}><SlidersHorizontal size={17} /></IconButton>
       </Tooltip>

@@ -108,13 +108,15 @@ export function ChatPage() {
   );
 }
 
-/** `?picture=` and `?prompt=` fill the composer once and leave the address. */
+/** `?picture=`, `?prompt=` and `?model=` are taken over once and leave the address. */
 function useStartFromAddress(input: React.RefObject<HTMLTextAreaElement | null>) {
   const { t } = useTranslation();
-  const search = useSearch({ strict: false }) as { picture?: string; prompt?: string };
+  const search = useSearch({ strict: false }) as { picture?: string; prompt?: string; model?: string };
   const go = useNavigate();
   useEffect(() => {
-    if (!search.picture && !search.prompt) return;
+    if (!search.picture && !search.prompt && !search.model) return;
+    const { model } = search;
+    if (model) setup.set((now) => ({ ...now, model }));
     const draft = draftOf(null);
     if (search.picture) {
       void attachOfGallery(draft, search.picture);
@@ -123,5 +125,5 @@ function useStartFromAddress(input: React.RefObject<HTMLTextAreaElement | null>)
     if (search.prompt) write(draft, search.prompt);
     void go({ to: "/chat", search: {}, replace: true });
     input.current?.focus();
-  }, [search.picture, search.prompt, go, input, t]);
+  }, [search, go, input, t]);
 }

@@ -1,5 +1,5 @@
 import { Alert, Box, Button, Link, Skeleton, Typography } from "@mui/material";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { ArrowDownToLine, CircleAlert, ExternalLink, Lock, TriangleAlert, type LucideIcon } from "lucide-react";
 import { useState, type ReactNode } from "react";
@@ -20,6 +20,7 @@ import { TextLink } from "@/ui/links";
 
 import { Field } from "@/ui/Field";
 import { Frame } from "@/ui/Frame";
+import { FileChoice } from "./FileChoice";
 import { PlanFiles, Room } from "./PlanFiles";
 import { TokenForm } from "./TokenDialog";
 
@@ -32,11 +33,13 @@ export function DownloadDialog({ repo, wanted }: { repo: string; wanted: string 
   const go = route.useNavigate();
   const open = useNavigate();
   const client = useQueryClient();
-  const plan = useQuery(queries.hubPlan(repo));
+  const [file, setFile] = useState("");
+  // While another file is being planned, the last plan stays, so that the choice does not jump away.
+  const plan = useQuery({ ...queries.hubPlan(repo, file), placeholderData: keepPreviousData });
   const close = () => void go({ search: (old) => ({ ...old, get: undefined, as: undefined }), resetScroll: false });
   const [name, setName] = useState("");
   const start = useMutation({
-    mutationFn: () => api.downloadModel({ body: { repo, revision: plan.data?.commit, key: wanted, name: name.trim() || undefined } }),
+    mutationFn: () => api.downloadModel({ body: { repo, file, revision: plan.data?.commit, key: wanted, name: name.trim() || undefined } }),
     onSuccess: ({ job, key }) => {
       jobChanged(client, job);
       void client.invalidateQueries({ queryKey: keys.allModels });
@@ -46,6 +49,7 @@ export function DownloadDialog({ repo, wanted }: { repo: string; wanted: string 
   const problem = plan.isError ? asProblem(plan.error) : null;
   const failed = start.isError ? asProblem(start.error) : null;
   const why = plan.data ? hindrance(plan.data, t) : null;
+  const isStale = plan.isPlaceholderData;
   return (
     <Frame
       title={t("models.plan.title", { name: repo.slice(repo.indexOf("/") + 1) })} width="md" onClose={close}
@@ -54,7 +58,7 @@ export function DownloadDialog({ repo, wanted }: { repo: string; wanted: string 
         <>
           {why && <Typography variant="body2" role="status" sx={{ mr: "auto", color: "text.secondary", flex: { xs: "1 1 100%", sm: "1 1 200px" } }}>{why}</Typography>}
           <Button color="inherit" onClick={close}>{t("common.cancel")}</Button>
-          <Button variant="contained" startIcon={<ArrowDownToLine size={16} />} disabled={!plan.data || !!why || start.isPending} onClick={() => start.mutate()}>{plan.data && !why ? t("models.plan.start", { size: bytes(plan.data.fetch_bytes) }) : t("models.steps.download")}</Button>
+          <Button variant="contained" startIcon={<ArrowDownToLine size={16} />} disabled={!plan.data || isStale || !!why || start.isPending} onClick={() => start.mutate()}>{plan.data && !why ? t("models.plan.start", { size: bytes(plan.data.fetch_bytes) }) : t("models.steps.download")}</Button>
         </>
       }
     >
@@ -63,7 +67,8 @@ export function DownloadDialog({ repo, wanted }: { repo: string; wanted: string 
         {problem && <ErrorNote title={t("models.plan.failed")} error={problem} details={problem.details} onRetry={() => void plan.refetch()} retrying={plan.isFetching} />}
         {problem && NEEDS_TOKEN.has(problem.code) && <Note Icon={Lock} title={t("models.plan.tokenTitle")}><Terms repo={repo} url={null} /><TokenForm /></Note>}
         {failed && <ErrorNote title={t("models.plan.notStarted")} error={failed} details={failed.details} />}
-        {plan.data && <Plan plan={plan.data} name={name} onName={setName} />}
+        {plan.data && plan.data.choices.length > 0 && <FileChoice choices={plan.data.choices} file={file} onPick={setFile} />}
+        {plan.data && (file || plan.data.choices.length === 0) && <Plan plan={plan.data} name={name} onName={setName} />}
       </Box>
     </Frame>
   );
@@ -74,6 +79,7 @@ function hindrance(plan: HubPlanOut, t: ReturnType<typeof useTranslation>["t"]):
   if (plan.key) return t("models.plan.haveAlready");
   if (!plan.can_access) return t("models.plan.noAccess");
   if (!plan.fits) return t("models.plan.noRoom");
+  if (plan.files.length === 0 && plan.choices.length > 0) return t("models.plan.chooseFile");
   if (plan.files.length === 0) return t("models.plan.noFiles");
   return null;
 }

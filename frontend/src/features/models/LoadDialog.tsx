@@ -4,21 +4,25 @@ import { Check, Zap } from "lucide-react";
 import { useId, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
-import type { ModelOut } from "@/api/types";
+import type { LoadOptions, ModelOut } from "@/api/types";
 import * as api from "@/api/generated/sdk.gen";
 import { queries } from "@/api/queries";
 import { canDo, typeName } from "@/lib/models";
 import { duration, gib } from "@/lib/numbers";
+import { said } from "@/i18n/said";
 import { toast } from "@/lib/toast";
 import { Segmented } from "@/ui/Segmented";
 
 import { useModelActions, useOrder, useWho } from "./actions";
 import { Estimate } from "./Estimate";
 import { Frame } from "@/ui/Frame";
-import { DTYPES, formOf, optionsOf, questionOf, remedied, sameOptions, TTLS, type Dtype, type LoadForm, type Ttl } from "./loading";
+import { CHAT_ENGINES, DTYPES, formOf, optionsOf, questionOf, remedied, sameOptions, TTLS, type ChatEngine, type Dtype, type LoadForm, type Ttl } from "./loading";
 import { SpeedOptions } from "./SpeedOptions";
 
 const CONTEXTS = [2048, 8192, 32_768, 131_072];
+
+/** What the form does not show stays as it is: parsers and pictures of chat models. */
+const pickKept = ({ tool_parser, reasoning_parser, images }: LoadOptions): LoadOptions => Object.fromEntries(Object.entries({ tool_parser, reasoning_parser, images }).filter(([, value]) => value !== undefined && value !== null));
 
 /** How a model is loaded, and beside it what that takes. Nothing starts before the button. */
 export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () => void }) {
@@ -28,7 +32,8 @@ export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () =>
   const who = useWho();
   const [form, setForm] = useState(() => formOf(model));
   const set = (change: Partial<LoadForm>) => setForm((old) => ({ ...old, ...change }));
-  const options = optionsOf(form, model.task);
+  const kept = pickKept(model.load_options);
+  const options = { ...kept, ...optionsOf(form, model.task, model.chat) };
   const keep = () => order.mutate({ key: model.key, call: () => api.changeModel({ path: { key: model.key }, body: { load_options: options } }), meanwhile: { load_options: options }, done: () => toast(t("models.load.kept")) });
   const load = () => {
     acts.load(model, options);
@@ -69,11 +74,19 @@ function Labelled({ label, id, hint, children }: { label: string; id?: string; h
 
 function Options({ model, form, set }: { model: ModelOut; form: LoadForm; set: (change: Partial<LoadForm>) => void }) {
   const { t } = useTranslation();
-  const [type, ttl] = [useId(), useId()];
+  const [type, ttl, engine] = [useId(), useId(), useId()];
   const words = (value: Ttl) => (value === "default" ? t("models.load.ttlDefault") : value === 0 ? t("models.load.ttlNever") : t("models.load.ttlAfter", { time: duration(value) }));
   const ttls: Ttl[] = TTLS.some((value) => value === form.ttl) ? [...TTLS] : [...TTLS, form.ttl];
   return (
     <>
+      {model.chat && (
+        <Labelled label={t("models.load.engine")} id={engine} hint={form.engine === "default" ? said({ message: model.chat.engine_reason, said: model.chat.engine_said }).text : undefined}>
+          <Select size="small" fullWidth labelId={engine} value={form.engine} onChange={(event) => set({ engine: event.target.value as ChatEngine })}>
+            <MenuItem value="default">{t("models.load.engineDefault")}</MenuItem>
+            {Object.entries(CHAT_ENGINES).map(([value, name]) => <MenuItem key={value} value={value}>{name}</MenuItem>)}
+          </Select>
+        </Labelled>
+      )}
       <Labelled label={t("models.load.dtype")} id={type} hint={t("models.load.dtypeHint")}>
         <Select size="small" fullWidth labelId={type} value={form.dtype} onChange={(event) => set({ dtype: event.target.value as Dtype })}>
           {DTYPES.map((value) => <MenuItem key={value} value={value}>{value === "default" ? t("models.load.dtypeDefault", { dtype: typeName(model.dtype) }) : value}</MenuItem>)}

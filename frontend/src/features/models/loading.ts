@@ -20,7 +20,14 @@ function speedOf(options: LoadOptions): Speed {
   return Object.fromEntries(SPEED.flatMap((name) => ((options[name] ?? undefined) === undefined ? [] : [[name, options[name]]])));
 }
 
+/** Called the same in every language. */
+export const CHAT_ENGINES = { vllm_chat: "vLLM (GPU)", vllm_cpu_chat: "vLLM (CPU)", transformers_chat: "transformers" } as const;
+export type ChatEngine = "default" | keyof typeof CHAT_ENGINES;
+/** Requests of the whole context that fit into a chat model's memory when nobody says otherwise. */
+export const SEQUENCES = 4;
+
 export interface LoadForm {
+  engine: ChatEngine;
   speed: Speed;
   dtype: Dtype;
   ttl: Ttl;
@@ -32,18 +39,20 @@ export interface LoadForm {
   context: number;
 }
 
-export function formOf(model: Pick<ModelOut, "load_options" | "defaults">): LoadForm {
-  const { dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch } = model.load_options;
+export function formOf(model: Pick<ModelOut, "load_options" | "defaults" | "chat">): LoadForm {
+  const { dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch, chat_engine: engine, context, sequences } = model.load_options;
   return {
+    engine: engine ?? "default",
     speed: speedOf(model.load_options),
     dtype: dtype ?? "default", ttl: ttl ?? "default", devices: devices ?? [],
-    width: model.defaults?.width ?? 1024, height: model.defaults?.height ?? 1024, batch: batch ?? 1, context: 8192,
+    width: model.defaults?.width ?? 1024, height: model.defaults?.height ?? 1024, batch: model.chat ? (sequences ?? SEQUENCES) : (batch ?? 1), context: context ?? model.chat?.context ?? 8192,
   };
 }
 
 /** What is left as the server likes it is left out. */
-export function optionsOf(form: LoadForm, task: ModelOut["task"]): LoadOptions {
+export function optionsOf(form: LoadForm, task: ModelOut["task"], chat?: ModelOut["chat"]): LoadOptions {
   return {
+    ...(chat ? chatOptions(form, chat) : {}),
     ...(form.dtype === "default" ? {} : { dtype: form.dtype }),
     ...(form.ttl === "default" ? {} : { ttl_seconds: form.ttl }),
     ...(form.devices.length ? { gpu_device_ids: [...form.devices].sort((a, b) => a - b) } : {}),
@@ -52,9 +61,18 @@ export function optionsOf(form: LoadForm, task: ModelOut["task"]): LoadOptions {
   };
 }
 
+/** A context that is the model's own anyway is left out, unless it was asked for. */
+function chatOptions(form: LoadForm, chat: NonNullable<ModelOut["chat"]>): LoadOptions {
+  return {
+    ...(form.engine === "default" ? {} : { chat_engine: form.engine }),
+    ...(form.context === chat.context ? {} : { context: form.context }),
+    ...(form.batch === SEQUENCES ? {} : { sequences: form.batch }),
+  };
+}
+
 export function questionOf(model: Pick<ModelOut, "key" | "task">, form: LoadForm): PlanIn {
   // All that the form says, also what is the default: the model's own options count where nothing is said.
-  const options: LoadOptions = { dtype: form.dtype === "default" ? null : form.dtype, batch: model.task === "image" ? form.batch : null, gpu_device_ids: form.devices.length ? form.devices : null, quality: null, quantization: null, offload: null, ...form.speed };
+  const options: LoadOptions = { ...(model.task === "chat" && form.engine !== "default" ? { chat_engine: form.engine } : {}), dtype: form.dtype === "default" ? null : form.dtype, batch: model.task === "image" ? form.batch : null, gpu_device_ids: form.devices.length ? form.devices : null, quality: null, quantization: null, offload: null, ...form.speed };
   const amount = model.task === "image" || model.task === "video" ? { width: form.width, height: form.height, num_outputs: form.batch } : model.task === "chat" ? { context: form.context } : {};
   return { model: model.key, ...amount, batch: form.batch, options };
 }
@@ -77,6 +95,6 @@ export function remedied(form: LoadForm, change: RemedyOut["change"]): LoadForm 
 
 export function sameOptions(a: LoadOptions, b: LoadOptions): boolean {
   const plain = ({ dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch, ...rest }: LoadOptions) =>
-    JSON.stringify([dtype ?? null, ttl ?? null, devices ?? null, batch ?? 1, ...SPEED.map((name) => rest[name] ?? null)]);
+    JSON.stringify([rest.chat_engine ?? null, rest.context ?? null, rest.sequences ?? null, dtype ?? null, ttl ?? null, devices ?? null, batch ?? 1, ...SPEED.map((name) => rest[name] ?? null)]);
   return plain(a) === plain(b);
 }

@@ -14,14 +14,15 @@ const user = { admin: false, hasToken: false };
 const image = (over: Partial<ModelOut> = {}) => modelOf({ repo: "owner/name", source: "hub", removable: true, ...over });
 
 describe("the next step", () => {
-  const chat = { task: "chat" as const, key: "c" };
+  const speech = { task: "transcribe" as const, key: "s" };
   it.each<[string, Partial<ModelOut>, string, string]>([
     ["idle", {}, "load", "use"],
     ["loading", { state: "loading" }, "stop", "open"],
     ["ready", { state: "ready" }, "use", "use"],
     ["parked", { state: "parked" }, "use", "use"],
-    ["ready, and no page uses it yet", { ...chat, state: "ready" }, "unload", "open"],
-    ["parked, and no page uses it yet", { ...chat, state: "parked" }, "load", "open"],
+    ["a chat model that is ready", { task: "chat", state: "ready" }, "use", "use"],
+    ["ready, and no page uses it yet", { ...speech, state: "ready" }, "unload", "open"],
+    ["parked, and no page uses it yet", { ...speech, state: "parked" }, "load", "open"],
     ["failed to load", { state: "error" }, "loadAgain", "open"],
     ["files missing, known to the hub", { available: false }, "downloadAgain", "open"],
     ["files missing, imported", { available: false, repo: null }, "open", "open"],

@@ -1,0 +1,83 @@
+"""Checkpoints in one file, as A1111 and kohya write them: which model is it, by the names and shapes of its tensors.
+
+Standard library only, and no tensor is read. `single_file` loads them; what such a file does not say of itself lies in
+`checkpoint_layouts/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.safetensors_file import Header
+
+LAYOUTS = Path(__file__).with_name("checkpoint_layouts")
+RUN_FROM_ONE_FILE = frozenset({"sd15", "sdxl"})
+"""The families whose checkpoints are complete: weights of all parts, and nothing that only a folder would tell."""
+
+CROSS_ATTENTION = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
+"""Family by the width of the text that cross-attention reads: CLIP-L, OpenCLIP-H, both CLIPs of SDXL."""
+
+DENOISER = "model.diffusion_model."
+FIRST_CONVOLUTION = f"{DENOISER}input_blocks.0.0.weight"
+PARTS = {
+    "the autoencoder": ("first_stage_model.",),
+    "the text encoder": ("cond_stage_model.", "conditioner.embedders."),
+}
+PIPELINES = {
+    ("sd15", 4): "StableDiffusionPipeline",
+    ("sd15", 9): "StableDiffusionInpaintPipeline",
+    ("sdxl", 4): "StableDiffusionXLPipeline",
+    ("sdxl", 9): "StableDiffusionXLInpaintPipeline",
+}
+"""By family and by what the denoiser sees: latents, or latents, a mask and the masked picture."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a checkpoint is to be read. `folder`: configurations of its parts; `channels`: of the denoiser's input;
+    `missing`: parts that the file lacks; `predicts_v`, `zero_snr`: what trainers of such models mark with a tensor of
+    that meaning (`v_pred`, `ztsnr`)."""
+
+    family: str
+    folder: Path
+    pipeline: str
+    channels: int
+    missing: tuple[str, ...] = ()
+    predicts_v: bool = False
+    zero_snr: bool = False
+
+
+def checkpoint_family(header: Header) -> str | None:
+    """The family of a whole model in one file, by names that only that family has; None for anything else."""
+    names = header.tensors
+    if any(name.startswith(f"{DENOISER}joint_blocks.") for name in names):
+        return "sd3"
+    if any(name.startswith((f"{DENOISER}double_blocks.", "double_blocks.")) for name in names):
+        return "flux"
+    if any(name.startswith("conditioner.embedders.1.") for name in names):
+        return "sdxl"
+    if any(name.startswith(DENOISER) for name in names):
+        for name, tensor in names.items():
+            if name.endswith("attn2.to_k.weight") and len(tensor.shape) == 2:
+                return CROSS_ATTENTION.get(tensor.shape[1])
+    return None
+
+
+def layout_of(header: Header) -> Layout | None:
+    """How to read a checkpoint; None for one that Atelier does not run from one file."""
+    family, names = checkpoint_family(header), header.tensors
+    first = names.get(FIRST_CONVOLUTION)
+    channels = first.shape[1] if first is not None and len(first.shape) == 4 else 4
+    if family not in RUN_FROM_ONE_FILE or (family, channels) not in PIPELINES:
+        return None
+    missing = tuple(part for part, starts in PARTS.items() if not any(name.startswith(starts) for name in names))
+    return Layout(
+        family,
+        LAYOUTS / family,
+        PIPELINES[family, channels],
+        channels,
+        missing,
+        predicts_v="v_pred" in names,
+        zero_snr="ztsnr" in names,
+    )

@@ -1,0 +1,134 @@
+"""A pipeline from a checkpoint in one file: diffusers converts the names, the configurations are shipped.
+
+diffusers would fetch them from the hub; here they lie in `checkpoint_layouts/`, and CLIP's tokenizer is made of merges.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from safetensors.torch import load_file
+from transformers import CLIPTokenizer
+
+from engines.checkpoint_files import LAYOUTS, Layout, layout_of
+from engines.engine import LoadFailed
+from engines.image_speed import Speed, quantized
+from engines.safetensors_file import read_header
+
+CLIP_TOKENS = 77
+PADDING = {"tokenizer_2": "!"}
+"""What the second text encoder of SDXL was trained to see behind a prompt: OpenCLIP's token 0. All others: the end."""
+
+
+def check_checkpoint(file: Path) -> dict[str, Any]:
+    """What its `model_index.json` would be, if it had one. Raises LoadFailed for a file that is not run."""
+    layout = _layout(file)
+    return json.loads((layout.folder / "model_index.json").read_bytes()) | {"_class_name": layout.pipeline}
+
+
+def pipeline_of(file: Path, speed: Speed, device: str, dtype: torch.dtype, there: dict[str, Any]) -> Any:
+    """The pipeline of a checkpoint, on the CPU. Components that are `there` already are not made again. Raises
+    LoadFailed."""
+    layout = _layout(file)
+    config = {"config": str(layout.folder), "local_files_only": True, "torch_dtype": dtype}
+    cls = getattr(diffusers, layout.pipeline)
+    made: dict[str, Any] = {"scheduler": _scheduler(layout), **_tokenizers(layout), **there}
+    try:
+        if "unet" not in made:
+            # By itself: a denoiser that sees a mask has more channels than the configuration says.
+            weights = load_file(file)
+            made["unet"] = diffusers.UNet2DConditionModel.from_single_file(
+                weights, subfolder="unet", in_channels=layout.channels, **config
+            )
+        pipe = cls.from_single_file(str(file), **config, **made)
+        if hollow := _hollow(pipe):
+            raise ValueError(f"there are no weights for {hollow}")
+        if "unet" not in there:
+            quantized(pipe.unet, speed, device, dtype)
+        return pipe
+    except (ValueError, KeyError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise LoadFailed(
+            "model_damaged",
+            f"{file.name}: {(str(error).splitlines() or [''])[0][:300]}",
+            "Download the model again.",
+            file=file.name,
+        ) from error
+
+
+def _hollow(pipe: Any) -> str:
+    """A tensor that the file had nothing for: diffusers leaves those without memory. "" when there is none."""
+    for part, module in pipe.components.items():
+        for name, tensor in module.named_parameters() if isinstance(module, torch.nn.Module) else ():
+            if tensor.is_meta:
+                return f"{part}.{name}"
+    return ""
+
+
+def _layout(file: Path) -> Layout:
+    if file.suffix != ".safetensors":
+        raise LoadFailed(
+            "unsafe_model",
+            f"{file.name} is a pickle, and there is no safetensors file beside it",
+            "Convert the model to safetensors, or take one that is published so.",
+            sentence="unsafe_pickle",
+            file=file.name,
+        )
+    try:
+        layout = layout_of(read_header(file))
+    except (ValueError, OSError) as error:
+        words = f"{file.name}: {error}"
+        raise LoadFailed("model_damaged", words, "Download the model again.", file=file.name) from error
+    if layout is None:
+        raise LoadFailed(
+            "checkpoint_unknown",
+            f"{file.name} is no checkpoint of Stable Diffusion 1.5 or XL",
+            "Other models are run from a folder in diffusers' layout.",
+            file=file.name,
+        )
+    if layout.missing:
+        raise LoadFailed(
+            "checkpoint_incomplete",
+            f"{file.name} holds a part of a model only: {' and '.join(layout.missing)} cannot be found in it",
+            "Take the whole checkpoint, or the model's folder in diffusers' layout.",
+            file=file.name,
+        )
+    return layout
+
+
+def _scheduler(layout: Layout) -> Any:
+    config = json.loads((layout.folder / "scheduler" / "scheduler_config.json").read_bytes())
+    if layout.predicts_v:
+        config["prediction_type"] = "v_prediction"
+    if layout.zero_snr:
+        config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    return getattr(diffusers, config["_class_name"]).from_config(config)
+
+
+def _tokenizers(layout: Layout) -> dict[str, CLIPTokenizer]:
+    index = json.loads((layout.folder / "model_index.json").read_bytes())
+    names = [name for name in ("tokenizer", "tokenizer_2") if name in index]
+    return {name: clip_tokenizer(name) for name in names}
+
+
+def clip_tokenizer(name: str = "tokenizer") -> CLIPTokenizer:
+    """CLIP's byte pair encoding of 49,408 tokens: every byte, every byte at a word's end, one token for each merge in
+    their order, and the two marks (Radford et al. 2021, `clip/simple_tokenizer.py`)."""
+    lines = gzip.decompress((LAYOUTS / "clip_merges.txt.gz").read_bytes()).decode().splitlines()
+    merges = [tuple(line.split()) for line in lines]
+    printed = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    letters = [chr(code) for code in printed] + [chr(256 + number) for number in range(256 - len(printed))]
+    marks = ("<|startoftext|>", "<|endoftext|>")
+    words = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges), *marks]
+    return CLIPTokenizer(
+        vocab={word: number for number, word in enumerate(words)},
+        merges=merges,
+        pad_token=PADDING.get(name, "<|endoftext|>"),
+        model_max_length=CLIP_TOKENS,
+    )

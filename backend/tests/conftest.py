@@ -1,0 +1,33 @@
+"""Which files begin first: with several processes, a long file that begins last keeps one of them busy alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+LONG = (
+    "contract/test_chat_engines.py",
+    "hub/test_faults.py",
+    "hub/test_downloads.py",
+    "contract/test_notebooks.py",
+    "contract/test_real_engine.py",
+    "hostile/test_paths.py",
+    "runtime/test_cycles.py",
+    "faults/test_kills.py",
+    "faults/test_sabotage.py",
+    "embedded/test_creatures.py",
+    "engines/test_engine_families.py",
+)
+"""Those that take longest, whatever their number of tests; `--durations=0` tells."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files, then those with many tests. The tests of a file stay in their order."""
+    counts = Counter(item.path for item in items)
+    places = {path: _place(path.as_posix()) for path in counts}
+    items.sort(key=lambda item: (places[item.path], -counts[item.path], item.path))
+
+
+def _place(path: str) -> int:
+    return next((place for place, name in enumerate(LONG) if path.endswith(name)), len(LONG))

@@ -1,0 +1,232 @@
+"""Checkpoints in one file: the same pictures as from the folder, what is refused, and what is shipped beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiny_checkpoints
+import tiny_models
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DiffusionPipeline,
+    EulerDiscreteScheduler,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from engines import checkpoint_files
+from engines.diffusers_image import DiffusersImage, load
+from engines.engine import LoadFailed
+from engines.protocol import TextToImage
+from engines.single_file import clip_tokenizer
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+SHIPPED = checkpoint_files.LAYOUTS
+OPTIONS = {"threads": 1, "device": "cpu"}
+WIDER = 48
+"""The second text encoder is another width than the first: by that diffusers tells them apart."""
+
+
+def build_sdxl(folder: Path) -> Path:
+    torch.manual_seed(0)
+    words, narrow = clip_tokenizer(), tiny_models.text_config(49408)
+    wide = CLIPTextConfig(**{**narrow.to_dict(), "hidden_size": WIDER, "projection_dim": WIDER})
+    pipe = StableDiffusionXLPipeline(
+        vae=tiny_models.autoencoder(),
+        text_encoder=CLIPTextModel(narrow),
+        text_encoder_2=CLIPTextModelWithProjection(wide),
+        tokenizer=words,
+        tokenizer_2=clip_tokenizer("tokenizer_2"),
+        unet=tiny_models.unet(
+            attention_head_dim=(2, 4),
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=6 * 8 + WIDER,
+            cross_attention_dim=tiny_models.TEXT_WIDTH + WIDER,
+        ),
+        scheduler=EulerDiscreteScheduler(**tiny_models.BETAS, steps_offset=1, timestep_spacing="leading"),
+        add_watermarker=False,
+    )
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+BUILDERS = {"sd15": tiny_models.build_sd, "sdxl": build_sdxl}
+
+
+class Quiet:
+    cancelled = False
+
+    def report(self, progress: object) -> None:
+        pass
+
+
+def drawn(engine: DiffusersImage, output: Path) -> str:
+    task = TextToImage(
+        task_id="t",
+        output_dir=str(output),
+        prompt="a blue dragon, sitting",
+        negative_prompt="blurry",
+        seeds=[7],
+        steps=3,
+        guidance_scale=3.0,
+        width=32,
+        height=32,
+        preview_every=0,
+    )
+    file = engine.run(task, Quiet()).files[0]
+    return hashlib.sha256(Image.open(output / file.path).tobytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Path, Path]]]:
+    """Folder and file of a tiny model of each family, and layouts of their size in the place of the real ones."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiny_models, "tokenizer", lambda _folder: clip_tokenizer())
+        for family, build in BUILDERS.items():
+            model = build(folder / family)
+            pipe = DiffusionPipeline.from_pretrained(str(model))
+            file = tiny_checkpoints.build_checkpoint(pipe, folder / f"{family}.safetensors")
+            found[family] = (model, file)
+            for config in model.rglob("*.json"):
+                if "tokenizer" not in config.parent.name:
+                    target = folder / "layouts" / family / config.relative_to(model)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(config, target)
+        patch.setattr(checkpoint_files, "LAYOUTS", folder / "layouts")
+        patch.setitem(checkpoint_files.CROSS_ATTENTION, tiny_models.TEXT_WIDTH, "sd15")
+        yield found
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_the_same_picture_as_from_its_folder(made, tmp_path: Path, family: str) -> None:
+    folder, file = made[family]
+    engine, single = load(folder, OPTIONS), load(file, OPTIONS)
+    assert drawn(single, tmp_path) == drawn(engine, tmp_path)
+    assert single.weights_bytes == engine.weights_bytes
+
+
+def test_it_is_parked_and_woken(made, tmp_path: Path) -> None:
+    engine = load(made["sd15"][1], OPTIONS)
+    before = drawn(engine, tmp_path)
+    engine.park()
+    engine.wake()
+    assert drawn(engine, tmp_path) == before
+
+
+def test_the_recipe_names_the_file_and_its_hash(made, tmp_path: Path) -> None:
+    file = made["sd15"][1]
+    engine = load(file, OPTIONS)
+    drawn(engine, tmp_path)
+    assert engine._model_name == "sd15"
+    assert engine._model_hash.result() == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_its_weights_can_be_quantised(made, tmp_path: Path) -> None:
+    plain, small = load(made["sd15"][1], OPTIONS), load(made["sd15"][1], {**OPTIONS, "quantization": "int8"})
+    assert small.weights_bytes < plain.weights_bytes
+    assert drawn(small, tmp_path) != drawn(plain, tmp_path)
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_models_that_predict_v_say_so_by_a_tensor(made, tmp_path: Path, family: str) -> None:
+    state = load_file(made[family][1]) | {"v_pred": torch.zeros(1), "ztsnr": torch.zeros(1)}
+    save_file(state, tmp_path / "v.safetensors")
+    config = load(tmp_path / "v.safetensors", OPTIONS)._pipe.scheduler.config
+    assert (config.prediction_type, config.rescale_betas_zero_snr) == ("v_prediction", True)
+
+
+def test_a_denoiser_that_sees_a_mask(made, tmp_path: Path) -> None:
+    state = load_file(made["sd15"][1])
+    narrow = state[checkpoint_files.FIRST_CONVOLUTION]
+    state[checkpoint_files.FIRST_CONVOLUTION] = torch.zeros(narrow.shape[0], 9, 3, 3)
+    save_file(state, tmp_path / "inpaint.safetensors")
+    pipe = load(tmp_path / "inpaint.safetensors", OPTIONS)._pipe
+    assert type(pipe).__name__ == "StableDiffusionInpaintPipeline"
+    assert pipe.unet.config.in_channels == 9
+
+
+class TestRefused:
+    @pytest.mark.parametrize("part", ["first_stage_model.", "cond_stage_model."])
+    def test_a_part_is_missing(self, made, tmp_path: Path, part: str) -> None:
+        state = {name: one for name, one in load_file(made["sd15"][1]).items() if not name.startswith(part)}
+        save_file(state, tmp_path / "half.safetensors")
+        with pytest.raises(LoadFailed, match="a part of a model only") as refused:
+            load(tmp_path / "half.safetensors", OPTIONS)
+        assert refused.value.code == "checkpoint_incomplete"
+
+    def test_some_weights_are_missing(self, made, tmp_path: Path) -> None:
+        state = load_file(made["sd15"][1])
+        del state["model.diffusion_model.out.2.weight"]
+        save_file(state, tmp_path / "torn.safetensors")
+        with pytest.raises(LoadFailed) as refused:
+            load(tmp_path / "torn.safetensors", OPTIONS)
+        assert refused.value.code == "model_damaged"
+
+    def test_another_model(self, tmp_path: Path) -> None:
+        save_file({"model.diffusion_model.joint_blocks.0.x": torch.zeros(1)}, tmp_path / "sd3.safetensors")
+        with pytest.raises(LoadFailed) as refused:
+            load(tmp_path / "sd3.safetensors", OPTIONS)
+        assert refused.value.code == "checkpoint_unknown"
+
+    def test_a_pickle(self, tmp_path: Path) -> None:
+        (tmp_path / "model.ckpt").write_bytes(b"\x80\x04K\x01.")
+        with pytest.raises(LoadFailed) as refused:
+            load(tmp_path / "model.ckpt", OPTIONS)
+        assert refused.value.code == "unsafe_model"
+
+    def test_a_renamed_pickle(self, tmp_path: Path) -> None:
+        (tmp_path / "model.safetensors").write_bytes(b"\x80\x04K\x01.")
+        with pytest.raises(LoadFailed) as refused:
+            load(tmp_path / "model.safetensors", OPTIONS)
+        assert refused.value.code == "model_damaged"
+
+
+class TestShipped:
+    """The sizes are those of the published weights."""
+
+    @pytest.mark.parametrize(
+        ("part", "cls", "parameters"),
+        [
+            ("sd15/unet", UNet2DConditionModel, 859_520_964),
+            ("sd15/vae", AutoencoderKL, 83_653_863),
+            ("sdxl/unet", UNet2DConditionModel, 2_567_463_684),
+            ("sdxl/vae", AutoencoderKL, 83_653_863),
+        ],
+    )
+    def test_parts(self, part: str, cls: type, parameters: int) -> None:
+        with torch.device("meta"):
+            made = cls.from_config(json.loads((SHIPPED / part / "config.json").read_text()))
+        assert sum(tensor.numel() for tensor in made.parameters()) == parameters
+
+    @pytest.mark.parametrize(
+        ("part", "cls", "parameters"),
+        [
+            ("sd15/text_encoder", CLIPTextModel, 123_060_480),
+            ("sdxl/text_encoder", CLIPTextModel, 123_060_480),
+            ("sdxl/text_encoder_2", CLIPTextModelWithProjection, 694_659_840),
+        ],
+    )
+    def test_text_encoders(self, part: str, cls: type, parameters: int) -> None:
+        with torch.device("meta"):
+            made = cls(CLIPTextConfig.from_pretrained(str(SHIPPED / part)))
+        assert sum(tensor.numel() for tensor in made.parameters()) == parameters
+
+    def test_clips_tokens(self) -> None:
+        read = clip_tokenizer()
+        assert len(read) == 49408
+        # The example of OpenAI's own notebook, "hello world!", and a word of several tokens.
+        assert read("hello world!").input_ids == [49406, 3306, 1002, 256, 49407]
+        assert read("A PHOTO of a cat").input_ids == [49406, 320, 1125, 539, 320, 2368, 49407]
+        assert clip_tokenizer("tokenizer_2").pad_token_id == 0
+        assert read.pad_token_id == 49407

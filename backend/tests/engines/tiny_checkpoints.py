@@ -1,0 +1,135 @@
+"""A pipeline's weights in one file, under the names of A1111's checkpoints: the reverse of how diffusers reads them.
+
+The names are those of CompVis' and Stability's own code, as `convert_diffusers_to_original_stable_diffusion.py` and its
+sibling for SDXL in diffusers' scripts write them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+State = dict[str, torch.Tensor]
+
+RESNET = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "time_emb_proj": "emb_layers.1",
+    "conv_shortcut": "skip_connection",
+}
+OUTER = {
+    "conv_in": "input_blocks.0.0",
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+}
+OPEN_CLIP = {
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+    "self_attn.out_proj": "attn.out_proj",
+}
+
+
+def build_checkpoint(pipe: Any, file: Path) -> Path:
+    wide = hasattr(pipe, "text_encoder_2")
+    state = _prefixed("model.diffusion_model.", _unet(pipe.unet)) | _prefixed("first_stage_model.", _vae(pipe.vae))
+    clip = {f"text_model.{name}": tensor for name, tensor in pipe.text_encoder.state_dict().items()}
+    if wide:
+        state |= _prefixed("conditioner.embedders.0.transformer.", clip)
+        state |= _prefixed("conditioner.embedders.1.model.", _open_clip(pipe.text_encoder_2.state_dict()))
+    else:
+        state |= _prefixed("cond_stage_model.transformer.", clip)
+    save_file({name: tensor.contiguous().clone() for name, tensor in state.items()}, file)
+    return file
+
+
+def _prefixed(prefix: str, state: State) -> State:
+    return {f"{prefix}{name}": tensor for name, tensor in state.items()}
+
+
+def _renamed(name: str, names: dict[str, str], within: str = "") -> str:
+    for own, theirs in names.items():
+        if name.startswith(f"{within}{own}."):
+            return f"{within}{theirs}.{name.removeprefix(f'{within}{own}.')}"
+    return name
+
+
+def _unet(unet: Any) -> State:
+    layers = unet.config.layers_per_block + 1
+
+    def place(name: str) -> str:
+        if found := re.match(
+            r"(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers|upsamplers)\.(\d+)\.(.*)", name
+        ):
+            way, block, kind, number, rest = found[1], int(found[2]), found[3], int(found[4]), found[5]
+            first = 1 if way == "down" else 0
+            side = "input_blocks" if way == "down" else "output_blocks"
+            if kind == "downsamplers":
+                return f"{side}.{layers * (block + 1)}.0.op.{rest.removeprefix('conv.')}"
+            if kind == "upsamplers":
+                behind = 2 if hasattr(unet.up_blocks[block], "attentions") else 1
+                return f"{side}.{layers * (block + 1) - 1}.{behind}.{rest}"
+            at = layers * block + number + first
+            return f"{side}.{at}.1.{rest}" if kind == "attentions" else f"{side}.{at}.0.{_renamed(rest, RESNET)}"
+        if found := re.match(r"mid_block\.(resnets|attentions)\.(\d+)\.(.*)", name):
+            if found[1] == "attentions":
+                return f"middle_block.1.{found[3]}"
+            return f"middle_block.{2 * int(found[2])}.{_renamed(found[3], RESNET)}"
+        return _renamed(name, OUTER)
+
+    return {place(name): tensor for name, tensor in unet.state_dict().items()}
+
+
+def _vae(vae: Any) -> State:
+    blocks = len(vae.config.block_out_channels)
+    attention = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+
+    def place(name: str) -> str:
+        name = name.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
+        name = re.sub(r"mid_block\.resnets\.(\d)", lambda m: f"mid.block_{int(m[1]) + 1}", name)
+        name = re.sub(r"down_blocks\.(\d)\.resnets", r"down.\1.block", name)
+        name = re.sub(r"down_blocks\.(\d)\.downsamplers\.0", r"down.\1.downsample", name)
+        name = re.sub(r"up_blocks\.(\d)\.resnets", lambda m: f"up.{blocks - 1 - int(m[1])}.block", name)
+        name = re.sub(r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"up.{blocks - 1 - int(m[1])}.upsample", name)
+        if found := re.match(r"(\w+)\.mid_block\.attentions\.0\.(.*)", name):
+            return f"{found[1]}.mid.attn_1.{_renamed(found[2], attention)}"
+        return name
+
+    def shaped(name: str, tensor: torch.Tensor) -> torch.Tensor:
+        is_matrix = "mid_block.attentions" in name and name.endswith("weight") and tensor.ndim == 2
+        return tensor[:, :, None, None] if is_matrix else tensor
+
+    return {place(name): shaped(name, tensor) for name, tensor in vae.state_dict().items()}
+
+
+def _open_clip(state: State) -> State:
+    made: State = {"logit_scale": torch.ones(())}
+    for name, tensor in state.items():
+        plain = name.removeprefix("text_model.")
+        if found := re.match(r"encoder\.layers\.(\d+)\.(.*)\.(weight|bias)", plain):
+            prefix = f"transformer.resblocks.{found[1]}"
+            if found[2] == "self_attn.q_proj":
+                three = [state[name.replace("q_proj", f"{one}_proj")] for one in "qkv"]
+                made[f"{prefix}.attn.in_proj_{found[3]}"] = torch.cat(three)
+            elif not found[2].startswith(("self_attn.k", "self_attn.v")):
+                made[f"{prefix}.{OPEN_CLIP[found[2]]}.{found[3]}"] = tensor
+        elif plain == "text_projection.weight":
+            made["text_projection"] = tensor.T
+        elif plain == "embeddings.position_embedding.weight":
+            made["positional_embedding"] = tensor
+        elif plain == "embeddings.token_embedding.weight":
+            made["token_embedding.weight"] = tensor
+        elif plain.startswith("final_layer_norm."):
+            made[plain.replace("final_layer_norm", "ln_final")] = tensor
+    return made
