@@ -8,7 +8,7 @@ const only = (files, forbidden, message) => ({
   ignores: ["**/*.test.*"],
   rules: { "no-restricted-imports": ["error", { patterns: [{ regex: `^@/(${forbidden})(/|$)|^\\.\\./`, message }] }] },
 });
-const features = ["generate", "gallery", "grids", "chat", "batches", "models", "jobs", "system", "access"];
+const features = ["generate", "gallery", "grids", "chat", "batches", "creatures", "models", "jobs", "system", "access"];
 
 export default tseslint.config(
   { ignores: ["dist", "node_modules", "test-results", "playwright-report", "src/api/generated", "public"] },

@@ -1,4 +1,4 @@
-"""GET /v1/generate: the creature service's one call."""
+"""GET /v1/generate, the creature service's one call; and what the page that tries it shows of its settings."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 import structlog
 from fastapi import Query, Request
 
-from atelier.access.actor import CreaturesUser, address_of
-from atelier.creatures.schemas import CreatureOut
+from atelier.access.actor import CreaturesUser, User, address_of
+from atelier.creatures.schemas import CreatureOut, CreatureSettingsOut
 from atelier.deps import ServicesDep
 from atelier.routing import Router
 
@@ -36,3 +36,9 @@ async def generate_creature(
     log.info("http.request", method="GET", path="/v1/generate", **shown)
     services.creatures.limit.count_or_raise(address_of(request))
     return await services.creatures.generate(actor, prompt, request.is_disconnected)
+
+
+@router.get("/api/creatures/settings", summary="How creatures are made here")
+async def creature_settings(_actor: User, services: ServicesDep) -> CreatureSettingsOut:
+    """What the variables say; `doc/creatures.md` lists them."""
+    return services.creatures.settings_out()

@@ -17,9 +17,9 @@ from atelier.creatures.name_cache import NameCache
 from atelier.creatures.names import Names
 from atelier.creatures.own_chat import MODEL, OwnChat, Serving, is_ourselves
 from atelier.creatures.pictures import FolderPictures, Gone, MadePictures, Picture
-from atelier.creatures.rarity import Rarity, draw_rarity
+from atelier.creatures.rarity import WEIGHTS, Rarity, draw_rarity
 from atelier.creatures.remote_names import OtherServer, RemoteNames
-from atelier.creatures.schemas import CreatureMetadata, CreatureOut
+from atelier.creatures.schemas import CreatureMetadata, CreatureOut, CreatureSettingsOut
 from atelier.errors import AtelierError
 from atelier.images.gallery import Gallery
 from atelier.images.service import ImageService
@@ -69,6 +69,20 @@ class CreatureService:
 
     async def close(self) -> None:
         await self._names.close()
+
+    def settings_out(self) -> CreatureSettingsOut:
+        one = self._settings
+        return CreatureSettingsOut(
+            backend=one.backend,
+            pictures=max(0, one.max_index - one.min_index + 1),
+            model=one.model,
+            steps=one.steps,
+            width=one.width,
+            height=one.height,
+            names="remote" if self._names_from else "local",
+            rate_per_minute=one.rate_per_minute,
+            weights=WEIGHTS,
+        )
 
     async def generate(self, actor: Actor, prompt: str | None, gone: Gone) -> CreatureOut:
         """A new creature. Raises NoPicture when there is no picture of any."""

@@ -64,6 +64,11 @@ class TestFiles:
         for key in ("Authorization: Bearer anything", "Authorization;"):
             assert curl(f"{open_one.url}/v1/generate", "-H", key)[0] == 200
 
+    def test_its_settings_are_told_and_no_key(self, open_one: Server) -> None:
+        told = open_one.client.get("/api/creatures/settings").json()
+        assert (told["backend"], told["names"], told["pictures"]) == ("files", "local", 6)
+        assert sum(told["weights"].values()) == 1000 and "key" not in str(told)
+
     def test_health_has_its_keys(self, open_one: Server) -> None:
         status, _, body = curl(f"{open_one.url}/health")
         assert status == 200 and body["status"] == "ok" and body["backend"] == "files"

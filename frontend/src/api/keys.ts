@@ -34,6 +34,7 @@ export const keys = {
   promptList: (words: string, kept: boolean) => ["prompts", "list", words, kept] as const,
   styles: ["prompts", "styles"] as const,
   schedulers: ["schedulers"] as const,
+  creatureSettings: ["creatures", "settings"] as const,
   system: ["system"] as const,
   history: ["history"] as const,
   dependencies: ["dependencies"] as const,

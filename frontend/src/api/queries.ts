@@ -110,6 +110,8 @@ export const queries = {
   schedulers: () =>
     queryOptions({ queryKey: keys.schedulers, queryFn: async ({ signal }) => (await api.listSchedulers({ signal })).items, staleTime: Infinity }),
 
+  creatureSettings: () => queryOptions({ queryKey: keys.creatureSettings, queryFn: ({ signal }) => api.creatureSettings({ signal }), staleTime: Infinity }),
+
   system: () => queryOptions({ queryKey: keys.system, queryFn: ({ signal }) => api.system({ signal }), staleTime: 10_000 }),
 
   /** The last quarter of an hour; live events go on from there (`samples`). */

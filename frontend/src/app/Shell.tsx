@@ -92,7 +92,7 @@ function useTitle(path: string) {
   const { t } = useTranslation();
   useEffect(() => {
     const page = path.split("/")[1] ?? "";
-    const names: Record<string, string> = { "": t("nav.generate"), gallery: t("nav.gallery"), chat: t("nav.chat"), models: t("nav.models"), jobs: t("nav.jobs"), system: t("nav.system") };
+    const names: Record<string, string> = { "": t("nav.generate"), gallery: t("nav.gallery"), chat: t("nav.chat"), models: t("nav.models"), jobs: t("nav.jobs"), system: t("nav.system"), creatures: t("creatures.title") };
     document.title = `${names[page] ?? t("shell.notFoundTitle")} · Atelier`;
   }, [path, t]);
 }

@@ -23,6 +23,7 @@ const pages = {
   BatchesPage: () => import("@/features/batches/BatchesPage"),
   JobDrawer: () => import("@/features/jobs/JobDrawer"),
   ChatPage: () => import("@/features/chat/ChatPage"),
+  CreaturesPage: () => import("@/features/creatures/CreaturesPage"),
   SystemPage: () => import("@/features/system/SystemPage"),
 };
 
@@ -97,6 +98,12 @@ const batches = createRoute({
   component: lazyRouteComponent(pages.BatchesPage, "BatchesPage"),
 });
 
+const creatures = createRoute({
+  getParentRoute: () => root,
+  path: "/creatures",
+  component: lazyRouteComponent(pages.CreaturesPage, "CreaturesPage"),
+});
+
 const system = createRoute({
   getParentRoute: () => root,
   path: "/system",
@@ -116,7 +123,7 @@ const chat = createRoute({
   path: "$id",
 });
 
-const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), chats.addChildren([chat]), models.addChildren([model]), jobs.addChildren([job]), batches, system]);
+const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), chats.addChildren([chat]), models.addChildren([model]), jobs.addChildren([job]), batches, creatures, system]);
 
 export const makeRouter = () =>
   createRouter({

@@ -278,6 +278,7 @@ export class MockAtelier {
         const { request: wanted, x, y } = await body<GridIn>();
         return this.accept({ ...wanted, num_outputs: x.values.length * (y?.values.length ?? 1) }, "text-to-image");
       }
+      case "GET creatures": return json(200, { backend: "files", pictures: 6, model: "creatures", steps: 1, width: null, height: null, names: "local", rate_per_minute: 60, weights: { F: 400, E: 250, D: 150, C: 100, B: 60, A: 25, S: 12, "S+": 3 } });
       case "GET schedulers": return json(200, { items: schedulers });
       case "GET system":
         if (id === "history") return json(200, history(this.devices, this.host().memory_total_bytes));

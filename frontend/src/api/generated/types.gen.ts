@@ -1323,6 +1323,68 @@ export type CreatureOut = {
 };
 
 /**
+ * CreatureSettingsOut
+ *
+ * How creatures are made. Keys and addresses are not told.
+ */
+export type CreatureSettingsOut = {
+    /**
+     * Backend
+     *
+     * `files`: pictures of a folder. `sdxl`: a model draws them.
+     */
+    backend: 'files' | 'sdxl';
+    /**
+     * Pictures
+     *
+     * Numbers of the folder's pictures that are drawn from.
+     */
+    pictures: number;
+    /**
+     * Model
+     *
+     * What draws, for the backend `sdxl`.
+     */
+    model: string;
+    /**
+     * Steps
+     */
+    steps: number;
+    /**
+     * Width
+     *
+     * Pixels. Null: the model's own.
+     */
+    width: number | null;
+    /**
+     * Height
+     *
+     * Pixels. Null: the model's own.
+     */
+    height: number | null;
+    /**
+     * Names
+     *
+     * `local`: from syllables. `remote`: a chat model gives them.
+     */
+    names: 'local' | 'remote';
+    /**
+     * Rate Per Minute
+     *
+     * Calls of one address. 0: any number.
+     */
+    rate_per_minute: number;
+    /**
+     * Weights
+     *
+     * Of a thousand creatures, how many are so rare.
+     */
+    weights: {
+        [key: string]: number;
+    };
+};
+
+/**
  * DependencyDetailsOut
  *
  * What holds for a whole environment: the CUDA that it brings along against this machine's driver.
@@ -3709,6 +3771,24 @@ export type LackOut = {
 };
 
 /**
+ * LeftOutOut
+ *
+ * A load option that could not be had on this machine, or with this model.
+ */
+export type LeftOutOut = {
+    /**
+     * Message
+     *
+     * In words.
+     */
+    message: string;
+    /**
+     * Which sentence `message` is.
+     */
+    said: SaidOut | null;
+};
+
+/**
  * LineError
  *
  * What is wrong with a batch, or with one line of its input.
@@ -4295,6 +4375,12 @@ export type ModelOut = {
      * Memory that its worker has leased, on all its devices together.
      */
     loaded_bytes: number;
+    /**
+     * Left Out
+     *
+     * What of its load options its worker could not have, while there is one.
+     */
+    left_out?: Array<LeftOutOut>;
     /**
      * Log Tail
      *
@@ -10075,6 +10161,31 @@ export type GenerateCreatureResponses = {
 };
 
 export type GenerateCreatureResponse = GenerateCreatureResponses[keyof GenerateCreatureResponses];
+
+export type CreatureSettingsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/creatures/settings';
+};
+
+export type CreatureSettingsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type CreatureSettingsError = CreatureSettingsErrors[keyof CreatureSettingsErrors];
+
+export type CreatureSettingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: CreatureSettingsOut;
+};
+
+export type CreatureSettingsResponse = CreatureSettingsResponses[keyof CreatureSettingsResponses];
 
 export type ImageFromTextData = {
     body: TextIn;
