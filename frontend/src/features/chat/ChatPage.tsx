@@ -67,8 +67,7 @@ export function ChatPage() {
   }, [id]);
 
   const send = () => {
-    const { text, pictures } = draft.get();
-    say.mutate({ content: text.trim(), pictures: pictures.flatMap((one) => one.id ?? []) });
+    say.mutate({ content: draft.get().text.trim(), draft });
     toEnd();
   };
   const problem = say.error ? asProblem(say.error) : null;
