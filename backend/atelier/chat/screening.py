@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from atelier.errors import BadRequest
+from atelier.runtime.abilities import ABILITIES
+from atelier.runtime.engines import EngineName
 from atelier.said import Said
 
 if TYPE_CHECKING:
@@ -378,6 +380,23 @@ FIELDS: dict[str, Check | None] = {
 _SIMPLE = frozenset(_PLAIN.split())
 
 
+def refuse_what_it_lacks(path: str, body: Body, target: Target) -> None:
+    """Raises BadRequest for what the model's engine cannot do, before it is tried."""
+    able = ABILITIES.get(EngineName(target.spec.engine)) if target.spec.engine else None
+    if able is None:
+        return
+    if path not in able.routes_of(target.task):
+        text = f"{path} is not for {target.name}: its engine has no such route for a model of the kind {target.task}."
+        words = Said(text, "chat.no_such_route", path=path, model=target.name, task=target.task)
+        raise BadRequest(words, field="model", hint="Choose another model, or another engine in its load options.")
+    if field := able.lacks(body):
+        engine = target.spec.engine
+        words = Said(
+            f"{field} is more than the engine {engine} can do.", "chat.engine_lacks", name=field, engine=engine
+        )
+        raise BadRequest(words, field=field, hint="Leave it out, or choose another engine in the model's load options.")
+
+
 class Screen:
     """Looks requests over. `fetch` brings a picture from an address (`atelier.remote`); None: none are fetched."""
 
@@ -387,6 +406,7 @@ class Screen:
     async def look_over(self, path: str, body: Body, target: Target) -> bool:
         """Whether `body` was changed: what nobody knows is dropped, pictures from addresses stand in it. Raises
         BadRequest."""
+        refuse_what_it_lacks(path, body, target)
         changed = False
         if not body.keys() <= _SIMPLE:
             for field in list(body):
