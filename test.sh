@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Runs every test: server, engines, embedded model, dashboard, browser, faults, container. Does its own set-up.
 #   ./test.sh            everything
-#   ./test.sh server engines browser faults memory dashboard container   only these parts
+#   ./test.sh server engines chat browser faults memory dashboard container   only these parts
 #   ./test.sh gpu        what needs an NVIDIA GPU; not part of everything
 # Ends with one line "tests: N passed, M failed"; the exit status is non-zero when anything failed.
 set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/scripts/setup.sh"
 cd "$root" || exit 1
-parts=${*:-server engines browser faults memory dashboard container}
+parts=${*:-server engines chat browser faults memory dashboard container}
 results=$(mktemp -d)
 memory_runs=
 trap 'kill $memory_runs 2>/dev/null; rm -rf "$results"' EXIT
@@ -103,9 +103,17 @@ run_part() {
       connectors=$(environment connectors "$root/backend/requirements/connectors.txt") || exit 1
       export ATELIER_CONNECTORS_PYTHON=$connectors/bin/python
       python_tests server "$python" "${by_file[@]}" --numprocesses 4 backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
-        --ignore=backend/tests/faults --ignore=backend/tests/gpu --ignore=backend/tests/container
+        --ignore=backend/tests/faults --ignore=backend/tests/gpu --ignore=backend/tests/container \
+        --ignore=backend/tests/contract/test_chat_engines.py
       ;;
     engines) engine_tests engines "${by_file[@]}" --numprocesses 2 backend/tests/engines backend/tests/embedded ;;
+    chat)
+      # Alone: an engine that starts beside other tests takes several times as long.
+      for name in chat-cpu chat-transformers; do
+        PYTHONPATH=$root/backend "$python" -m atelier worker-env "$name" >/dev/null || count 0 1
+      done
+      python_tests chat "$python" backend/tests/contract/test_chat_engines.py
+      ;;
     gpu) engine_tests gpu backend/tests/gpu ;;
     dashboard)
       PATH=$(node_folder):$PATH
@@ -139,7 +147,7 @@ run_part() {
       PATH=$(node_folder):$PATH
       python_tests container "$python" backend/tests/container
       ;;
-    *) die "There is no part $1. Parts: server engines browser faults memory dashboard container gpu" ;;
+    *) die "There is no part $1. Parts: server engines chat browser faults memory dashboard container gpu" ;;
   esac
 }
 

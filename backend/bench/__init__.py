@@ -11,6 +11,7 @@ run from `backend/` with the server's environment:
     python -m bench.memory          the server at rest, its start, a worker's own memory
     python -m bench.scale           lists with 10,000 rows; beside lists with 100
     python -m bench.live_figures    what the live figures of the system page cost the server
+    python -m bench.gateway         /v1 in front of an engine; beside LiteLLM's proxy and SGLang's router
     python -m bench.download        models from a hub; beside an httpx stream and curl; what a kill costs
 
 Each prints a table, writes `bench/results/<name>.json` and exits with 1 when an answer was wrong or a goal is missed

@@ -53,7 +53,7 @@ from engines.image_previews import Previews, small_jpeg
 from engines.image_prompts import Prompts
 from engines.image_recipe import model_hash, recipe
 from engines.image_sampling import choose_sampling
-from engines.image_speed import chosen_speed
+from engines.image_speed import chosen_speed, left_out
 from engines.image_steps import Steps
 from engines.measured import give_back
 from engines.model_folder import check_model_folder
@@ -170,6 +170,7 @@ class DiffusersImage:
         self._previews = Previews(pipe, self._family)
         self.weights_bytes = weights_bytes(pipe)
         self.load_peak_bytes = peak_bytes(self.device)
+        self.left_out = left_out()
         self._encoders = ThreadPoolExecutor(2, thread_name_prefix="encode")
         self._model_hash = self._encoders.submit(model_hash, source.folder, str(options.get("model_hash", "")))
 

@@ -53,6 +53,7 @@ from engines.protocol import (
     File,
     ImageToVideo,
     InputImage,
+    LeftOut,
     Parked,
     Progress,
     TextToImage,
@@ -85,6 +86,8 @@ class FakeEngine:
         self._options = options
         self._step_seconds = float(options.get("step_seconds", 0))
         self.weights_bytes = int(options.get("weights_bytes", 1024))
+        wanted = str(options.get("quantization", "none"))
+        self.left_out = [] if wanted == "none" else [LeftOut(option=f"quantization: {wanted}", why="model")]
 
     def run(self, task: TextToImage | Batch | ImageToVideo | FakeTask, run: Run) -> Done | BatchDone:
         failpoint("engine.before_run")

@@ -394,6 +394,7 @@ class Worker:
                 serves_openai=getattr(self._engine, "serves_openai", False),
                 device=self._engine.device if self._engine else "cpu",
                 failure=self._failure,
+                left_out=getattr(self._engine, "left_out", []),
             )
 
     def _measured_memory(self) -> tuple[int, int]:

@@ -12,7 +12,8 @@ Load options, all optional:
     offload        none | model | group: parts, or blocks, wait in the host's memory until they are needed
     step_cache     skip a step's blocks where the first one says that little has changed (transformers only)
 
-What cannot be had here is left out, with a line in the worker's log; it is never a reason not to load. Whether a
+What cannot be had here is left out, with a line in the worker's log and a note for its health (`left_out`); it is never
+a reason not to load. Whether a
 quantisation works is not guessed from names: a small layer is quantised and run on the device.
 """
 
@@ -28,6 +29,7 @@ from typing import Any
 import torch
 
 from engines.engine import LoadFailed, Options
+from engines.protocol import LeftOut
 
 TIERS: dict[str, dict[str, Any]] = {
     "lossless": {},
@@ -41,6 +43,8 @@ CHOICES = {
     "quality": tuple(TIERS),
 }
 CACHE_THRESHOLD = 0.05
+
+_left_out: dict[str, LeftOut] = {}  # a worker loads one model; one that wakes goes without the same
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class Speed:
 
 
 def chosen_speed(options: Options) -> Speed:
-    """What the options ask for. Raises LoadFailed for a word that is none."""
+    """What the options ask for, before anything is loaded by them. Raises LoadFailed for a word that is none."""
+    _left_out.clear()
     for name, known in CHOICES.items():
         if name in options and options[name] not in known:
             raise LoadFailed(
@@ -105,7 +110,7 @@ def _possible(speed: Speed, denoiser: str | None, device: str, dtype: torch.dtyp
         config = _quantization(speed.quantization)
         _try_out(config, device, dtype)
     except Exception as error:  # the edge: whatever a library raises, the model loads as it is
-        _say(f"{speed.quantization} cannot be had here, the weights stay as they are: {_short(error)}")
+        _lacks(f"{speed.quantization} weights", f"quantization: {speed.quantization}", "error", _short(error))
         return None
     experimental = ", which is experimental" if speed.quantization == "fp4" else ""
     _say(f"the {denoiser}'s weights are quantised to {speed.quantization}{experimental}")
@@ -116,7 +121,7 @@ def place(pipe: Any, speed: Speed, device: str) -> Any:
     """The pipeline on its device, whole or part by part, with all else that was asked for."""
     kind = device.partition(":")[0]
     if speed.offload != "none" and kind == "cpu":
-        _say("there is nothing to offload from: it runs on the processor")
+        _lacks("offloading", f"offload: {speed.offload}", "cpu", "there is nothing to offload from")
     if speed.offload == "none" or kind == "cpu" or not _offloaded(pipe, speed.offload, device):
         pipe = pipe.to(device)
     denoiser = getattr(pipe, "transformer", None) or getattr(pipe, "unet", None)
@@ -128,7 +133,8 @@ def place(pipe: Any, speed: Speed, device: str) -> Any:
             _compile(denoiser, kind)
     for wanted, call in ((speed.vae_slicing, "enable_slicing"), (speed.vae_tiling, "enable_tiling")):
         if wanted:
-            _attempt(f"the decoder's {call.partition('_')[2]}", lambda call=call: getattr(pipe.vae, call)())
+            what = f"vae_{call.partition('_')[2]}"
+            _attempt(f"the decoder's {what}", what, lambda call=call: getattr(pipe.vae, call)())
     return pipe
 
 
@@ -175,7 +181,7 @@ def _offloaded(pipe: Any, how: str, device: str) -> bool:
             use_stream=True,
         )
 
-    return _attempt(f"offloading by {how}", by_part if how == "model" else by_block)
+    return _attempt(f"offloading by {how}", f"offload: {how}", by_part if how == "model" else by_block)
 
 
 def _attention(denoiser: Any, wanted: str, kind: str) -> None:
@@ -189,7 +195,7 @@ def _attention(denoiser: Any, wanted: str, kind: str) -> None:
             _say(f"attention is {name}'s")
             return
         except Exception as error:  # the edge: libraries that are missing, too old, or not for this device
-            _say(f"{name} attention cannot be had here: {_short(error)}")
+            _lacks(f"{name} attention", f"attention: {name}" if name == wanted else "", "error", _short(error))
     if order:
         _say("attention is PyTorch's own (sdpa)")
 
@@ -206,7 +212,7 @@ def _use_attention(denoiser: Any, name: str) -> None:
 
 def _cache_steps(denoiser: Any) -> None:
     if not hasattr(denoiser, "enable_cache"):
-        _say("the step cache is for transformers; this denoiser is none")
+        _lacks("the step cache", "step_cache", "model", "it is for transformers; this denoiser is none")
         return
 
     def enable() -> None:
@@ -214,29 +220,41 @@ def _cache_steps(denoiser: Any) -> None:
 
         denoiser.enable_cache(FirstBlockCacheConfig(threshold=CACHE_THRESHOLD))
 
-    _attempt("the step cache", enable)
+    _attempt("the step cache", "step_cache", enable)
 
 
 def _compile(denoiser: Any, kind: str) -> None:
     if kind == "cpu" and not any(map(shutil.which, (os.environ.get("CXX") or "g++", "clang++"))):
-        _say("compiling needs a C++ compiler; there is none")
+        _lacks("compiling", "compile", "compiler", "it needs a C++ compiler; there is none")
     elif kind == "cuda" and importlib.util.find_spec("triton") is None:
-        _say("compiling needs triton; there is none")
+        _lacks("compiling", "compile", "compiler", "it needs triton; there is none")
     elif not getattr(denoiser, "_repeated_blocks", None):
-        _say("this denoiser does not say which of its blocks repeat; nothing is compiled")
+        _lacks("compiling", "compile", "model", "this denoiser does not say which of its blocks repeat")
     else:
         torch._dynamo.config.suppress_errors = True  # a block that cannot be compiled runs as it is
-        _attempt("compiling the repeated blocks", denoiser.compile_repeated_blocks)
+        _attempt("compiling the repeated blocks", "compile", denoiser.compile_repeated_blocks)
 
 
-def _attempt(what: str, deed: Any) -> bool:
+def _attempt(what: str, option: str, deed: Any) -> bool:
     try:
         deed()
     except Exception as error:  # the edge: an option that fails is left out
-        _say(f"{what} cannot be had here: {_short(error)}")
+        _lacks(what, option, "error", _short(error))
         return False
     _say(f"{what}: on")
     return True
+
+
+def _lacks(what: str, option: str, why: str, reason: str) -> None:
+    """`option`: "" for one that nobody asked for by its name."""
+    _say(f"{what} cannot be had here: {reason}")
+    if option:
+        _left_out[option] = LeftOut(option=option, why=why, reason=reason)
+
+
+def left_out() -> list[LeftOut]:
+    """What the latest load of this process went without."""
+    return list(_left_out.values())
 
 
 def _say(words: str) -> None:

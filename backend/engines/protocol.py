@@ -411,9 +411,19 @@ class Failed(Message):
         return f"engine.{self.sentence or self.code}"
 
 
+class LeftOut(msgspec.Struct, kw_only=True):
+    """A load option that was asked for and could not be had: `option` is it, as `name: value`. `why`: "cpu" (it is for
+    GPUs), "compiler" (there is none), "model" (not for this one), or "error", with what a library said in `reason`."""
+
+    option: str
+    why: str
+    reason: str = ""
+
+
 class Health(Message):
     """`weights_bytes` and `rss` in bytes; `load_peak_bytes` is the most that loading took (as `Done.peak_bytes`);
-    `failure` explains the phase `failed`; `serves_openai`: it listens on its second socket too."""
+    `failure` explains the phase `failed`; `left_out`: load options that could not be had; `serves_openai`: it listens
+    on its second socket too."""
 
     phase: WorkerPhase
     pid: int
@@ -427,6 +437,7 @@ class Health(Message):
     serves_openai: bool = False
     device: str = "cpu"
     failure: Failed | None = None
+    left_out: list[LeftOut] = []
 
 
 class Heartbeat(Message):

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from atelier.errors import BadRequest
+from atelier.runtime.abilities import ABILITIES
+from atelier.runtime.engines import EngineName
 from atelier.said import Said
 
 if TYPE_CHECKING:
@@ -55,6 +57,15 @@ def parsed(raw: bytes) -> Body:
         words = Said("The body is no JSON object.", "chat.no_object")
         raise InvalidJSON(words, field="body", hint='Send a JSON object such as {"model": …}.')
     return body
+
+
+def encoded(value: Any, field: str = "body") -> bytes:
+    """As JSON. Raises BadRequest for what is nested deeper than anybody needs."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        words = Said(f"{field} is nested too deep.", "chat.too_deep", name=field, most=200)
+        raise BadRequest(words, field=field, hint="Send something flatter.") from None
 
 
 # ── checks of one field ───────────────────────────────────────────────────────
@@ -143,7 +154,7 @@ def _label(field: str, value: Any) -> None:
 
 def _flat(field: str, value: Any) -> None:
     """Words and numbers about a request, that nobody acts on."""
-    if value is not None and (value.__class__ is not dict or len(value) > 64 or len(orjson.dumps(value)) > 65536):
+    if value is not None and (value.__class__ is not dict or len(value) > 64 or len(encoded(value, field)) > 65536):
         raise _wrong(field, "a small object")
 
 
@@ -158,24 +169,23 @@ def _schema(field: str, value: Any) -> None:
             raise _wrong(field, "a JSON schema") from None
     if value.__class__ is not dict:
         raise _wrong(field, "an object")
-    if len(orjson.dumps(value)) > SCHEMA_BYTES:
+    if len(encoded(value, field)) > SCHEMA_BYTES:
         raise _too_much(field, "bytes", SCHEMA_BYTES)
-    level: list[Any] = [value]
-    for _ in range(SCHEMA_DEPTH):
-        inner: list[Any] = []
-        for one in level:
-            if one.__class__ is dict:
-                if "pattern" in one and one["pattern"].__class__ is str:
-                    _pattern(field, one["pattern"])
-                if one.get("$ref", "#").__class__ is not str or not str(one.get("$ref", "#")).startswith("#"):
-                    raise _wrong(f"{field}.$ref", "a place in the schema itself")
-                for name, each in (one.get("patternProperties") or {}).items() if _maps(one) else ():
-                    _pattern(field, name)
-                    inner.append(each)
-                inner.extend(each for name, each in one.items() if name != "patternProperties")
+    # Each with what it is: a schema, a map from names to schemas, or data that may look like either.
+    level: list[tuple[Any, str]] = [(value, "schema")]
+    for _ in range(2 * SCHEMA_DEPTH):
+        inner: list[tuple[Any, str]] = []
+        for one, kind in level:
+            if one.__class__ is list:
+                inner.extend((each, kind) for each in one)
+            elif kind == "schema":
+                _one_schema(field, one)
+                inner.extend((each, _KINDS.get(name, "schema")) for name, each in one.items())
+            elif kind == "map":
+                inner.extend((each, "schema") for each in one.values())
             else:
-                inner.extend(one)
-        level = [one for one in inner if one.__class__ in (dict, list)]
+                inner.extend((each, "data") for each in one.values())
+        level = [(one, kind) for one, kind in inner if one.__class__ in (dict, list)]
         if not level:
             _no_endless_reference(field, value)
             return
@@ -183,15 +193,36 @@ def _schema(field: str, value: Any) -> None:
     raise BadRequest(words, field=field, hint="Send a flatter schema.")
 
 
-def _maps(schema: Body) -> bool:
-    return schema.get("patternProperties").__class__ is dict
+_MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_KINDS = {**dict.fromkeys(_MAPS, "map"), **dict.fromkeys(("enum", "const", "default", "examples"), "data")}
+_TYPES = {"string", "number", "integer", "boolean", "object", "array", "null"}
+
+
+def _one_schema(field: str, schema: Body) -> None:
+    """The words of one schema that engines are known to fall over."""
+    if "pattern" in schema:
+        _pattern(field, schema["pattern"])
+    reference, types = schema.get("$ref", "#"), schema.get("type", [])
+    if reference.__class__ is not str or not reference.startswith("#"):
+        raise _wrong(f"{field}.$ref", "a place in the schema itself")
+    types = types if types.__class__ is list else [types]
+    if not all(one.__class__ is str and one in _TYPES for one in types):
+        raise _wrong(f"{field}.type", "a type of JSON schema, or a list of them")
+    for name in _MAPS:
+        if name in schema and schema[name].__class__ is not dict:
+            raise _wrong(f"{field}.{name}", "an object")
+    for name in schema.get("patternProperties", {}):
+        _pattern(field, name)
+
+
+_ONLY_REFERS = {"$ref", "$defs", "definitions", "$schema", "$id", "title", "description"}
 
 
 def _no_endless_reference(field: str, schema: Body) -> None:
     """A definition that is nothing but a way back to itself: what expands references never ends."""
     seen: set[str] = set()
     at: Any = schema
-    while at.__class__ is dict and at.get("$ref").__class__ is str and len(at) == 1:
+    while at.__class__ is dict and at.get("$ref").__class__ is str and at.keys() <= _ONLY_REFERS:
         if at["$ref"] in seen:
             raise _wrong(field, "a schema whose references end")
         seen.add(at["$ref"])
@@ -349,6 +380,23 @@ FIELDS: dict[str, Check | None] = {
 _SIMPLE = frozenset(_PLAIN.split())
 
 
+def refuse_what_it_lacks(path: str, body: Body, target: Target) -> None:
+    """Raises BadRequest for what the model's engine cannot do, before it is tried."""
+    able = ABILITIES.get(EngineName(target.spec.engine)) if target.spec.engine else None
+    if able is None:
+        return
+    if path not in able.routes_of(target.task):
+        text = f"{path} is not for {target.name}: its engine has no such route for a model of the kind {target.task}."
+        words = Said(text, "chat.no_such_route", path=path, model=target.name, task=target.task)
+        raise BadRequest(words, field="model", hint="Choose another model, or another engine in its load options.")
+    if field := able.lacks(body):
+        engine = target.spec.engine
+        words = Said(
+            f"{field} is more than the engine {engine} can do.", "chat.engine_lacks", name=field, engine=engine
+        )
+        raise BadRequest(words, field=field, hint="Leave it out, or choose another engine in the model's load options.")
+
+
 class Screen:
     """Looks requests over. `fetch` brings a picture from an address (`atelier.remote`); None: none are fetched."""
 
@@ -358,6 +406,7 @@ class Screen:
     async def look_over(self, path: str, body: Body, target: Target) -> bool:
         """Whether `body` was changed: what nobody knows is dropped, pictures from addresses stand in it. Raises
         BadRequest."""
+        refuse_what_it_lacks(path, body, target)
         changed = False
         if not body.keys() <= _SIMPLE:
             for field in list(body):

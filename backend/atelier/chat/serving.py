@@ -15,8 +15,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from atelier.access.actor import Actor
 from atelier.chat import answers, screening
 from atelier.chat.metering import Meter
@@ -90,7 +88,7 @@ class ChatServing:
         `tell` hears what is waited for. Raises AtelierError: ModelNotFound, BadRequest, NotEnoughMemory, WorkerDied, …
         """
         values = {**body, "stream": False}
-        order = await self.order(actor, path, orjson.dumps(values), values)
+        order = await self.order(actor, path, screening.encoded(values), values)
         call = Call(None, self.watch.now())
         self.watch.begin(call)
         count = self.meter.begin(actor, order)
@@ -112,7 +110,7 @@ class ChatServing:
         """The events of one request as the engine sent them, several at a time; the last tells of a failure on the way.
         Closing it ends the engine's work. Raises as `complete` before the first piece."""
         values = {**body, "stream": True}
-        order = await self.order(actor, path, orjson.dumps(values), values)
+        order = await self.order(actor, path, screening.encoded(values), values)
         call = Call(None, self.watch.now())
         self.watch.begin(call)
         count = self.meter.begin(actor, order)
@@ -177,7 +175,7 @@ class ChatServing:
             elif given.__class__ is dict and given.get("include_usage") is not True:
                 given["include_usage"], changes, adds_usage = True, True, True
         if changes:
-            raw = orjson.dumps(body)
+            raw = screening.encoded(body)
         return Order(path, target, head_of(path, len(raw)), raw, streams, adds_usage)
 
     def asked(

@@ -246,13 +246,22 @@ class Lines:
             line.close()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, line = await self._loop.create_unix_connection(Line, self._path)
+                line = await self._connected()
         except TimeoutError:
             raise EngineSilent from None
         except OSError:
             raise EngineGone(early=True) from None
         self.busy.add(line)
         return line
+
+    async def _connected(self) -> Line:
+        """So many may ask at once that the engine's line of new connections is full for a moment."""
+        while True:
+            try:
+                _, line = await self._loop.create_unix_connection(Line, self._path)
+                return line
+            except BlockingIOError:
+                await asyncio.sleep(0.005)
 
     def give_back(self, line: Line) -> None:
         """Keep it where its answer was read to the end; else hang up."""

@@ -42,6 +42,7 @@ from atelier.models.schemas import (
     FoundModelOut,
     ImageDefaults,
     ImageLimits,
+    LeftOutOut,
     LoadOptions,
     ModelImportIn,
     ModelOut,
@@ -188,7 +189,7 @@ class ModelRegistry:
             standing = on_its_way(download)
         return ModelOut(
             **{name: getattr(row, name) for name in _SHOWN},
-            **vars(standing),
+            **{**vars(standing), "left_out": [_left_out(words) for words in standing.left_out]},
             state_said=SaidOut.of(standing.state_reason),
             bytes_needed=self._sizing.need(row).spec.bytes_needed
             if _is_runnable(row, self._sizing)
@@ -452,6 +453,10 @@ _SHOWN = (
     *("key", "name", "task", "type", "family", "source", "description", "license", "size_bytes"),
     *("dtype", "parameters", "base", "repo", "commit", "tags", "pinned"),
 )
+
+
+def _left_out(words: Said) -> LeftOutOut:
+    return LeftOutOut(message=words, said=SaidOut.of(words))
 
 
 def _presets(row: ModelRow) -> list[SizePreset]:

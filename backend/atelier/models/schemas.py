@@ -179,6 +179,13 @@ class ChatSetupOut(BaseModel):
     reasons: bool = Field(description="Its reasoning comes in a field of its own.")
 
 
+class LeftOutOut(BaseModel):
+    """A load option that could not be had on this machine, or with this model."""
+
+    message: str = Field(description="In words.")
+    said: SaidOut | None = Field(description="Which sentence `message` is.")
+
+
 class ModelOut(BaseModel):
     """Weights that Atelier knows about, and what they can do."""
 
@@ -219,6 +226,9 @@ class ModelOut(BaseModel):
     worker_id: str | None
     device: str | None = Field(description="Where it is: `cuda:0`, or several with commas.")
     loaded_bytes: int = Field(description="Memory that its worker has leased, on all its devices together.")
+    left_out: list[LeftOutOut] = Field(
+        [], description="What of its load options its worker could not have, while there is one."
+    )
     log_tail: list[str] = Field(description="The last lines of its worker; after a failure, of the one that failed.")
     download: DownloadOut | None = Field(description="Of a model whose files are not all here yet; else null.")
 

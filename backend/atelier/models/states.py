@@ -15,6 +15,7 @@ from atelier.models.schemas import DownloadOut, ModelState
 from atelier.runtime.gpu import Device
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerInfo, WorkerState
+from atelier.said import Said
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Standing:
     device: str | None = None
     loaded_bytes: int = 0
     log_tail: tuple[str, ...] = ()
+    left_out: tuple[Said, ...] = ()
 
 
 IDLE = Standing("idle")
@@ -100,4 +102,5 @@ class ModelStates:
             ",".join(f"{self._kinds.get(index, 'cuda')}:{index}" for index in info.devices),
             info.bytes_leased * len(info.devices),
             info.log_tail,
+            info.left_out,
         )

@@ -5,7 +5,9 @@ The contract tests (`tests/contract/test_chat_engines.py`) hold this table again
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from atelier.runtime.engines import EngineName
 
@@ -39,15 +41,16 @@ class Abilities:
     sees: bool = False
     sleeps: bool = False
 
-    def lacks(self, route: str, body: dict[str, object]) -> str | None:
-        """The first field of a request that this engine would ignore or refuse; `route` itself when it has none."""
-        if route not in self.routes | self.embed_routes:
-            return "route"
+    def routes_of(self, task: str) -> frozenset[str]:
+        return self.embed_routes if task == "embed" else self.routes
+
+    def lacks(self, body: Mapping[str, Any]) -> str | None:
+        """The first field of a request that this engine would ignore or refuse."""
         wanted = body.get("response_format")
         choice = body.get("tool_choice", "auto" if body.get("tools") else None)
         named = "named" if isinstance(choice, dict) else choice
         for field, asked, able in (
-            ("n", isinstance(body.get("n"), int) and body["n"] not in (0, 1), self.many),
+            ("n", body.get("n") not in (None, 0, 1), self.many),
             ("logprobs", bool(body.get("logprobs")), self.logprobs),
             ("logit_bias", bool(body.get("logit_bias")), self.logit_bias),
             ("response_format", isinstance(wanted, dict) and wanted.get("type") not in (None, "text"), self.schema),

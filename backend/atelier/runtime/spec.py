@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from atelier.said import Said
+
 
 class WorkerState(StrEnum):
     """What a worker is. Written by `Worker._live` only; passing states have deadlines.
@@ -62,7 +64,8 @@ class WorkerSpec:
 @dataclass(frozen=True)
 class WorkerInfo:
     """A worker as pages show it. `bytes_leased` is on each of its devices, `held_bytes` what it has of that now (less
-    when it is parked), `weights_bytes` what it loaded, `host_bytes` what of it lies in the host's memory."""
+    when it is parked), `weights_bytes` what it loaded, `host_bytes` what of it lies in the host's memory; `left_out`:
+    load options that could not be had."""
 
     id: str
     engine: str
@@ -81,6 +84,7 @@ class WorkerInfo:
     priority: int = 0
     idle_since: datetime | None = None
     message: str | None = None
+    left_out: tuple[Said, ...] = ()
     log_tail: tuple[str, ...] = field(default=(), repr=False)
 
     @property

@@ -33,6 +33,7 @@ from atelier.runtime.ending import end_process
 from atelier.runtime.engines import EngineEntry
 from atelier.runtime.exits import ExitCause, WorkerLost
 from atelier.runtime.forkserver import Forkserver
+from atelier.runtime.left_out import left_out
 from atelier.runtime.spec import WorkerInfo, WorkerSpec, WorkerState
 from atelier.said import Said
 
@@ -133,6 +134,7 @@ class Worker:
             bytes_leased=self.leased,
             weights_bytes=self.loaded.weights_bytes if self.loaded else 0,
             host_bytes=self.host_bytes,
+            left_out=tuple(left_out(one) for one in self.loaded.left_out) if self.loaded else (),
             log_tail=logtail.read(self.log_path),
         )
 

@@ -61,7 +61,7 @@ class TestQuantization:
 
         monkeypatch.setattr(image_speed, "_try_out", none)
         engine = load(tiny_sd, {**OPTIONS, "quantization": "fp8"})
-        assert "fp8 cannot be had here" in capfd.readouterr().err
+        assert "fp8 weights cannot be had here" in capfd.readouterr().err
         assert engine.weights_bytes == plain[0] and (picture(engine, tmp_path / "a") == plain[1]).all()
 
 
@@ -70,8 +70,11 @@ class TestTheRest:
         wanted = {"attention": "flash", "offload": "model", "step_cache": True}
         engine = load(tiny_sd, {**OPTIONS, **wanted})
         told = capfd.readouterr().err
-        for words in ("flash attention cannot be had", "nothing to offload from", "step cache is for transformers"):
+        for words in ("flash attention cannot be had", "nothing to offload from", "it is for transformers"):
             assert words in told
+        noted = {(one.option, one.why) for one in engine.left_out}
+        assert noted == {("attention: flash", "error"), ("offload: model", "cpu"), ("step_cache", "model")}
+        assert load(tiny_sd, OPTIONS).left_out == []
         assert (picture(engine, tmp_path / "a") == plain[1]).all()
 
     def test_slicing_and_tiling_the_decoder(self, tiny_sd, plain, tmp_path, capfd) -> None:

@@ -90,11 +90,13 @@ class TestAbilities:
         ],
     )
     def test_what_transformers_lacks_is_named(self, body: dict[str, object], field: str | None) -> None:
-        assert ABILITIES[EngineName.TRANSFORMERS_CHAT].lacks(CHAT, body) == field
-        assert ABILITIES[EngineName.VLLM_CHAT].lacks(CHAT, body) is None
+        assert ABILITIES[EngineName.TRANSFORMERS_CHAT].lacks(body) == field
+        assert ABILITIES[EngineName.VLLM_CHAT].lacks(body) is None
 
     def test_a_route_that_it_does_not_have(self) -> None:
-        assert ABILITIES[EngineName.TRANSFORMERS_CHAT].lacks("/v1/messages", {}) == "route"
+        able = ABILITIES[EngineName.TRANSFORMERS_CHAT]
+        assert CHAT in able.routes_of("chat") and "/v1/messages" not in able.routes_of("chat")
+        assert able.routes_of("embed") == frozenset()
 
 
 def folder(tmp_path: Path, template: str | None, **config: object) -> Path:

@@ -74,6 +74,14 @@ class TestLoad:
         assert found["device"] == "cpu:0" and found["loaded_bytes"] == workers[0]["held_bytes"] > 50 * MIB
         assert workers[0]["devices"] == ["cpu:0"]
 
+    def test_what_it_goes_without_is_said_while_it_is_there(self, server: Server) -> None:
+        assert server.client.patch("/api/models/creatures", json={"load_options": {"quantization": "fp8"}}).is_success
+        load(server)
+        [left_out] = until(server, lambda found: found["state"] == "ready")["left_out"]
+        assert left_out["said"] == {"code": "load.left_out_model", "params": {"option": "quantization: fp8"}}
+        server.client.post("/api/admin/models/creatures/unload", json={"force": True})
+        assert until(server, lambda found: found["state"] == "idle")["left_out"] == []
+
     def test_the_next_request_uses_it(self, server: Server) -> None:
         worker = load(server)["worker_id"]
         server.wait_for(server.generate("a fox"), "completed")

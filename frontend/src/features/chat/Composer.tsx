@@ -28,10 +28,9 @@ interface Props {
 export function Composer({ draft, inputRef, sending, growing, blocked, sees, onSend, onStop, children }: Props) {
   const { t } = useTranslation();
   const { text, pictures } = useSignal(draft);
-  const pending = pictures.some((one) => one.id === null && one.problem === null);
   const broken = pictures.some((one) => one.problem !== null);
   const long = [...text].length > MOST_LETTERS;
-  const ready = (text.trim() !== "" || pictures.length > 0) && !pending && !broken && !sending && !growing && blocked === null && !long;
+  const ready = (text.trim() !== "" || pictures.length > 0) && !broken && !sending && !growing && blocked === null && !long;
   const onKey = (event: KeyboardEvent) => {
     // While letters are composed (Japanese, dead keys) Enter ends that. On a phone it begins a line: there is a button.
     if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing && !window.matchMedia(COARSE).matches) {

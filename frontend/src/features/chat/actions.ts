@@ -7,9 +7,10 @@ import { useComplain } from "@/api/actions";
 import * as api from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
 import type { ChatParameters, ConversationDetailOut, ConversationOut, ConversationPage, MessageOut } from "@/api/types";
+import type { Signal } from "@/lib/signal";
 import { toast } from "@/lib/toast";
 
-import { clearDraft, draftOf, setup } from "./drafts";
+import { attached, clearDraft, draftOf, setup, type Draft } from "./drafts";
 import { putMessage } from "./growing";
 import { settle } from "./settling";
 
@@ -65,14 +66,15 @@ export function useDelete() {
   });
 }
 
-export interface Said { content: string; pictures?: string[]; parent_id?: string; at_start?: boolean; role?: "user" | "tool"; tool_call_id?: string }
+export interface Said { content: string; pictures?: string[]; parent_id?: string; at_start?: boolean; role?: "user" | "tool"; tool_call_id?: string; /** Whose pictures go along, once they have been sent. */ draft?: Signal<Draft> }
 
 /** Says something in a conversation; begins one where there is none yet, with a second one beside it if that is wished. */
 export function useSay(conversation: ConversationDetailOut | null, beside: ConversationDetailOut | null, model: string | undefined) {
   const client = useQueryClient();
   const go = useNavigate();
   return useMutation({
-    mutationFn: async (said: Said) => {
+    mutationFn: async ({ draft, ...given }: Said) => {
+      const said = draft ? { ...given, pictures: await attached(draft) } : given;
       if (!conversation) return begin(client, said, model);
       await Promise.all([settle(conversation.id), beside && settle(beside.id)]);
       const sent = await api.addMessage({ path: { conversation_id: conversation.id }, body: said });
@@ -88,7 +90,7 @@ export function useSay(conversation: ConversationDetailOut | null, beside: Conve
   });
 }
 
-async function begin(client: QueryClient, message: Said, model: string | undefined): Promise<string> {
+async function begin(client: QueryClient, message: Omit<Said, "draft">, model: string | undefined): Promise<string> {
   const { beside, system_prompt, parameters } = setup.get();
   const made = await api.addConversation({ body: { model, system_prompt, parameters, message } });
   client.setQueryData(keys.chat(made.id), made);

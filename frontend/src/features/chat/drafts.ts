@@ -66,6 +66,16 @@ export async function attachOfGallery(draft: Signal<Draft>, id: string): Promise
   if (image && image.kind !== "video") attachKnown(draft, image.id);
 }
 
+const sending = new Map<string, Promise<unknown>>();
+
+/** The ids of the pictures, once all have been sent. Throws what the server says of one that it does not take. */
+export async function attached(draft: Signal<Draft>): Promise<string[]> {
+  await Promise.all(draft.get().pictures.map((one) => sending.get(one.key)));
+  const { pictures } = draft.get();
+  for (const { problem } of pictures) if (problem) throw problem;
+  return pictures.flatMap((one) => one.id ?? []);
+}
+
 /** Files of this machine: shown at once, then sent. False when one of them is no picture that can be taken. */
 export function attachFiles(draft: Signal<Draft>, files: readonly File[]): boolean {
   const room = MOST_PICTURES - draft.get().pictures.length;
@@ -74,7 +84,8 @@ export function attachFiles(draft: Signal<Draft>, files: readonly File[]): boole
     const key = uuid();
     draft.set((now) => ({ ...now, pictures: [...now.pictures, { key, id: null, name: file.name, url: URL.createObjectURL(file), problem: null }] }));
     const change = (patch: Partial<Attached>) => draft.set((now) => ({ ...now, pictures: now.pictures.map((one) => (one.key === key ? { ...one, ...patch } : one)) }));
-    upload(file, file.name).then(({ id }) => change({ id }), (error: unknown) => change({ problem: asProblem(error) }));
+    const done = upload(file, file.name).then(({ id }) => change({ id }), (error: unknown) => change({ problem: asProblem(error) }));
+    sending.set(key, done.finally(() => sending.delete(key)));
   }
   return taken.length === files.length;
 }

@@ -10,6 +10,7 @@ import { queries } from "@/api/queries";
 import { familyName, isAddition, parameters, typeName } from "@/lib/models";
 import { bytes, duration, gib } from "@/lib/numbers";
 import { Bar } from "@/ui/Bar";
+import { useSaid } from "@/i18n/said";
 import { CopyButton } from "@/ui/CopyButton";
 import { ErrorNote, LogBlock } from "@/ui/ErrorNote";
 import { TextLink } from "@/ui/links";
@@ -64,6 +65,7 @@ export function WhyError({ model, onAgain }: { model: ModelOut; onAgain?: () => 
 }
 
 export function ModelFacts({ card: { model, offer, task, family, size } }: { card: Card }) {
+  const say = useSaid();
   const { t, i18n } = useTranslation();
   const lang = i18n.language;
   const repo = model?.repo ?? offer?.repo;
@@ -81,6 +83,7 @@ export function ModelFacts({ card: { model, offer, task, family, size } }: { car
     ...(needed ? [[t("models.memory"), gib(needed, lang)] as [string, ReactNode]] : []),
     ...(model?.loaded_bytes ? [[t("models.memoryNow"), [gib(model.loaded_bytes, lang), model.device].filter(Boolean).join(" · ")] as [string, ReactNode]] : []),
     ...(dtype || (ttl ?? null) !== null || devices ? [[t("models.facts.loading"), [dtype, ttl === undefined || ttl === null ? "" : !ttl ? t("models.load.ttlNever") : t("models.load.ttlAfter", { time: duration(ttl) }), devices?.map((index) => `GPU ${index}`).join(", ")].filter(Boolean).join(" · ")] as [string, ReactNode]] : []),
+    ...(model?.left_out?.length ? [[t("models.facts.leftOut"), model.left_out.map((one) => say(one).text).join(" ")] as [string, ReactNode]] : []),
     [t("models.facts.license"), (model ?? offer)?.license || t("models.plan.noLicense")],
     ...(model ? [[t("models.facts.source"), t(`models.sources.${model.source}`)] as [string, ReactNode]] : []),
     ...(repo ? [[t("models.facts.repo"), <Link key="r" href={`https://huggingface.co/${repo}`} target="_blank" rel="noopener">{repo}</Link>] as [string, ReactNode]] : []),

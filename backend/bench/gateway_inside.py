@@ -1,0 +1,46 @@
+"""The real server, keys, metering and metrics on, with one engine that was started before: the mock.
+
+python -m bench.gateway_inside SOCKET     (PORT, DATA_DIR as for `atelier serve`)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import atelier.main
+from atelier import cli
+from atelier.chat.targets import Target, Targets
+from atelier.runtime.spec import WorkerSpec
+
+from bench.measuring import pin
+
+SOCKET = Path(sys.argv[1])
+
+
+class TheMock:
+    """In place of `SharedLeases`: everybody has the mock at once."""
+
+    def __init__(self, _pool: Any) -> None:
+        self._worker = SimpleNamespace(id="w-0000000000", openai_socket=SOCKET, is_ending=False)
+
+    @contextlib.asynccontextmanager
+    async def use(self, _spec: WorkerSpec, *, priority: int = 0, waiting: Any = None) -> AsyncIterator[Any]:
+        yield self._worker
+
+
+async def find(targets: Targets, actor: Any, name: str) -> Target:
+    target = Target("mock", "chat", None, WorkerSpec("fake", "mock", SOCKET), False, False)  # type: ignore[arg-type]
+    targets._known[actor.id, name] = (target, float("inf"))
+    return target
+
+
+if __name__ == "__main__":
+    pin(1)
+    atelier.main.SharedLeases = TheMock  # type: ignore[misc,assignment]
+    Targets.find = find  # type: ignore[method-assign]
+    sys.exit(cli.main(["serve"]))
