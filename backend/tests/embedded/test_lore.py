@@ -138,11 +138,14 @@ class TestModel:
         assert config["architectures"] == ["Qwen3ForCausalLM"] and config["max_position_embeddings"] == CONTEXT
 
     def test_the_figures_of_its_card_hold(self):
-        """A sample of what the card says of hundreds; every figure may fall short of it by what a sample may."""
+        """A sample of what the card says: those figures that the product lives on, short of the card's by what a sample
+        may be."""
         speaker = evaluate.Speaker(MODEL)
         for held_out in (False, True):
-            for figure, (right, asked) in evaluate.judge(speaker, evaluate.gather(6, 77, held_out)).items():
-                assert right >= LEAST.get(figure, 0.6) * asked, (figure, held_out, right, asked)
+            figures = evaluate.judge(speaker, evaluate.gather(6, 77, held_out))
+            for figure in LEAST.keys() & figures.keys():
+                right, asked = figures[figure]
+                assert right >= LEAST[figure] * asked, (figure, held_out, right, asked)
         for figure, (right, asked) in evaluate.judge_by_hand(speaker).items():
             assert right >= 0.7 * asked, (figure, right, asked)
         thoughts = evaluate.judge_thoughts(speaker, 6, 78)["thoughts apart"]
@@ -167,10 +170,13 @@ class TestModel:
 
 LEAST = {
     "json": 0.95,
-    "prompt": 0.85,
-    "translation": 0.4,
-    "keys": 0.4,
-    "attributes": 0.4,
-    "tool": 0.4,
-    "answer after a tool": 0.25,
+    "prompt": 0.8,
+    "translation for Atelier": 0.8,
+    "says that it cannot translate": 0.8,
+    "name": 0.8,
+    "description": 0.6,
+    "refusal": 0.6,
+    "cannot draw without a tool": 0.8,
+    "no tool where none is needed": 0.6,
+    "tool": 0.3,
 }
