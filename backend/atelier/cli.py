@@ -1,4 +1,4 @@
-"""atelier serve | migrate | openapi | worker-env | user
+"""atelier serve | migrate | openapi | worker-env | user | bench
 
 `python -m atelier serve --port 8000` is what `run.sh` ends in.
 """
@@ -38,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         one.add_argument("name")
         if action == "add":
             one.add_argument("--role", choices=["admin", "user"], default="user")
+    bench = commands.add_parser("bench", help="measure a server of OpenAI's API, this one or another")
+    _bench_arguments(bench.add_subparsers(dest="what", required=True).add_parser("chat", help="how fast models answer"))
     options = parser.parse_args(arguments)
     try:
         match options.command:
@@ -49,11 +51,26 @@ def main(arguments: list[str] | None = None) -> int:
                 return _openapi()
             case "user":
                 return _user(options)
+            case "bench":
+                return _bench(options)
             case _:
                 return _worker_environment(options.name)
     except BadSetting as problem:
         print(f"atelier: {problem}", file=sys.stderr)
         return 2
+
+
+def _bench_arguments(chat: argparse.ArgumentParser) -> None:
+    from atelier.chat.benchmark_arguments import add_arguments
+
+    add_arguments(chat)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from atelier.chat.benchmark_cli import run
+    from atelier.config import read_bench_settings
+
+    return run(options, read_bench_settings())
 
 
 def _serve(host: str | None, port: int | None) -> int:

@@ -205,6 +205,16 @@ class BatchSettings:
 
 
 @dataclass(frozen=True)
+class BenchSettings:
+    """Of `atelier bench`: OPENAI_API_KEY (for the server that is measured), ATELIER_TOKEN (for this Atelier, which
+    keeps the figures)."""
+
+    own_url: str = "http://127.0.0.1:8000"
+    key: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Settings:
     server: ServerSettings = field(default_factory=ServerSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
@@ -420,6 +430,17 @@ def _switch(env: Mapping[str, str], name: str) -> bool:
 
 def _listed(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in env.get(name, "").split(",") if one.strip())
+
+
+def read_bench_settings(env: Mapping[str, str] | None = None) -> BenchSettings:
+    """Raises BadSetting."""
+    env = os.environ if env is None else env
+    settings = read_settings(env)
+    host = settings.server.host if settings.server.is_loopback else "127.0.0.1"
+    scheme = "https" if settings.server.tls else "http"
+    own_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.server.port}"
+    key = env.get("OPENAI_API_KEY", "").strip() or settings.access.token
+    return BenchSettings(own_url, key, settings.access.token)
 
 
 def own_variables() -> dict[str, str]:

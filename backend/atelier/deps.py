@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from atelier.access.accounts import Accounts
     from atelier.access.gate import Gate
     from atelier.access.limit import SignInLimit
+    from atelier.chat.benchmarks import Benchmarks
     from atelier.chat.conversations import Conversations
     from atelier.chat.exporting import ConversationFiles
     from atelier.chat.presets import ChatPresets
@@ -74,6 +75,7 @@ class Services:
     sdapi: SdApi
     files: FileStore
     batches: BatchService
+    benchmarks: Benchmarks
     translator: Translator
     conversations: Conversations
     conversation_files: ConversationFiles

@@ -158,6 +158,10 @@ class FileRefused(BadRequest):
         self.status = self.STATUS[code]
 
 
+class BenchmarkNotFound(NotFound):
+    code = "benchmark_not_found"
+
+
 class BatchNotFound(NotFound):
     code = "batch_not_found"
 

@@ -5,6 +5,7 @@ This sits above the features, so that `jobs` never has to know them.
 
 from __future__ import annotations
 
+from atelier.chat.benchmarks import Benchmarks
 from atelier.images.grids import GridService
 from atelier.images.service import ImageService
 from atelier.images.verifying import Verifier
@@ -24,6 +25,7 @@ def handlers(
     downloads: Downloads,
     environments: EnvironmentJobs,
     batches: BatchWork,
+    benchmarks: Benchmarks,
 ) -> dict[JobKind, Handler]:
     def images_blocked() -> WaitingOut | None:
         return environments.blocked("image") if "image" in environments.names else None
@@ -35,6 +37,7 @@ def handlers(
         JobKind.ENVIRONMENT_BUILD: Handler("setup", environments.run),
         JobKind.MODEL_DOWNLOAD: Handler("download", downloads.run, lambda: environments.blocked(ENVIRONMENT)),
         JobKind.BATCH: Handler("batch", batches.run),
+        JobKind.CHAT_BENCHMARK: Handler("benchmark", benchmarks.run),
     }
     if missing := set(JobKind) - set(found):
         raise RuntimeError(f"job kinds without a handler: {sorted(missing)}")

@@ -22,8 +22,9 @@ from atelier.access.actor import LOCAL_USER_ID, Actor, check_declared
 from atelier.access.gate import Gate, holder_id
 from atelier.access.limit import SignInLimit
 from atelier.access.tokens import Tokens
-from atelier.chat import conversation_routes, preset_routes, usage_routes
+from atelier.chat import benchmark_routes, conversation_routes, preset_routes, usage_routes
 from atelier.chat.answering import Answers
+from atelier.chat.benchmarks import Benchmarks
 from atelier.chat.caps import Caps
 from atelier.chat.conversations import Conversations
 from atelier.chat.door import ChatDoor
@@ -137,6 +138,7 @@ ROUTERS = [
     grid_routes.router,
     conversation_routes.router,
     preset_routes.router,
+    benchmark_routes.router,
     creature_routes.router,
     imagen_routes.router,
     job_routes.router,
@@ -275,7 +277,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         )
         # The kinds need the image service, which needs the job service, which needs the runner: the map is filled last.
         kinds: dict = {}
-        slots = {"device": len(monitor.devices), "setup": 1, "download": 2, "batch": 2}
+        slots = {"device": len(monitor.devices), "setup": 1, "download": 2, "batch": 2, "benchmark": 1}
 
         def start_attempt(job: Job) -> Attempt:
             return Attempt(job, bus, changed=lambda attempt: queue.changed(attempt.job))
@@ -324,7 +326,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         files = FileStore(database, storage, settings.batches.file_bytes, needs)
         batch_work = BatchWork(database, storage, BatchEndpoints(serving, openai_images), settings.batches)
         batches = BatchService(database, storage, queue, jobs, files, batch_work)
-        kinds.update(handlers(images, grids, verifier, downloads, environment_jobs, batch_work))
+        benchmarks = Benchmarks(database, queue, jobs, serving)
+        kinds.update(handlers(images, grids, verifier, downloads, environment_jobs, batch_work, benchmarks))
         watch = DeviceWatch(monitor, pool, bus)
         inspector = DependencyInspector(environments, monitor, storage.instance)
         system = SystemService(
@@ -392,6 +395,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             sdapi,
             files,
             batches,
+            benchmarks,
             translator,
             conversations,
             ConversationFiles(database, conversations, inputs),

@@ -55,6 +55,7 @@ class JobKind(StrEnum):
     ENVIRONMENT_BUILD = "environment.build"
     MODEL_DOWNLOAD = "model.download"
     BATCH = "batch"
+    CHAT_BENCHMARK = "chat.benchmark"
 
 
 class UTCDateTime(TypeDecorator):
@@ -555,3 +556,32 @@ class ChatPresetRow(Row):
     parameters: Mapped[dict[str, Any]] = mapped_column(default=dict)
     model: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime]
+
+
+class BenchmarkRow(Row):
+    """How fast chat models answer: what was asked. Measured by the job `job_id`, or elsewhere, at `server`."""
+
+    __tablename__ = "benchmarks"
+    __table_args__ = (Index("ix_benchmarks_owner_seq", "owner_id", "seq"),)
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    job_id: Mapped[str | None] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(100))
+    server: Mapped[str] = mapped_column(String(200), default="")
+    settings: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class BenchmarkResultRow(Row):
+    """What one model did at one level of concurrency (`chat.benchmark_schemas.FiguresOut`)."""
+
+    __tablename__ = "benchmark_results"
+    __table_args__ = (UniqueConstraint("benchmark_id", "model", "concurrency"),)
+
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    benchmark_id: Mapped[str] = mapped_column(ForeignKey("benchmarks.id", ondelete="CASCADE"))
+    model: Mapped[str] = mapped_column(String(200))
+    concurrency: Mapped[int]
+    figures: Mapped[dict[str, Any]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +23,9 @@ from engines.prompt_syntax import Prompt, Segment
 from engines.protocol import TextToImage
 
 PROMPTS_KEPT = 64
+AND = re.compile(r"\bAND\b")
+"""What A1111 takes for several prompts that are denoised side by side; here it is a word like any other."""
+
 T5_TOKENS = (256, 512)
 """SD 3 reads 256 tokens unless asked for more, and never more than 512."""
 
@@ -160,10 +164,11 @@ class Prompts:
 
     def notes(self, pipe: Any, task: TextToImage) -> list[str]:
         """What the recipe is to say of how the words were read, by codes."""
+        notes = ["prompt_and_ignored"] if AND.search(task.prompt) else []
         if _only_clip(pipe):
-            return []
+            return notes
         prompts = [Prompt(text) for text in (task.prompt, task.negative_prompt)]
-        return ["prompt_syntax_ignored"] if any(prompt.words() != prompt.text for prompt in prompts) else []
+        return ["prompt_syntax_ignored"] * any(prompt.words() != prompt.text for prompt in prompts) + notes
 
 
 @functools.lru_cache(maxsize=8)

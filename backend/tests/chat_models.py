@@ -7,15 +7,21 @@ from pathlib import Path
 from serving import Server
 from tests.models.weights import transformers_folder
 
+# So small that it fits whatever else uses the machine's memory.
+SIZES = {
+    "max_position_embeddings": 4096, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+    "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 512,
+}  # fmt: skip
+
 
 def add_chat_model(server: Server, folder: Path, key: str = "echo", **config: object) -> str:
     """A chat model `key`, entered into this server."""
-    path = transformers_folder(folder / key, "Qwen3ForCausalLM", max_position_embeddings=4096, **config)
+    path = transformers_folder(folder / key, "Qwen3ForCausalLM", **{**SIZES, **config})
     return _entered(server, path, key)
 
 
 def add_embedding_model(server: Server, folder: Path, key: str = "vectors") -> str:
-    path = transformers_folder(folder / key, "BertModel")
+    path = transformers_folder(folder / key, "BertModel", **SIZES)
     (path / "modules.json").write_text("[]")
     return _entered(server, path, key)
 

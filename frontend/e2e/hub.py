@@ -13,8 +13,9 @@ from pathlib import Path
 BACKEND = Path(__file__).resolve().parents[2] / "backend"
 sys.path[:0] = [str(BACKEND), str(BACKEND / "tests")]
 
-from tests.hub.fake_hub import FakeHub  # noqa: E402
+from tests.hub.fake_hub import FakeHub, Repo  # noqa: E402
 from tests.hub.repositories import chat_repo, diffusers_repo  # noqa: E402
+from tests.models.weights import safetensors  # noqa: E402
 
 
 def main(folder: Path) -> None:
@@ -29,6 +30,9 @@ def main(folder: Path) -> None:
         hub.tokens["hf_good"] = "ada"
         hub.add(diffusers_repo("someone/secret", gated="manual", open_to={"hf_good"}))
         hub.add(chat_repo("someone/talker"))
+        name = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight"
+        styles = {f"{what}.safetensors": safetensors({name: (rank, 768)}) for what, rank in (("ink", 4), ("oil", 8))}
+        hub.add(Repo("someone/styles", styles, tags=["lora", "diffusers"]))
         hub.bytes_per_second = 1_000_000
         print(json.dumps({"endpoint": hub.endpoint, "folder": str(folder)}), flush=True)
         for line in sys.stdin:

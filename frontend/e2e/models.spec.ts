@@ -136,6 +136,29 @@ test("a model with terms asks for a token, refuses a wrong one, and goes on with
   await expect(page.locator("body")).not.toContainText("hf_good");
 });
 
+test("of a repository with several LoRAs one file is chosen, by keyboard too, and the other can follow", async ({ page }) => {
+  await page.goto("/models?get=someone/styles");
+  const plan = page.getByRole("dialog", { name: "Download styles" });
+  const start = plan.getByRole("button", { name: /^Download/ });
+  await expect(plan.getByRole("radiogroup", { name: "It holds 2 models. Which one?" })).toBeVisible();
+  await expect(start).toBeDisabled();
+  await expect(plan.getByText("First choose one of the files.")).toBeVisible();
+  await plan.getByRole("radio", { name: "ink.safetensors" }).focus();
+  await page.keyboard.press("ArrowDown");
+  await expect(plan.getByRole("radio", { name: "oil.safetensors" })).toBeChecked();
+  await expect(plan.getByText(/file is fetched/)).toBeVisible();
+  await page.setViewportSize({ width: 390, height: 844 });
+  await fits(page);
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await start.click();
+  await expect(page).toHaveURL(/\/models\/oil$/);
+  await look(page, "oil", "idle");
+  await page.goto("/models?get=someone/styles");
+  await expect(plan.getByRole("radio", { name: "oil.safetensors" })).toBeDisabled();
+  await plan.getByRole("radio", { name: "ink.safetensors" }).check();
+  await expect(start).toBeEnabled();
+});
+
 test("load options with their estimate: asked while the form is filled in, and a remedy fills it in", async ({ page }) => {
   await page.goto("/models/creatures");
   await page.getByRole("button", { name: "Load options…" }).click();

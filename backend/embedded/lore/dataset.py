@@ -1,7 +1,7 @@
 """Conversations as numbers: the vocabulary, and batches without end."""
 
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -15,7 +15,6 @@ from .template import ALL, JINJA, NOT, SPECIAL, TAGS, Talk, segments
 VOCABULARY = 2048
 CONTEXT = 2048
 _POOL = 768  # conversations drawn at a time, so that those of a batch are about as long
-_FAVOURED = 0.55
 _PAPER = 0.03  # share of plain text without turns, for the completions endpoint
 
 
@@ -67,24 +66,13 @@ def _paper(rng: random.Random) -> list[tuple[str, int]]:
     return [(story.text(rng.choice(LANGUAGES), rng.random() < 0.7) + "<|endoftext|>", ALL)]
 
 
-def _favoured(rng: random.Random, favour: Collection[str]) -> Talk:
-    """Of these kinds in more than half of the cases."""
-    talk = sample_talk(rng)
-    if favour and rng.random() < _FAVOURED:
-        while talk.kind not in favour:
-            talk = sample_talk(rng)
-    return talk
-
-
-def batches(
-    seed: int, tokenizer: Tokenizer, tokens: int, favour: Collection[str] = ()
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(seed: int, tokenizer: Tokenizer, tokens: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """(ids, learnt), both (n, length), padded at the right; n * length is at most `tokens` or n is 1."""
     rng = random.Random(seed)
     while True:
         pool = []
         for _ in range(_POOL):
-            parts = _paper(rng) if rng.random() < _PAPER else segments(_favoured(rng, favour))
+            parts = _paper(rng) if rng.random() < _PAPER else segments(sample_talk(rng))
             pool.append(_encoded(parts, tokenizer))
         pool.sort(key=lambda one: len(one[0]))
         cut, here = [], []

@@ -3,9 +3,9 @@
     cd backend && python -m embedded.lore.train --out /tmp/lore
 
 makes the vocabulary, draws conversations without end from the grammar and trains a Qwen3 of 3.0 million parameters on
-one thread until its budget of CPU seconds is spent, then a second stage with more of what came last. A folder that any
-engine loads stands in /tmp/lore/model at the end. Seeds are fixed, but a budget in seconds stops at a different step on
-a different machine, so the weights will be like the shipped ones, not the same bytes.
+one thread until its budget of CPU seconds is spent. A folder that any engine loads stands in /tmp/lore/model from the
+first checkpoint on. Seeds are fixed, but a budget in seconds stops at a different step on a different machine, so the
+weights will be like the shipped ones, not the same bytes.
 """
 
 import argparse
@@ -14,19 +14,16 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional
-from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from embedded.creatures.muon import Muon
 from embedded.creatures.training import Average, one_thread, set_rate, steps
 
 from .dataset import CONTEXT, VOCABULARY, batches, train_tokenizer
 
-SECONDS = {"all": 2500.0, "favoured": 700.0}
+SECONDS = 3200.0
 TOKENS = 4096
 PEAK = {"muon": 3e-3, "adam": 2e-3}
-SECOND_PEAK = {"muon": 1.2e-3, "adam": 8e-4}
-# What the first stage learned last: copying into a form that the request gives.
-FAVOUR = ("tool", "tool_answer", "entry", "translation", "description")
 _SAVE_EVERY = 400
 
 
@@ -74,25 +71,20 @@ def save(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
     tokenizer.save_pretrained(out)
 
 
-def train(out: Path, cpu_seconds: float, wall_seconds: float, start: Path | None = None) -> None:
-    """From nothing, or the second stage from the model in `start`: other conversations, smaller steps, more of
-    `FAVOUR`."""
+def train(out: Path, cpu_seconds: float, wall_seconds: float) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer = AutoTokenizer.from_pretrained(start) if start else train_tokenizer()
+    tokenizer = train_tokenizer()
     model = new_model(tokenizer)
-    if start:
-        model.load_state_dict(Qwen3ForCausalLM.from_pretrained(start, dtype=torch.float32).state_dict())
-    peak = SECOND_PEAK if start else PEAK
     print(f"{sum(weight.numel() for weight in model.parameters()):,} parameters", flush=True)
     inner = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
     outer = [weight for weight in model.parameters() if not any(weight is one for one in inner)]
-    muon = Muon(inner, peak["muon"])
-    adam = torch.optim.AdamW(outer, peak["adam"], betas=(0.9, 0.98), weight_decay=0.0)
-    average, losses = Average(model.parameters(), 0.99 if start else 0.998), []
-    stream = batches(3 if start else 2, tokenizer.backend_tokenizer, TOKENS, FAVOUR if start else ())
+    muon = Muon(inner, PEAK["muon"])
+    adam = torch.optim.AdamW(outer, PEAK["adam"], betas=(0.9, 0.98), weight_decay=0.0)
+    average, losses = Average(model.parameters(), 0.998), []
+    stream = batches(2, tokenizer.backend_tokenizer, TOKENS)
     for step, fraction in steps(cpu_seconds, "lore", losses, wall_seconds=wall_seconds):
-        set_rate(muon, peak["muon"], step, fraction, flat=0.3, warmup=10 if start else 100)
-        set_rate(adam, peak["adam"], step, fraction, flat=0.3, warmup=10 if start else 100)
+        set_rate(muon, PEAK["muon"], step, fraction, flat=0.3)
+        set_rate(adam, PEAK["adam"], step, fraction, flat=0.3)
         loss = loss_of(model, *next(stream))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -112,16 +104,11 @@ def train(out: Path, cpu_seconds: float, wall_seconds: float, start: Path | None
 def main() -> None:
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--out", type=Path, required=True)
-    args.add_argument("--scale", type=float, default=1.0, help="of the budget; 0.02 shows that it works")
-    args.add_argument("--wall-seconds", type=float, default=math.inf, help="ends each stage at the latest")
-    args.add_argument("--start", type=Path, help="the second stage alone, from this model")
+    args.add_argument("--cpu-seconds", type=float, default=SECONDS)
+    args.add_argument("--wall-seconds", type=float, default=math.inf)
     given = args.parse_args()
     one_thread()
-    start = given.start
-    if start is None:
-        train(given.out / "first", given.scale * SECONDS["all"], given.wall_seconds)
-        start = given.out / "first" / "model"
-    train(given.out, given.scale * SECONDS["favoured"], given.wall_seconds, start)
+    train(given.out, given.cpu_seconds, given.wall_seconds)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,16 @@ class TestWeights:
         picture(sdxl, tmp_path, prompt="a (blue:1.5) dragon BREAK snow", negative_prompt="wings")
 
 
+class TestAnd:
+    @pytest.mark.parametrize(
+        ("prompt", "noted"), [("a fox AND a hen", ["prompt_and_ignored"]), ("a fox and a hen", []), ("ANDALUSIA", [])]
+    )
+    def test_it_is_a_word_and_the_recipe_says_so(self, sd, sdxl, tmp_path: Path, prompt: str, noted: list[str]) -> None:
+        for engine in (sd, sdxl):
+            recipe = engine.run(task(tmp_path, prompt=prompt, steps=1), Quiet()).files[0].recipe
+            assert recipe.get("notes", []) == noted
+
+
 class TestParts:
     def test_a_long_prompt_is_read_to_its_end(self, sd: DiffusersImage) -> None:
         long = embeds(sd, prompt=LONG)

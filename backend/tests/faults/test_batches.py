@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 from atelier.failpoints import BATCH_NAMES
+from tests.chat_models import SIZES
 from tests.faults.victim import Down, MakeVictim, Victim
 from tests.models.weights import transformers_folder
 
@@ -78,7 +79,7 @@ async def test_at_every_point(make_victim: MakeVictim) -> None:
 async def test_at_random_times(make_victim: MakeVictim) -> None:
     victim = make_victim("batches/random", BATCH_CONCURRENCY="2")
     await victim.start()
-    model = transformers_folder(victim.folder / "echo", "Qwen3ForCausalLM", max_position_embeddings=4096)
+    model = transformers_folder(victim.folder / "echo", "Qwen3ForCausalLM", **SIZES)
     status, _ = await victim.call("POST", "/api/models/import", json={"path": str(model), "key": "echo"})
     assert status in {200, 201}
     batch_id, seen = await begin(victim, CHAT), 0

@@ -40,5 +40,6 @@ export const keys = {
   dependencies: ["dependencies"] as const,
   endpoints: ["endpoints"] as const,
   batches: ["batches"] as const,
+  benchmarks: ["benchmarks"] as const,
   me: ["me"] as const,
 };

@@ -129,6 +129,14 @@ export const queries = {
 
   endpoints: () => queryOptions({ queryKey: keys.endpoints, queryFn: ({ signal }) => api.listEndpoints({ signal }), staleTime: Infinity }),
 
+  /** Newest first; figures come while one is measured. */
+  benchmarks: () =>
+    queryOptions({
+      queryKey: keys.benchmarks,
+      queryFn: async ({ signal }) => (await api.listBenchmarks({ signal })).items,
+      refetchInterval: ({ state }) => (state.data?.some((one) => one.status === "queued" || one.status === "running") ? 2000 : false),
+    }),
+
   /** Newest first. While one is under way it is asked again and again: counts are no events. */
   batches: () =>
     infiniteQueryOptions({

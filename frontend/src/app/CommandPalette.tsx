@@ -1,7 +1,7 @@
 import { Box, Dialog, InputBase, Typography, useColorScheme } from "@mui/material";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { Activity, BookOpen, Boxes, CornerDownLeft, Dices, Images, Keyboard, Languages, ListChecks, ListTodo, MessageSquarePlus, MessagesSquare, Monitor, Moon, PackagePlus, Search, Sparkles, Sun, WandSparkles } from "lucide-react";
+import { Activity, BookOpen, Boxes, CornerDownLeft, Dices, Gauge, Images, Keyboard, Languages, ListChecks, ListTodo, MessageSquarePlus, MessagesSquare, Monitor, Moon, PackagePlus, Search, Sparkles, Sun, WandSparkles } from "lucide-react";
 import { useId, useState, type KeyboardEvent, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -106,6 +106,7 @@ function useCommands(onShortcuts: () => void): Command[] {
     page("chat", t("nav.chat"), <MessagesSquare size={icon} />, () => void go({ to: "/chat" })),
     page("models", t("nav.models"), <Boxes size={icon} />, () => void go({ to: "/models" })),
     page("jobs", t("nav.jobs"), <ListChecks size={icon} />, () => void go({ to: "/jobs" })),
+    page("benchmark", t("benchmark.title"), <Gauge size={icon} />, () => void go({ to: "/chat/benchmark" })),
     page("batches", t("batches.title"), <ListTodo size={icon} />, () => void go({ to: "/jobs/batches" })),
     page("system", t("nav.system"), <Activity size={icon} />, () => void go({ to: "/system" })),
     page("creatures", t("creatures.title"), <Dices size={icon} />, () => void go({ to: "/creatures" })),

@@ -224,7 +224,7 @@ describe("Models", () => {
     await open("/models", { zoo: true });
     await screen.findByRole("heading", { name: /^Pictures/ }, slow);
     expect(Object.fromEntries(["creatures", "stable-diffusion-1.5", "stable-diffusion-xl", "dreamshaper", "smol", "whisper-tiny", "sdxl-turbo", "pyannote"].map((key) => [key, step(key)]))).toEqual({
-      creatures: "use", "stable-diffusion-1.5": "load", "stable-diffusion-xl": "pause", dreamshaper: "loadAgain", smol: "load", "whisper-tiny": "stop", "sdxl-turbo": "download", pyannote: "token",
+      creatures: "use", "stable-diffusion-1.5": "load", "stable-diffusion-xl": "pause", dreamshaper: "loadAgain", smol: "use", "whisper-tiny": "stop", "sdxl-turbo": "download", pyannote: "token",
     });
     expect(card("stable-diffusion-xl")).toHaveTextContent(/2.3 GiB of 6.5 GiB · 84 MiB\/s · 50 s left/);
     expect(card("dreamshaper")).toHaveTextContent("ran out of memory");

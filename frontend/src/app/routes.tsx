@@ -21,6 +21,7 @@ const pages = {
   ModelDrawer: () => import("@/features/models/ModelDrawer"),
   JobsPage: () => import("@/features/jobs/JobsPage"),
   BatchesPage: () => import("@/features/batches/BatchesPage"),
+  BenchmarkPage: () => import("@/features/benchmark/BenchmarkPage"),
   JobDrawer: () => import("@/features/jobs/JobDrawer"),
   ChatPage: () => import("@/features/chat/ChatPage"),
   CreaturesPage: () => import("@/features/creatures/CreaturesPage"),
@@ -98,6 +99,12 @@ const batches = createRoute({
   component: lazyRouteComponent(pages.BatchesPage, "BatchesPage"),
 });
 
+const benchmark = createRoute({
+  getParentRoute: () => root,
+  path: "/chat/benchmark",
+  component: lazyRouteComponent(pages.BenchmarkPage, "BenchmarkPage"),
+});
+
 const creatures = createRoute({
   getParentRoute: () => root,
   path: "/creatures",
@@ -123,7 +130,7 @@ const chat = createRoute({
   path: "$id",
 });
 
-const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), chats.addChildren([chat]), models.addChildren([model]), jobs.addChildren([job]), batches, creatures, system]);
+const routeTree = root.addChildren([generate, gallery.addChildren([picture, compare]), chats.addChildren([chat]), benchmark, models.addChildren([model]), jobs.addChildren([job]), batches, creatures, system]);
 
 export const makeRouter = () =>
   createRouter({

@@ -378,6 +378,102 @@ export type BatchObjects = {
 };
 
 /**
+ * BenchmarkIn
+ *
+ * How fast models answer, at how many requests at once.
+ */
+export type BenchmarkIn = {
+    /**
+     * Models
+     *
+     * Keys, repositories or aliases.
+     */
+    models: Array<string>;
+    /**
+     * Concurrency
+     *
+     * Requests at once.
+     */
+    concurrency?: Array<number>;
+    /**
+     * Requests
+     *
+     * At each level.
+     */
+    requests?: number;
+    /**
+     * Prompt Tokens
+     *
+     * Of every prompt, nearly.
+     */
+    prompt_tokens?: number;
+    /**
+     * Output Tokens
+     *
+     * Of every answer at most; where the engine can, exactly.
+     */
+    output_tokens?: number;
+    /**
+     * Seed
+     *
+     * Of the order of the models, and of the prompts.
+     */
+    seed?: number;
+    /**
+     * Name
+     */
+    name?: string;
+};
+
+/**
+ * BenchmarkList
+ */
+export type BenchmarkList = {
+    /**
+     * Items
+     */
+    items: Array<BenchmarkOut>;
+};
+
+/**
+ * BenchmarkOut
+ */
+export type BenchmarkOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Name
+     */
+    name: string;
+    /**
+     * Server
+     *
+     * Empty for this Atelier.
+     */
+    server: string;
+    /**
+     * Job Id
+     *
+     * The job that measures it; null for one that was measured elsewhere.
+     */
+    job_id: string | null;
+    status: JobStatus;
+    settings: BenchmarkIn;
+    /**
+     * Stages
+     *
+     * What is measured so far, by model and concurrency.
+     */
+    stages: Array<StageOut>;
+    /**
+     * Created At
+     */
+    created_at: string;
+};
+
+/**
  * Body_sign_in
  */
 export type BodySignIn = {
@@ -2030,6 +2126,74 @@ export type FieldProblem = {
 };
 
 /**
+ * FiguresOut
+ *
+ * Of one model at one level, as `vllm bench serve` names them.
+ */
+export type FiguresOut = {
+    /**
+     * Completed
+     */
+    completed: number;
+    /**
+     * Failed
+     */
+    failed: number;
+    /**
+     * Error
+     *
+     * Of the first request that failed.
+     */
+    error?: string | null;
+    /**
+     * Duration Seconds
+     */
+    duration_seconds: number;
+    /**
+     * Input Tokens
+     */
+    input_tokens: number;
+    /**
+     * Output Tokens
+     */
+    output_tokens: number;
+    /**
+     * Request Throughput
+     *
+     * Answers per second.
+     */
+    request_throughput: number;
+    /**
+     * Output Throughput
+     *
+     * Tokens of answers per second.
+     */
+    output_throughput: number;
+    /**
+     * Total Token Throughput
+     *
+     * Tokens of prompts and answers per second.
+     */
+    total_token_throughput: number;
+    /**
+     * Time to first token.
+     */
+    ttft_ms: SpreadOut | null;
+    /**
+     * Time per output token after the first.
+     */
+    tpot_ms: SpreadOut | null;
+    /**
+     * Between one piece of an answer and the next.
+     */
+    itl_ms: SpreadOut | null;
+    /**
+     * From the request to the end of its answer.
+     */
+    e2el_ms: SpreadOut | null;
+};
+
+/**
  * FileDeleted
  */
 export type FileDeleted = {
@@ -3641,7 +3805,7 @@ export type InputTokens = {
  *
  * Everything that the queue can run; `atelier.kinds` maps each to its handler.
  */
-export type JobKind = 'image.generate' | 'image.grid' | 'image.verify' | 'environment.build' | 'model.download' | 'batch';
+export type JobKind = 'image.generate' | 'image.grid' | 'image.verify' | 'environment.build' | 'model.download' | 'batch' | 'chat.benchmark';
 
 /**
  * JobOut
@@ -5424,6 +5588,29 @@ export type RemedyOut = {
 };
 
 /**
+ * ReportIn
+ *
+ * What `atelier bench chat` measured, perhaps at another server, to be kept and compared here.
+ */
+export type ReportIn = {
+    /**
+     * Name
+     */
+    name?: string;
+    /**
+     * Server
+     *
+     * Where it was measured.
+     */
+    server: string;
+    settings: BenchmarkIn;
+    /**
+     * Stages
+     */
+    stages: Array<StageOut>;
+};
+
+/**
  * RequestCounts
  */
 export type RequestCounts = {
@@ -6788,6 +6975,45 @@ export type SizePreset = {
      * Height
      */
     height: number;
+};
+
+/**
+ * SpreadOut
+ *
+ * Milliseconds.
+ */
+export type SpreadOut = {
+    /**
+     * Mean
+     */
+    mean: number;
+    /**
+     * P50
+     */
+    p50: number;
+    /**
+     * P90
+     */
+    p90: number;
+    /**
+     * P99
+     */
+    p99: number;
+};
+
+/**
+ * StageOut
+ */
+export type StageOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Concurrency
+     */
+    concurrency: number;
+    figures: FiguresOut;
 };
 
 /**
@@ -10129,6 +10355,174 @@ export type ChangeChatPresetResponses = {
 };
 
 export type ChangeChatPresetResponse = ChangeChatPresetResponses[keyof ChangeChatPresetResponses];
+
+export type ListBenchmarksData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/chat/benchmarks';
+};
+
+export type ListBenchmarksErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListBenchmarksError = ListBenchmarksErrors[keyof ListBenchmarksErrors];
+
+export type ListBenchmarksResponses = {
+    /**
+     * Successful Response
+     */
+    200: BenchmarkList;
+};
+
+export type ListBenchmarksResponse = ListBenchmarksResponses[keyof ListBenchmarksResponses];
+
+export type CreateBenchmarkData = {
+    body: BenchmarkIn;
+    path?: never;
+    query?: never;
+    url: '/api/chat/benchmarks';
+};
+
+export type CreateBenchmarkErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type CreateBenchmarkError = CreateBenchmarkErrors[keyof CreateBenchmarkErrors];
+
+export type CreateBenchmarkResponses = {
+    /**
+     * Successful Response
+     */
+    202: BenchmarkOut;
+};
+
+export type CreateBenchmarkResponse = CreateBenchmarkResponses[keyof CreateBenchmarkResponses];
+
+export type KeepReportData = {
+    body: ReportIn;
+    path?: never;
+    query?: never;
+    url: '/api/chat/benchmarks/reports';
+};
+
+export type KeepReportErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type KeepReportError = KeepReportErrors[keyof KeepReportErrors];
+
+export type KeepReportResponses = {
+    /**
+     * Successful Response
+     */
+    201: BenchmarkOut;
+};
+
+export type KeepReportResponse = KeepReportResponses[keyof KeepReportResponses];
+
+export type DeleteBenchmarkData = {
+    body?: never;
+    path: {
+        /**
+         * Benchmark Id
+         */
+        benchmark_id: string;
+    };
+    query?: never;
+    url: '/api/chat/benchmarks/{benchmark_id}';
+};
+
+export type DeleteBenchmarkErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type DeleteBenchmarkError = DeleteBenchmarkErrors[keyof DeleteBenchmarkErrors];
+
+export type DeleteBenchmarkResponses = {
+    /**
+     * Successful Response
+     */
+    204: void;
+};
+
+export type DeleteBenchmarkResponse = DeleteBenchmarkResponses[keyof DeleteBenchmarkResponses];
+
+export type GetBenchmarkData = {
+    body?: never;
+    path: {
+        /**
+         * Benchmark Id
+         */
+        benchmark_id: string;
+    };
+    query?: never;
+    url: '/api/chat/benchmarks/{benchmark_id}';
+};
+
+export type GetBenchmarkErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetBenchmarkError = GetBenchmarkErrors[keyof GetBenchmarkErrors];
+
+export type GetBenchmarkResponses = {
+    /**
+     * Successful Response
+     */
+    200: BenchmarkOut;
+};
+
+export type GetBenchmarkResponse = GetBenchmarkResponses[keyof GetBenchmarkResponses];
+
+export type ExportBenchmarkData = {
+    body?: never;
+    path: {
+        /**
+         * Benchmark Id
+         */
+        benchmark_id: string;
+    };
+    query?: {
+        /**
+         * Format
+         */
+        format?: 'csv' | 'json';
+    };
+    url: '/api/chat/benchmarks/{benchmark_id}/export';
+};
+
+export type ExportBenchmarkErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ExportBenchmarkError = ExportBenchmarkErrors[keyof ExportBenchmarkErrors];
+
+export type ExportBenchmarkResponses = {
+    /**
+     * The file.
+     */
+    200: unknown;
+};
 
 export type GenerateCreatureData = {
     body?: never;

@@ -1,5 +1,5 @@
 import { Box, IconButton, Tooltip } from "@mui/material";
-import { Archive, Code, Columns2, Download, Ellipsis, FileJson, PanelLeft, SlidersHorizontal, Square, Trash2 } from "lucide-react";
+import { Archive, Code, Columns2, Download, Ellipsis, FileJson, Gauge, PanelLeft, SlidersHorizontal, Square, Trash2 } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "@tanstack/react-router";
 
@@ -7,6 +7,7 @@ import type { ConversationDetailOut, ModelOut } from "@/api/types";
 import { copyText, download } from "@/lib/browser";
 import { useSignal } from "@/lib/signal";
 import { toast } from "@/lib/toast";
+import { IconButtonLink } from "@/ui/links";
 import { PickMenu } from "@/ui/PickMenu";
 
 import { useBeside, useChange, useDelete } from "./actions";
@@ -39,6 +40,9 @@ export function ChatHead({ conversation, beside, models, onList, onSettings }: P
         {second !== null && <ModelPicker label={t("chat.secondModel")} models={models} model={models?.find((one) => one.key === second)} wanted={second} onPick={pickSecond} small />}
       </Box>
       <Compare conversation={conversation} beside={beside} models={models ?? []} model={model} second={second} />
+      <Tooltip title={t("benchmark.title")}>
+        <IconButtonLink size="small" aria-label={t("benchmark.title")} to="/chat/benchmark" sx={{ width: 36, height: 36, display: { xs: "none", sm: "inline-flex" } }}><Gauge size={17} /></IconButtonLink>
+      </Tooltip>
       {conversation && <Box sx={{ display: { xs: second === null ? "block" : "none", sm: "block" } }}><CopyAs conversation={conversation} model={model} /></Box>}
       <Tooltip title={t("chat.settings")}>
         <IconButton size="small" aria-label={t("chat.settings")} onClick={onSettings} sx={{ width: 36, height: 36 }}><SlidersHorizontal size={17} /></IconButton>

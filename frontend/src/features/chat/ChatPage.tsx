@@ -96,7 +96,7 @@ export function ChatPage() {
             {end.away && <Box sx={{ position: "absolute", top: -52, left: 0, right: 0, display: "grid", justifyItems: "center", pointerEvents: "none" }}><Fab size="small" aria-label={t("chat.toEnd")} onClick={end.toEnd} sx={{ pointerEvents: "auto", bgcolor: "background.raised", border: 1, borderColor: "divider", boxShadow: "none", "&:hover": { bgcolor: "background.sunken" } }}><ArrowDown size={17} /></Fab></Box>}
             {problem && problem.status !== 401 && <Box sx={{ mb: 3 }}><ErrorNote title={t("chat.sendFailed")} error={problem} details={problem.details} onRetry={send} retrying={say.isPending} /></Box>}
             <Composer draft={draft} inputRef={input} sending={say.isPending} growing={growing.length > 0} blocked={blocked} sees={model?.sees ?? true} onSend={send} onStop={() => stop(growing)}>
-              <ContextUse message={last} most={null} />
+              <ContextUse message={last} most={model?.load_options?.context ?? null} />
             </Composer>
           </Box>
         )}

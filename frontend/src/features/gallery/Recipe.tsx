@@ -55,7 +55,7 @@ export function Recipe({ image }: { image: ImageOut }) {
   );
 }
 
-const NOTES = ["prompt_syntax_ignored"] as const;
+const NOTES = ["prompt_syntax_ignored", "prompt_and_ignored"] as const;
 
 /** What the engine says of how it read the request. */
 function notesOf(image: ImageOut) {

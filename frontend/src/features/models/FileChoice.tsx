@@ -11,7 +11,7 @@ export function FileChoice({ choices, file, onPick }: { choices: HubPlanOut["cho
   const { t, i18n } = useTranslation();
   return (
     <FormControl sx={{ ...card, p: 4, minWidth: 0 }}>
-      <FormLabel id="hub-file" sx={{ fontSize: 13, fontWeight: 550, mb: 1 }}>{t("models.plan.whichFile", { count: choices.length })}</FormLabel>
+      <FormLabel id="hub-file" sx={{ fontSize: 13, fontWeight: 550, mb: 1, "&, &.Mui-focused": { color: "text.primary" } }}>{t("models.plan.whichFile", { count: choices.length })}</FormLabel>
       <RadioGroup aria-labelledby="hub-file" value={file} onChange={(_, next) => onPick(next)} sx={{ maxHeight: 240, overflow: "auto", flexWrap: "nowrap" }}>
         {choices.map((choice) => (
           <Box key={choice.path} sx={{ display: "flex", alignItems: "center", gap: 3 }}>
