@@ -74,14 +74,12 @@ class Benchmarks:
         """Raises BenchmarkNotFound, also for somebody else's."""
         async with self._database.read() as session:
             row = await self._find(session, actor, benchmark_id)
-            results = (await benchmark_rows.results(session, [row.id]))[row.id]
-        return _out(row, results, await self._status(row))
+        return (await self._present([row]))[0]
 
     async def newest(self, actor: Actor) -> BenchmarkList:
         async with self._database.read() as session:
             rows = await benchmark_rows.newest(session, actor, MOST_LISTED)
-            results = await benchmark_rows.results(session, [row.id for row in rows])
-        return BenchmarkList(items=[_out(row, results[row.id], await self._status(row)) for row in rows])
+        return BenchmarkList(items=await self._present(rows))
 
     async def delete(self, actor: Actor, benchmark_id: str) -> None:
         """Raises BenchmarkNotFound, Conflict while it is being measured."""
@@ -140,6 +138,13 @@ class Benchmarks:
         if row is None:
             raise BenchmarkNotFound(f"There is no benchmark {benchmark_id[:80]!r}.", hint="It may have been deleted.")
         return row
+
+    async def _present(self, rows: list[BenchmarkRow]) -> list[BenchmarkOut]:
+        """How they stand is read before their figures: of one that has ended, all of them are there."""
+        statuses = [await self._status(row) for row in rows]
+        async with self._database.read() as session:
+            results = await benchmark_rows.results(session, [row.id for row in rows])
+        return [_out(row, results[row.id], status) for row, status in zip(rows, statuses, strict=True)]
 
     async def _status(self, row: BenchmarkRow) -> JobStatus:
         if row.job_id is None:

@@ -20,6 +20,7 @@ from engines import protocol
 from atelier.clock import new_id
 from atelier.config import HubSettings
 from atelier.errors import EnvironmentNotReady, HubFailed
+from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.hub_schemas import HubChoiceOut, HubModelOut, HubPlanOut, PlannedFileOut, RefusedFileOut, RemarkOut
 from atelier.models.probe import architecture_kind, engine_of, pipeline_kind
 from atelier.runtime.pool import WorkerPool
@@ -189,7 +190,8 @@ def plan_out(
     task, family, pipeline = what_it_is(plan)
     free, reserve = room
     lora, no_room = is_lora(plan), lacks_room(plan, room)
-    runnable = bool(task and engine_of(task, family or "")) and not lora and plan["kind"] != "single file"
+    has_engine = task in CHAT_TASKS or bool(task and engine_of(task, family or ""))
+    runnable = has_engine and not lora and plan["kind"] != "single file"
     warnings = [_WARNINGS[code] for code in plan["warnings"] if code in _WARNINGS]
     if not plan["can_access"]:
         warnings.append(

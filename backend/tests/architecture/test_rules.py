@@ -54,6 +54,12 @@ class TestImports:
         result = run(sys.executable, "-c", code)
         assert result.returncode == 0, result.stdout + result.stderr
 
+    def test_the_guard_process_needs_the_standard_library_alone(self) -> None:
+        """It is started with `-S`: what `atelier/__init__.py` imports must not be needed there."""
+        code = "import sys, atelier.runtime.reaper; print(sorted({'pydantic', 'psutil'} & set(sys.modules)))"
+        result = run(sys.executable, "-S", "-c", code)
+        assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
+
     def test_a_start_builds_nothing_that_nobody_asked_for(self) -> None:
         """Routes and models wait for their first use: see "A quick start" in doc/architecture.md."""
         code = (
