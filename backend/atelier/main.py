@@ -111,6 +111,7 @@ from atelier.sdapi import extras_routes as sdapi_extras_routes
 from atelier.sdapi import list_routes as sdapi_list_routes
 from atelier.sdapi import routes as sdapi_routes
 from atelier.sdapi import unoffered_routes as sdapi_unoffered_routes
+from atelier.sdapi.captions import Captions
 from atelier.sdapi.checkpoints import Checkpoints
 from atelier.sdapi.envelope import ENVELOPE as SDAPI_ENVELOPE
 from atelier.sdapi.service import SdApi
@@ -295,7 +296,6 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         gallery = Gallery(database, storage, jobs, bus)
         delivery = Delivery(images, gallery, jobs)
         openai_images = OpenAIImages(registry, delivery, inputs)
-        sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts, storage.sdapi_options)
         targets = Targets(registry, sizing, bus, dict(settings.chat.aliases))
         shared = SharedLeases(pool)
         meter = Meter(database)
@@ -303,6 +303,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         screen = Screen(remote.data_url if remote.enabled else None)
         serving = ChatServing(targets, shared, Watch(patience), screen, meter, wait_seconds=settings.chat.wait_seconds)
         app.state.door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
+        captions = Captions(registry, inputs, serving)
+        sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts, captions, storage.sdapi_options)
         translator = Translator(settings.translation, serving)
         creatures = CreatureService(
             settings.creatures, settings.log, settings.server, registry, images, gallery, serving

@@ -172,7 +172,7 @@ def figures(samples: list[Sample], seconds: float) -> dict[str, Any]:
         "completed": len(good),
         "failed": len(failed),
         "error": failed[0].error if failed else None,
-        "duration_seconds": round(seconds, 4),
+        "duration_seconds": round(seconds, 6),
         "input_tokens": given,
         "output_tokens": made,
         "request_throughput": round(len(good) * pace, 4),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from atelier.errors import AtelierError, BadRequest
 from atelier.images.file_texts import picture_format, texts_of
@@ -21,10 +21,6 @@ class UpscalerNotFound(BadRequest):
     code = "upscaler_not_found"
 
 
-class NoCaptioner(BadRequest):
-    code = "no_captioner"
-
-
 async def enlarged(inputs: InputStore, wanted: SdExtrasIn, image: str, field: str) -> bytes:
     """A PNG. Raises UpscalerNotFound, BadRequest, InputRefused."""
     name = next((one for one in UPSCALERS if one.casefold() == wanted.upscaler_1.casefold()), None)
@@ -34,8 +30,8 @@ async def enlarged(inputs: InputStore, wanted: SdExtrasIn, image: str, field: st
         raise UpscalerNotFound(words, field="upscaler_1", hint=f"Take one of {known}.")
     data = decoded(image, field)
     if name == "None":
-        return await _blaming(field, inputs.rewritten(data))
-    width, height = await _blaming(field, inputs.size_of(data))
+        return await blaming(field, inputs.rewritten(data))
+    width, height = await blaming(field, inputs.size_of(data))
     crop = False
     if wanted.resize_mode == 0:
         width, height = (max(1, round(side * wanted.upscaling_resize)) for side in (width, height))
@@ -45,7 +41,7 @@ async def enlarged(inputs: InputStore, wanted: SdExtrasIn, image: str, field: st
         scale = max(wanted.upscaling_resize_w / width, wanted.upscaling_resize_h / height)
         width, height = round(width * scale), round(height * scale)
     resized = inputs.rewritten(data, width=width, height=height, resample=name.lower(), crop=crop)
-    return await _blaming(field, resized)
+    return await blaming(field, resized)
 
 
 def notes_of(wanted: SdExtrasIn) -> str:
@@ -70,14 +66,8 @@ def png_info(image: str) -> SdPngInfoOut:
     return SdPngInfoOut(info=info, items=texts, parameters=parse(info) if info else {})
 
 
-def caption(image: str) -> NoReturn:
-    """Always raises: NoCaptioner, or BadRequest for what is no picture."""
-    decoded(image, "image")
-    words = Said("No model of this Atelier describes pictures.", "no_captioner")
-    raise NoCaptioner(words, hint="Describe the picture yourself.")
-
-
-async def _blaming(field: str, asked: Awaitable[Answer]) -> Answer:
+async def blaming(field: str, asked: Awaitable[Answer]) -> Answer:
+    """Whatever is wrong with a picture is said of the request's own field."""
     try:
         return await asked
     except AtelierError as error:

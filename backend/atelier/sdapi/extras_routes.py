@@ -54,9 +54,7 @@ async def png_info(wanted: SdImageIn, _actor: BasicUser) -> SdPngInfoOut:
     return await asyncio.to_thread(extras.png_info, wanted.image)
 
 
-@router.post(
-    "/interrogate", summary="Refused: no model describes pictures", max_body_size=MAX_BODY_BYTES,
-    name="sdapi_interrogate",
-)  # fmt: skip
-async def interrogate(wanted: SdInterrogateIn, _actor: BasicUser) -> SdCaptionOut:
-    return extras.caption(wanted.image)
+@router.post("/interrogate", summary="Say what is on a picture", max_body_size=MAX_BODY_BYTES, name="sdapi_interrogate")
+async def interrogate(wanted: SdInterrogateIn, actor: BasicUser, services: ServicesDep) -> SdCaptionOut:
+    """Asked of a chat model that sees, whatever `model` says; refused where there is none."""
+    return SdCaptionOut(caption=await services.sdapi.captions.caption(actor, wanted.image))

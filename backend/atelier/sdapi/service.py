@@ -23,6 +23,7 @@ from atelier.images.schemas import MAX_SEED, GenerationIn, ImageToImageIn, Inpai
 from atelier.models.families import sampling
 from atelier.models.schemas import ImageDefaults, ImageLimits
 from atelier.said import Said
+from atelier.sdapi.captions import Captions
 from atelier.sdapi.checkpoints import Checkpoint, Checkpoints
 from atelier.sdapi.encoded_pictures import decoded, is_address
 from atelier.sdapi.info import info_of, infotext_of
@@ -68,11 +69,18 @@ class SdApi:
     """Behind the routes of `/sdapi/v1`."""
 
     def __init__(
-        self, checkpoints: Checkpoints, delivery: Delivery, inputs: InputStore, prompts: PromptBook, options_file: Path
+        self,
+        checkpoints: Checkpoints,
+        delivery: Delivery,
+        inputs: InputStore,
+        prompts: PromptBook,
+        captions: Captions,
+        options_file: Path,
     ) -> None:
         self.checkpoints, self.delivery, self._inputs, self._prompts = checkpoints, delivery, inputs, prompts
         self.options = Options(checkpoints, options_file)
         self.orders = Orders()
+        self.captions = captions
 
     # ── drawing ──
 

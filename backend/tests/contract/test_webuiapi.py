@@ -6,6 +6,7 @@ import base64
 import io
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from client_pictures import drawing, jobs, wait_until
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from serving import Server
+from tests.models.weights import transformers_folder
 
 
 def api_of(server: Server, **how: Any) -> webuiapi.WebUIApi:
@@ -354,3 +356,14 @@ class TestExtras:
         with pytest.raises(RuntimeError) as error:
             api.interrogate(drawing((8, 8)))
         assert error.value.args[0] == 422 and "describes" in error.value.args[1]
+
+    def test_a_model_that_sees_describes_pictures(self, own_server: Callable[..., Server], tmp_path: Path) -> None:
+        own = own_server()
+        path = transformers_folder(tmp_path / "eyes", "Qwen3VLForConditionalGeneration", vision_config={})
+        entered = own.client.post("/api/models/import", json={"path": str(path), "key": "eyes"})
+        assert entered.status_code == 201 and entered.json()["sees"], entered.text
+        api = api_of(own)
+        assert api.interrogate(drawing((8, 8))).info.startswith("I see 1 picture:")
+        with pytest.raises(RuntimeError) as error:
+            api.custom_post("sdapi/v1/interrogate", {"image": "aGVsbG8="})
+        assert 400 <= error.value.args[0] < 500

@@ -1921,7 +1921,9 @@ export const sdapiPngInfo = <ThrowOnError extends boolean = true>(options: Optio
 });
 
 /**
- * Refused: no model describes pictures
+ * Say what is on a picture
+ *
+ * Asked of a chat model that sees, whatever `model` says; refused where there is none.
  */
 export const sdapiInterrogate = <ThrowOnError extends boolean = true>(options: Options<SdapiInterrogateData, ThrowOnError>): RequestResult<SdapiInterrogateResponses, SdapiInterrogateErrors, ThrowOnError, 'data'> => (options.client ?? client).post<SdapiInterrogateResponses, SdapiInterrogateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
