@@ -198,7 +198,8 @@ async def _nobody(_lane: str, _choose: Choose, _joins: Any) -> list[Attempt]:
 
 
 def _same_or_conflict(row: Job, job: NewJob) -> Job | Exception:
-    if row.kind == job.kind and _asked(row.request) == _asked(job.request):
+    (task, fields), (other, others) = _asked(row.request), _asked(job.request)
+    if row.kind == job.kind and fields == others and (None in (task, other) or task == other):
         return row
     return Conflict(
         Said("This idempotency key was already used for a different request.", "request.key_used"),
@@ -208,7 +209,8 @@ def _same_or_conflict(row: Job, job: NewJob) -> Job | Exception:
 
 
 def _asked(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """What somebody asked for: the task, since two of them may take the same fields, and the fields."""
+    """What somebody asked for: the task, since two of them may take the same fields, and the fields. A request that is
+    not resolved yet has no task: its kind says enough."""
     task = (request.get("resolved") or {}).get("task")
     return task, {key: value for key, value in request.items() if key != "resolved"}
 
