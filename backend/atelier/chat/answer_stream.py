@@ -167,16 +167,18 @@ class GrowingAnswer:
 
     async def follow(self) -> AsyncIterator[bytes]:
         """Encoded events, from all there is to the end."""
-        yield _event(AnswerFrame(type="snapshot", message=self.shown(), waiting=self.waiting))
+        # All of it in one moment: what comes while a follower reads is told in the next frame.
         text, reasoning, calls, waiting = len(self.text), len(self.reasoning), self._calls_changed, self.waiting
-        while self.final is None:
-            news = self._news
+        final, news = self.final, self._news
+        yield _event(AnswerFrame(type="snapshot", message=self.shown(), waiting=waiting))
+        while final is None:
             try:
                 async with asyncio.timeout(BREATH_SECONDS):
                     await news.wait()
             except TimeoutError:
                 yield b": still there\n\n"
                 continue
+            final, news = self.final, self._news  # what comes from here on is looked at once more
             if self.waiting != waiting:
                 yield _event(AnswerFrame(type="waiting", waiting=self.waiting))
                 waiting = self.waiting
@@ -191,7 +193,7 @@ class GrowingAnswer:
                 text, reasoning, calls = len(self.text), len(self.reasoning), self._calls_changed
                 yield _event(frame)
                 await asyncio.sleep(FRAME_SECONDS)
-        yield _event(AnswerFrame(type="done", message=self.final))
+        yield _event(AnswerFrame(type="done", message=final))
 
 
 def only(message: MessageOut) -> bytes:
