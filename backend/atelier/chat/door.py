@@ -122,20 +122,20 @@ class ChatDoor:
             serving.meter.refuse("unauthorized")
             words = Said("This needs a valid API key.", "access.needs_key")
             raise Unauthorized(words, hint="Send it as `Authorization: Bearer …`.")
-        try:
-            caps.enter(actor)
-        except TooManyJobs as error:
-            serving.meter.refuse(error.code)
-            visit.limits = caps.together, 0
-            raise
+        visit.call = Call(visit.receive, serving.watch.now())
+        raw = None
+        if 0 < length <= SMALL:
+            # A client that is slow with a small body takes nobody's place while it comes in.
+            raw = await visit.body()
+        self._enter(visit, serving, actor)
         held = 0
         try:
             if length > SMALL:
                 check_size(length)
                 caps.hold(length)
                 held = length
-            visit.call = Call(visit.receive, serving.watch.now())
-            raw = await visit.body()
+            if raw is None:
+                raw = await visit.body()
             path = visit.scope["path"]
             if path in PATHS:
                 order = await serving.order(actor, PATHS[path], raw)
@@ -149,6 +149,15 @@ class ChatDoor:
         finally:
             caps.let_go(held)
             caps.leave(actor)
+
+    def _enter(self, visit: Visit, serving: ChatServing, actor: Actor) -> None:
+        """Raises TooManyRequests; else `caps.leave` ends it."""
+        try:
+            self._caps.enter(actor)
+        except TooManyJobs as error:
+            serving.meter.refuse(error.code)
+            visit.limits = self._caps.together, 0
+            raise
 
     async def _pass_on(self, visit: Visit, serving: ChatServing, actor: Actor, order: Order) -> None:
         count = serving.meter.begin(actor, order)
