@@ -30,6 +30,8 @@ COPY backend/requirements/server.txt backend/requirements/
 RUN scripts/container/environment.sh server /opt/atelier/environments /opt/atelier/server
 COPY backend/requirements/image.txt backend/requirements/
 RUN scripts/container/environment.sh image /opt/atelier/environments
+COPY backend/requirements/chat.txt backend/requirements/
+RUN scripts/container/environment.sh chat /opt/atelier/environments
 
 COPY LICENSE ./
 COPY pokemon pokemon
