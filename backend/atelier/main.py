@@ -102,7 +102,7 @@ from atelier.openai.files import FileStore
 from atelier.openai.image_service import OpenAIImages
 from atelier.remote import RemoteImages
 from atelier.routing import include
-from atelier.runtime.environments import Environments
+from atelier.runtime.environments import Environments, EnvironmentState
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.shared import SharedLeases
@@ -249,7 +249,10 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         states = ModelStates(pool, monitor.devices)
         learning = Learning(database)
         chat_engines = ChatEngines(
-            monitor.devices, lambda name: environments.python(name) is not None, fake=settings.runtime.fake_engine
+            monitor.devices,
+            lambda name: environments.python(name) is not None,
+            lambda name: environments.status(name).state is EnvironmentState.FAILED,
+            fake=settings.runtime.fake_engine,
         )
         sizing = Sizing(learning, monitor.devices, settings.runtime, chat_engines)
         queue = JobQueue(database, settings.jobs)
@@ -301,8 +304,18 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         meter = Meter(database)
         patience = Patience.of(settings.chat.first_byte_seconds, settings.chat.idle_seconds)
         screen = Screen(remote.data_url if remote.enabled else None)
-        serving = ChatServing(targets, shared, Watch(patience), screen, meter, wait_seconds=settings.chat.wait_seconds)
-        app.state.door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
+        serving = ChatServing(
+            targets,
+            shared,
+            Watch(patience),
+            screen,
+            meter,
+            set_up=environment_jobs.until_ready,
+            loaded=sizing.note_load,
+            wait_seconds=settings.chat.wait_seconds,
+        )
+        if door := getattr(app.state, "door", None):  # an application without doors has its services all the same
+            door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
         captions = Captions(registry, inputs, serving)
         sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts, captions, storage.sdapi_options)
         translator = Translator(settings.translation, serving)

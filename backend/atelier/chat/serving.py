@@ -11,7 +11,8 @@ A model that is not loaded is loaded by the request. Whoever comes while a worke
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,12 @@ from atelier.chat.screening import Screen
 from atelier.chat.targets import Target, Targets
 from atelier.chat.upstream import AnswerTooLong, EngineGone, EngineSilent, Line, head_of
 from atelier.chat.watching import Call, Engine, Watch
-from atelier.errors import AtelierError, BadRequest, Unavailable, WorkerDied
+from atelier.errors import AtelierError, BadRequest, EnvironmentNotReady, Unavailable, WorkerDied
+from atelier.models.sizing import Need
+from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.shared import SharedLeases
 from atelier.runtime.waiting import Waiting
+from atelier.runtime.worker import Worker
 from atelier.said import Said
 
 RESPONSES = "/v1/responses"
@@ -34,6 +38,9 @@ TRIES = 3
 """How often a request is sent to a worker that turns out to be gone before it said anything."""
 
 Tell = Callable[[Waiting], None]
+Lease = AbstractAsyncContextManager[Worker]
+SetUp = Callable[[str, Tell | None], Awaitable[None]]
+"""Waits until an engine's environment is there, telling how far it is; raises where it cannot be had."""
 
 
 @dataclass(slots=True)
@@ -67,10 +74,13 @@ class ChatServing:
         screen: Screen,
         meter: Meter,
         *,
+        set_up: SetUp,
+        loaded: Callable[[Need, Worker], None],
         wait_seconds: float = 600.0,
     ) -> None:
+        """`loaded` hears of each worker once, with what its model was thought to need."""
         self.targets, self.screen, self.watch, self.meter = targets, screen, watch, meter
-        self._leases = leases
+        self._leases, self._set_up, self._loaded = leases, set_up, loaded
         self.responses = Responses()
         self.wait_seconds = wait_seconds
 
@@ -187,36 +197,52 @@ class ChatServing:
     ) -> Asked:
         """A connection on which the answer to `order` begins: its status is there. `ready` is called once the model is
         loaded. Raises AtelierError, in the block too when the engine ends or falls silent."""
-        return Asked(self._leases, self.watch, order, priority, tell, ready)
+        return Asked(self, order, priority, tell, ready)
+
+    async def lease(self, order: Order, priority: int, tell: Tell | None) -> tuple[Lease, Worker, Engine]:
+        """A share of a worker; the block `lease` is entered. An environment that lacks is set up first."""
+        spec = order.target.spec
+        while True:
+            lease = self._leases.use(spec, priority=priority, waiting=tell)
+            try:
+                worker = await lease.__aenter__()
+            except EnvironmentNotReady:
+                try:
+                    await self._set_up(ENGINES[EngineName(spec.engine)].environment, tell)
+                finally:
+                    self.targets.forget()  # where it cannot be set up, the next request gets another engine
+                continue
+            engine = self.watch.engine(worker)
+            if not engine.noted:
+                engine.noted = True
+                self._loaded(order.target.need, worker)
+            return lease, worker, engine
 
 
 class Asked:
     """`async with` for one request: a share of a worker, a connection to it, the head of its answer."""
 
-    __slots__ = ("_engine", "_lease", "_leases", "_line", "_order", "_priority", "_ready", "_tell", "_watch", "_worker")
+    __slots__ = ("_engine", "_lease", "_line", "_order", "_priority", "_ready", "_serving", "_tell", "_worker")
 
     def __init__(
         self,
-        leases: SharedLeases,
-        watch: Watch,
+        serving: ChatServing,
         order: Order,
         priority: int,
         tell: Tell | None,
         ready: Callable[[], None] | None,
     ) -> None:
-        self._leases, self._watch, self._order = leases, watch, order
+        self._serving, self._order = serving, order
         self._priority, self._tell, self._ready = priority, tell, ready
 
     async def __aenter__(self) -> Line:
         left = TRIES
         while True:
             left -= 1
-            lease = self._leases.use(self._order.target.spec, priority=self._priority, waiting=self._tell)
-            worker = await lease.__aenter__()
+            lease, worker, engine = await self._serving.lease(self._order, self._priority, self._tell)
             try:
                 if self._ready is not None:
                     self._ready()
-                engine = self._watch.engine(worker)
                 self._line = await _asked_on(engine, self._order)
                 self._lease, self._worker, self._engine = lease, worker, engine
                 return self._line

@@ -75,6 +75,10 @@ class Targets:
         sees = "images" in options or need.spec.engine == "fake"
         return Target(row.key, row.task, need, need.spec, bool(options.get("reasoning_parser")), sees)
 
+    def forget(self) -> None:
+        """Look again: what an engine needs, or which one it is, may have changed."""
+        self._known.clear()
+
     def _hear(self, envelope: Envelope) -> None:
         if envelope.key == "models":
-            self._known.clear()
+            self.forget()

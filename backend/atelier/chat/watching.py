@@ -56,6 +56,7 @@ class Engine:
         self.lines = Lines(worker.openai_socket)
         self.probing: asyncio.Task[None] | None = None
         self.probed = 0.0
+        self.noted = False
 
     def end(self) -> None:
         """It hangs: everybody on it is told, its process goes, and the next request gets another."""

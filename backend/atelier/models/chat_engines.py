@@ -52,9 +52,15 @@ class Choice:
 
 
 def choose(
-    task: str, wanted: str | None, devices: Sequence[Device], processor: Processor, built: Callable[[str], bool]
+    task: str,
+    wanted: str | None,
+    devices: Sequence[Device],
+    processor: Processor,
+    built: Callable[[str], bool],
+    broken: Callable[[str], bool] = lambda _environment: False,
 ) -> Choice:
-    """`wanted`: an engine that somebody chose for this model. `built` tells whether an environment is there."""
+    """`wanted`: an engine that somebody chose for this model. `built` tells whether an environment is there, `broken`
+    whether it could not be set up: then another engine is as good as one that is there."""
     gpus = [device for device in devices if device.kind == "cuda"]
     if wanted is not None:
         engine = EngineName(wanted)
@@ -69,12 +75,17 @@ def choose(
         return Choice(None, Said("No engine here makes embeddings: that takes vLLM.", "chat_engine.no_embeddings"))
     assert best.engine is not None
     if not built(ENGINES[best.engine].environment):
+        may_be_used = _not(broken) if broken(ENGINES[best.engine].environment) else built
         for other in others:
-            if other is not best.engine and built(ENGINES[other].environment):
+            if other is not best.engine and may_be_used(ENGINES[other].environment):
                 names = {"engine": other.value, "better": best.engine.value}
                 text = f"{PEOPLE_SAY[other]}: {PEOPLE_SAY[best.engine]} would suit this machine, but is not set up."
                 return Choice(other, Said(text, "chat_engine.not_built", **names))
     return best
+
+
+def _not(holds: Callable[[str], bool]) -> Callable[[str], bool]:
+    return lambda environment: not holds(environment)
 
 
 def _by_hardware(gpus: Sequence[Device], processor: Processor) -> Choice:
@@ -111,8 +122,15 @@ def this_processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> Processor:
 class ChatEngines:
     """`choose` for this machine, or the fake engine for tests of everything else."""
 
-    def __init__(self, devices: Sequence[Device], built: Callable[[str], bool], *, fake: bool = False) -> None:
-        self._devices, self._built, self._fake = devices, built, fake
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        built: Callable[[str], bool],
+        broken: Callable[[str], bool] = lambda _environment: False,
+        *,
+        fake: bool = False,
+    ) -> None:
+        self._devices, self._built, self._broken, self._fake = devices, built, broken, fake
 
     def environments(self) -> tuple[str, ...]:
         """Those that a chat engine may need on this machine, the best one's first."""
@@ -130,4 +148,4 @@ class ChatEngines:
         """The engine for a model of this task."""
         if self._fake:
             return Choice(EngineName.FAKE, Said("The fake engine: it holds no model.", "chat_engine.fake"))
-        return choose(task, wanted, self._devices, this_processor(), self._built)
+        return choose(task, wanted, self._devices, this_processor(), self._built, self._broken)

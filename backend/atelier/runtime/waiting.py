@@ -28,7 +28,7 @@ STOP_SECONDS = 0.5
 class Waiting:
     """`position`: place in the line for workers and memory, 1 = next. `seconds` until it begins, None: not known."""
 
-    reason: Literal["memory", "model"]
+    reason: Literal["memory", "model", "environment"]
     words: Said
     position: int | None = None
     seconds: float | None = None

@@ -8,11 +8,12 @@ from collections.abc import Callable
 import structlog
 
 from atelier.access.actor import LOCAL_USER_ID
-from atelier.errors import AtelierError, EnvironmentBuildFailed
+from atelier.errors import AtelierError, EnvironmentBuildFailed, EnvironmentNotReady
 from atelier.jobs.attempt import Attempt, Publish, nothing_to_publish
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import Stopped
 from atelier.runtime.environments import EnvironmentInfo, Environments
+from atelier.runtime.waiting import Waiting
 from atelier.said import Said
 from atelier.shapes import EnvironmentOut, ErrorOut, SaidOut, WaitingOut
 from atelier.tables import JobKind
@@ -21,6 +22,9 @@ log = structlog.get_logger("atelier.system.environments")
 
 # Progress is counted in thousandths of the build.
 THOUSAND = 1000
+
+COMING = {"environment.building", "environment.soon"}
+LOOK_SECONDS = 0.5
 
 
 class EnvironmentJobs:
@@ -84,8 +88,23 @@ class EnvironmentJobs:
             packages=info.packages,
         )
 
+    async def until_ready(self, name: str, tell: Callable[[Waiting], None] | None = None) -> None:
+        """Wait until `name` is set up, and have that begun; `tell` hears how far it is. Raises EnvironmentNotReady
+        where it failed, or was cancelled."""
+        self.wanted(name)
+        while (words := self._lacks(name)) is not None:
+            if words.code not in COMING:
+                raise EnvironmentNotReady(words, hint="Set it up under System.")
+            if tell is not None:
+                tell(Waiting("environment", words))
+            await asyncio.sleep(LOOK_SECONDS)
+
     def blocked(self, name: str) -> WaitingOut | None:
         """Why nothing that needs `name` can begin, or None."""
+        words = self._lacks(name)
+        return None if words is None else WaitingOut.told("environment", words)
+
+    def _lacks(self, name: str) -> Said | None:
         info = self._environments.status(name)
         match info.state:
             case "ready":
@@ -94,12 +113,11 @@ class EnvironmentJobs:
                 text, code = f"The {name} engine could not be set up. Try again under System.", "failed"
             case "building":
                 text, code = f"The {name} engine is being set up ({100 * (info.fraction or 0):.0f} %).", "building"
-            case _ if name in self._job_ids:
+            case _ if name in self._job_ids or name in self._asking:
                 text, code = f"The {name} engine is about to be set up.", "soon"
             case _:
                 text, code = f"The {name} engine is not set up. Set it up under System.", "missing"
-        said = Said(text, f"environment.{code}", engine=name, fraction=info.fraction or 0.0)
-        return WaitingOut.told("environment", said)
+        return Said(text, f"environment.{code}", engine=name, fraction=info.fraction or 0.0)
 
     async def run(self, attempt: Attempt) -> Publish:
         """The handler of `environment.build` jobs."""

@@ -43,6 +43,15 @@ class TestChoice:
         choice = choose("chat", None, [device], processor, everything)
         assert (choice.engine, choice.reason.code) == (engine, reason)
 
+    def test_where_the_best_cannot_be_set_up_another_is(self) -> None:
+        def broken(name: str) -> bool:
+            return name == "chat-cpu"
+
+        choice = choose("chat", None, [CPU], NEW_CPU, lambda _: False, broken)
+        assert choice.engine is EngineName.TRANSFORMERS_CHAT
+        assert "not set up" in choice.reason
+        assert choose("chat", None, [CPU], NEW_CPU, lambda _: False, lambda _: True).engine is EngineName.VLLM_CPU_CHAT
+
     def test_somebody_may_choose(self) -> None:
         choice = choose("chat", "transformers_chat", [H200], NEW_CPU, everything)
         assert choice.engine is EngineName.TRANSFORMERS_CHAT
