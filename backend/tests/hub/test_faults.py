@@ -68,7 +68,8 @@ class TestFaults:
                            ("429", "rate_limited"), ("stall", "stalled")):  # fmt: skip
             hub.fault = lambda place, path, kind=kind: kind if place == "data" else None
             cache = tmp_path / kind
-            end, _ = await worker.run(download(hub, repo, cache, patience=0.5, stall=0.2, chunk_bytes=1 << 20))
+            stall = 0.2 if kind == "stall" else 5.0
+            end, _ = await worker.run(download(hub, repo, cache, patience=0.5, stall=stall, chunk_bytes=1 << 20))
             assert isinstance(end, protocol.Failed) and end.code == code and end.message and end.hint, (kind, end)
             assert not snapshot_of(cache, repo).exists()
             assert not [path for path in cache.rglob("blobs/*") if path.name in _large(repo)], kind

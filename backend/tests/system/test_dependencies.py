@@ -50,7 +50,13 @@ class Place:
     def __init__(self, folder: Path, monitor: GPUMonitor) -> None:
         lists = folder / "requirements"
         lists.mkdir()
-        for name in ("image", "hub"):  # every environment has its list; only one of them is built here
+        for name in (
+            "image",
+            "hub",
+            "chat",
+            "chat-cpu",
+            "chat-transformers",
+        ):  # every environment has its list; only one of them is built here
             (lists / f"{name}.txt").write_text("torch\n" if name == "image" else "")
         self.environments = Environments(folder / "environments", lists)
         self.path = self.environments.status("image").path
