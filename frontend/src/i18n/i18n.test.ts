@@ -32,7 +32,7 @@ describe.each(Object.entries(all))("%s", (_, tree) => {
 });
 
 it("French and Spanish are translated, not copied", () => {
-  const same = (tree: Tree) => flat(tree).filter(([key, text]) => /[a-z]{4}/i.test(text) && text === english.get(key) && !/examples|placeholder|copy(Curl|Python|Javascript)|status|service/.test(key));
+  const same = (tree: Tree) => flat(tree).filter(([key, text]) => /[a-z]{4}/i.test(text.replace(/{{.*?}}/g, "")) && text === english.get(key) && !/examples|placeholder|copy(Curl|Python|Javascript)|status|service/.test(key));
   expect(same(all.fr).length).toBeLessThan(18);
   expect(same(all.es).length).toBeLessThan(18);
 });

@@ -40,7 +40,7 @@ describe("said", () => {
   it("adds what a worker was doing, and what broke a job off", () => {
     expect(said(sentence("worker.out_of_memory", { phase: "loading" })).text).toBe("Le processus a manqué de mémoire. Il chargeait le modèle.");
     const poison = said(sentence("poison", { count: 2, cause: "worker.exit_code", status: 3, phase: "busy" }, "As sent.", "Server's hint."));
-    expect(poison.text).toBe("Cette tâche a été interrompue 2 fois ; elle n’est plus relancée. Le processus s’est terminé avec le code 3. Il travaillait à une tâche.");
+    expect(poison.text).toBe("Cette tâche a été interrompue 2 fois\u202f; elle n’est plus relancée. Le processus s’est terminé avec le code 3. Il travaillait à une tâche.");
     expect(poison.hint).toBe("Les dernières lignes du processus en disent plus.");
   });
 
