@@ -60,7 +60,7 @@ test("a failure says why, what to do, and what to send to whoever helps", async 
 
 test("progress never goes backwards", async ({ page, server }) => {
   await page.goto("/");
-  await server.generate("a slow snail", { steps: 40 });
+  await server.generate("a slow snail", { steps: 160 });
   const bar = run(page, "a slow snail").getByRole("progressbar");
   await expect(bar).toBeVisible();
   const seen: number[] = [];
