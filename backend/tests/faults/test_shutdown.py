@@ -86,7 +86,10 @@ async def test_a_long_list_starts_soon(make_victim: MakeVictim) -> None:
     while await _completed(victim) < done_before + 3:
         assert time.monotonic() - begun <= 2 * READY_SECONDS, "work did not go on"
         await asyncio.sleep(0.05)
-    assert not (await victim.get("/api/jobs?status=running&limit=200"))["items"][1:], "more than one runs"
+    running = (await victim.get("/api/jobs?status=running&limit=200"))["items"]
+    # One whose pictures are made may still be putting them away while the next begins.
+    making = [job["id"] for job in running if not 0 < job["total_steps"] == job["step"]]
+    assert len(making) <= 1 and len(running) <= 2, running
 
 
 def _status(number: int) -> str:
