@@ -1,13 +1,18 @@
 // @vitest-environment node
 import { QueryClient, type InfiniteData } from "@tanstack/react-query";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 
 import { image, job } from "@/mocks/data";
 
 import { applyEvent, applySnapshot, dropImages, previews, restoreImages } from "./cache";
 import { forget, freshest } from "./freshest";
+import { listJobs } from "./generated/sdk.gen";
 import { keys } from "./keys";
+import { queries } from "./queries";
 import type { ImageOut, ImagePage, JobOut } from "./types";
+
+// Only when the answer comes is of interest here.
+vi.mock("./generated/sdk.gen", async (actual) => ({ ...(await actual<object>()), listJobs: vi.fn() }));
 
 let client: QueryClient;
 const recent = () => client.getQueryData<JobOut[]>(keys.recentJobs) ?? [];
@@ -44,6 +49,15 @@ describe("live events in the cache", () => {
     progress("a", 20);
     applyEvent(client, { type: "job.changed", job: job("a", { status: "completed", progress: 1, images: [image(1, { job_id: "a" })] }) });
     expect(previews.get().get("a")?.get(0)?.data_url).toBe("data:20");
+  });
+
+  it("a job that begins while the list is asked for is on it", async () => {
+    vi.mocked(listJobs).mockImplementation((async () => {
+      applyEvent(client, { type: "job.changed", job: job("new", { status: "running" }) });
+      return { items: [job("a", { status: "running" })], next_cursor: null };
+    }) as unknown as typeof listJobs);
+    const jobs = await client.fetchQuery({ ...queries.recentJobs(), staleTime: 0 });
+    expect(jobs.map((one) => one.id)).toEqual(["new", "a"]);
   });
 
   it("an answer asked for before an event does not undo it", () => {

@@ -21,6 +21,11 @@ export function lastWord(id: string): JobOut | undefined {
   return lastWords.get(id)?.job;
 }
 
+/** The jobs of which an event told since `asked`, newest first: an answer to a request of then may not know them. */
+export function heardSince(asked: number): JobOut[] {
+  return [...lastWords.values()].filter((word) => word.at >= asked).map((word) => word.job).reverse();
+}
+
 /** `job` as answered to a request made at `asked`, unless a later event knows better. */
 export function freshest(job: JobOut, asked: number): JobOut {
   const known = lastWords.get(job.id);

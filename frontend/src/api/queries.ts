@@ -5,7 +5,7 @@ import { isUnderWay } from "@/lib/batches";
 import { queryOf, type Look } from "@/lib/look";
 
 import { beginSamples } from "./cache";
-import { freshest } from "./freshest";
+import { freshest, heardSince } from "./freshest";
 import * as api from "./generated/sdk.gen";
 import { keys } from "./keys";
 import type { JobStatus, PlanIn, Task } from "./types";
@@ -23,7 +23,9 @@ export const queries = {
         const asked = performance.now();
         const [active, newest] = await Promise.all([api.listJobs({ query: { status: ACTIVE, limit: MOST_ACTIVE }, signal }), api.listJobs({ query: { limit: 50 }, signal })]);
         const known = new Set(active.items.map((job) => job.id));
-        return [...active.items, ...newest.items.filter((job) => !known.has(job.id))].map((job) => freshest(job, asked));
+        const answered = [...active.items, ...newest.items.filter((job) => !known.has(job.id))].map((job) => freshest(job, asked));
+        for (const job of newest.items) known.add(job.id);
+        return [...heardSince(asked).filter((job) => !known.has(job.id)), ...answered];
       },
       staleTime: 30_000,
     }),
