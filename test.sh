@@ -59,6 +59,14 @@ image_python() {
   printf '%s/bin/python' "$(tail -n 1 "$results/image-env")"
 }
 
+# What chat models run in on a machine without a GPU. One that cannot be built counts as a failure.
+chat_environments() {
+  local name
+  for name in chat-cpu chat-transformers; do
+    PYTHONPATH=$root/backend "$python" -m atelier worker-env "$name" >/dev/null || count 0 1
+  done
+}
+
 # Laid beside the image environment, never into it: the product's environment stays what its list says.
 engine_test_tools() {
   local list=$root/backend/requirements/engine-tests.txt folder
@@ -99,7 +107,8 @@ find_chromium() {
 run_part() {
   case $1 in
     server)
-      image_python >/dev/null # the doors of other APIs are tried with the real engine too
+      image_python >/dev/null # the doors of other APIs are tried with the real engines too
+      chat_environments
       connectors=$(environment connectors "$root/backend/requirements/connectors.txt") || exit 1
       export ATELIER_CONNECTORS_PYTHON=$connectors/bin/python
       python_tests server "$python" "${by_file[@]}" --numprocesses 4 backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
@@ -109,9 +118,7 @@ run_part() {
     engines) engine_tests engines "${by_file[@]}" --numprocesses 2 backend/tests/engines backend/tests/embedded ;;
     chat)
       # Alone: an engine that starts beside other tests takes several times as long.
-      for name in chat-cpu chat-transformers; do
-        PYTHONPATH=$root/backend "$python" -m atelier worker-env "$name" >/dev/null || count 0 1
-      done
+      chat_environments
       python_tests chat "$python" backend/tests/contract/test_chat_engines.py
       ;;
     gpu) engine_tests gpu backend/tests/gpu ;;

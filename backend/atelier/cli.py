@@ -14,6 +14,7 @@ import sys
 
 from atelier import garbage
 from atelier.config import BACKEND, BadSetting, read_settings
+from atelier.runtime.engines import ENGINES, SERVER_ENVIRONMENT
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("migrate", help="bring the database to the newest version")
     commands.add_parser("openapi", help="print the OpenAPI document")
     environment = commands.add_parser("worker-env", help="build an engine's environment now")
-    environment.add_argument("name", choices=["image", "hub"])
+    names = {entry.environment for entry in ENGINES.values()} - {SERVER_ENVIRONMENT}
+    environment.add_argument("name", choices=sorted(names))
     users = commands.add_parser("user", help="accounts, while no server runs; a running one has /api/users")
     actions = users.add_subparsers(dest="action", required=True)
     actions.add_parser("list", help="who can sign in")
