@@ -19,6 +19,7 @@ from atelier.shapes import ErrorOut, SaidOut
 FRAME_SECONDS = 0.03
 """Frames to a follower come no faster: a screen shows no more."""
 BREATH_SECONDS = 10.0
+AT_ONCE_SECONDS = 0.05
 MOST_LINE_BYTES = 4 * 1024 * 1024
 
 
@@ -132,8 +133,13 @@ class GrowingAnswer:
     @property
     def timing(self) -> TimingOut:
         rate = None
-        if self._first is not None and self.usage and self._last > self._first and self.usage.completion_tokens > 1:
-            rate = round((self.usage.completion_tokens - 1) / (self._last - self._first), 2)
+        if self._first is not None and self.usage and self.usage.completion_tokens > 1:
+            # What came all at once says nothing of the pace between tokens: then it is that of the whole answer.
+            spread = self._last - self._first
+            begun, tokens = (self._first, self.usage.completion_tokens - 1)
+            if spread < AT_ONCE_SECONDS:
+                begun, tokens = self._asked, self.usage.completion_tokens
+            rate = round(tokens / (self._last - begun), 2) if self._last > begun else None
         thought = self._said - self._first if self._said and self._first and self.reasoning else None
         first = None if self._first is None else round(self._first - self._asked, 3)
         return TimingOut(

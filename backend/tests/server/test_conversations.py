@@ -81,6 +81,8 @@ class TestSaying:
         done = ended(chat, made["id"], answer["id"])
         assert done["state"] == "complete" and done["content"] and done["finish_reason"] == "stop"
         assert done["usage"]["completion_tokens"] == 8 and done["timing"]["total"] > 0
+        # All of it may come at once: its pace is that of the whole answer then, and no fabulous figure.
+        assert 0 < done["timing"]["tokens_per_second"] <= 8 / 0.001
         assert read(chat, made["id"])["messages"][-1] == done
 
     def test_the_stream_adds_up_to_what_is_kept(self, chat: Server) -> None:
