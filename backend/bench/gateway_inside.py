@@ -9,7 +9,6 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import atelier.main
@@ -22,11 +21,15 @@ from bench.measuring import pin
 SOCKET = Path(sys.argv[1])
 
 
+class MockWorker:
+    id, openai_socket, is_ending, loaded = "w-0000000000", SOCKET, False, None
+
+
 class TheMock:
     """In place of `SharedLeases`: everybody has the mock at once."""
 
     def __init__(self, _pool: Any) -> None:
-        self._worker = SimpleNamespace(id="w-0000000000", openai_socket=SOCKET, is_ending=False)
+        self._worker = MockWorker()
 
     @contextlib.asynccontextmanager
     async def use(self, _spec: WorkerSpec, *, priority: int = 0, waiting: Any = None) -> AsyncIterator[Any]:

@@ -83,9 +83,12 @@ class Mock(asyncio.Protocol):
 
 async def serve(socket: str, port: int) -> None:
     loop = asyncio.get_running_loop()
-    await loop.create_unix_server(Mock, socket, backlog=1024)
-    await loop.create_server(Mock, "127.0.0.1", port, backlog=1024)
-    print("ready", flush=True)
+    # Kept: a server that nobody holds is closed by the garbage collector sooner or later.
+    listening = [
+        await loop.create_unix_server(Mock, socket, backlog=1024),
+        await loop.create_server(Mock, "127.0.0.1", port, backlog=1024),
+    ]
+    print(f"ready on {len(listening)}", flush=True)
     await asyncio.Event().wait()
 
 
