@@ -164,6 +164,26 @@ def fsync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def place(source: Path, target: Path) -> None:
+    """Give a complete file its name, durably."""
+    os.replace(source, target)
+    fsync_folder(target.parent)
+
+
+def drop(*files: Path) -> None:
+    """Remove files; those that are gone already are no error."""
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def is_older(file: Path, than: float) -> bool:
+    """Whether it was last changed before `than` (seconds since 1970)."""
+    try:
+        return file.stat().st_mtime < than
+    except FileNotFoundError:  # somebody was quicker
+        return False
+
+
 def write_secret(path: Path, content: bytes) -> None:
     """Write a file that only the server's user may read (0600, its folder 0700): whole and on disk, or not at all."""
     path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import re
 import time
 from collections.abc import AsyncIterator
@@ -33,7 +32,7 @@ from atelier.images.schemas import InputOut
 from atelier.jobs.queue import JobQueue
 from atelier.remote import RemoteImages, RemoteRefused
 from atelier.said import Said
-from atelier.storage import Storage, fsync_folder
+from atelier.storage import Storage, drop, is_older, place
 from atelier.tables import InputRow, JobKind
 
 log = structlog.get_logger("atelier.inputs")
@@ -64,7 +63,7 @@ class InputStore:
     async def start(self) -> None:
         # What an earlier server was taking in.
         files = await asyncio.to_thread(self._storage.stored_inputs)
-        await asyncio.to_thread(_drop, *(file for file in files if not _COMPLETE.fullmatch(file.name)))
+        await asyncio.to_thread(drop, *(file for file in files if not _COMPLETE.fullmatch(file.name)))
         self._sweeper = asyncio.create_task(self._sweep_forever(), name="inputs.sweep")
 
     async def close(self) -> None:
@@ -116,7 +115,7 @@ class InputStore:
         except OSError as error:
             raise _refused(error) from error
         finally:
-            await asyncio.to_thread(_drop, part, fresh)
+            await asyncio.to_thread(drop, part, fresh)
 
     async def rewritten(self, data: bytes, **how: Any) -> bytes:
         """A picture that is in memory, written anew (`how`: fields of `protocol.ReadPicture`). Nothing of it is kept.
@@ -130,7 +129,7 @@ class InputStore:
         except OSError as error:
             raise _refused(error) from error
         finally:
-            await asyncio.to_thread(_drop, part, fresh)
+            await asyncio.to_thread(drop, part, fresh)
 
     async def size_of(self, data: bytes) -> tuple[int, int]:
         """Width and height of a picture that is in memory. Raises InputRefused."""
@@ -142,7 +141,7 @@ class InputStore:
         except OSError as error:
             raise _refused(error) from error
         finally:
-            await asyncio.to_thread(_drop, part)
+            await asyncio.to_thread(drop, part)
 
     async def read_metadata(self, chunks: AsyncIterator[bytes]) -> dict[str, Any]:
         """What a file says of itself (`protocol.ReadMetadata`). Nothing of it is kept. Raises InputRefused."""
@@ -156,12 +155,12 @@ class InputStore:
         except OSError as error:
             raise _refused(error) from error
         finally:
-            await asyncio.to_thread(_drop, part)
+            await asyncio.to_thread(drop, part)
 
     async def _keep(self, actor: Actor, input_id: str, fresh: Path, written: dict[str, Any]) -> InputOut:
         """Give a decoded file its place and its row; or answer the owner's same picture from before."""
         # Before the row: one never names a file that is not there.
-        await asyncio.to_thread(_place, fresh, self._storage.input_file(input_id))
+        await asyncio.to_thread(place, fresh, self._storage.input_file(input_id))
         async with self._database.write() as session:
             row = await input_rows.same(session, actor, written["sha256"])
             if row is None:
@@ -171,7 +170,7 @@ class InputStore:
             row.used_at = now()
         if row.id != input_id:
             # A row whose file was lost gets it back this way.
-            await asyncio.to_thread(_place, self._storage.input_file(input_id), self._storage.input_file(row.id))
+            await asyncio.to_thread(place, self._storage.input_file(input_id), self._storage.input_file(row.id))
         return InputOut.of(row)
 
     # ── looking and opening ──
@@ -238,7 +237,7 @@ class InputStore:
                 words = Said("A job that has not ended starts from this picture.", "input.needed")
                 raise Conflict(words, hint="Wait for it, or cancel it first.")
             await session.delete(row)
-        await asyncio.to_thread(_drop, self._storage.input_file(input_id))
+        await asyncio.to_thread(drop, self._storage.input_file(input_id))
 
     # ── letting go ──
 
@@ -254,16 +253,16 @@ class InputStore:
                     row.used_at = now()
                 else:
                     await session.delete(row)
-        await asyncio.to_thread(_drop, *(self._storage.input_file(row.id) for row in rows if row.id not in needed))
+        await asyncio.to_thread(drop, *(self._storage.input_file(row.id) for row in rows if row.id not in needed))
         await self._drop_rowless()
 
     async def _drop_rowless(self) -> None:
         old = time.time() - PART_SECONDS
-        files = await asyncio.to_thread(lambda: [one for one in self._storage.stored_inputs() if _older(one, old)])
+        files = await asyncio.to_thread(lambda: [one for one in self._storage.stored_inputs() if is_older(one, old)])
         async with self._database.read() as session:
             known = await input_rows.known(session, [file.name.partition(".")[0] for file in files])
         strays = [file for file in files if file.name.removesuffix(".png") not in known]
-        await asyncio.to_thread(_drop, *strays)
+        await asyncio.to_thread(drop, *strays)
         if strays:
             log.info("inputs.swept", files=len(strays))
 
@@ -331,23 +330,6 @@ async def _spool(chunks: AsyncIterator[bytes], part: Path) -> None:
         await asyncio.to_thread(file.flush)
     finally:
         await asyncio.to_thread(file.close)
-
-
-def _place(source: Path, target: Path) -> None:
-    os.replace(source, target)
-    fsync_folder(target.parent)
-
-
-def _drop(*files: Path) -> None:
-    for file in files:
-        file.unlink(missing_ok=True)
-
-
-def _older(file: Path, than: float) -> bool:
-    try:
-        return file.stat().st_mtime < than
-    except FileNotFoundError:  # somebody was quicker
-        return False
 
 
 def _refused(error: OSError) -> AtelierError | OSError:

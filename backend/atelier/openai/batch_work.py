@@ -36,7 +36,7 @@ from atelier.openai.batch_schemas import LineError, RequestCounts
 from atelier.openai.uploading import no_room
 from atelier.said import Said
 from atelier.shapes import ErrorOut
-from atelier.storage import Storage, fsync_folder
+from atelier.storage import Storage, drop, fsync_folder
 from atelier.tables import BatchRow, FileRow, JobStatus
 
 log = structlog.get_logger("atelier.batches")
@@ -213,7 +213,7 @@ class BatchWork:
         await self._end(session, batch, "completed", files, counts)
         journal = self._storage.batch_journal(batch.id)
         loop = asyncio.get_running_loop()
-        after_commit(session, lambda: loop.run_in_executor(None, _drop, journal))
+        after_commit(session, lambda: loop.run_in_executor(None, drop, journal))
         after_commit(session, lambda: failpoint("batches.after_publish"))
 
     async def _end(
@@ -258,10 +258,6 @@ def counted(journal: Journal, total: int) -> RequestCounts:
 def _with_the_late(answered: Iterator[bytes], late: Iterator[bytes]) -> Iterator[bytes]:
     yield from answered
     yield from late
-
-
-def _drop(path: Path) -> None:
-    path.unlink(missing_ok=True)
 
 
 def _write(path: Path, lines: Iterator[bytes]) -> tuple[int, str]:

@@ -22,7 +22,7 @@ from atelier.openai.batch_schemas import BatchIn, BatchObject, BatchObjects
 from atelier.openai.batch_work import BatchWork, counted
 from atelier.openai.files import FileStore
 from atelier.said import Said
-from atelier.storage import Storage
+from atelier.storage import Storage, drop
 from atelier.tables import BatchRow, JobKind
 
 log = structlog.get_logger("atelier.batches")
@@ -176,7 +176,7 @@ class BatchService:
             ended = await batch_rows.ended(session, [file.stem for file in files])
         old = time.time() - JOURNAL_SECONDS
         over = [file for file in files if (row := ended.get(file.stem)) and _is_spare(row, file, old)]
-        await asyncio.to_thread(_drop, over)
+        await asyncio.to_thread(drop, *over)
 
     async def _sweep_forever(self) -> None:
         while True:
@@ -185,11 +185,6 @@ class BatchService:
             except Exception:  # loop edge: one batch that cannot be ended must not keep the others
                 log.exception("batches.sweep_failed")
             await asyncio.sleep(SWEEP_SECONDS)
-
-
-def _drop(files: list[Path]) -> None:
-    for file in files:
-        file.unlink(missing_ok=True)
 
 
 def _is_spare(row: BatchRow, journal: Path, old: float) -> bool:

@@ -8,7 +8,6 @@ A crash at any point leaves a file without a row, which the sweep removes; a row
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -28,7 +27,7 @@ from atelier.openai import file_rows
 from atelier.openai.file_schemas import FileObject, FileObjects, GivenFields
 from atelier.openai.uploading import Sink, UploadParser, no_room, too_large
 from atelier.said import Said
-from atelier.storage import Storage, fsync_folder
+from atelier.storage import Storage, drop, is_older, place
 from atelier.tables import FileRow
 
 log = structlog.get_logger("atelier.files")
@@ -52,7 +51,7 @@ class FileStore:
     async def start(self) -> None:
         # What an earlier server was taking in.
         files = await asyncio.to_thread(self._storage.given_files)
-        await asyncio.to_thread(_drop, *(file for file in files if file.suffix == ".part"))
+        await asyncio.to_thread(drop, *(file for file in files if file.suffix == ".part"))
         self._sweeper = asyncio.create_task(self._sweep_forever(), name="files.sweep")
 
     async def close(self) -> None:
@@ -75,7 +74,7 @@ class FileStore:
             form = await UploadParser(headers, stream, sink).form()
             fields, filename = _fields(form)
             sha256 = await asyncio.to_thread(sink.finish)
-            await asyncio.to_thread(_place, part, self._storage.given_file(file_id))
+            await asyncio.to_thread(place, part, self._storage.given_file(file_id))
             kept = fields.expires_seconds
             row = FileRow(
                 id=file_id,
@@ -92,7 +91,7 @@ class FileStore:
             return FileObject.of(row)
         finally:
             await asyncio.to_thread(sink.close)
-            await asyncio.to_thread(_drop, part)
+            await asyncio.to_thread(drop, part)
 
     async def _refuse_early(self, length: int) -> None:
         if length > self._limit + 2**20:
@@ -137,7 +136,7 @@ class FileStore:
                 words = Said("A batch that has not ended needs this file.", "file.needed")
                 raise Conflict(words, hint="Wait for it, or cancel it first.")
             await session.delete(row)
-        await asyncio.to_thread(_drop, self._storage.given_file(file_id))
+        await asyncio.to_thread(drop, self._storage.given_file(file_id))
 
     # ── letting go ──
 
@@ -150,11 +149,11 @@ class FileStore:
                     await session.delete(row)
                     gone.append(self._storage.given_file(row.id))
         old = time.time() - STRAY_SECONDS
-        files = await asyncio.to_thread(lambda: [one for one in self._storage.given_files() if _older(one, old)])
+        files = await asyncio.to_thread(lambda: [one for one in self._storage.given_files() if is_older(one, old)])
         async with self._database.read() as session:
             known = await file_rows.known(session, [file.name for file in files])
         strays = [file for file in files if file.name not in known]
-        await asyncio.to_thread(_drop, *gone, *strays)
+        await asyncio.to_thread(drop, *gone, *strays)
         if gone or strays:
             log.info("files.swept", expired=len(gone), strays=len(strays))
 
@@ -200,20 +199,3 @@ def _shown(name: str) -> str:
     """A client's file name, for people only: no path, no control characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return "".join(sign for sign in last if sign.isprintable())[:255] or "file"
-
-
-def _place(source: Path, target: Path) -> None:
-    os.replace(source, target)
-    fsync_folder(target.parent)
-
-
-def _drop(*files: Path) -> None:
-    for file in files:
-        file.unlink(missing_ok=True)
-
-
-def _older(file: Path, than: float) -> bool:
-    try:
-        return file.stat().st_mtime < than
-    except FileNotFoundError:  # somebody was quicker
-        return False
