@@ -17,7 +17,6 @@ import pytest
 import torch
 from engines.diffusers_image import DiffusersImage, load
 from engines.engine import RunCancelled, RunFailed
-from engines.image_previews import PREVIEW_SIDE
 from engines.picture_files import infotext
 from engines.protocol import Cancelled, Done, Progress, TextToImage
 from engines.schedulers import SCHEDULERS, choices_for
@@ -238,9 +237,9 @@ class TestFiles:
         assert json.loads(image.getexif()[0x010E])["atelier"] == file.recipe
 
     def test_the_thumbnail_is_small_webp(self, sd, tmp_path: Path) -> None:
-        file = make(sd, tmp_path, width=512, height=256, steps=1).files[0]
+        file = make(sd, tmp_path, width=512, height=64, steps=1).files[0]
         thumbnail = Image.open(tmp_path / file.thumbnail)
-        assert (thumbnail.format, thumbnail.size) == ("WEBP", (384, 192))
+        assert (thumbnail.format, thumbnail.size) == ("WEBP", (384, 48))
 
     def test_only_the_files_that_were_promised(self, sd, tmp_path: Path) -> None:
         make(sd, tmp_path, seeds=[1, 2])
@@ -265,13 +264,14 @@ class TestProgress:
         self, sd, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("engines.image_steps.PREVIEW_SECONDS", 0.0)
+        monkeypatch.setattr("engines.image_previews.PREVIEW_SIDE", 64)  # a picture twice as large is slow to draw
         recorder = Recorder()
-        sd.run(task(tmp_path, seeds=[1, 2], preview_every=1, width=256, height=128, scheduler=scheduler), recorder)
+        sd.run(task(tmp_path, seeds=[1, 2], preview_every=1, width=128, height=64, scheduler=scheduler), recorder)
         previews = [preview for progress in recorder.seen for preview in progress.previews]
         assert {preview.index for preview in previews} == {0, 1}
         data = base64.b64decode(previews[-1].jpeg)
         preview = Image.open(io.BytesIO(data))
-        assert preview.format == "JPEG" and preview.size == (PREVIEW_SIDE, PREVIEW_SIDE // 2) and len(data) < 8000
+        assert preview.format == "JPEG" and preview.size == (64, 32) and len(data) < 8000
 
     def test_a_finished_picture_is_shown_while_the_others_are_made(self, sd, tmp_path: Path) -> None:
         class Unhurried(Recorder):
@@ -280,7 +280,7 @@ class TestProgress:
                 time.sleep(0.02)  # the encoder thread comes to its turn, as it does beside a real model
 
         recorder = Unhurried()
-        done = sd.run(task(tmp_path, seeds=[1, 2, 3], steps=8, preview_every=1, width=256, height=128), recorder)
+        done = sd.run(task(tmp_path, seeds=[1, 2, 3], steps=8, preview_every=1, width=128, height=64), recorder)
         finals = [(at, one) for at, progress in enumerate(recorder.seen) for one in progress.previews if one.final]
         assert [one.index for _, one in finals] == [0, 1], "the last one is followed by the end of the run"
         for at, one in finals:
@@ -288,7 +288,7 @@ class TestProgress:
             after = [preview.index for progress in recorder.seen[at + 1 :] for preview in progress.previews]
             assert one.index not in after, "nothing blurred comes after it"
             shown = Image.open(io.BytesIO(base64.b64decode(one.jpeg)))
-            assert shown.size == (256, 128)
+            assert shown.size == (128, 64)
             apart = [coarse_difference(shown, Image.open(tmp_path / file.path)) for file in done.files]
             assert apart[one.index] < 3 < min(apart[: one.index] + apart[one.index + 1 :])
 
