@@ -15,6 +15,8 @@ LONG = (
     "runtime/test_cycles.py",
     "faults/test_kills.py",
     "faults/test_sabotage.py",
+    "faults/test_real_engine.py",
+    "faults/test_chat_faults.py",
     "engines/test_engine_pictures.py",
     "engines/test_engine_families.py",
     "embedded/test_creatures.py",

@@ -8,7 +8,6 @@ import io
 import json
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import torch
 from engines.diffusers_image import DiffusersImage, load
 from engines.engine import RunCancelled, RunFailed
 from engines.picture_files import infotext
-from engines.protocol import Cancelled, Done, Progress, TextToImage
+from engines.protocol import Done, Progress, TextToImage
 from engines.schedulers import SCHEDULERS, choices_for
 from PIL import Image
 from worker_client import process_environment
@@ -367,37 +366,6 @@ class TestErrors:
                 make(sd, tmp_path)
         assert caught.value.code == "out_of_memory" and "smaller" in caught.value.hint
         make(sd, tmp_path)
-
-
-class TestInAWorker:
-    """The same engine behind the host, forked."""
-
-    @pytest.fixture(scope="class")
-    def worker(self, image_forkserver, tiny_sd: Path, short_tmp: Path):
-        worker = image_forkserver.spawn("diffusers_image", tiny_sd, short_tmp / "img.sock", {"threads": 1})
-        worker.wait_for("ready")
-        yield worker
-        worker.kill()
-
-    def test_makes_the_same_bytes_as_in_process(self, worker, sd, tmp_path: Path) -> None:
-        (done,) = [update for update in worker.run(task(tmp_path / "a")) if isinstance(update, Done)]
-        assert done.files[0].sha256 == make(sd, tmp_path / "b").files[0].sha256
-        assert done.seconds > 0 and done.peak_bytes > 0
-
-    def test_cancel_ends_it_at_the_next_step(self, worker, tmp_path: Path) -> None:
-        with worker.running(task(tmp_path, steps=900)) as updates:
-            next(updates)
-            threading.Thread(target=worker.cancel, args=("t",)).start()
-            started = time.monotonic()
-            assert isinstance(list(updates)[-1], Cancelled)
-        assert time.monotonic() - started < 2
-
-    def test_hanging_up_frees_the_worker(self, worker, tmp_path: Path) -> None:
-        with worker.running(task(tmp_path, steps=900)) as updates:
-            next(updates)
-        started = time.monotonic()
-        worker.wait_for("ready", 5)
-        assert time.monotonic() - started < 2
 
 
 class TestEmbeddedModel:
