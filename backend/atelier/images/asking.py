@@ -97,7 +97,6 @@ def _sampled(wanted: Wanted, model: ModelRow) -> dict[str, Any]:
         "guidance_scale": defaults.guidance_scale if wanted.guidance_scale is None else wanted.guidance_scale,
         "scheduler": _scheduler((wanted.scheduler if has_words else None) or defaults.scheduler, model),
         "format": wanted.format,
-        **({"typed_prompt": wanted.typed_prompt} if has_words and wanted.typed_prompt else {}),
         "seeds": [seed for _ in count] if varied else _counted(seed, count),
         **variations,
     }
