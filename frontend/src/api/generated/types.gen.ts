@@ -2625,35 +2625,9 @@ export type GridIn = {
     /**
      * Null: every cell is made from words alone.
      */
-    start?: GridStartIn | null;
+    start?: StartIn | null;
     x: AxisIn;
     y?: AxisIn | null;
-};
-
-/**
- * GridStartIn
- *
- * The picture that every cell starts from.
- */
-export type GridStartIn = {
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -3333,6 +3307,24 @@ export type ImageOut = {
  */
 export type ImageToImageIn = {
     /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+    /**
      * Prompt
      *
      * What to draw.
@@ -3347,7 +3339,7 @@ export type ImageToImageIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -3434,24 +3426,6 @@ export type ImageToImageIn = {
      * A second pass at a larger size. Not with a mask.
      */
     hires?: HiresIn | null;
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -3589,6 +3563,24 @@ export type ImagesObject = {
  */
 export type InpaintIn = {
     /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+    /**
      * Prompt
      *
      * What to draw.
@@ -3603,7 +3595,7 @@ export type InpaintIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -3690,24 +3682,6 @@ export type InpaintIn = {
      * A second pass at a larger size. Not with a mask.
      */
     hires?: HiresIn | null;
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
     /**
      * Mask
      *
@@ -4630,7 +4604,7 @@ export type OutpaintIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -4898,19 +4872,19 @@ export type PictureEditIn = {
      *
      * The picture to change: PNG, WebP or JPEG.
      */
-    image?: Array<Blob | File>;
+    image?: Array<Blob | File | string>;
     /**
      * Image[]
      *
      * The same, as a list of one.
      */
-    'image[]'?: Array<Blob | File>;
+    'image[]'?: Array<Blob | File | string>;
     /**
      * Mask
      *
      * A PNG: what is transparent in it is painted anew, the rest stays.
      */
-    mask?: Blob | File | null;
+    mask?: Blob | File | string | null;
     /**
      * Markup
      */
@@ -5164,11 +5138,11 @@ export type PictureVaryIn = {
      *
      * The picture to vary: PNG, WebP or JPEG.
      */
-    image?: Array<Blob | File>;
+    image?: Array<Blob | File | string>;
     /**
      * Image[]
      */
-    'image[]'?: Array<Blob | File>;
+    'image[]'?: Array<Blob | File | string>;
     /**
      * Strength
      *
@@ -6022,6 +5996,8 @@ export type SdExtrasSingleIn = {
     upscale_first?: boolean;
     /**
      * Image
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     image?: string;
 };
@@ -6060,6 +6036,8 @@ export type SdFaceRestorerOut = {
 export type SdFileData = {
     /**
      * Data
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     data: string;
     /**
@@ -6264,6 +6242,8 @@ export type SdImageToImageIn = {
     infotext?: string | null;
     /**
      * Init Images
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     init_images?: Array<string>;
     /**
@@ -7017,6 +6997,32 @@ export type StageOut = {
 };
 
 /**
+ * StartIn
+ *
+ * The picture that others are made from.
+ */
+export type StartIn = {
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+};
+
+/**
  * StatusOut
  */
 export type StatusOut = {
@@ -7206,7 +7212,7 @@ export type TextToImageIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -7522,7 +7528,7 @@ export type UpscaleIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -9071,9 +9077,9 @@ export type ChangeStyleResponse = ChangeStyleResponses[keyof ChangeStyleResponse
 export type AddInputData = {
     body: {
         /**
-         * PNG, JPEG or WebP.
+         * A `data:` URL, or an address where those are fetched.
          */
-        file: Blob | File;
+        url: string;
     };
     path?: never;
     query?: {
@@ -9532,6 +9538,36 @@ export type EditImageResponses = {
 };
 
 export type EditImageResponse = EditImageResponses[keyof EditImageResponses];
+
+export type GetImageSettingsData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}/settings';
+};
+
+export type GetImageSettingsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetImageSettingsError = GetImageSettingsErrors[keyof GetImageSettingsErrors];
+
+export type GetImageSettingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SettingsOut;
+};
+
+export type GetImageSettingsResponse = GetImageSettingsResponses[keyof GetImageSettingsResponses];
 
 export type ImageLineageData = {
     body?: never;
@@ -11658,7 +11694,33 @@ export type OpenaiGenerateImagesResponses = {
 export type OpenaiGenerateImagesResponse = OpenaiGenerateImagesResponses[keyof OpenaiGenerateImagesResponses];
 
 export type OpenaiEditImageData = {
-    body: PictureEditIn;
+    body: {
+        /**
+         * The picture to change: one.
+         */
+        images: Array<{
+            /**
+             * A `data:` URL, or an address where those are fetched.
+             */
+            image_url?: string;
+            /**
+             * A file of `/v1/files`.
+             */
+            file_id?: string;
+        }>;
+        mask?: {
+            /**
+             * A `data:` URL, or an address where those are fetched.
+             */
+            image_url?: string;
+            /**
+             * A file of `/v1/files`.
+             */
+            file_id?: string;
+        };
+        prompt: string;
+        [key: string]: unknown;
+    };
     path?: never;
     query?: never;
     url: '/v1/images/edits';
