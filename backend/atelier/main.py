@@ -312,7 +312,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             screen,
             meter,
             set_up=environment_jobs.until_ready,
-            loaded=sizing.note_load,
+            sizing=sizing,
             wait_seconds=settings.chat.wait_seconds,
         )
         if door := getattr(app.state, "door", None):  # an application without doors has its services all the same

@@ -430,7 +430,8 @@ class Failed(Message):
 
 class LeftOut(msgspec.Struct, kw_only=True):
     """A load option that was asked for and could not be had: `option` is it, as `name: value`. `why`: "cpu" (it is for
-    GPUs), "compiler" (there is none), "model" (not for this one), or "error", with what a library said in `reason`."""
+    GPUs), "compiler" (there is none), "model" (not for this one), "engine" (not with this one), or "error", with what a
+    library said in `reason`."""
 
     option: str
     why: str

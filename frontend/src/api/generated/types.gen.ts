@@ -4059,9 +4059,15 @@ export type LoadOptions = {
     /**
      * Quantization
      *
-     * Of the denoiser's weights, through torchao; fp4 is experimental. What a device cannot do is left out, with a line in the worker's log; so are the options below.
+     * Of the denoiser's weights, through torchao; fp4 is experimental. Of a chat model `fp8`, by vLLM on a GPU. What cannot be had is left out and said in `left_out`; so are the options below.
      */
     quantization?: 'none' | 'int8' | 'fp8' | 'fp4' | null;
+    /**
+     * Kv Cache
+     *
+     * Of chat models with vLLM: keys and values in 8 bits, for twice the context in the same memory. Answers change a little. Left out: in the type of the weights.
+     */
+    kv_cache?: 'fp8' | null;
     /**
      * Attention
      *
@@ -5328,6 +5334,12 @@ export type PlanOut = {
      */
     makes_room: Array<GoesOut>;
     /**
+     * Left Out
+     *
+     * Load options that it would go without: what the last load with them lacked, and before the first one what is known of this machine.
+     */
+    left_out?: Array<LeftOutOut>;
+    /**
      * Remedies
      *
      * What would make it smaller: the largest saving first.
@@ -5577,7 +5589,7 @@ export type RemedyOut = {
     /**
      * Id
      */
-    id: 'half_precision' | 'fp8' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
+    id: 'half_precision' | 'fp8' | 'fp8_cache' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device' | 'more_devices';
     /**
      * Message
      */
@@ -5595,12 +5607,6 @@ export type RemedyOut = {
      * Saves Bytes
      */
     saves_bytes: number;
-    /**
-     * Available
-     *
-     * False where no engine of this Atelier can do it yet.
-     */
-    available?: boolean;
 };
 
 /**
