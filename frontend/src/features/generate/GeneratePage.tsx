@@ -22,7 +22,7 @@ import { DropPlace } from "./DropPlace";
 import { Runs } from "./Runs";
 import { change, chooseModel, effective, settings, toRequest, type Field } from "./settings";
 import { SettingsPanel } from "./SettingsPanel";
-import { isEmpty, painting, source, takeImage } from "./source";
+import { isEmpty, painting, sentImage, source, takeImage } from "./source";
 import { SourcePart } from "./SourcePart";
 import { changeTask, checkAll, makes, ownSize, resultSize, taskForm, TASKS } from "./tasks";
 import { useGenerate } from "./useGenerate";
@@ -43,6 +43,8 @@ export function GeneratePage() {
   // What was chosen before may not be to be had now.
   const job = wish.task === "animate" && models.data && videos.length === 0 ? { ...wish, task: "change" as const } : wish;
   const animate = picture !== null && job.task === "animate";
+  // The words are of a whole picture, not of a part of one.
+  const whole = !picture || job.task === "change";
   const usable = animate ? videos : models.data?.filter(makes("image"));
   const wanted = animate ? job.videoModel : form.model;
   const model = usable?.find((item) => item.key === wanted) ?? usable?.find((item) => item.available) ?? usable?.[0];
@@ -78,7 +80,10 @@ export function GeneratePage() {
   const planGrid = () => {
     setTried(true);
     if (complaints.prompt || complaints.negative_prompt) prompt.current?.focus();
-    if (Object.keys(complaints).length === 0) plannedGrid.set(toRequest(form, model));
+    if (Object.keys(complaints).length > 0) return;
+    const request = toRequest(form, model, own);
+    if (!picture) return plannedGrid.set({ request, start: null, starts: false });
+    void sentImage().then((image) => image && plannedGrid.set({ request, start: { image, strength: job.strength, fit: job.fit, url: picture.url }, starts: true }));
   };
 
   const onKey = (event: KeyboardEvent) => {
@@ -93,7 +98,7 @@ export function GeneratePage() {
       <Box component="h1" sx={visuallyHidden}>{t("generate.title")}</Box>
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
         {from && <TextLink to="/chat/$id" params={{ id: from }} variant="body2" sx={{ display: "inline-flex", alignItems: "center", gap: 2, justifySelf: "start" }}><MessagesSquare size={15} aria-hidden />{t("generate.backToChat")}</TextLink>}
-        <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} words={!picture ? "needed" : job.task === "animate" ? "none" : job.task === "upscale" ? "optional" : "needed"} onSubmit={submit} onGrid={picture ? undefined : planGrid} onEdit={generate.forgive}>
+        <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} words={!picture ? "needed" : job.task === "animate" ? "none" : job.task === "upscale" ? "optional" : "needed"} onSubmit={submit} onGrid={whole ? planGrid : undefined} onEdit={generate.forgive}>
           {picture && <SourcePart picture={picture} job={job} model={model} canAnimate={videos.length > 0} errors={errors} />}
         </Composer>
         <DropPlace />
@@ -104,7 +109,7 @@ export function GeneratePage() {
         <FoldedSettings summary={summary()}>
           <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
         </FoldedSettings>
-        <Runs onExample={example} />
+        <Runs onExample={whole ? example : undefined} />
       </Box>
       <Box component="aside" aria-label={t("generate.settings")} sx={{ display: "none", [BESIDE]: { display: "block" }, ...card, p: 4, position: "sticky", top: 80, maxHeight: "calc(100dvh - 104px)", overflowY: "auto" }}>
         <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
