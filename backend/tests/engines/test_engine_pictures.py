@@ -237,6 +237,13 @@ class TestFiles:
         assert comment[8:].decode("utf-16-be") == infotext(file.recipe)
         assert json.loads(image.getexif()[0x010E])["atelier"] == file.recipe
 
+    @pytest.mark.parametrize("format", ["jpeg", "webp"])
+    def test_less_quality_is_a_smaller_file(self, sd, tmp_path: Path, format: str) -> None:
+        size = {"width": 256, "height": 256, "steps": 1, "format": format}
+        usual, less = make(sd, tmp_path, **size).files[0], make(sd, tmp_path, quality=30, **size).files[0]
+        assert less.bytes < usual.bytes / 1.5
+        assert less.recipe["quality"] == 30 and "quality" not in usual.recipe
+
     def test_the_thumbnail_is_small_webp(self, sd, tmp_path: Path) -> None:
         file = make(sd, tmp_path, width=512, height=256, steps=1).files[0]
         thumbnail = Image.open(tmp_path / file.thumbnail)

@@ -2773,6 +2773,12 @@ export type HiresIn = {
      * Upscaler
      */
     upscaler?: 'latent' | 'lanczos' | 'nearest';
+    /**
+     * Scheduler
+     *
+     * A key of GET /api/schedulers. Null: that of the first pass.
+     */
+    scheduler?: string | null;
 };
 
 /**
@@ -3458,6 +3464,10 @@ export type ImageToImageIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -3473,6 +3483,12 @@ export type ImageToImageIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -3714,6 +3730,10 @@ export type InpaintIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -3729,6 +3749,12 @@ export type InpaintIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -4741,6 +4767,10 @@ export type OutpaintIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -4756,6 +4786,12 @@ export type OutpaintIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -4875,6 +4911,12 @@ export type PictureEditIn = {
      */
     output_format?: string;
     /**
+     * Output Compression
+     *
+     * How good WebP and JPEG are, 100 the best; left out: 95. PNG loses nothing.
+     */
+    output_compression?: number | null;
+    /**
      * User
      *
      * Taken, and without effect.
@@ -4932,12 +4974,6 @@ export type PictureEditIn = {
      * Background
      */
     background?: 'auto' | 'opaque' | 'transparent';
-    /**
-     * Output Compression
-     *
-     * 100 only: WebP and JPEG are written at quality 95.
-     */
-    output_compression?: number | null;
     /**
      * Moderation
      *
@@ -5027,6 +5063,12 @@ export type PictureGenerateIn = {
      */
     output_format?: string;
     /**
+     * Output Compression
+     *
+     * How good WebP and JPEG are, 100 the best; left out: 95. PNG loses nothing.
+     */
+    output_compression?: number | null;
+    /**
      * User
      *
      * Taken, and without effect.
@@ -5084,12 +5126,6 @@ export type PictureGenerateIn = {
      * Background
      */
     background?: 'auto' | 'opaque' | 'transparent';
-    /**
-     * Output Compression
-     *
-     * 100 only: WebP and JPEG are written at quality 95.
-     */
-    output_compression?: number | null;
     /**
      * Moderation
      *
@@ -5176,6 +5212,12 @@ export type PictureVaryIn = {
      * `png`, `webp` or `jpeg`.
      */
     output_format?: string;
+    /**
+     * Output Compression
+     *
+     * How good WebP and JPEG are, 100 the best; left out: 95. PNG loses nothing.
+     */
+    output_compression?: number | null;
     /**
      * User
      *
@@ -5796,6 +5838,45 @@ export type SaidOut = {
 };
 
 /**
+ * SamplerSettingsIn
+ *
+ * What the steps of a scheduler are told, in A1111's words. `GET /api/schedulers` says which take what; null: the
+ * scheduler's own default.
+ */
+export type SamplerSettingsIn = {
+    /**
+     * Eta
+     *
+     * DDIM: how much noise is put back, 0 none.
+     */
+    eta?: number | null;
+    /**
+     * S Churn
+     *
+     * How much noise is put back before steps.
+     */
+    s_churn?: number | null;
+    /**
+     * S Tmin
+     *
+     * From this level of noise on.
+     */
+    s_tmin?: number | null;
+    /**
+     * S Tmax
+     *
+     * Up to this level of noise.
+     */
+    s_tmax?: number | null;
+    /**
+     * S Noise
+     *
+     * How strong what is put back is; 1: as it was.
+     */
+    s_noise?: number | null;
+};
+
+/**
  * SayIn
  *
  * What somebody says, or with `role` "tool" what a function answered.
@@ -5873,6 +5954,12 @@ export type SchedulerOut = {
      * Its schedule, in A1111's words.
      */
     schedule_type: string;
+    /**
+     * Settings
+     *
+     * What of `sampler_settings` it takes.
+     */
+    settings: Array<string>;
 };
 
 /**
@@ -6289,12 +6376,26 @@ export type SdImageToImageIn = {
     tiling?: boolean;
     /**
      * Eta
+     *
+     * Where the sampler takes it: DDIM.
      */
     eta?: number | null;
     /**
      * S Churn
+     *
+     * Where the sampler takes it.
      */
     s_churn?: number | null;
+    /**
+     * S Tmin
+     */
+    s_tmin?: number | null;
+    /**
+     * S Tmax
+     *
+     * 0: up to any level of noise.
+     */
+    s_tmax?: number | null;
     /**
      * S Noise
      */
@@ -6796,12 +6897,26 @@ export type SdTextToImageIn = {
     tiling?: boolean;
     /**
      * Eta
+     *
+     * Where the sampler takes it: DDIM.
      */
     eta?: number | null;
     /**
      * S Churn
+     *
+     * Where the sampler takes it.
      */
     s_churn?: number | null;
+    /**
+     * S Tmin
+     */
+    s_tmin?: number | null;
+    /**
+     * S Tmax
+     *
+     * 0: up to any level of noise.
+     */
+    s_tmax?: number | null;
     /**
      * S Noise
      */
@@ -7327,6 +7442,10 @@ export type TextToImageIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -7342,6 +7461,12 @@ export type TextToImageIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -7643,6 +7768,10 @@ export type UpscaleIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -7658,6 +7787,12 @@ export type UpscaleIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
