@@ -387,17 +387,17 @@ export type BatchUsage = {
     /**
      * Input Tokens
      */
-    input_tokens?: number;
-    input_tokens_details?: CachedTokens;
+    input_tokens: number;
+    input_tokens_details: CachedTokens;
     /**
      * Output Tokens
      */
-    output_tokens?: number;
-    output_tokens_details?: ReasoningTokens;
+    output_tokens: number;
+    output_tokens_details: ReasoningTokens;
     /**
      * Total Tokens
      */
-    total_tokens?: number;
+    total_tokens: number;
 };
 
 /**
@@ -604,7 +604,7 @@ export type CachedTokens = {
     /**
      * Cached Tokens
      */
-    cached_tokens?: number;
+    cached_tokens: number;
 };
 
 /**
@@ -5627,7 +5627,7 @@ export type ReasoningTokens = {
     /**
      * Reasoning Tokens
      */
-    reasoning_tokens?: number;
+    reasoning_tokens: number;
 };
 
 /**
