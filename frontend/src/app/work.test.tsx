@@ -31,10 +31,9 @@ describe("Batches", () => {
   it("tells how far one is, what it took, and stops it", async () => {
     const atelier = await open("/jobs/batches", { stepMs: 20 });
     expect(await screen.findByText("No batches yet", {}, slow)).toBeVisible();
-    const form = new FormData();
-    form.append("file", new File(Array.from({ length: 8 }, (_, at) => `{"custom_id": "${at}"}\n`), "questions.jsonl"));
-    const { id } = (await (await atelier.handle(new Request("http://mock/v1/files", { method: "POST", body: form }))).json()) as { id: string };
-    await atelier.handle(new Request("http://mock/v1/batches", { method: "POST", body: JSON.stringify({ input_file_id: id, endpoint: "/v1/chat/completions" }) }));
+    const file = { id: "file-1", object: "file" as const, bytes: 160, created_at: 0, filename: "questions.jsonl", purpose: "batch", status: "processed" as const };
+    atelier.work.files.set(file.id, { file, lines: Array.from({ length: 8 }, (_, at) => `{"custom_id": "${at}"}`) });
+    await atelier.handle(new Request("http://mock/v1/batches", { method: "POST", body: JSON.stringify({ input_file_id: file.id, endpoint: "/v1/chat/completions" }) }));
     void queryClient.invalidateQueries();
     const row = (await screen.findByText("questions.jsonl", {}, slow)).closest("li") as HTMLElement;
     await user.click(within(row).getByRole("button", { name: "Stop" }));
