@@ -2686,35 +2686,9 @@ export type GridIn = {
     /**
      * Null: every cell is made from words alone.
      */
-    start?: GridStartIn | null;
+    start?: StartIn | null;
     x: AxisIn;
     y?: AxisIn | null;
-};
-
-/**
- * GridStartIn
- *
- * The picture that every cell starts from.
- */
-export type GridStartIn = {
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -3400,6 +3374,24 @@ export type ImageOut = {
  */
 export type ImageToImageIn = {
     /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+    /**
      * Prompt
      *
      * What to draw.
@@ -3414,7 +3406,7 @@ export type ImageToImageIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -3511,24 +3503,6 @@ export type ImageToImageIn = {
      * A second pass at a larger size. Not with a mask.
      */
     hires?: HiresIn | null;
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -3666,6 +3640,24 @@ export type ImagesObject = {
  */
 export type InpaintIn = {
     /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+    /**
      * Prompt
      *
      * What to draw.
@@ -3680,7 +3672,7 @@ export type InpaintIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -3777,24 +3769,6 @@ export type InpaintIn = {
      * A second pass at a larger size. Not with a mask.
      */
     hires?: HiresIn | null;
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
     /**
      * Mask
      *
@@ -4146,9 +4120,15 @@ export type LoadOptions = {
     /**
      * Quantization
      *
-     * Of the denoiser's weights, through torchao; fp4 is experimental. What a device cannot do is left out, with a line in the worker's log; so are the options below.
+     * Of the denoiser's weights, through torchao; fp4 is experimental. Of a chat model `fp8`, by vLLM on a GPU. What cannot be had is left out and said in `left_out`; so are the options below.
      */
     quantization?: 'none' | 'int8' | 'fp8' | 'fp4' | null;
+    /**
+     * Kv Cache
+     *
+     * Of chat models with vLLM: keys and values in 8 bits, for twice the context in the same memory. Answers change a little. Left out: in the type of the weights.
+     */
+    kv_cache?: 'fp8' | null;
     /**
      * Attention
      *
@@ -4717,7 +4697,7 @@ export type OutpaintIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -4995,19 +4975,19 @@ export type PictureEditIn = {
      *
      * The picture to change: PNG, WebP or JPEG.
      */
-    image?: Array<Blob | File>;
+    image?: Array<Blob | File | string>;
     /**
      * Image[]
      *
      * The same, as a list of one.
      */
-    'image[]'?: Array<Blob | File>;
+    'image[]'?: Array<Blob | File | string>;
     /**
      * Mask
      *
      * A PNG: what is transparent in it is painted anew, the rest stays.
      */
-    mask?: Blob | File | null;
+    mask?: Blob | File | string | null;
     /**
      * Markup
      */
@@ -5267,11 +5247,11 @@ export type PictureVaryIn = {
      *
      * The picture to vary: PNG, WebP or JPEG.
      */
-    image?: Array<Blob | File>;
+    image?: Array<Blob | File | string>;
     /**
      * Image[]
      */
-    'image[]'?: Array<Blob | File>;
+    'image[]'?: Array<Blob | File | string>;
     /**
      * Strength
      *
@@ -5414,6 +5394,12 @@ export type PlanOut = {
      * Who would give way or is waited for, and why.
      */
     makes_room: Array<GoesOut>;
+    /**
+     * Left Out
+     *
+     * Load options that it would go without: what the last load with them lacked, and before the first one what is known of this machine.
+     */
+    left_out?: Array<LeftOutOut>;
     /**
      * Remedies
      *
@@ -5674,7 +5660,7 @@ export type RemedyOut = {
     /**
      * Id
      */
-    id: 'half_precision' | 'fp8' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
+    id: 'half_precision' | 'fp8' | 'fp8_cache' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device' | 'more_devices';
     /**
      * Message
      */
@@ -5692,12 +5678,6 @@ export type RemedyOut = {
      * Saves Bytes
      */
     saves_bytes: number;
-    /**
-     * Available
-     *
-     * False where no engine of this Atelier can do it yet.
-     */
-    available?: boolean;
 };
 
 /**
@@ -6180,6 +6160,8 @@ export type SdExtrasSingleIn = {
     upscale_first?: boolean;
     /**
      * Image
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     image?: string;
 };
@@ -6218,6 +6200,8 @@ export type SdFaceRestorerOut = {
 export type SdFileData = {
     /**
      * Data
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     data: string;
     /**
@@ -6436,6 +6420,8 @@ export type SdImageToImageIn = {
     infotext?: string | null;
     /**
      * Init Images
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     init_images?: Array<string>;
     /**
@@ -7203,6 +7189,32 @@ export type StageOut = {
 };
 
 /**
+ * StartIn
+ *
+ * The picture that others are made from.
+ */
+export type StartIn = {
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+};
+
+/**
  * StatusOut
  */
 export type StatusOut = {
@@ -7392,7 +7404,7 @@ export type TextToImageIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -7718,7 +7730,7 @@ export type UpscaleIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -9277,9 +9289,9 @@ export type ChangeStyleResponse = ChangeStyleResponses[keyof ChangeStyleResponse
 export type AddInputData = {
     body: {
         /**
-         * PNG, JPEG or WebP.
+         * A `data:` URL, or an address where those are fetched.
          */
-        file: Blob | File;
+        url: string;
     };
     path?: never;
     query?: {
@@ -9738,6 +9750,36 @@ export type EditImageResponses = {
 };
 
 export type EditImageResponse = EditImageResponses[keyof EditImageResponses];
+
+export type GetImageSettingsData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}/settings';
+};
+
+export type GetImageSettingsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetImageSettingsError = GetImageSettingsErrors[keyof GetImageSettingsErrors];
+
+export type GetImageSettingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SettingsOut;
+};
+
+export type GetImageSettingsResponse = GetImageSettingsResponses[keyof GetImageSettingsResponses];
 
 export type ImageLineageData = {
     body?: never;
@@ -11864,7 +11906,33 @@ export type OpenaiGenerateImagesResponses = {
 export type OpenaiGenerateImagesResponse = OpenaiGenerateImagesResponses[keyof OpenaiGenerateImagesResponses];
 
 export type OpenaiEditImageData = {
-    body: PictureEditIn;
+    body: {
+        /**
+         * The picture to change: one.
+         */
+        images: Array<{
+            /**
+             * A `data:` URL, or an address where those are fetched.
+             */
+            image_url?: string;
+            /**
+             * A file of `/v1/files`.
+             */
+            file_id?: string;
+        }>;
+        mask?: {
+            /**
+             * A `data:` URL, or an address where those are fetched.
+             */
+            image_url?: string;
+            /**
+             * A file of `/v1/files`.
+             */
+            file_id?: string;
+        };
+        prompt: string;
+        [key: string]: unknown;
+    };
     path?: never;
     query?: never;
     url: '/v1/images/edits';

@@ -1,4 +1,4 @@
-import { Box, IconButton, InputBase, Tooltip, Typography } from "@mui/material";
+import { Box, IconButton, Tooltip, Typography } from "@mui/material";
 import { ArrowUp, Camera, ImagePlus, Square, TriangleAlert, X } from "lucide-react";
 import { useRef, type KeyboardEvent, type ReactNode, type RefObject } from "react";
 import { useTranslation } from "react-i18next";
@@ -7,6 +7,7 @@ import { useSaid } from "@/i18n/said";
 import { COARSE } from "@/lib/browser";
 import { useSignal, type Signal } from "@/lib/signal";
 import { toast } from "@/lib/toast";
+import { Writing } from "@/ui/Writing";
 
 import { accepts, attachFiles, detach, MOST_LETTERS, MOST_PICTURES, write, type Draft } from "./drafts";
 
@@ -56,18 +57,14 @@ export function Composer({ draft, inputRef, sending, growing, blocked, sees, onS
           {pictures.map((one) => <Attachment key={one.key} picture={one} onRemove={() => detach(draft, one.key)} />)}
         </Box>
       )}
-      <InputBase
-        inputRef={inputRef}
-        multiline
-        minRows={1}
-        maxRows={10}
-        fullWidth
+      <Writing
+        inputRef={inputRef} minRows={1} maxRows={10}
         value={text}
         placeholder={t("chat.placeholder")}
-        onChange={(event) => write(draft, event.target.value)}
+        onWrite={(words) => write(draft, words)}
         onKeyDown={onKey}
-        inputProps={{ "aria-label": t("chat.message"), "aria-keyshortcuts": "Enter", spellCheck: true, enterKeyHint: "send" }}
-        sx={{ px: 4, pt: 3, pb: 1, fontSize: 16, lineHeight: 1.55, "& textarea:focus-visible": { outline: "none" } }}
+        input={{ "aria-label": t("chat.message"), "aria-keyshortcuts": "Enter", enterKeyHint: "send" }}
+        sx={{ px: 4, pt: 3, pb: 1, fontSize: 16, lineHeight: 1.55 }}
       />
       {note && <Typography variant="caption" role="status" sx={{ display: "flex", gap: 2, px: 4, pb: 1, color: "warning.main" }}><TriangleAlert size={14} aria-hidden />{note}</Typography>}
       <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: 2, pb: 2, minWidth: 0 }}>

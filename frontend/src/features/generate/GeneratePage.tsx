@@ -21,7 +21,7 @@ import { DropPlace } from "./DropPlace";
 import { Runs } from "./Runs";
 import { change, chooseModel, effective, settings, toRequest, type Field } from "./settings";
 import { SettingsPanel } from "./SettingsPanel";
-import { isEmpty, painting, source, takeImage } from "./source";
+import { isEmpty, painting, sentImage, source, takeImage } from "./source";
 import { SourcePart } from "./SourcePart";
 import { changeTask, checkAll, makes, ownSize, resultSize, taskForm, TASKS } from "./tasks";
 import { useGenerate } from "./useGenerate";
@@ -42,6 +42,8 @@ export function GeneratePage() {
   // What was chosen before may not be to be had now.
   const job = wish.task === "animate" && models.data && videos.length === 0 ? { ...wish, task: "change" as const } : wish;
   const animate = picture !== null && job.task === "animate";
+  // The words are of a whole picture, not of a part of one.
+  const whole = !picture || job.task === "change";
   const usable = animate ? videos : models.data?.filter(makes("image"));
   const wanted = animate ? job.videoModel : form.model;
   const model = usable?.find((item) => item.key === wanted) ?? usable?.find((item) => item.available) ?? usable?.[0];
@@ -76,7 +78,10 @@ export function GeneratePage() {
   const planGrid = () => {
     setTried(true);
     if (complaints.prompt || complaints.negative_prompt) prompt.current?.focus();
-    if (Object.keys(complaints).length === 0) plannedGrid.set(toRequest(form, model));
+    if (Object.keys(complaints).length > 0) return;
+    const request = toRequest(form, model, own);
+    if (!picture) return plannedGrid.set({ request, start: null, starts: false });
+    void sentImage().then((image) => image && plannedGrid.set({ request, start: { image, strength: job.strength, fit: job.fit, url: picture.url }, starts: true }));
   };
 
   const onKey = (event: KeyboardEvent) => {
@@ -90,7 +95,7 @@ export function GeneratePage() {
     <Box onKeyDown={onKey} sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gap: 8 }, alignItems: "start" }}>
       <Box component="h1" sx={visuallyHidden}>{t("generate.title")}</Box>
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
-        <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} words={!picture ? "needed" : job.task === "animate" ? "none" : job.task === "upscale" ? "optional" : "needed"} onSubmit={submit} onGrid={picture ? undefined : planGrid} onEdit={generate.forgive}>
+        <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} words={!picture ? "needed" : job.task === "animate" ? "none" : job.task === "upscale" ? "optional" : "needed"} onSubmit={submit} onGrid={whole ? planGrid : undefined} onEdit={generate.forgive}>
           {picture && <SourcePart picture={picture} job={job} model={model} canAnimate={videos.length > 0} errors={errors} />}
         </Composer>
         <DropPlace />
@@ -101,7 +106,7 @@ export function GeneratePage() {
         <FoldedSettings summary={summary()}>
           <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
         </FoldedSettings>
-        <Runs onExample={example} />
+        <Runs onExample={whole ? example : undefined} />
       </Box>
       <Box component="aside" aria-label={t("generate.settings")} sx={{ display: "none", [BESIDE]: { display: "block" }, ...card, p: 4, position: "sticky", top: 80, maxHeight: "calc(100dvh - 104px)", overflowY: "auto" }}>
         <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
