@@ -905,6 +905,12 @@ export type ChatParameters = {
      */
     json_answer?: boolean | null;
     /**
+     * Drop Oldest
+     *
+     * The oldest messages are left out of what is asked when the model's context is full.
+     */
+    drop_oldest?: boolean | null;
+    /**
      * Tools
      *
      * Functions that the model may call, as OpenAI describes them.
@@ -8092,6 +8098,12 @@ export type AtelierChatConversationSchemasUsageOut = {
      * Completion Tokens
      */
     completion_tokens: number;
+    /**
+     * Left Out
+     *
+     * Messages at the beginning that were not sent, for the context was full.
+     */
+    left_out?: number;
 };
 
 /**
@@ -10087,6 +10099,12 @@ export type ListConversationsData = {
          * Words that the title or a message holds.
          */
         q?: string | null;
+        /**
+         * Picture
+         *
+         * A picture that one of its messages shows.
+         */
+        picture?: string | null;
         /**
          * Archived
          */

@@ -8,6 +8,7 @@ import { CopyButton } from "@/ui/CopyButton";
 import { Facts } from "@/ui/Section";
 
 import { Lineage } from "./Lineage";
+import { Talks } from "./Talks";
 import { Opinion } from "./Opinion";
 import { Verdict } from "./Verdict";
 
@@ -52,6 +53,7 @@ export function Recipe({ image }: { image: ImageOut }) {
       />
       <Verdict key={image.id} image={image} />
       <Lineage image={image} />
+      <Talks image={image} />
     </Box>
   );
 }

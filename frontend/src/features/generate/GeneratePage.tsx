@@ -1,7 +1,7 @@
 import { Box, ButtonBase, Collapse, useMediaQuery } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { ChevronDown, SlidersHorizontal } from "lucide-react";
+import { ChevronDown, MessagesSquare, SlidersHorizontal } from "lucide-react";
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -12,6 +12,7 @@ import { queries } from "@/api/queries";
 import { useSaid } from "@/i18n/said";
 import { useSignal } from "@/lib/signal";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { TextLink } from "@/ui/links";
 import { card } from "@/ui/Section";
 import { visuallyHidden } from "@/ui/StatusMark";
 
@@ -52,6 +53,7 @@ export function GeneratePage() {
   const [tried, setTried] = useState(false);
   const prompt = useRef<HTMLTextAreaElement>(null);
   useStartFromAddress(prompt);
+  const { chat: from } = route.useSearch();
 
   const example = useCallback((words: string) => {
     change({ prompt: words });
@@ -95,6 +97,7 @@ export function GeneratePage() {
     <Box onKeyDown={onKey} sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gap: 8 }, alignItems: "start" }}>
       <Box component="h1" sx={visuallyHidden}>{t("generate.title")}</Box>
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
+        {from && <TextLink to="/chat/$id" params={{ id: from }} variant="body2" sx={{ display: "inline-flex", alignItems: "center", gap: 2, justifySelf: "start" }}><MessagesSquare size={15} aria-hidden />{t("generate.backToChat")}</TextLink>}
         <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} words={!picture ? "needed" : job.task === "animate" ? "none" : job.task === "upscale" ? "optional" : "needed"} onSubmit={submit} onGrid={whole ? planGrid : undefined} onEdit={generate.forgive}>
           {picture && <SourcePart picture={picture} job={job} model={model} canAnimate={videos.length > 0} errors={errors} />}
         </Composer>
@@ -141,9 +144,10 @@ function useStartFromAddress(prompt: React.RefObject<HTMLTextAreaElement | null>
     if (search.input) void getImage({ path: { image_id: search.input } }).then(takeImage, () => undefined);
     const task = TASKS.find((each) => each === search.do);
     if (task) changeTask({ task });
-    void go({ to: "/", search: {}, replace: true });
+    // The way back to a conversation stays.
+    void go({ to: "/", search: { chat: search.chat }, replace: true });
     prompt.current?.focus();
-  }, [search.reuse, search.prompt, search.model, search.input, search.do, go, prompt]);
+  }, [search.reuse, search.prompt, search.model, search.input, search.do, search.chat, go, prompt]);
 }
 
 /** On a narrow window the panel folds away under one line that says what is set. */
