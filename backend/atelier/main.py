@@ -317,6 +317,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         )
         if door := getattr(app.state, "door", None):  # an application without doors has its services all the same
             door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
+            stack.callback(door.close)
         captions = Captions(registry, inputs, serving)
         sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts, captions, storage.sdapi_options)
         translator = Translator(settings.translation, serving)

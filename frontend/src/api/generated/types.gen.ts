@@ -333,6 +333,7 @@ export type BatchObject = {
      */
     cancelled_at: number | null;
     request_counts: RequestCounts;
+    usage: BatchUsage;
     /**
      * Metadata
      */
@@ -378,6 +379,28 @@ export type BatchObjects = {
 };
 
 /**
+ * BatchUsage
+ *
+ * Tokens of all answers, as their engines counted them.
+ */
+export type BatchUsage = {
+    /**
+     * Input Tokens
+     */
+    input_tokens: number;
+    input_tokens_details: CachedTokens;
+    /**
+     * Output Tokens
+     */
+    output_tokens: number;
+    output_tokens_details: ReasoningTokens;
+    /**
+     * Total Tokens
+     */
+    total_tokens: number;
+};
+
+/**
  * BenchmarkIn
  *
  * How fast models answer, at how many requests at once.
@@ -419,6 +442,24 @@ export type BenchmarkIn = {
      * Of the order of the models, and of the prompts.
      */
     seed?: number;
+    /**
+     * Rounds
+     *
+     * So often each level is measured, the models in a new order.
+     */
+    rounds?: number;
+    /**
+     * Ttft Goal Ms
+     *
+     * An answer counts as good up to it.
+     */
+    ttft_goal_ms?: number | null;
+    /**
+     * Tpot Goal Ms
+     *
+     * The same, per token after the first.
+     */
+    tpot_goal_ms?: number | null;
     /**
      * Name
      */
@@ -554,6 +595,16 @@ export type BulkEditOut = {
      * Restorable Until
      */
     restorable_until?: string | null;
+};
+
+/**
+ * CachedTokens
+ */
+export type CachedTokens = {
+    /**
+     * Cached Tokens
+     */
+    cached_tokens: number;
 };
 
 /**
@@ -2190,13 +2241,23 @@ export type FiguresOut = {
      */
     tpot_ms: SpreadOut | null;
     /**
-     * Between one piece of an answer and the next.
+     * Between tokens; those that came together share the time equally.
      */
     itl_ms: SpreadOut | null;
+    /**
+     * Between one arrival and the next, whatever came with it.
+     */
+    icl_ms?: SpreadOut | null;
     /**
      * From the request to the end of its answer.
      */
     e2el_ms: SpreadOut | null;
+    /**
+     * Goodput
+     *
+     * Share of the requests within the goals, if any.
+     */
+    goodput?: number | null;
 };
 
 /**
@@ -5549,6 +5610,16 @@ export type RamOut = {
      * Total
      */
     total: number;
+};
+
+/**
+ * ReasoningTokens
+ */
+export type ReasoningTokens = {
+    /**
+     * Reasoning Tokens
+     */
+    reasoning_tokens: number;
 };
 
 /**
@@ -12419,6 +12490,14 @@ export type OpenaiCreateFileData = {
         'expires_after[anchor]'?: 'created_at';
         'expires_after[seconds]'?: number;
     };
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same answer, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/v1/files';
@@ -12570,6 +12649,14 @@ export type OpenaiListBatchesResponse = OpenaiListBatchesResponses[keyof OpenaiL
 
 export type OpenaiCreateBatchData = {
     body: BatchIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same answer, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/v1/batches';
