@@ -340,6 +340,7 @@ def _named(picture: InputImage) -> dict[str, str]:
 def _told(task: TextToImage) -> dict[str, object]:
     """The part of a recipe that depends on the task, as the real engine writes it."""
     told: dict[str, object] = {"task": "text_to_image", "width": task.width, "height": task.height}
+    told |= {"asked": task.asked} if task.asked else {}
     if task.start:
         told |= {"task": "image_to_image"}
         told["start"] = {**_named(task.start.image), "strength": task.start.strength, "fit": task.start.fit}

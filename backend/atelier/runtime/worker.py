@@ -453,6 +453,8 @@ class Worker:
         cause = self._stop_cause or self._classified(phase)
         self._last_words = self._log_tail()  # before the cause: who waits for that reads both, and the log goes soon
         self.cause = cause
+        if cause.code != "stopped":
+            log.warning("worker %s with %s has failed: %s", self.id, self.spec.model, cause.message)
         if self._exit is None:
             self._become(WorkerState.STOPPING, message=None if cause.code == "stopped" else cause.message)
         self._client.hang_up()
