@@ -8,6 +8,7 @@ import pytest
 
 LONG = (
     "contract/test_chat_engines.py",
+    "contract/test_notebooks.py",
     "contract/test_real_engine.py",
     "hub/test_faults.py",
     "hub/test_downloads.py",

@@ -1,11 +1,10 @@
-"""What only the real engines can show, on one server with the models that ship: the notebooks, the clients' libraries,
-a creature and the Spanish API with curl.
+"""What only the real image engine can show, with the model that ships: the notebook about pictures, the libraries of
+clients, and with curl a creature and the Spanish API.
 
-One server, since the image engine's libraries take longer to load than most of this."""
+On one server, since the engine's libraries take longer to load than most of this."""
 
 from __future__ import annotations
 
-import ast
 import base64
 import io
 import json
@@ -13,25 +12,21 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import nbformat
 import openai
 import pytest
 import webuiapi
 from client_pictures import drawing, hole, png
-from nbclient import NotebookClient
 from PIL import Image
 from serving import Server
+from tests.contract.test_notebooks import executed
 from tests.faults import real_models
 
-NOTEBOOKS = Path(__file__).resolve().parents[3] / "doc" / "notebooks"
 CURL = shutil.which("curl")
 PASSWORD = "four words without rhyme"
 PIKACHU = "Bearer pikachu"
 
 WHY_NOT = real_models.missing()
-NO_CHAT = None if real_models.environments().python("chat-cpu") else "the environment chat-cpu is not built"
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 
@@ -39,69 +34,14 @@ pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = {
         "ATELIER_FAKE_ENGINE": "0", "ATELIER_THREADS": "1", "POKEMON_BEARER_TOKEN": "pikachu",
-        "POKEMON_NAME_BACKEND": "local" if NO_CHAT else "remote",
         "POKEMON_GENERATION_BACKEND": "sdxl", "SDXL_TURBO_MODEL": "creatures", "SDXL_STEPS": "8",
     }  # fmt: skip
     with Server(tmp_path_factory.mktemp("real") / "data", **settings) as running:
         yield running
 
 
-# ── the notebooks run from top to bottom, and show what they say they show ──
-
-
-def executed(name: str, studio: Server, folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: int) -> Any:
-    notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
-    assert all(not cell.get("outputs") for cell in notebook.cells), "it is committed without outputs"
-    install = next(cell for cell in notebook.cells if cell.source.startswith("%pip install"))
-    install.source = "pass  # what it installs is in this environment already"
-    monkeypatch.setenv("ATELIER_URL", studio.url)
-    NotebookClient(notebook, timeout=seconds, resources={"metadata": {"path": str(folder)}}).execute()
-    return notebook
-
-
-@pytest.mark.skipif(NO_CHAT is not None, reason=str(NO_CHAT))
-def test_the_notebook_about_chat(studio: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Against `lore` on vLLM: what the creature service and the translation of prompts ask of it is proved along the
-    way, for a start of the engine is dear. First of all: the names of creatures below come from `lore` too."""
-    notebook = executed("chat.ipynb", studio, tmp_path, monkeypatch, 600)
-    everything = " ".join(" ".join(text for text, _source in told(notebook)).split())
-    for words in (
-        "is a red dragon with wings that lives",
-        "blue octopus with a hat",
-        "404",
-        "'species': 'dragon'",
-        "a striped orange fish",
-        """[('make_picture', '{"prompt": "a red dragon with wings"}')]""",
-        "The user wants a name for a red dragon with wings.",
-        "tokens per second",
-        "8 at a time: 8 answers",
-        "'text': 'a red dragon with wings on a blue background', 'model': 'lore', 'changed': True",
-        "'reason': 'not_sure'",
-    ):
-        assert words in everything, (words, everything[-6000:])
-    usual, other = ast.literal_eval(next(text for text, source in told(notebook) if "logit_bias=" in source))
-    assert usual != other
-    how = {"headers": {"Authorization": PIKACHU}, "timeout": 60}
-    named = [studio.client.get("/v1/generate", **how).json()["metadata"]["name"] for _ in range(3)]
-    log = studio.log_path.read_text()
-    assert "extract_name.json" in log and "remote_name.fallback" not in log and all(name in log for name in named)
-
-
-def told(notebook: Any) -> list[tuple[str, str]]:
-    """(what a cell showed, its source)."""
-    return [(said_by(cell), cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def said_by(cell: Any) -> str:
-    outputs = cell.get("outputs", [])
-    return "".join(
-        str(one.get("data", {}).get("text/markdown") or one.get("data", {}).get("text/plain") or one.get("text", ""))
-        for one in outputs
-    )
-
-
 def test_the_notebook_about_pictures(studio: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    notebook = executed("images.ipynb", studio, tmp_path, monkeypatch, 300)
+    notebook = executed("images.ipynb", studio, tmp_path, monkeypatch, seconds=300)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pictures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
     assert len(pictures) == 6
