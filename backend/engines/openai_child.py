@@ -27,7 +27,8 @@ from engines.engine import LoadFailed
 
 TERM_SECONDS = 3.0
 LOOK_SECONDS = 0.05
-TAIL_LINES = 60
+TAIL_LINES = 400
+"""So many of its last lines may hold the reason: vLLM's is followed by the tracebacks of each of its processes."""
 DIED_STATUS = 70
 """Exit status of a worker whose server ended with status 0 (sysexits' EX_SOFTWARE): it was not asked to."""
 
@@ -61,9 +62,10 @@ class OpenAIChild:
         try:
             self._wait_ready(time.monotonic() + deadline_seconds, deadline_seconds)
         except LoadFailed as failure:
+            killed = self._killed()
             self.close()
             copying.join(1.0)
-            raise explain(tuple(self._tail)) or failure from None
+            raise explain(tuple(self._tail)) or killed or failure from None
         except BaseException:
             self.close()
             raise
@@ -129,6 +131,17 @@ class OpenAIChild:
             f"the engine's server was not ready within {seconds:g} seconds",
             "A slow disk or a busy machine can be the reason; try again.",
             seconds=seconds,
+        )
+
+    def _killed(self) -> LoadFailed | None:
+        """It was killed while it loaded, and not by us: that is what Linux does when memory runs out."""
+        if self._process is None or self._process.returncode != -signal.SIGKILL:
+            return None
+        return LoadFailed(
+            "out_of_memory",
+            "the engine's server was killed while it loaded, most likely because the machine ran out of memory",
+            "Allow a shorter context or fewer requests at once, take a smaller model, or unload another one.",
+            sentence="chat_killed",
         )
 
     def _copy(self) -> None:

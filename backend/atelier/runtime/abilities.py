@@ -26,7 +26,8 @@ class Abilities:
 
     `tool_choices`: how tools may be asked for; `auto` needs a tool parser as well. `many`: `n` above 1. `schema`: an
     answer that is held to a JSON schema. `sees`: pictures in a request, for a model that sees. `sleeps`: its weights
-    can be put aside.
+    can be put aside. `fp8_weights`, `fp8_cache`: it loads weights, or keeps keys and values, in 8 bits. `reserves`: the
+    memory of all requests that it may serve at once is taken when it loads.
     """
 
     routes: frozenset[str]
@@ -40,6 +41,9 @@ class Abilities:
     stop: bool = False
     sees: bool = False
     sleeps: bool = False
+    fp8_weights: bool = False
+    fp8_cache: bool = False
+    reserves: bool = False
 
     def routes_of(self, task: str) -> frozenset[str]:
         return self.embed_routes if task == "embed" else self.routes
@@ -73,10 +77,13 @@ _VLLM = Abilities(
     seed=True,
     stop=True,
     sees=True,
+    fp8_cache=True,
+    reserves=True,
 )
+_ON_GPU = {"sleeps": True, "fp8_weights": True}
 
 ABILITIES: dict[EngineName, Abilities] = {
-    EngineName.VLLM_CHAT: Abilities(**{**vars(_VLLM), "sleeps": True}),
+    EngineName.VLLM_CHAT: Abilities(**{**vars(_VLLM), **_ON_GPU}),
     EngineName.VLLM_CPU_CHAT: _VLLM,
     EngineName.TRANSFORMERS_CHAT: Abilities(
         routes=frozenset({CHAT, COMPLETIONS, RESPONSES, TOKENIZE, DETOKENIZE}),
@@ -86,7 +93,7 @@ ABILITIES: dict[EngineName, Abilities] = {
         stop=True,
         sees=True,
     ),
-    EngineName.FAKE: Abilities(**{**vars(_VLLM), "sleeps": True}),
+    EngineName.FAKE: Abilities(**{**vars(_VLLM), **_ON_GPU}),
 }
 
 assert set(ABILITIES) <= set(EngineName)

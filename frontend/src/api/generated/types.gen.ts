@@ -333,6 +333,7 @@ export type BatchObject = {
      */
     cancelled_at: number | null;
     request_counts: RequestCounts;
+    usage: BatchUsage;
     /**
      * Metadata
      */
@@ -378,6 +379,28 @@ export type BatchObjects = {
 };
 
 /**
+ * BatchUsage
+ *
+ * Tokens of all answers, as their engines counted them.
+ */
+export type BatchUsage = {
+    /**
+     * Input Tokens
+     */
+    input_tokens: number;
+    input_tokens_details: CachedTokens;
+    /**
+     * Output Tokens
+     */
+    output_tokens: number;
+    output_tokens_details: ReasoningTokens;
+    /**
+     * Total Tokens
+     */
+    total_tokens: number;
+};
+
+/**
  * BenchmarkIn
  *
  * How fast models answer, at how many requests at once.
@@ -419,6 +442,24 @@ export type BenchmarkIn = {
      * Of the order of the models, and of the prompts.
      */
     seed?: number;
+    /**
+     * Rounds
+     *
+     * So often each level is measured, the models in a new order.
+     */
+    rounds?: number;
+    /**
+     * Ttft Goal Ms
+     *
+     * An answer counts as good up to it.
+     */
+    ttft_goal_ms?: number | null;
+    /**
+     * Tpot Goal Ms
+     *
+     * The same, per token after the first.
+     */
+    tpot_goal_ms?: number | null;
     /**
      * Name
      */
@@ -554,6 +595,16 @@ export type BulkEditOut = {
      * Restorable Until
      */
     restorable_until?: string | null;
+};
+
+/**
+ * CachedTokens
+ */
+export type CachedTokens = {
+    /**
+     * Cached Tokens
+     */
+    cached_tokens: number;
 };
 
 /**
@@ -853,6 +904,12 @@ export type ChatParameters = {
      * Answers are JSON objects.
      */
     json_answer?: boolean | null;
+    /**
+     * Drop Oldest
+     *
+     * The oldest messages are left out of what is asked when the model's context is full.
+     */
+    drop_oldest?: boolean | null;
     /**
      * Tools
      *
@@ -2184,13 +2241,23 @@ export type FiguresOut = {
      */
     tpot_ms: SpreadOut | null;
     /**
-     * Between one piece of an answer and the next.
+     * Between tokens; those that came together share the time equally.
      */
     itl_ms: SpreadOut | null;
+    /**
+     * Between one arrival and the next, whatever came with it.
+     */
+    icl_ms?: SpreadOut | null;
     /**
      * From the request to the end of its answer.
      */
     e2el_ms: SpreadOut | null;
+    /**
+     * Goodput
+     *
+     * Share of the requests within the goals, if any.
+     */
+    goodput?: number | null;
 };
 
 /**
@@ -2625,35 +2692,9 @@ export type GridIn = {
     /**
      * Null: every cell is made from words alone.
      */
-    start?: GridStartIn | null;
+    start?: StartIn | null;
     x: AxisIn;
     y?: AxisIn | null;
-};
-
-/**
- * GridStartIn
- *
- * The picture that every cell starts from.
- */
-export type GridStartIn = {
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -3339,6 +3380,24 @@ export type ImageOut = {
  */
 export type ImageToImageIn = {
     /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+    /**
      * Prompt
      *
      * What to draw.
@@ -3353,7 +3412,7 @@ export type ImageToImageIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -3450,24 +3509,6 @@ export type ImageToImageIn = {
      * A second pass at a larger size. Not with a mask.
      */
     hires?: HiresIn | null;
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -3605,6 +3646,24 @@ export type ImagesObject = {
  */
 export type InpaintIn = {
     /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+    /**
      * Prompt
      *
      * What to draw.
@@ -3619,7 +3678,7 @@ export type InpaintIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -3716,24 +3775,6 @@ export type InpaintIn = {
      * A second pass at a larger size. Not with a mask.
      */
     hires?: HiresIn | null;
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
     /**
      * Mask
      *
@@ -4085,9 +4126,15 @@ export type LoadOptions = {
     /**
      * Quantization
      *
-     * Of the denoiser's weights, through torchao; fp4 is experimental. What a device cannot do is left out, with a line in the worker's log; so are the options below.
+     * Of the denoiser's weights, through torchao; fp4 is experimental. Of a chat model `fp8`, by vLLM on a GPU. What cannot be had is left out and said in `left_out`; so are the options below.
      */
     quantization?: 'none' | 'int8' | 'fp8' | 'fp4' | null;
+    /**
+     * Kv Cache
+     *
+     * Of chat models with vLLM: keys and values in 8 bits, for twice the context in the same memory. Answers change a little. Left out: in the type of the weights.
+     */
+    kv_cache?: 'fp8' | null;
     /**
      * Attention
      *
@@ -4656,7 +4703,7 @@ export type OutpaintIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -4934,19 +4981,19 @@ export type PictureEditIn = {
      *
      * The picture to change: PNG, WebP or JPEG.
      */
-    image?: Array<Blob | File>;
+    image?: Array<Blob | File | string>;
     /**
      * Image[]
      *
      * The same, as a list of one.
      */
-    'image[]'?: Array<Blob | File>;
+    'image[]'?: Array<Blob | File | string>;
     /**
      * Mask
      *
      * A PNG: what is transparent in it is painted anew, the rest stays.
      */
-    mask?: Blob | File | null;
+    mask?: Blob | File | string | null;
     /**
      * Markup
      */
@@ -5206,11 +5253,11 @@ export type PictureVaryIn = {
      *
      * The picture to vary: PNG, WebP or JPEG.
      */
-    image?: Array<Blob | File>;
+    image?: Array<Blob | File | string>;
     /**
      * Image[]
      */
-    'image[]'?: Array<Blob | File>;
+    'image[]'?: Array<Blob | File | string>;
     /**
      * Strength
      *
@@ -5353,6 +5400,12 @@ export type PlanOut = {
      * Who would give way or is waited for, and why.
      */
     makes_room: Array<GoesOut>;
+    /**
+     * Left Out
+     *
+     * Load options that it would go without: what the last load with them lacked, and before the first one what is known of this machine.
+     */
+    left_out?: Array<LeftOutOut>;
     /**
      * Remedies
      *
@@ -5560,6 +5613,16 @@ export type RamOut = {
 };
 
 /**
+ * ReasoningTokens
+ */
+export type ReasoningTokens = {
+    /**
+     * Reasoning Tokens
+     */
+    reasoning_tokens: number;
+};
+
+/**
  * RefusedFileOut
  */
 export type RefusedFileOut = {
@@ -5603,7 +5666,7 @@ export type RemedyOut = {
     /**
      * Id
      */
-    id: 'half_precision' | 'fp8' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
+    id: 'half_precision' | 'fp8' | 'fp8_cache' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device' | 'more_devices';
     /**
      * Message
      */
@@ -5621,12 +5684,6 @@ export type RemedyOut = {
      * Saves Bytes
      */
     saves_bytes: number;
-    /**
-     * Available
-     *
-     * False where no engine of this Atelier can do it yet.
-     */
-    available?: boolean;
 };
 
 /**
@@ -6109,6 +6166,8 @@ export type SdExtrasSingleIn = {
     upscale_first?: boolean;
     /**
      * Image
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     image?: string;
 };
@@ -6147,6 +6206,8 @@ export type SdFaceRestorerOut = {
 export type SdFileData = {
     /**
      * Data
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     data: string;
     /**
@@ -6365,6 +6426,8 @@ export type SdImageToImageIn = {
     infotext?: string | null;
     /**
      * Init Images
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     init_images?: Array<string>;
     /**
@@ -7132,6 +7195,32 @@ export type StageOut = {
 };
 
 /**
+ * StartIn
+ *
+ * The picture that others are made from.
+ */
+export type StartIn = {
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+};
+
+/**
  * StatusOut
  */
 export type StatusOut = {
@@ -7321,7 +7410,7 @@ export type TextToImageIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -7647,7 +7736,7 @@ export type UpscaleIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -8009,6 +8098,12 @@ export type AtelierChatConversationSchemasUsageOut = {
      * Completion Tokens
      */
     completion_tokens: number;
+    /**
+     * Left Out
+     *
+     * Messages at the beginning that were not sent, for the context was full.
+     */
+    left_out?: number;
 };
 
 /**
@@ -9206,9 +9301,9 @@ export type ChangeStyleResponse = ChangeStyleResponses[keyof ChangeStyleResponse
 export type AddInputData = {
     body: {
         /**
-         * PNG, JPEG or WebP.
+         * A `data:` URL, or an address where those are fetched.
          */
-        file: Blob | File;
+        url: string;
     };
     path?: never;
     query?: {
@@ -9668,6 +9763,36 @@ export type EditImageResponses = {
 
 export type EditImageResponse = EditImageResponses[keyof EditImageResponses];
 
+export type GetImageSettingsData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}/settings';
+};
+
+export type GetImageSettingsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetImageSettingsError = GetImageSettingsErrors[keyof GetImageSettingsErrors];
+
+export type GetImageSettingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SettingsOut;
+};
+
+export type GetImageSettingsResponse = GetImageSettingsResponses[keyof GetImageSettingsResponses];
+
 export type ImageLineageData = {
     body?: never;
     path: {
@@ -9974,6 +10099,12 @@ export type ListConversationsData = {
          * Words that the title or a message holds.
          */
         q?: string | null;
+        /**
+         * Picture
+         *
+         * A picture that one of its messages shows.
+         */
+        picture?: string | null;
         /**
          * Archived
          */
@@ -11234,6 +11365,31 @@ export type ListModelsResponses = {
 
 export type ListModelsResponse = ListModelsResponses[keyof ListModelsResponses];
 
+export type AddModelData = {
+    body: ModelImportIn;
+    path?: never;
+    query?: never;
+    url: '/api/models/';
+};
+
+export type AddModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddModelError = AddModelErrors[keyof AddModelErrors];
+
+export type AddModelResponses = {
+    /**
+     * Successful Response
+     */
+    201: ModelOut;
+};
+
+export type AddModelResponse = AddModelResponses[keyof AddModelResponses];
+
 export type ImportModelData = {
     body: ModelImportIn;
     path?: never;
@@ -11793,7 +11949,33 @@ export type OpenaiGenerateImagesResponses = {
 export type OpenaiGenerateImagesResponse = OpenaiGenerateImagesResponses[keyof OpenaiGenerateImagesResponses];
 
 export type OpenaiEditImageData = {
-    body: PictureEditIn;
+    body: {
+        /**
+         * The picture to change: one.
+         */
+        images: Array<{
+            /**
+             * A `data:` URL, or an address where those are fetched.
+             */
+            image_url?: string;
+            /**
+             * A file of `/v1/files`.
+             */
+            file_id?: string;
+        }>;
+        mask?: {
+            /**
+             * A `data:` URL, or an address where those are fetched.
+             */
+            image_url?: string;
+            /**
+             * A file of `/v1/files`.
+             */
+            file_id?: string;
+        };
+        prompt: string;
+        [key: string]: unknown;
+    };
     path?: never;
     query?: never;
     url: '/v1/images/edits';
@@ -12333,6 +12515,14 @@ export type OpenaiCreateFileData = {
         'expires_after[anchor]'?: 'created_at';
         'expires_after[seconds]'?: number;
     };
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same answer, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/v1/files';
@@ -12484,6 +12674,14 @@ export type OpenaiListBatchesResponse = OpenaiListBatchesResponses[keyof OpenaiL
 
 export type OpenaiCreateBatchData = {
     body: BatchIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same answer, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/v1/batches';
