@@ -9,6 +9,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from client_batches import answered
 from nbclient import NotebookClient
 from serving import Server
 from tests.faults import real_models
@@ -67,6 +68,24 @@ def test_chat(studio: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     named = [studio.client.get("/v1/generate", timeout=60).json()["metadata"]["name"] for _ in range(3)]
     log = studio.log_path.read_text()
     assert "extract_name.json" in log and "remote_name.fallback" not in log and all(name in log for name in named)
+    a_batch_is_as_good_as_its_lines(studio)
+
+
+def a_batch_is_as_good_as_its_lines(studio: Server) -> None:
+    endpoint = "/v1/chat/completions"
+    words = ("a red dragon with wings", "a blue octopus with a hat", "a striped orange fish", "a green turtle")
+    bodies = [
+        {"model": "lore", "messages": [{"role": "user", "content": one}], "max_tokens": 24, "temperature": 0}
+        for one in words
+    ]
+    batch, answers = answered(studio, endpoint, [*bodies, {**bodies[0], "max_tokens": -1}])
+    assert batch["status"] == "completed" and batch["request_counts"] == {"total": 5, "completed": 4, "failed": 1}
+    assert [one["custom_id"] for one in answers] == [f"line-{at}" for at in range(4)]
+    whole = [one["response"]["body"] for one in answers]
+    assert batch["usage"]["output_tokens"] == sum(one["usage"]["completion_tokens"] for one in whole) > 0
+    assert batch["usage"]["input_tokens"] == sum(one["usage"]["prompt_tokens"] for one in whole)
+    alone = studio.client.post(endpoint, json=bodies[1]).json()
+    assert whole[1]["choices"][0]["message"]["content"] == alone["choices"][0]["message"]["content"]
 
 
 def told(notebook: Any) -> list[tuple[str, str]]:
