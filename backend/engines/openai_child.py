@@ -5,7 +5,8 @@
            └── is ended ───────────────> SIGTERM, SIGKILL after 3 s         clients' bytes, never through the worker
 
 The child shares the worker's session and group, so that whatever ends a worker's group ends it too; and the kernel ends
-it with the worker's main thread, which starts it. Its output goes where the worker's goes: into the worker's log.
+it with the worker's main thread, which starts it. Its output goes where the worker's goes: into the worker's log. What
+it puts down for a while lies in a folder of its own beside the sockets, `.tmp`, and goes with it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,13 +25,27 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from engines import under_way
 from engines.engine import LoadFailed
+from engines.protocol import TEMPORARY_SUFFIX
+from engines.standstill import LOOK_SECONDS as STANDSTILL_LOOK_SECONDS
+from engines.standstill import Standstill, processor_time
 
 TERM_SECONDS = 3.0
 LOOK_SECONDS = 0.05
 TAIL_LINES = 60
 DIED_STATUS = 70
 """Exit status of a worker whose server ended with status 0 (sysexits' EX_SOFTWARE): it was not asked to."""
+
+STANDS_STILL = "the engine's server stands still"
+"""What the worker says of a server that hangs: `atelier.runtime.exits` knows these words."""
+
+LOOKS_PER_FAMILY = 15
+"""Who belongs to the server is looked up anew after so many looks at them."""
+
+MOST_NAME = 107
+NAME_OF_A_SOCKET = 37
+"""Bytes that the path of a Unix socket may have, and of what vLLM calls its own in a folder: a slash and a UUID."""
 
 Explain = Callable[[Sequence[str]], LoadFailed | None]
 
@@ -40,14 +56,17 @@ class OpenAIChild:
     def __init__(self, command: Sequence[str], socket_path: Path, env: Mapping[str, str] | None = None) -> None:
         self.socket_path = socket_path
         self._command = [sys.executable, "-m", "engines.lifeline", str(os.getpid()), *command]
-        self._env = {**os.environ, **(env or {})}
+        self.temporary = socket_path.with_suffix(TEMPORARY_SUFFIX)
+        fits = len(os.fsencode(self.temporary)) + NAME_OF_A_SOCKET <= MOST_NAME
+        self._env = {**os.environ, **(env or {}), **({"TMPDIR": str(self.temporary)} if fits else {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._stopping = False
 
     def start(self, deadline_seconds: float, explain: Explain = lambda _tail: None) -> None:
         """Start it and wait until `GET /health` answers 200. Raises LoadFailed: `explain` reads its last lines."""
-        self.socket_path.unlink(missing_ok=True)  # a server that was killed leaves its socket, and none binds over it
+        self._forget()  # a server that was killed leaves its socket, and none binds over it
+        self.temporary.mkdir(mode=0o700)
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.DEVNULL,
@@ -69,14 +88,20 @@ class OpenAIChild:
             raise
         threading.Thread(target=self._end_with_it, name="openai-child", daemon=True).start()
 
+    def watch(self) -> None:
+        """End it, and the worker with it, when it stands still. Its server must have `engines.under_way` around it."""
+        threading.Thread(target=self._end_at_standstill, name="openai-child-standstill", daemon=True).start()
+
     def request(self, method: str, path: str, seconds: float = 5.0) -> int:
         """Ask it something without a body; the status of the answer. Raises OSError."""
+        return self._asked(method, path, seconds)[0]
+
+    def _asked(self, method: str, path: str, seconds: float) -> tuple[int, bytes]:
         connection = UnixConnection(self.socket_path, seconds)
         try:
             connection.request(method, path)
             response = connection.getresponse()
-            response.read()
-            return response.status
+            return response.status, response.read(65536)
         except http.client.HTTPException as error:
             raise OSError(f"no HTTP: {error}") from error
         finally:
@@ -104,9 +129,14 @@ class OpenAIChild:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(TERM_SECONDS)
             _kill({*below, *descendants(os.getpid())})
-        self.socket_path.unlink(missing_ok=True)
+        self._forget()
 
     # ── inside ──
+
+    def _forget(self) -> None:
+        """Its socket, and whatever it put down for a while."""
+        self.socket_path.unlink(missing_ok=True)
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
     def _wait_ready(self, deadline: float, seconds: float) -> None:
         assert self._process is not None
@@ -150,7 +180,34 @@ class OpenAIChild:
         with contextlib.suppress(OSError):
             os.write(2, f"the engine's server ended with {words}\n".encode())
         _kill(descendants(os.getpid()))
+        self._forget()
         os._exit(128 - status if status < 0 else status or DIED_STATUS)
+
+    def _end_at_standstill(self) -> None:
+        assert self._process is not None
+        standstill = Standstill(self._process.pid, self._under_way, time.monotonic())
+        family: set[int] = set()
+        looks = 0
+        while not self._stopping:
+            if looks % LOOKS_PER_FAMILY == 0:
+                family = descendants(os.getpid())
+            looks += 1
+            if seconds := standstill.look(processor_time(family), time.monotonic()):
+                with contextlib.suppress(OSError):
+                    os.write(2, f"{STANDS_STILL}: requests, and no work for {seconds:.0f} seconds\n".encode())
+                _kill({self._process.pid})  # `_end_with_it` sees to the rest
+                return
+            time.sleep(STANDSTILL_LOOK_SECONDS)
+
+    def _under_way(self) -> tuple[int, int]:
+        """Requests that it has, and how often it sent something. Whether it answers at all is its health, and others
+        ask for that: one that does not say has none."""
+        try:
+            _, said = self._asked("GET", under_way.PATH, 2.0)
+            count, sent = said.split()
+            return int(count), int(sent)
+        except (OSError, ValueError):
+            return 0, 0
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -38,6 +38,7 @@ class TransformersChat:
             command(model_path, options, self.device), Path(str(options[OPENAI_SOCKET])), _environment(options)
         )
         self.child.start(START_SECONDS, explain)
+        self.child.watch()
         measured = 0 if on_gpu else self.child.memory_bytes()
         self.load_peak_bytes = measured or int(options.get("memory_bytes") or 0)
 

@@ -16,7 +16,7 @@ Load options:
     images            most pictures in one request, of a model that sees
     tool_parser, reasoning_parser     names as vLLM has them
     thinks            False: no reasoning unless a request asks for it, which the parser of reasoning must know
-    loras             `name=folder`, with `|` between them
+    loras, lora_rank  folders by name, as a JSON object, and what the largest of them needs (64)
     parks             False: without sleep mode (it costs a little memory)
     threads           of the processor
 
@@ -44,6 +44,11 @@ SLEEP_SECONDS = 120.0
 MIB = 1024**2
 LEAST_CACHE = 64 * MIB
 GIB = 1024**3
+MOST_PIXELS = 50_000_000
+"""Of one picture."""
+
+MOST_LORAS_AT_ONCE = 4
+"""In the requests that are computed together; memory is set aside for so many."""
 
 CPU_SITE = Path(__file__).parent / "cpu_torch_site"
 """On PYTHONPATH of a server that runs with a CPU build of PyTorch."""
@@ -66,6 +71,7 @@ class VLLMChat:
         self.weights_bytes = weights_in(model_path) // int(options.get("tensor_parallel") or 1)
         self.child = OpenAIChild(arguments, Path(str(options[OPENAI_SOCKET])), env)
         self.child.start(START_SECONDS, explain)
+        self.child.watch()
         # On a GPU the driver counts, and only the server asks it: here is what was planned.
         measured = self.child.memory_bytes() if self.device == "cpu" else 0
         self.load_peak_bytes = measured or int(options.get("memory_bytes") or 0)
@@ -119,6 +125,7 @@ def command(model_path: Path, options: Options, *, on_gpu: bool) -> list[str]:
         "--enable-prompt-tokens-details",
         "--disable-uvicorn-access-log",
         "--disable-fastapi-docs",
+        "--middleware", "engines.under_way.UnderWay",
         "--seed", "0",
     ]  # fmt: skip
     if options.get("task") == "embed":
@@ -151,7 +158,8 @@ def _memory(options: Options, *, on_gpu: bool) -> list[str]:
     cache = max(LEAST_CACHE, int(options.get("kv_cache_bytes") or 0))
     if not on_gpu:
         # No compiler, and nothing that is worth a minute at each start.
-        return ["--kv-cache-memory-bytes", str(cache), "--enforce-eager", "--optimization-level", "0"]
+        arguments = ["--kv-cache-memory-bytes", str(cache), "--enforce-eager", "--optimization-level", "0"]
+        return [*arguments, "--distributed-executor-backend", "uni"]
     arguments = ["--tensor-parallel-size", str(options.get("tensor_parallel") or 1)]
     if options.get("kv_cache_bytes"):
         arguments += ["--kv-cache-memory-bytes", str(cache)]
@@ -164,12 +172,16 @@ def _memory(options: Options, *, on_gpu: bool) -> list[str]:
 
 
 def _loras(options: Options) -> list[str]:
-    pairs = [pair for pair in str(options.get("loras") or "").split("|") if pair]
-    return (
-        ["--enable-lora", "--max-loras", str(len(pairs)), "--max-lora-rank", "64", "--lora-modules", *pairs]
-        if pairs
-        else []
+    folders = json.loads(str(options.get("loras") or "{}"))
+    if not folders:
+        return []
+    rank, modules = (
+        str(options.get("lora_rank") or 64),
+        ({"name": name, "path": path} for name, path in folders.items()),
     )
+    arguments = ["--enable-lora", "--max-lora-rank", rank, "--max-cpu-loras", str(len(folders))]
+    arguments += ["--max-loras", str(min(len(folders), MOST_LORAS_AT_ONCE))]
+    return [*arguments, "--lora-modules", *(json.dumps(module) for module in modules)]
 
 
 def served_names(model_path: Path, options: Options) -> list[str]:
@@ -180,6 +192,7 @@ def environment(options: Options, *, on_gpu: bool) -> dict[str, str]:
     """What the server's process finds besides the worker's own variables."""
     env = {
         "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_MAX_IMAGE_PIXELS": str(MOST_PIXELS),
         "DO_NOT_TRACK": "1",
         "VLLM_ENGINE_READY_TIMEOUT_S": str(int(START_SECONDS)),
         "HF_HUB_OFFLINE": "1",
@@ -187,12 +200,17 @@ def environment(options: Options, *, on_gpu: bool) -> dict[str, str]:
         # Whatever compiles itself at run time needs a place for it: the environment's own folder is never written to.
         "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX") or str(_cache() / "bytecode"),
         "PYTHONDONTWRITEBYTECODE": "",
+        # Beside what goes with the worker: what was compiled is there for the next one.
+        "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR") or str(_cache() / "inductor"),
     }
     if not os.access(Path.home(), os.W_OK):
         env["XDG_CACHE_HOME"] = str(_cache())
     if not on_gpu:
         env["VLLM_TARGET_DEVICE"] = "cpu"
         env["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+        # The model in the process that schedules, not in one below it: 0.4 GB and a third of the start less. On a
+        # processor vLLM takes "uni" only from who wants no further processes at all; its server has two anyway.
+        env["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         env["OMP_NUM_THREADS"] = str(options.get("threads") or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
         env["PYTHONPATH"] = os.pathsep.join([str(CPU_SITE), os.environ.get("PYTHONPATH", "")])
     elif options.get("parks") is not False:

@@ -73,6 +73,12 @@ COMPLAINTS: tuple[tuple[re.Pattern[str], str, str, str], ...] = tuple(
             "Build the engine's environment again.",
         ),
         (
+            r"the engine's server stands still",
+            "stands_still",
+            "The model's engine had requests and did nothing any more, and was ended.",
+            "Send the request again: the model is loaded anew.",
+        ),
+        (
             r"CUDA driver version is insufficient|no CUDA-capable device|CUDA error: (?!out of memory)|Xid",
             "gpu_error",
             "The GPU or its driver reported an error.",

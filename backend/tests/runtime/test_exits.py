@@ -33,6 +33,8 @@ TABLE = [
     (1, None, ["safetensors_rust.SafetensorError: Error while deserializing header: HeaderTooLarge"], "loading",
      "model_damaged", "damaged"),
     (1, None, ["ModuleNotFoundError: No module named 'diffusers'"], "starting", "import_failed", "imported"),
+    (137, None, ["the engine's server stands still: requests, and no work for 12 seconds"], "busy", "stands_still",
+     "did nothing any more during a run"),
     (1, None, ["ImportError: libcudnn.so.9: cannot open shared object file"], "starting", "import_failed", "imported"),
     (1, None, ["RuntimeError: CUDA error: an illegal memory access was encountered"], "busy", "gpu_error", "driver"),
     (1, None, ["FileNotFoundError: [Errno 2] No such file: 'model.safetensors'"], "loading", "file_missing", "missing"),
