@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from atelier.chat.pictures import look_at
 from atelier.errors import BadRequest
 from atelier.runtime.abilities import ABILITIES
 from atelier.runtime.engines import EngineName
@@ -397,6 +398,28 @@ def refuse_what_it_lacks(path: str, body: Body, target: Target) -> None:
         raise BadRequest(words, field=field, hint="Leave it out, or choose another engine in the model's load options.")
 
 
+class Seen:
+    """The pictures of one request, counted."""
+
+    __slots__ = ("_count", "_target")
+
+    def __init__(self, target: Target) -> None:
+        self._target, self._count = target, 0
+
+    def one_more(self, field: str) -> None:
+        """Raises BadRequest where the model takes none, or no more."""
+        most, name = self._target.pictures, self._target.name
+        self._count += 1
+        if most == 0:
+            words = Said(f"{name} sees no pictures.", "chat.sees_nothing", model=name)
+            raise BadRequest(words, field=field, hint="Choose a model that does: GET /v1/models says which.")
+        if self._count > most:
+            words = Said(
+                f"{name} takes {most} pictures in one request at most.", "chat.pictures", model=name, most=most
+            )
+            raise BadRequest(words, field=field, hint="Send fewer, or allow more in the model's load options.")
+
+
 class Screen:
     """Looks requests over. `fetch` brings a picture from an address (`atelier.remote`); None: none are fetched."""
 
@@ -423,17 +446,18 @@ class Screen:
         if turns.__class__ is list:
             if len(turns) > MOST_MESSAGES:
                 raise _too_much(name, "messages", MOST_MESSAGES)
+            seen = Seen(target)
             for turn in turns:
                 if turn.__class__ is dict:
                     if turn.get("content").__class__ is list:
-                        changed = await self._parts(f"{name}.content", turn["content"], target) or changed
+                        changed = await self._parts(f"{name}.content", turn["content"], seen) or changed
                 elif name == "messages":
                     raise _wrong(name, "a list of objects")
         elif name == "messages" and name in body:
             raise _wrong(name, "a list")
         return changed
 
-    async def _parts(self, field: str, parts: list[Any], target: Target) -> bool:
+    async def _parts(self, field: str, parts: list[Any], seen: Seen) -> bool:
         changed = False
         for part in parts:
             if part.__class__ is not dict:
@@ -442,9 +466,9 @@ class Screen:
             if kind in ("text", "input_text", "output_text", "refusal"):
                 continue
             if kind == "tool_result" and part.get("content").__class__ is list:
-                changed = await self._parts(field, part["content"], target) or changed
+                changed = await self._parts(field, part["content"], seen) or changed
             elif kind in ("image_url", "input_image", "image"):
-                self._takes_pictures(field, target)
+                seen.one_more(field)
                 changed = await self._picture(field, kind, part) or changed
             elif kind in ("video_url", "audio_url", "input_audio", "file", "input_file", "document", "image_embeds"):
                 words = Said(f"Parts of the type {kind} are not taken.", "chat.part_refused", kind=kind)
@@ -454,16 +478,15 @@ class Screen:
                     raise _no(f"{field}.{inner}")
         return changed
 
-    def _takes_pictures(self, field: str, target: Target) -> None:
-        if not target.sees:
-            words = Said(f"{target.name} sees no pictures.", "chat.sees_nothing", model=target.name)
-            raise BadRequest(words, field=field, hint="Choose a model that does: GET /v1/models says which.")
-
     async def _picture(self, field: str, kind: str, part: Body) -> bool:
         """The picture of a part as a data URL; whether the part was changed for that."""
         if kind == "image":  # Anthropic's
             source = part.get("source")
-            if source.__class__ is not dict or source.get("type") == "base64":
+            if source.__class__ is not dict:
+                raise _wrong(f"{field}.source", "an object")
+            if source.get("type") == "base64":
+                data = source.get("data")
+                look_at(f"{field}.source.data", data if data.__class__ is str else "")
                 return False
             if source.get("type") != "url":
                 raise _no(f"{field}.source.type")
@@ -473,6 +496,7 @@ class Screen:
         holder = part.get("image_url")
         url = holder.get("url") if holder.__class__ is dict else holder
         if url.__class__ is str and url[:11].lower() == "data:image/":
+            look_at(f"{field}.image_url", url.partition(",")[2] if ";base64," in url[:64] else "")
             return False
         fetched = await self._fetched(field, url)
         if holder.__class__ is dict:
