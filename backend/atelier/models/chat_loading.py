@@ -6,12 +6,14 @@ all requests of a model share its worker.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from atelier.models.anatomy import Anatomy
 from atelier.models.chat_engines import Choice
+from atelier.models.chat_loras import ChatLora
 from atelier.models.chat_presets import Preset
 from atelier.models.estimate import Parts, Work
 from atelier.models.schemas import LoadOptions
@@ -26,7 +28,8 @@ STORED = {"BF16": "bfloat16", "F16": "bfloat16"}
 
 @dataclass(frozen=True)
 class ChatSetup:
-    """How a model is run: `names` are what requests may call it, its key first; `context` in tokens."""
+    """How a model is run: `names` are what requests may call it, its key first; `context` in tokens; `usual` what
+    would count if nothing had been chosen."""
 
     choice: Choice
     names: tuple[str, ...]
@@ -35,14 +38,23 @@ class ChatSetup:
     images: int | None
     tool_parser: str | None
     reasoning_parser: str | None
+    usual: Preset = Preset()
     thinks: bool = True
+    loras: tuple[ChatLora, ...] = ()
 
     @property
     def work(self) -> Work:
         return Work(context=self.context, batch=self.sequences)
 
 
-def setup_of(names: Sequence[str], anatomy: Anatomy, options: LoadOptions, preset: Preset, choice: Choice) -> ChatSetup:
+def setup_of(
+    names: Sequence[str],
+    anatomy: Anatomy,
+    options: LoadOptions,
+    preset: Preset,
+    choice: Choice,
+    loras: tuple[ChatLora, ...] = (),
+) -> ChatSetup:
     """Pure: what was chosen for this model, else what its family is like."""
     made_for = anatomy.context or MOST_CONTEXT
     return ChatSetup(
@@ -53,7 +65,9 @@ def setup_of(names: Sequence[str], anatomy: Anatomy, options: LoadOptions, prese
         (preset.images if options.images is None else options.images) if anatomy.sees else None,
         _chosen(options.tool_parser, preset.tool_parser),
         _chosen(options.reasoning_parser, preset.reasoning_parser),
+        preset,
         preset.thinks,
+        loras,
     )
 
 
@@ -79,6 +93,8 @@ def engine_options(
         "reasoning_parser": setup.reasoning_parser,
         "thinks": None if setup.thinks else False,
         "images": setup.images,
+        "loras": json.dumps({one.name: str(one.path) for one in setup.loras}) if setup.loras else None,
+        "lora_rank": max((one.rank for one in setup.loras), default=None),
     }
     if setup.choice.engine is not EngineName.FAKE:
         chosen |= {

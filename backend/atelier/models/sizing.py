@@ -21,10 +21,12 @@ from atelier.errors import BadRequest
 from atelier.models.anatomy import Anatomy, read_anatomy
 from atelier.models.chat_engines import CHAT_TASKS, ChatEngines
 from atelier.models.chat_loading import ChatSetup, dtype_of, engine_options, setup_of
+from atelier.models.chat_loras import ChatLoras
 from atelier.models.chat_presets import preset_of
 from atelier.models.estimate import Band, Parts, Work, parts
 from atelier.models.learning import Learning, Measured, Subject
 from atelier.models.schemas import SPEED, LoadOptions
+from atelier.runtime.abilities import ABILITIES
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.gpu import Device
 from atelier.runtime.worker import Worker, WorkerSpec
@@ -69,6 +71,7 @@ class Sizing:
     ) -> None:
         self.learning = learning
         self.chat_engines = chat_engines or ChatEngines(devices, lambda _environment: True, fake=settings.fake_engine)
+        self.loras = ChatLoras()
         self._devices, self._settings = devices, settings
         self._kind = devices[0].kind if devices else "cpu"
         self._by_hand: dict[str, LoadOptions] = {}
@@ -111,7 +114,9 @@ class Sizing:
         engine = setup.choice.engine.value if setup.choice.engine is not None else ""
         dtype, spread, work = dtype_of(row.dtype, self._kind, options), self._spread(engine, options), setup.work
         sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, engine=engine)
-        subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}")
+        sized = replace(sized, weights=sized.weights + sum(one.size_bytes for one in setup.loras))
+        adapted = f" +{len(setup.loras)}" if setup.loras else ""
+        subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{adapted}")
         allowed = [d for d in self._devices if not options.gpu_device_ids or d.index in options.gpu_device_ids]
         chosen = engine_options(setup, row.task, dtype, sized, options, allowed, spread)
         if self._settings.threads:
@@ -124,7 +129,13 @@ class Sizing:
         anatomy, path = self.anatomy_of(row), path_of(row)
         preset = preset_of(path, row.family, sees=anatomy.sees)
         choice = self.chat_engines.of(row.task, options.chat_engine)
-        return setup_of((row.key, row.repo or ""), anatomy, options, preset, choice)
+        loras = self.loras.of(row, options.loras) if options.loras and self.adapts(choice.engine) else ()
+        return setup_of((row.key, row.repo or ""), anatomy, options, preset, choice, loras)
+
+    @staticmethod
+    def adapts(engine: str | None) -> bool:
+        """Whether an engine loads LoRAs of chat models."""
+        return engine in ABILITIES and ABILITIES[EngineName(engine)].adapts
 
     def _spread(self, engine: str, options: LoadOptions) -> int:
         devices = options.gpu_device_ids or ()

@@ -1,6 +1,6 @@
 """What each chat engine can do, so that what it cannot is said before it is tried. Plain data.
 
-The contract tests (`tests/contract/test_chat_engines.py`) hold this table against the engines themselves.
+The contract tests (`tests/chat_engines/test_promises.py`) hold this table against the engines themselves.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Abilities:
     """`routes`: of a chat model; `embed_routes`: of an embedding model (none: it runs none).
 
     `tool_choices`: how tools may be asked for; `auto` needs a tool parser as well. `many`: `n` above 1. `schema`: an
-    answer that is held to a JSON schema. `sees`: pictures in a request, for a model that sees. `sleeps`: its weights
-    can be put aside.
+    answer that is held to a JSON schema. `sees`: pictures in a request, for a model that sees. `adapts`: LoRAs are
+    loaded with a model and answer by their own names. `sleeps`: its weights can be put aside.
     """
 
     routes: frozenset[str]
@@ -39,6 +39,7 @@ class Abilities:
     seed: bool = False
     stop: bool = False
     sees: bool = False
+    adapts: bool = False
     sleeps: bool = False
 
     def routes_of(self, task: str) -> frozenset[str]:
@@ -73,6 +74,7 @@ _VLLM = Abilities(
     seed=True,
     stop=True,
     sees=True,
+    adapts=True,
 )
 
 ABILITIES: dict[EngineName, Abilities] = {
