@@ -1,0 +1,59 @@
+"""The chat notebook against `lore` on vLLM; what the creature service and the translation of prompts ask of it is
+proved along the way."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from tests.chat_engines.conftest import Studio
+from tests.chat_engines.running import ServedEngine
+
+NOTEBOOK = Path(__file__).resolve().parents[3] / "doc" / "notebooks" / "chat.ipynb"
+
+
+def test_chat(studio: Studio, lore_on_vllm: ServedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lore_on_vllm.health()["serves_openai"]
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    assert all(not cell.get("outputs") for cell in notebook.cells), "it is committed without outputs"
+    install = next(cell for cell in notebook.cells if cell.source.startswith("%pip install"))
+    install.source = "pass  # what it installs is in this environment already"
+    monkeypatch.setenv("ATELIER_URL", studio.url)
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    everything = " ".join(" ".join(text for text, _source in told(notebook)).split())
+    for words in (
+        "is a red dragon with wings that lives",
+        "blue octopus with a hat",
+        "404",
+        "'species': 'dragon'",
+        "a striped orange fish",
+        """[('make_picture', '{"prompt": "a red dragon with wings"}')]""",
+        "The user wants a name for a red dragon with wings.",
+        "tokens per second",
+        "8 at a time: 8 answers",
+        "'text': 'a red dragon with wings on a blue background', 'model': 'lore', 'changed': True",
+        "'reason': 'not_sure'",
+    ):
+        assert words in everything, (words, everything[-6000:])
+    usual, other = ast.literal_eval(next(text for text, source in told(notebook) if "logit_bias=" in source))
+    assert usual != other
+    named = [studio.client.get("/v1/generate", timeout=60).json()["metadata"]["name"] for _ in range(3)]
+    log = studio.log_path.read_text()
+    assert "extract_name.json" in log and "remote_name.fallback" not in log and all(name in log for name in named)
+
+
+def told(notebook: Any) -> list[tuple[str, str]]:
+    """(what a cell showed, its source)."""
+    return [(said_by(cell), cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def said_by(cell: Any) -> str:
+    outputs = cell.get("outputs", [])
+    return "".join(
+        str(one.get("data", {}).get("text/markdown") or one.get("data", {}).get("text/plain") or one.get("text", ""))
+        for one in outputs
+    )
