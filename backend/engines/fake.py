@@ -44,6 +44,7 @@ from engines.engine import OPENAI_SOCKET, LoadFailed, Options, Run, RunCancelled
 from engines.failpoints import failpoint
 from engines.openai_child import OpenAIChild
 from engines.protocol import (
+    Attention,
     Batch,
     BatchDone,
     Cancelled,
@@ -88,6 +89,7 @@ class FakeEngine:
         self.weights_bytes = int(options.get("weights_bytes", 1024))
         wanted = str(options.get("quantization", "none"))
         self.left_out = [] if wanted == "none" else [LeftOut(option=f"quantization: {wanted}", why="model")]
+        self.attention = Attention(backend="sdpa", without=[LeftOut(option="flash", why="cpu")])
 
     def run(self, task: TextToImage | Batch | ImageToVideo | FakeTask, run: Run) -> Done | BatchDone:
         failpoint("engine.before_run")

@@ -142,13 +142,25 @@ class Inpaint(msgspec.Struct, kw_only=True):
 
 class Hires(msgspec.Struct, kw_only=True):
     """A second pass over the finished picture, enlarged to `width` × `height` by `upscaler` ("latent", "lanczos",
-    "nearest"): `steps` more steps at `strength`."""
+    "nearest"): `steps` more steps at `strength`, with `scheduler` (None: that of the first pass)."""
 
     width: int
     height: int
     steps: int
     strength: float = 0.5
     upscaler: str = "lanczos"
+    scheduler: str | None = None
+
+
+class SamplerSettings(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What the scheduler's steps are told (`engines.schedulers.SETTINGS`); None: its own default. `s_tmax` None: up to
+    any level of noise."""
+
+    eta: float | None = None
+    s_churn: float | None = None
+    s_tmin: float | None = None
+    s_tmax: float | None = None
+    s_noise: float | None = None
 
 
 class TextToImage(Message):
@@ -160,7 +172,8 @@ class TextToImage(Message):
 
     Prompts may hold A1111's weights and BREAK. `subseeds` (one per seed, or none): each picture's noise is moved by
     `subseed_strength` (0 to 1, spherical) towards that of its subseed. `clip_skip`: how many of CLIP's last layers are
-    left out, 0 = none. With `start` it is image-to-image, with `inpaint` as well inpainting.
+    left out, 0 = none. With `start` it is image-to-image, with `inpaint` as well inpainting. `quality`: of WebP and
+    JPEG, 1 to 100.
     """
 
     task_id: str
@@ -173,7 +186,9 @@ class TextToImage(Message):
     width: int
     height: int
     scheduler: str | None = None
+    sampler_settings: SamplerSettings | None = None
     format: str = "png"
+    quality: int = 95
     model_key: str = ""
     preview_every: int = 1
     clip_skip: int = 0
@@ -423,10 +438,17 @@ class LeftOut(msgspec.Struct, kw_only=True):
     reason: str = ""
 
 
+class Attention(msgspec.Struct, kw_only=True):
+    """Whose attention a model runs with, and why not with those that would have come first."""
+
+    backend: str
+    without: list[LeftOut] = []
+
+
 class Health(Message):
     """`weights_bytes` and `rss` in bytes; `load_peak_bytes` is the most that loading took (as `Done.peak_bytes`);
-    `failure` explains the phase `failed`; `left_out`: load options that could not be had; `serves_openai`: it listens
-    on its second socket too."""
+    `failure` explains the phase `failed`; `left_out`: load options that could not be had; `attention`: of engines that
+    choose one; `serves_openai`: it listens on its second socket too."""
 
     phase: WorkerPhase
     pid: int
@@ -441,6 +463,7 @@ class Health(Message):
     device: str = "cpu"
     failure: Failed | None = None
     left_out: list[LeftOut] = []
+    attention: Attention | None = None
 
 
 class Heartbeat(Message):

@@ -7,16 +7,19 @@ from collections import Counter
 import pytest
 
 LONG = (
-    "hub/test_faults.py",
-    "hub/test_downloads.py",
     "contract/test_notebooks.py",
     "contract/test_real_engine.py",
+    "hub/test_faults.py",
+    "hub/test_downloads.py",
     "hostile/test_paths.py",
     "runtime/test_cycles.py",
     "faults/test_kills.py",
     "faults/test_sabotage.py",
-    "embedded/test_creatures.py",
+    "faults/test_real_engine.py",
+    "faults/test_chat_faults.py",
+    "engines/test_engine_pictures.py",
     "engines/test_engine_families.py",
+    "embedded/test_creatures.py",
 )
 """Those that take longest, whatever their number of tests; `--durations=0` tells."""
 

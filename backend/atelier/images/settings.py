@@ -11,8 +11,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
-from engines import sampler_names
-from engines.schedulers import choices_for
+from engines import sampler_names, schedulers
 from pydantic import BaseModel, Field, ValidationError
 
 from atelier.access.actor import Actor
@@ -120,9 +119,15 @@ def _from_a1111(pairs: Mapping[str, str]) -> dict[str, Any]:
         told["model"], told["model_hash"] = pairs["Model"], pairs.get("Model hash", "")
     if pairs.get("Sampler"):
         told["sampler"], told["schedule_type"] = pairs["Sampler"], pairs.get("Schedule type")
+    settings = {ours: _number(pairs.get(theirs), float) for ours, theirs in sampler_names.SETTING_WORDS.items()}
+    if settings := {name: value for name, value in settings.items() if value is not None}:
+        told["sampler_settings"] = settings
     if scale := _number(pairs.get("Hires upscale"), float):
         strength, steps = _number(pairs.get("Denoising strength"), float), _number(pairs.get("Hires steps"), int)
         told["hires"] = {"scale": scale, "strength": strength or 0.5, "steps": steps or None}
+        if pairs.get("Hires sampler") or pairs.get("Hires schedule type"):
+            sampler = pairs.get("Hires sampler") or pairs.get("Sampler")
+            told["hires"] |= {"sampler": sampler, "schedule_type": pairs.get("Hires schedule type")}
     told["loras"] = [
         {"model": name, "weight": _number(weight, float) or 1.0} for name, weight, _ in _LORA.findall(told["prompt"])
     ]
@@ -164,15 +169,17 @@ def _fitting(
 ) -> dict[str, Any]:
     """The fields that a request takes, each only when it is taken."""
     wanted: dict[str, Any] = {name: told[name] for name in TextToImageIn.model_fields if told.get(name) is not None}
-    for name in ("model", "scheduler", "loras", "hires", "format", "num_outputs"):
+    for name in ("model", "scheduler", "sampler_settings", "loras", "hires", "format", "num_outputs"):
         wanted.pop(name, None)
     if model is not None:
         wanted["model"] = model.key
         if scheduler := _scheduler(told, model, missing):
             wanted["scheduler"] = scheduler
+        if settings := _sampler_settings(told, wanted.get("scheduler")):
+            wanted["sampler_settings"] = settings
     if loras := _loras(told.get("loras"), models, missing):
         wanted["loras"] = loras
-    if hires := _hires(told):
+    if hires := _hires(told, model, missing):
         wanted["hires"] = hires
     return {name: value for name, value in wanted.items() if _taken(name, value)}
 
@@ -190,7 +197,7 @@ def _scheduler(told: Mapping[str, Any], model: ModelOut, missing: list[LackOut])
     if "steps" not in told:
         return None
     own = told.get("scheduler")
-    fitting = choices_for(model.sampling)
+    fitting = schedulers.choices_for(model.sampling)
     if own in fitting:
         return str(own)
     if own is None and "versions" in told:  # our own recipe: the model's own scheduler was meant
@@ -220,7 +227,14 @@ def _loras(told: Any, models: Sequence[ModelOut], missing: list[LackOut]) -> lis
     return found
 
 
-def _hires(told: Mapping[str, Any]) -> dict[str, Any] | None:
+def _sampler_settings(told: Mapping[str, Any], scheduler: str | None) -> dict[str, Any]:
+    """Those that the scheduler takes: A1111 writes down what it was told, whatever the sampler made of it."""
+    given = told.get("sampler_settings")
+    known = schedulers.settings_of(scheduler)
+    return {name: value for name, value in given.items() if name in known} if isinstance(given, dict) else {}
+
+
+def _hires(told: Mapping[str, Any], model: ModelOut | None, missing: list[LackOut]) -> dict[str, Any] | None:
     hires = told.get("hires")
     if not isinstance(hires, dict):
         return None
@@ -228,4 +242,6 @@ def _hires(told: Mapping[str, Any]) -> dict[str, Any] | None:
     if scale is None and hires.get("width") and told.get("width"):
         scale = hires["width"] / told["width"]
     kept = {key: hires[key] for key in ("steps", "strength", "upscaler") if hires.get(key) is not None}
+    if model is not None and (hires.get("scheduler") or hires.get("sampler")):
+        kept["scheduler"] = _scheduler({**hires, "steps": hires.get("steps", 0)}, model, missing)
     return {"scale": scale, **kept} if scale else None

@@ -86,9 +86,9 @@ def _of_checkpoint(file: Path, anatomy: Anatomy) -> Anatomy:
     if layout is None:
         return anatomy
     denoiser = (one for name, one in header.tensors.items() if name.startswith(DENOISER) and name.endswith("weight"))
-    return replace(
-        _of_pictures(layout.folder, anatomy), linear=sum(prod(o.shape) for o in denoiser if len(o.shape) == 2)
-    )
+    anatomy = _of_pictures(layout.folder, anatomy)
+    hidden = layout.denoiser.get("caption_projection_dim", anatomy.hidden)
+    return replace(anatomy, hidden=hidden, linear=sum(prod(o.shape) for o in denoiser if len(o.shape) == 2))
 
 
 def _of_pictures(path: Path, anatomy: Anatomy) -> Anatomy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from engines.schedulers import SCHEDULERS
+from engines.schedulers import SCHEDULERS, settings_of
 from fastapi import Query, status
 
 from atelier.access.actor import Admin, User
@@ -79,6 +79,7 @@ async def list_schedulers(_actor: User) -> SchedulerList:
                 kind=choice.kind,
                 sampler=choice.sampler,
                 schedule_type=choice.schedule_type,
+                settings=list(settings_of(key)),
             )
             for key, choice in SCHEDULERS.items()
         ]

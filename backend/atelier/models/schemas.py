@@ -330,6 +330,7 @@ class SchedulerOut(BaseModel):
     kind: Literal["noise", "flow"] = Field(description="The `sampling` of the models that it fits.")
     sampler: str = Field(description="The sampler alone, in A1111's words.")
     schedule_type: str = Field(description="Its schedule, in A1111's words.")
+    settings: list[str] = Field(description="What of `sampler_settings` it takes.")
 
 
 class SchedulerList(BaseModel):

@@ -39,6 +39,10 @@ class PictureIn(BaseModel):
         Literal["url", "b64_json"], Field(description="A `url` is fetched with the same key as this call.")
     ] = "b64_json"
     output_format: Annotated[str, Field(description="`png`, `webp` or `jpeg`.")] = "png"
+    output_compression: Annotated[
+        int | None,
+        Field(ge=0, le=100, description="How good WebP and JPEG are, 100 the best; left out: 95. PNG loses nothing."),
+    ] = None
     user: Annotated[str | None, Field(max_length=512, description=NO_MEANING)] = None
     safety_identifier: Annotated[str | None, Field(max_length=512, description="Comes back when streaming.")] = None
 
@@ -88,9 +92,6 @@ class PromptedIn(PictureIn):
                           "twice, `max` three times as many."),
     ] = "auto"  # fmt: skip
     background: Literal["auto", "opaque", "transparent"] = "auto"
-    output_compression: Annotated[
-        int | None, Field(ge=0, le=100, description="100 only: WebP and JPEG are written at quality 95.")
-    ] = None
     moderation: Annotated[Literal["auto", "low"], Field(description=NO_MEANING)] = "auto"
     stream: bool = False
     partial_images: Annotated[int, Field(ge=0, le=3, description="Pictures on the way, when streaming.")] = 0
@@ -110,15 +111,6 @@ class PromptedIn(PictureIn):
                 "background_opaque", "No model of Atelier draws a transparent background; leave it at auto."
             )
         return background
-
-    @field_validator("output_compression")
-    @classmethod
-    def _one_quality(cls, compression: int | None) -> int | None:
-        if compression not in (None, 100):
-            raise PydanticCustomError(
-                "compression_fixed", "Atelier writes WebP and JPEG at quality 95; leave it out, or send 100."
-            )
-        return compression
 
 
 class PictureGenerateIn(PromptedIn):

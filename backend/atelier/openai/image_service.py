@@ -41,7 +41,13 @@ MOST_STEPS = 200
 BYTES_A_TOKEN, PIXELS_A_TOKEN = 4, 16 * 16
 
 # What Atelier calls a field, and what this API calls it.
-NAMES = {"num_outputs": "n", "width": "size", "height": "size", "format": "output_format"}
+NAMES = {
+    "num_outputs": "n",
+    "width": "size",
+    "height": "size",
+    "format": "output_format",
+    "quality": "output_compression",
+}
 # How much of a picture may change, by `input_fidelity`.
 FIDELITY = {"high": 0.4, "low": 0.75, None: 0.6}
 
@@ -144,6 +150,7 @@ def settings_of(wanted: PictureIn, model: ModelRow) -> dict[str, Any]:
     if steps is None and isinstance(wanted, PromptedIn) and wanted.quality in QUALITY_STEPS:
         steps = min(MOST_STEPS, max(1, round(model.defaults["steps"] * QUALITY_STEPS[wanted.quality])))
     width, height = wanted.sides or (None, None)
+    compression = wanted.output_compression
     return {
         "negative_prompt": wanted.negative_prompt,
         "model": model.key,
@@ -154,6 +161,7 @@ def settings_of(wanted: PictureIn, model: ModelRow) -> dict[str, Any]:
         "scheduler": wanted.scheduler,
         "clip_skip": wanted.clip_skip,
         "format": wanted.output_format,
+        **({} if compression is None else {"quality": max(1, compression)}),
     }
 
 

@@ -21,8 +21,6 @@ __all__ = ["Device", "DeviceSample", "GPUMonitor", "MachineMemory", "ScriptedDev
 
 log = logging.getLogger(__name__)
 
-SHORTEST_SECONDS = 0.5
-
 
 class ScriptedDevices:
     """A test's devices. `free` may be set at any time; `say` queues samples that are given out first."""
@@ -88,9 +86,7 @@ class GPUMonitor:
         except Exception as reason:  # a driver that fell over must not take the pages with it
             log.warning("devices do not answer: %s", reason)
             return self.latest
-        # Over a moment too short the share of the processors is noise.
-        too_soon = time.time() - self.host.at < SHORTEST_SECONDS
-        self.host = look_at_host(self.host.cpu_percent if too_soon else None)
+        self.host = look_at_host(self.host)
         processor = {device.index for device in self.devices if device.kind == "cpu"}
         self.latest = [
             replace(sample, utilization=self.host.cpu_percent) if sample.index in processor else sample

@@ -34,7 +34,7 @@ from atelier.runtime.ending import end_process
 from atelier.runtime.engines import EngineEntry
 from atelier.runtime.exits import ExitCause, WorkerLost
 from atelier.runtime.forkserver import Forkserver
-from atelier.runtime.left_out import left_out
+from atelier.runtime.left_out import left_out, log_attention
 from atelier.runtime.spec import WorkerInfo, WorkerSpec, WorkerState
 from atelier.said import Said
 
@@ -392,6 +392,7 @@ class Worker:
                 raise _not_loaded(health.failure)
             if health is not None and health.phase is protocol.WorkerPhase.READY:
                 self.loaded = health
+                log_attention(self.spec.model, health.attention)
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.25)

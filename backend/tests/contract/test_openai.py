@@ -105,7 +105,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"quality": "best"}, "quality"),
     ({"output_format": "gif"}, "output_format"),
     ({"output_format": "svg"}, "output_format"),
-    ({"output_compression": 40}, "output_compression"),
+    ({"output_compression": 101}, "output_compression"),
     ({"background": "transparent"}, "background"),
     ({"partial_images": 4}, "partial_images"),
     ({"response_format": "bytes"}, "response_format"),

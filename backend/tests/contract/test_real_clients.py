@@ -56,9 +56,13 @@ class TestOpenAI:
 
     @pytest.mark.parametrize("form", ["webp", "jpeg"])
     def test_formats(self, client: openai.OpenAI, form: str) -> None:
-        answer = client.images.generate(prompt="a fox", output_format=form, extra_body={"steps": 2})
+        asked = {"prompt": "a fox", "output_format": form, "extra_body": {"steps": 2, "seed": 7}}
+        answer = client.images.generate(**asked)
         assert answer.output_format == form
-        assert Image.open(io.BytesIO(base64.b64decode(answer.data[0].b64_json))).format == form.upper()
+        file = base64.b64decode(answer.data[0].b64_json)
+        assert Image.open(io.BytesIO(file)).format == form.upper()
+        less = client.images.generate(**asked, output_compression=20)
+        assert len(base64.b64decode(less.data[0].b64_json)) < len(file) / 1.5
 
     def test_only_what_the_mask_leaves_open_changes(self, client: openai.OpenAI) -> None:
         before = drawing()

@@ -90,8 +90,8 @@ class TestImport:
         assert any("old-painter" in title and "[" in title for title in titles)
 
     def test_a_checkpoint_of_another_family_is_not(self, server: Server, tmp_path: Path) -> None:
-        names = {"model.diffusion_model.joint_blocks.0.x": (2,)}
-        assert not take_in(server, write(tmp_path / "three.safetensors", safetensors(names)))["runnable"]
+        names = {"model.diffusion_model.double_blocks.0.x": (2,)}
+        assert not take_in(server, write(tmp_path / "flux.safetensors", safetensors(names)))["runnable"]
 
     def test_keys_are_made_from_names_and_stay_unique(self, server: Server, tmp_path: Path) -> None:
         for number, name in enumerate(("A", "B")):

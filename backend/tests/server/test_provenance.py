@@ -55,6 +55,22 @@ class TestReadBack:
         assert (settings["model"], settings["scheduler"]) == ("creatures", "dpmpp_2m_karras")
         assert {"kind": "lora", "name": "paper"} in found["missing"]
 
+    def test_a_second_pass_and_what_the_sampler_was_told(self, server: Server) -> None:
+        """Of A1111, which writes settings that its sampler took no notice of, and of our own."""
+        more = "Model: creatures, Denoising strength: 0.4, Eta: 0.5, Sigma churn: 3, Hires upscale: 1.5, Hires steps: 4"
+        text = A1111.replace("Model: creatures", more).replace("DPM++ 2M, Schedule type: Karras", "Euler")
+        settings = read(server, png(text))["settings"]
+        assert settings["sampler_settings"] == {"s_churn": 3} and "scheduler" not in settings["hires"]
+        text = text.replace("Hires upscale", "Hires sampler: Heun, Hires schedule type: Karras, Hires upscale")
+        hires = read(server, png(text))["settings"]["hires"]
+        assert hires == {"scale": 1.5, "strength": 0.4, "steps": 4, "scheduler": "heun_karras"}
+        told = {"scale": 2.0, "strength": 0.5, "steps": 3, "upscaler": "latent", "scheduler": "heun", "sampler": "Heun"}
+        recipe = {"prompt": "x", "negative_prompt": "", "steps": 5, "guidance_scale": 3, "seed": 1, "width": 256,
+                  "height": 256, "model": "creatures", "scheduler": "ddim", "sampler_settings": {"eta": 1.0},
+                  "hires": {**told, "width": 512}}  # fmt: skip
+        found = read(server, picture_files.encode(Image.new("RGB", (512, 512)), "webp", recipe, 40))["settings"]
+        assert found["sampler_settings"] == {"eta": 1.0} and found["hires"]["scheduler"] == "heun"
+
     def test_what_is_missing_is_named(self, server: Server) -> None:
         found = read(server, png(A1111.replace("Model: creatures", "Model: dreamer_v9")))
         assert found["model_name"] == "dreamer_v9"

@@ -51,7 +51,7 @@ def test_a_data_folder_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Path
 
 def test_a_server_that_has_served_holds_no_model_library(tmp_path: Path) -> None:
     """By what its process has mapped: every one of these libraries comes with compiled parts."""
-    with Server(tmp_path / "data") as server:
+    with Server(tmp_path / "data", from_nothing=True) as server:
         job = server.wait_for(server.generate("a grey owl", num_outputs=2))
         assert job["status"] == "completed"
         for path in ("/api/gallery", "/api/models/", "/api/models/found", "/api/system", "/docs", "/"):

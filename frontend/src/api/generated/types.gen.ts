@@ -2741,6 +2741,12 @@ export type HiresIn = {
      * Upscaler
      */
     upscaler?: 'latent' | 'lanczos' | 'nearest';
+    /**
+     * Scheduler
+     *
+     * A key of GET /api/schedulers. Null: that of the first pass.
+     */
+    scheduler?: string | null;
 };
 
 /**
@@ -3426,6 +3432,10 @@ export type ImageToImageIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -3441,6 +3451,12 @@ export type ImageToImageIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -3682,6 +3698,10 @@ export type InpaintIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -3697,6 +3717,12 @@ export type InpaintIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -4721,6 +4747,10 @@ export type OutpaintIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -4736,6 +4766,12 @@ export type OutpaintIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -4855,6 +4891,12 @@ export type PictureEditIn = {
      */
     output_format?: string;
     /**
+     * Output Compression
+     *
+     * How good WebP and JPEG are, 100 the best; left out: 95. PNG loses nothing.
+     */
+    output_compression?: number | null;
+    /**
      * User
      *
      * Taken, and without effect.
@@ -4912,12 +4954,6 @@ export type PictureEditIn = {
      * Background
      */
     background?: 'auto' | 'opaque' | 'transparent';
-    /**
-     * Output Compression
-     *
-     * 100 only: WebP and JPEG are written at quality 95.
-     */
-    output_compression?: number | null;
     /**
      * Moderation
      *
@@ -5007,6 +5043,12 @@ export type PictureGenerateIn = {
      */
     output_format?: string;
     /**
+     * Output Compression
+     *
+     * How good WebP and JPEG are, 100 the best; left out: 95. PNG loses nothing.
+     */
+    output_compression?: number | null;
+    /**
      * User
      *
      * Taken, and without effect.
@@ -5064,12 +5106,6 @@ export type PictureGenerateIn = {
      * Background
      */
     background?: 'auto' | 'opaque' | 'transparent';
-    /**
-     * Output Compression
-     *
-     * 100 only: WebP and JPEG are written at quality 95.
-     */
-    output_compression?: number | null;
     /**
      * Moderation
      *
@@ -5156,6 +5192,12 @@ export type PictureVaryIn = {
      * `png`, `webp` or `jpeg`.
      */
     output_format?: string;
+    /**
+     * Output Compression
+     *
+     * How good WebP and JPEG are, 100 the best; left out: 95. PNG loses nothing.
+     */
+    output_compression?: number | null;
     /**
      * User
      *
@@ -5766,6 +5808,45 @@ export type SaidOut = {
 };
 
 /**
+ * SamplerSettingsIn
+ *
+ * What the steps of a scheduler are told, in A1111's words. `GET /api/schedulers` says which take what; null: the
+ * scheduler's own default.
+ */
+export type SamplerSettingsIn = {
+    /**
+     * Eta
+     *
+     * DDIM: how much noise is put back, 0 none.
+     */
+    eta?: number | null;
+    /**
+     * S Churn
+     *
+     * How much noise is put back before steps.
+     */
+    s_churn?: number | null;
+    /**
+     * S Tmin
+     *
+     * From this level of noise on.
+     */
+    s_tmin?: number | null;
+    /**
+     * S Tmax
+     *
+     * Up to this level of noise.
+     */
+    s_tmax?: number | null;
+    /**
+     * S Noise
+     *
+     * How strong what is put back is; 1: as it was.
+     */
+    s_noise?: number | null;
+};
+
+/**
  * SayIn
  *
  * What somebody says, or with `role` "tool" what a function answered.
@@ -5843,6 +5924,12 @@ export type SchedulerOut = {
      * Its schedule, in A1111's words.
      */
     schedule_type: string;
+    /**
+     * Settings
+     *
+     * What of `sampler_settings` it takes.
+     */
+    settings: Array<string>;
 };
 
 /**
@@ -6259,12 +6346,26 @@ export type SdImageToImageIn = {
     tiling?: boolean;
     /**
      * Eta
+     *
+     * Where the sampler takes it: DDIM.
      */
     eta?: number | null;
     /**
      * S Churn
+     *
+     * Where the sampler takes it.
      */
     s_churn?: number | null;
+    /**
+     * S Tmin
+     */
+    s_tmin?: number | null;
+    /**
+     * S Tmax
+     *
+     * 0: up to any level of noise.
+     */
+    s_tmax?: number | null;
     /**
      * S Noise
      */
@@ -6766,12 +6867,26 @@ export type SdTextToImageIn = {
     tiling?: boolean;
     /**
      * Eta
+     *
+     * Where the sampler takes it: DDIM.
      */
     eta?: number | null;
     /**
      * S Churn
+     *
+     * Where the sampler takes it.
      */
     s_churn?: number | null;
+    /**
+     * S Tmin
+     */
+    s_tmin?: number | null;
+    /**
+     * S Tmax
+     *
+     * 0: up to any level of noise.
+     */
+    s_tmax?: number | null;
     /**
      * S Noise
      */
@@ -7297,6 +7412,10 @@ export type TextToImageIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -7312,6 +7431,12 @@ export type TextToImageIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -7613,6 +7738,10 @@ export type UpscaleIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -7628,6 +7757,12 @@ export type UpscaleIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
