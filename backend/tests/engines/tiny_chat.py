@@ -65,6 +65,11 @@ def make_sees(folder: Path) -> None:
     torch.manual_seed(0)
     model = Qwen3VLForConditionalGeneration(config).to(torch.bfloat16)
     # The usual beginnings are so small that nothing which is seen would change what is said.
+    # And it says letters: the rows of everything else are as likely as nothing.
+    words = model.get_input_embeddings().weight.data
+    for token, row in zip(tokenizer.convert_ids_to_tokens(range(len(words))), words, strict=True):
+        if not (token.isascii() and token.isalpha()):
+            row.mul_(0.0 if token in SPECIAL[:3] else 0.01)
     for name, parameter in model.named_parameters():
         if "visual" in name and parameter.dim() > 1:
             parameter.data.mul_(6.0)
