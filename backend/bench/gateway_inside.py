@@ -23,6 +23,7 @@ SOCKET = Path(sys.argv[1])
 
 class MockWorker:
     id, openai_socket, is_ending, loaded = "w-0000000000", SOCKET, False, None
+    process = None
 
 
 class TheMock:

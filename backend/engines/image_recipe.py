@@ -85,8 +85,8 @@ def _variation(task: TextToImage, index: int) -> dict[str, Any]:
 
 
 def _additions(task: TextToImage) -> dict[str, Any]:
-    """LoRAs and embeddings, in the words that the server takes them in."""
-    told: dict[str, Any] = {}
+    """LoRAs and embeddings, in the words that the server takes them in; and what was typed."""
+    told: dict[str, Any] = {"asked": task.asked} if task.asked else {}
     if task.loras:
         told["loras"] = [
             {

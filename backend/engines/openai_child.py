@@ -25,23 +25,15 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from engines import under_way
 from engines.engine import LoadFailed
 from engines.protocol import TEMPORARY_SUFFIX
-from engines.standstill import LOOK_SECONDS as STANDSTILL_LOOK_SECONDS
-from engines.standstill import Standstill, processor_time
 
 TERM_SECONDS = 3.0
 LOOK_SECONDS = 0.05
-TAIL_LINES = 60
+TAIL_LINES = 400
+"""So many of its last lines may hold the reason: vLLM's is followed by the tracebacks of each of its processes."""
 DIED_STATUS = 70
 """Exit status of a worker whose server ended with status 0 (sysexits' EX_SOFTWARE): it was not asked to."""
-
-STANDS_STILL = "the engine's server stands still"
-"""What the worker says of a server that hangs: `atelier.runtime.exits` knows these words."""
-
-LOOKS_PER_FAMILY = 15
-"""Who belongs to the server is looked up anew after so many looks at them."""
 
 MOST_NAME = 107
 NAME_OF_A_SOCKET = 37
@@ -80,28 +72,23 @@ class OpenAIChild:
         try:
             self._wait_ready(time.monotonic() + deadline_seconds, deadline_seconds)
         except LoadFailed as failure:
+            killed = self._killed()
             self.close()
             copying.join(1.0)
-            raise explain(tuple(self._tail)) or failure from None
+            raise explain(tuple(self._tail)) or killed or failure from None
         except BaseException:
             self.close()
             raise
         threading.Thread(target=self._end_with_it, name="openai-child", daemon=True).start()
 
-    def watch(self) -> None:
-        """End it, and the worker with it, when it stands still. Its server must have `engines.under_way` around it."""
-        threading.Thread(target=self._end_at_standstill, name="openai-child-standstill", daemon=True).start()
-
     def request(self, method: str, path: str, seconds: float = 5.0) -> int:
         """Ask it something without a body; the status of the answer. Raises OSError."""
-        return self._asked(method, path, seconds)[0]
-
-    def _asked(self, method: str, path: str, seconds: float) -> tuple[int, bytes]:
         connection = UnixConnection(self.socket_path, seconds)
         try:
             connection.request(method, path)
             response = connection.getresponse()
-            return response.status, response.read(65536)
+            response.read()
+            return response.status
         except http.client.HTTPException as error:
             raise OSError(f"no HTTP: {error}") from error
         finally:
@@ -161,6 +148,17 @@ class OpenAIChild:
             seconds=seconds,
         )
 
+    def _killed(self) -> LoadFailed | None:
+        """It was killed while it loaded, and not by us: that is what Linux does when memory runs out."""
+        if self._process is None or self._process.returncode != -signal.SIGKILL:
+            return None
+        return LoadFailed(
+            "out_of_memory",
+            "the engine's server was killed while it loaded, most likely because the machine ran out of memory",
+            "Allow a shorter context or fewer requests at once, take a smaller model, or unload another one.",
+            sentence="chat_killed",
+        )
+
     def _copy(self) -> None:
         """The child's output into this process's, and the last lines into memory."""
         assert self._process is not None and self._process.stdout is not None
@@ -182,32 +180,6 @@ class OpenAIChild:
         _kill(descendants(os.getpid()))
         self._forget()
         os._exit(128 - status if status < 0 else status or DIED_STATUS)
-
-    def _end_at_standstill(self) -> None:
-        assert self._process is not None
-        standstill = Standstill(self._process.pid, self._under_way, time.monotonic())
-        family: set[int] = set()
-        looks = 0
-        while not self._stopping:
-            if looks % LOOKS_PER_FAMILY == 0:
-                family = descendants(os.getpid())
-            looks += 1
-            if seconds := standstill.look(processor_time(family), time.monotonic()):
-                with contextlib.suppress(OSError):
-                    os.write(2, f"{STANDS_STILL}: requests, and no work for {seconds:.0f} seconds\n".encode())
-                _kill({self._process.pid})  # `_end_with_it` sees to the rest
-                return
-            time.sleep(STANDSTILL_LOOK_SECONDS)
-
-    def _under_way(self) -> tuple[int, int]:
-        """Requests that it has, and how often it sent something. Whether it answers at all is its health, and others
-        ask for that: one that does not say has none."""
-        try:
-            _, said = self._asked("GET", under_way.PATH, 2.0)
-            count, sent = said.split()
-            return int(count), int(sent)
-        except (OSError, ValueError):
-            return 0, 0
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -15,6 +15,7 @@ no pickle crosses this wire.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -173,7 +174,7 @@ class TextToImage(Message):
     Prompts may hold A1111's weights and BREAK. `subseeds` (one per seed, or none): each picture's noise is moved by
     `subseed_strength` (0 to 1, spherical) towards that of its subseed. `clip_skip`: how many of CLIP's last layers are
     left out, 0 = none. With `start` it is image-to-image, with `inpaint` as well inpainting. `quality`: of WebP and
-    JPEG, 1 to 100.
+    JPEG, 1 to 100. `asked` goes into the recipe as it is: what was typed, where the prompts are not that.
     """
 
     task_id: str
@@ -199,6 +200,7 @@ class TextToImage(Message):
     start: ImageStart | None = None
     inpaint: Inpaint | None = None
     hires: Hires | None = None
+    asked: dict[str, Any] = {}
 
 
 class Batch(Message):
@@ -431,7 +433,8 @@ class Failed(Message):
 
 class LeftOut(msgspec.Struct, kw_only=True):
     """A load option that was asked for and could not be had: `option` is it, as `name: value`. `why`: "cpu" (it is for
-    GPUs), "compiler" (there is none), "model" (not for this one), or "error", with what a library said in `reason`."""
+    GPUs), "compiler" (there is none), "model" (not for this one), "engine" (not with this one), or "error", with what a
+    library said in `reason`."""
 
     option: str
     why: str

@@ -29,8 +29,6 @@ from transformers.cli.serving.chat_completion import ChatCompletionHandler
 from transformers.cli.serving.completion import CompletionHandler
 from transformers.cli.serving.response import ResponseHandler
 
-from engines.under_way import UnderWay
-
 Resolve = Callable[[dict[str, Any]], tuple[str, Any, Any]]
 Build = Callable[..., Any]
 STREAMS = ("/v1/chat/completions", "/v1/completions")
@@ -52,7 +50,7 @@ class UnixServe(Serve):
             handler._resolve_model = self._renamed(handler._resolve_model)
             handler._build_generation_config = _sampling(handler._build_generation_config)
         logging.getLogger("uvicorn.access").disabled = True
-        self.server.config.app = UnderWay(_Names(app, self))
+        self.server.config.app = _Names(app, self)
         self.server.config.uds = self._uds
         self.server.run()
 

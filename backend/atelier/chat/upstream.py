@@ -233,6 +233,8 @@ class Lines:
         self._loop = asyncio.get_running_loop()
         self._idle: list[tuple[Line, float]] = []
         self.busy: set[Line] = set()
+        self.heard = 0.0
+        """When the last of those that were given back heard something."""
 
     async def open(self, *, fresh: bool = False) -> Line:
         """A connection to ask on. Raises EngineGone when nobody listens, EngineSilent when nobody answers."""
@@ -266,6 +268,8 @@ class Lines:
     def give_back(self, line: Line) -> None:
         """Keep it where its answer was read to the end; else hang up."""
         self.busy.discard(line)
+        if line.began and line.heard > self.heard:
+            self.heard = line.heard
         if line.can_be_kept and not line.is_closed and len(self._idle) < MOST_IDLE:
             self._idle.append((line, self._loop.time()))
         else:

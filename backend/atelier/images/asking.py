@@ -100,7 +100,6 @@ def _sampled(wanted: Wanted, model: ModelRow) -> dict[str, Any]:
         "scheduler": scheduler,
         **({} if isinstance(wanted, ImageToVideoIn) else _told(wanted, scheduler)),
         "format": wanted.format,
-        **({"typed_prompt": wanted.typed_prompt} if has_words and wanted.typed_prompt else {}),
         "seeds": [seed for _ in count] if varied else _counted(seed, count),
         **variations,
     }

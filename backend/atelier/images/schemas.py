@@ -85,7 +85,10 @@ class GenerationIn(BaseModel):
     negative_prompt: Annotated[str, Field(max_length=2000, description="What to keep away from.")] = ""
     typed_prompt: Annotated[
         str,
-        Field(max_length=2000, description="What was typed, where `prompt` is its translation; kept in the recipe."),
+        Field(
+            max_length=2000,
+            description="What was typed, where `prompt` is its translation; kept in the recipe's `asked`.",
+        ),
     ] = ""
     model: Annotated[str, Field(min_length=1, max_length=200, description="Key of an image model.")] = "creatures"
     num_outputs: Annotated[int, Field(ge=1, le=8, description="How many pictures.")] = 1
@@ -147,8 +150,10 @@ class TextToImageIn(SizedIn):
     )
 
 
-class ImageToImageIn(SizedIn):
-    """Pictures made from another one."""
+class StartIn(BaseModel):
+    """The picture that others are made from."""
+
+    model_config = ConfigDict(extra="forbid")
 
     image: ImageRef
     strength: Annotated[
@@ -158,6 +163,10 @@ class ImageToImageIn(SizedIn):
         Literal["crop", "pad", "stretch"],
         Field(description="How it comes to the size of the result: cut, with its edges extended, or stretched."),
     ] = "crop"
+
+
+class ImageToImageIn(SizedIn, StartIn):
+    """Pictures made from another one."""
 
 
 class InpaintIn(ImageToImageIn):

@@ -17,9 +17,13 @@ from pydantic import BaseModel, Field, ValidationError
 from atelier.access.actor import Actor
 from atelier.images import infotext
 from atelier.images.inputs import InputStore
+from atelier.images.prompt_schemas import StyleOut
+from atelier.images.prompts import PromptBook
 from atelier.images.schemas import TextToImageIn
+from atelier.images.typed import as_typed
 from atelier.models.registry import ModelRegistry
 from atelier.models.schemas import ModelOut
+from atelier.shapes import ImageOut
 
 _LORA = re.compile(r"<lora:([^:>]+)(?::([^:>]*))?(?::([^:>]*))?>", re.IGNORECASE)
 MAX_JSON = 200_000
@@ -50,17 +54,24 @@ class SettingsOut(BaseModel):
 class SettingsReader:
     """Files of strangers are read in a process of their own (`InputStore.read_metadata`)."""
 
-    def __init__(self, inputs: InputStore, registry: ModelRegistry) -> None:
-        self._inputs, self._registry = inputs, registry
+    def __init__(self, inputs: InputStore, registry: ModelRegistry, prompts: PromptBook) -> None:
+        self._inputs, self._registry, self._prompts = inputs, registry, prompts
 
     async def read(self, actor: Actor, chunks: AsyncIterator[bytes]) -> SettingsOut:
         """Raises InputRefused for what is no picture."""
-        found = await self._inputs.read_metadata(chunks)
+        return await self._told(actor, await self._inputs.read_metadata(chunks))
+
+    async def of(self, actor: Actor, image: ImageOut) -> SettingsOut:
+        """Of a picture that is here, by its row."""
+        recipe = json.dumps({"prompt": image.prompt, "model": image.model, "seed": image.seed, **image.recipe})
+        return await self._told(actor, {"texts": {"atelier": recipe}, "width": image.width, "height": image.height})
+
+    async def _told(self, actor: Actor, found: Mapping[str, Any]) -> SettingsOut:
         models = await self._registry.list(actor)
-        return settings_of(found, models)
+        return settings_of(found, models, await self._prompts.styles(actor))
 
 
-def settings_of(found: Mapping[str, Any], models: Sequence[ModelOut]) -> SettingsOut:
+def settings_of(found: Mapping[str, Any], models: Sequence[ModelOut], styles: Sequence[StyleOut] = ()) -> SettingsOut:
     """`found`: the answer of `protocol.ReadMetadata`. Pure."""
     texts: Mapping[str, str] = found.get("texts", {})
     recipe, text = _recipe(texts.get("atelier")), texts.get("parameters")
@@ -72,7 +83,11 @@ def settings_of(found: Mapping[str, Any], models: Sequence[ModelOut]) -> Setting
         source, told = "a1111", _from_a1111(pairs)
     missing: list[LackOut] = []
     model = _model(told, models, missing) if source else None
-    settings = _fitting(told, model, models, missing)
+    loras = _loras(told.get("loras"), models, missing)
+    if recipe is not None and not any(one.kind == "lora" for one in missing):
+        told = as_typed(told, {style.name: style for style in styles})
+        loras = _loras(told.get("loras"), models, missing)
+    settings = _fitting(told, model, loras, missing)
     if "start" in told:
         missing.append(LackOut(kind="image", name=str((told["start"] or {}).get("image", "")) or "?"))
     return SettingsOut(
@@ -165,7 +180,7 @@ def _named(name: str, models: Sequence[ModelOut]) -> ModelOut | None:
 
 
 def _fitting(
-    told: Mapping[str, Any], model: ModelOut | None, models: Sequence[ModelOut], missing: list[LackOut]
+    told: Mapping[str, Any], model: ModelOut | None, loras: list[dict[str, Any]], missing: list[LackOut]
 ) -> dict[str, Any]:
     """The fields that a request takes, each only when it is taken."""
     wanted: dict[str, Any] = {name: told[name] for name in TextToImageIn.model_fields if told.get(name) is not None}
@@ -177,7 +192,7 @@ def _fitting(
             wanted["scheduler"] = scheduler
         if settings := _sampler_settings(told, wanted.get("scheduler")):
             wanted["sampler_settings"] = settings
-    if loras := _loras(told.get("loras"), models, missing):
+    if loras:
         wanted["loras"] = loras
     if hires := _hires(told, model, missing):
         wanted["hires"] = hires

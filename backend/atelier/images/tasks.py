@@ -115,4 +115,5 @@ def _words(resolved: dict[str, Any], uses: Uses) -> dict[str, Any]:
         "subseeds": resolved.get("subseeds", []),
         "subseed_strength": resolved.get("subseed_strength", 0.0),
         "hires": _second_pass(resolved),
+        "asked": resolved.get("asked", {}),
     }

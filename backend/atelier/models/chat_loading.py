@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engines.protocol import LeftOut
+
 from atelier.models.anatomy import Anatomy
 from atelier.models.chat_engines import Choice
 from atelier.models.chat_loras import ChatLora
 from atelier.models.chat_presets import Preset
 from atelier.models.estimate import Parts, Work
 from atelier.models.schemas import LoadOptions
+from atelier.runtime.abilities import ABILITIES
 from atelier.runtime.engines import EngineName
 from atelier.runtime.gpu import Device
 
@@ -80,6 +83,28 @@ def dtype_of(stored: str, kind: str, options: LoadOptions) -> str:
     return options.dtype or ("bfloat16" if kind == "cuda" else STORED.get(stored, "float32"))
 
 
+def held_as(engine: EngineName | None, anatomy: Anatomy, options: LoadOptions) -> dict[str, str]:
+    """Pure. What takes less memory than usual, as `estimate.parts` says it: of what was asked for, what is possible."""
+    able = ABILITIES.get(engine) if engine is not None else None
+    able_to = able is not None and able.fp8_weights and not anatomy.quantized_bytes
+    eight_bits = able_to and options.quantization == "fp8"
+    short_cache = able is not None and able.fp8_cache and options.kv_cache == "fp8"
+    return {"quantization": "fp8" if eight_bits else "none", "kv_cache": "fp8" if short_cache else "none"}
+
+
+def goes_without(engine: EngineName | None, kind: str, anatomy: Anatomy, options: LoadOptions) -> list[LeftOut]:
+    """Pure. What was asked for and is not possible, as the engine will say once it has loaded."""
+    held, found = held_as(engine, anatomy, options), []
+    wanted = options.quantization or "none"
+    if wanted != held["quantization"]:
+        by_model = wanted == "fp8" and anatomy.quantized_bytes
+        why = "model" if by_model else "cpu" if wanted == "fp8" and kind == "cpu" else "engine"
+        found.append(LeftOut(option=f"quantization: {wanted}", why=why))
+    if options.kv_cache and held["kv_cache"] == "none":
+        found.append(LeftOut(option=f"kv_cache: {options.kv_cache}", why="engine"))
+    return found
+
+
 def engine_options(
     setup: ChatSetup, task: str, dtype: str, sized: Parts, options: LoadOptions, devices: Sequence[Device], spread: int
 ) -> dict[str, Any]:
@@ -103,6 +128,6 @@ def engine_options(
             "memory_bytes": sized.total,
             "device_bytes": whole or None,
             "tensor_parallel": spread if spread > 1 else None,
-            "quantization": "fp8" if options.quantization == "fp8" and whole else None,
         }
+    chosen |= {"quantization": options.quantization, "kv_cache": options.kv_cache}
     return {name: value for name, value in chosen.items() if value is not None}

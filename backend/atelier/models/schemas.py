@@ -66,8 +66,13 @@ class LoadOptions(BaseModel):
     )
     quantization: Literal["none", "int8", "fp8", "fp4"] | None = Field(
         None,
-        description="Of the denoiser's weights, through torchao; fp4 is experimental. What a device cannot do is left "
-        "out, with a line in the worker's log; so are the options below.",
+        description="Of the denoiser's weights, through torchao; fp4 is experimental. Of a chat model `fp8`, by vLLM "
+        "on a GPU. What cannot be had is left out and said in `left_out`; so are the options below.",
+    )
+    kv_cache: Literal["fp8"] | None = Field(
+        None,
+        description="Of chat models with vLLM: keys and values in 8 bits, for twice the context in the same memory. "
+        "Answers change a little. Left out: in the type of the weights.",
     )
     attention: Literal["auto", "flash", "xformers", "sage", "sdpa"] | None = Field(
         None, description="Left out or `auto`: the first that works of flash, xFormers and PyTorch's own."

@@ -18,6 +18,8 @@ MOST_PICTURES = 10
 Quality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
 Format = Literal["png", "webp", "jpeg"]
 NO_MEANING = "Taken, and without effect."
+Picture = UploadFile | str
+"""A file, or a text that stands for one: a `data:` URL, an id of `/v1/files`, an address."""
 _STILL = "Atelier makes pictures of pixels that stand still: png, webp or jpeg."
 
 
@@ -132,10 +134,10 @@ class PictureGenerateIn(PromptedIn):
 class PictureEditIn(PromptedIn):
     """`POST /v1/images/edits`, as a form."""
 
-    image: Annotated[list[UploadFile], Field(description="The picture to change: PNG, WebP or JPEG.")] = []
-    image_list: Annotated[list[UploadFile], Field(alias="image[]", description="The same, as a list of one.")] = []
+    image: Annotated[list[Picture], Field(description="The picture to change: PNG, WebP or JPEG.")] = []
+    image_list: Annotated[list[Picture], Field(alias="image[]", description="The same, as a list of one.")] = []
     mask: Annotated[
-        UploadFile | None, Field(description="A PNG: what is transparent in it is painted anew, the rest stays.")
+        Picture | None, Field(description="A PNG: what is transparent in it is painted anew, the rest stays.")
     ] = None
     markup: UploadFile | None = None
     input_fidelity: Annotated[
@@ -155,8 +157,8 @@ class PictureEditIn(PromptedIn):
 class PictureVaryIn(PictureIn):
     """`POST /v1/images/variations`, as a form."""
 
-    image: Annotated[list[UploadFile], Field(description="The picture to vary: PNG, WebP or JPEG.")] = []
-    image_list: Annotated[list[UploadFile], Field(alias="image[]")] = []
+    image: Annotated[list[Picture], Field(description="The picture to vary: PNG, WebP or JPEG.")] = []
+    image_list: Annotated[list[Picture], Field(alias="image[]")] = []
     strength: Annotated[
         float, Field(ge=0, le=1, allow_inf_nan=False, description="How far from the picture: 0 not at all.")
     ] = 0.6

@@ -26,7 +26,9 @@ class Abilities:
 
     `tool_choices`: how tools may be asked for; `auto` needs a tool parser as well. `many`: `n` above 1. `schema`: an
     answer that is held to a JSON schema. `sees`: pictures in a request, for a model that sees. `adapts`: LoRAs are
-    loaded with a model and answer by their own names. `sleeps`: its weights can be put aside.
+    loaded with a model and answer by their own names. `sleeps`: its weights can be put aside. `fp8_weights`,
+    `fp8_cache`: it loads weights, or keeps keys and values, in 8 bits. `reserves`: the memory of all requests that it
+    may serve at once is taken when it loads.
     """
 
     routes: frozenset[str]
@@ -41,6 +43,9 @@ class Abilities:
     sees: bool = False
     adapts: bool = False
     sleeps: bool = False
+    fp8_weights: bool = False
+    fp8_cache: bool = False
+    reserves: bool = False
 
     def routes_of(self, task: str) -> frozenset[str]:
         return self.embed_routes if task == "embed" else self.routes
@@ -75,10 +80,13 @@ _VLLM = Abilities(
     stop=True,
     sees=True,
     adapts=True,
+    fp8_cache=True,
+    reserves=True,
 )
+_ON_GPU = {"sleeps": True, "fp8_weights": True}
 
 ABILITIES: dict[EngineName, Abilities] = {
-    EngineName.VLLM_CHAT: Abilities(**{**vars(_VLLM), "sleeps": True}),
+    EngineName.VLLM_CHAT: Abilities(**{**vars(_VLLM), **_ON_GPU}),
     EngineName.VLLM_CPU_CHAT: _VLLM,
     EngineName.TRANSFORMERS_CHAT: Abilities(
         routes=frozenset({CHAT, COMPLETIONS, RESPONSES, TOKENIZE, DETOKENIZE}),
@@ -88,7 +96,7 @@ ABILITIES: dict[EngineName, Abilities] = {
         stop=True,
         sees=True,
     ),
-    EngineName.FAKE: Abilities(**{**vars(_VLLM), "sleeps": True}),
+    EngineName.FAKE: Abilities(**{**vars(_VLLM), **_ON_GPU}),
 }
 
 assert set(ABILITIES) <= set(EngineName)

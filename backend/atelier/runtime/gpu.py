@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from atelier.config import own_variables
@@ -102,6 +102,15 @@ class GPUMonitor:
         except Exception as reason:  # as above
             log.warning("devices do not answer: %s", reason)
             return {}
+
+    def held_by(self, pids: Collection[int]) -> dict[int, int]:
+        """What these processes hold of each device right now, as far as the driver says whose memory is whose."""
+        try:
+            samples = self._source.sample()
+        except Exception as reason:  # as above
+            log.warning("devices do not answer: %s", reason)
+            return {}
+        return {one.index: sum(p.bytes or 0 for p in one.processes if p.pid in pids) for one in samples}
 
     def close(self) -> None:
         self._source.close()

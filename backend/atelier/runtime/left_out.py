@@ -27,4 +27,6 @@ def left_out(what: protocol.LeftOut) -> Said:
             return Said(f"{option} is left out: there is no compiler here.", "load.left_out_compiler", option=option)
         case "model":
             return Said(f"{option} is left out: it is not for this model.", "load.left_out_model", option=option)
+        case "engine":
+            return Said(f"{option} is left out: this engine cannot do it.", "load.left_out_engine", option=option)
     return Said(f"{option} is left out: {reason}", "load.left_out", option=option, reason=reason)

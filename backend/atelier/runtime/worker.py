@@ -86,6 +86,7 @@ class Worker:
         self.deadlines = deadlines
         self.log_path = log_path
         self.load_seconds = 0.0
+        self.seen_bytes = 0
         self.cause: ExitCause | None = None
         self._last_words: str | None = None
         self._socket_path = socket_path
@@ -109,6 +110,7 @@ class Worker:
         self._task_id: str | None = None
         self._run_over = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
+        self._kills_before = processes.oom_kills()
 
     # ── asked by the pool ─────────────────────────────────────────────────────
 
@@ -142,6 +144,18 @@ class Worker:
     @property
     def is_loaded(self) -> bool:
         return self._ready.done() and self._ready.exception() is None
+
+    @property
+    def is_measured_by_driver(self) -> bool:
+        """A library's own server on a GPU: what it takes, nobody but the driver can say."""
+        return self.loaded is not None and self.loaded.serves_openai and self.loaded.device != "cpu"
+
+    @property
+    def load_peak_bytes(self) -> int:
+        """The most that loading took of a device; 0 where nobody could measure it."""
+        if self.loaded is None:
+            return 0
+        return self.seen_bytes if self.is_measured_by_driver else self.loaded.load_peak_bytes
 
     @property
     def failed_to_start(self) -> bool:
@@ -351,7 +365,8 @@ class Worker:
                 return False
             bringing_up.result()
         except WorkerStartFailed as failure:
-            self.begin_stop(ExitCause(failure.code, failure.message, failure.hint, failure.crash))
+            code = "out_of_memory" if failure.out_of_memory else failure.code
+            self.begin_stop(ExitCause(code, failure.message, failure.hint, failure.crash))
             return False
         finally:
             for task in (bringing_up, ending):
@@ -437,6 +452,8 @@ class Worker:
         cause = self._stop_cause or self._classified(phase)
         self._last_words = self._log_tail()  # before the cause: who waits for that reads both, and the log goes soon
         self.cause = cause
+        if cause.code != "stopped":
+            log.warning("worker %s with %s has failed: %s", self.id, self.spec.model, cause.message)
         if self._exit is None:
             self._become(WorkerState.STOPPING, message=None if cause.code == "stopped" else cause.message)
         self._client.hang_up()
@@ -451,7 +468,13 @@ class Worker:
         self._become(state, message=None if cause.code == "stopped" else cause.message, idle_since=None)
         if not self._ready.done():
             self._ready.set_exception(
-                WorkerStartFailed(cause.message, hint=cause.hint, log_tail=self._log_tail(), crash=cause.crash)
+                WorkerStartFailed(
+                    cause.message,
+                    hint=cause.hint,
+                    log_tail=self._log_tail(),
+                    crash=cause.crash,
+                    out_of_memory=exits.for_want_of_memory(cause, self._kills_before),
+                )
             )
             self._ready.exception()  # read here, so that nobody waiting is no warning
         self._gone.set()
@@ -483,6 +506,7 @@ def _not_loaded(failure: protocol.Failed | None) -> WorkerStartFailed:
     return WorkerStartFailed(
         Said(f"The model cannot be loaded: {failure.message}.", failure.sentence_code, **failure.params),
         hint=failure.hint,
+        out_of_memory=failure.code in exits.OUT_OF_MEMORY,
     )
 
 

@@ -12,6 +12,7 @@ from engines.schedulers import settings_of
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
+WRITTEN = "Base64, a `data:` URL, or an address where those are allowed."
 
 
 class Lenient(BaseModel):
@@ -86,7 +87,7 @@ class SdTextToImageIn(SdDrawIn):
 
 
 class SdImageToImageIn(SdDrawIn):
-    init_images: list[str] = []
+    init_images: Annotated[list[str], Field(description=WRITTEN)] = []
     include_init_images: bool = False
     resize_mode: Annotated[int, Field(ge=0, le=3, description="0 stretch, 1 cut, 2 extend the edges, 3 stretch.")] = 0
     denoising_strength: Annotated[Number, Field(ge=0, le=1)] | None = 0.75
@@ -241,7 +242,7 @@ class SdScriptsOut(BaseModel):
 
 
 class SdImageIn(Lenient):
-    image: Annotated[str, Field(description="Base64, a `data:` URL, or an address where those are allowed.")] = ""
+    image: Annotated[str, Field(description=WRITTEN)] = ""
 
 
 class SdPngInfoOut(BaseModel):
@@ -275,11 +276,11 @@ class SdExtrasIn(Lenient):
 
 
 class SdExtrasSingleIn(SdExtrasIn):
-    image: str = ""
+    image: Annotated[str, Field(description=WRITTEN)] = ""
 
 
 class SdFileData(Lenient):
-    data: str
+    data: Annotated[str, Field(description=WRITTEN)]
     name: str = ""
 
 

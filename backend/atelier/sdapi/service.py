@@ -25,7 +25,6 @@ from atelier.models.schemas import ImageDefaults, ImageLimits
 from atelier.said import Said
 from atelier.sdapi.captions import Captions
 from atelier.sdapi.checkpoints import Checkpoint, Checkpoints
-from atelier.sdapi.encoded_pictures import decoded, is_address
 from atelier.sdapi.info import info_of, infotext_of
 from atelier.sdapi.options import Chosen, Options
 from atelier.sdapi.orders import Orders
@@ -208,9 +207,7 @@ class SdApi:
     async def _input(self, actor: Actor, text: str, field: str, *, mask: bool = False) -> str:
         """The id of a picture that came with a request."""
         try:
-            if is_address(text):
-                return (await self._inputs.fetch(actor, text, field=field, mask=mask)).id
-            return (await self._inputs.add(actor, decoded(text, field), mask=mask)).id
+            return (await self._inputs.add_text(actor, text, field=field, mask=mask)).id
         except AtelierError as error:
             error.in_words_of({"file": field})
             error.blame(field)

@@ -39,7 +39,7 @@ ENGINE_ERRORS = {"LoadFailed", "RunFailed", "EngineError"}
 # Raised with their sentence first, and always with a hint: what may go right later, and what no honest hub offers.
 HUB_ERRORS = {"Trouble", "Refused"}
 # `code` and `sentence` say which, `hint` has its own place, the others are no values of the sentence.
-NO_VALUES = {"code", "sentence", "hint", "field", "log_tail", "crash", "retry_after", "message"}
+NO_VALUES = {"code", "sentence", "hint", "field", "log_tail", "crash", "out_of_memory", "retry_after", "message"}
 
 
 class Sentence(NamedTuple):

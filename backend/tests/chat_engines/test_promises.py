@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -25,9 +26,11 @@ from atelier.runtime.abilities import (
     TOKENIZE,
 )
 from atelier.runtime.engines import EngineName
-from tests.chat_engines.running import RunningEngine, ServedEngine
+from engines import vllm_chat
+from tests.chat_engines.running import RunningEngine, ServedEngine, environments
 
 Engine = RunningEngine | ServedEngine
+LISTS = [Path(__file__).parents[2] / "requirements" / name for name in ("chat.txt", "chat-cpu.txt")]
 SCHEMA = {
     "type": "object",
     "properties": {"kind": {"enum": ["fox", "owl"]}},
@@ -256,6 +259,26 @@ class TestAbilities:
     def test_sleep_is_for_those_that_sleep(self, engine: Engine) -> None:
         status, _ = engine.ask("/is_sleeping")
         assert (status == 200) is engine.abilities.sleeps
+
+
+class TestSource:
+    """What vLLM does on CUDA alone, read from the source of the same version for processors."""
+
+    def test_the_routes_and_words_of_sleep_mode(self) -> None:
+        python = environments().python("chat-cpu")
+        if python is None:
+            pytest.skip("the environment chat-cpu is not set up")
+        pinned = [re.search(r"^vllm(?:-cpu)?==([\d.]+)", list_.read_text(), re.M) for list_ in LISTS]
+        assert all(pinned) and len({found[1] for found in pinned if found}) == 1, "both are of one version"
+        [source] = python.parents[1].glob("lib/python3*/site-packages/vllm")
+        routes = (source / "entrypoints/serve/dev/sleep/api_router.py").read_text()
+        assert '@router.post("/sleep")' in routes and re.search(
+            r"level: Annotated\[int, Query\(ge=0, le=2\)\] = 1", routes
+        )
+        assert '@router.post("/wake_up")' in routes and '@router.get("/is_sleeping")' in routes
+        words = (source / "v1/worker/gpu_worker.py").read_text()
+        said = re.search(r'"(Sleep mode freed %s GiB memory, .*)"', words)
+        assert said and vllm_chat.SLEPT.search(said[1].replace("%s", "1.50"))
 
 
 class TestEnds:

@@ -208,7 +208,8 @@ class TestSchedulers:
 
 class TestFiles:
     def test_png(self, sd, tmp_path: Path) -> None:
-        file = make(sd, tmp_path, prompt='naïve 龍, "quoted"', negative_prompt="wings", model_key="creatures").files[0]
+        words = {"prompt": 'naïve 龍, "quoted"', "negative_prompt": "wings", "asked": {"styles": ["Noir"]}}
+        file = make(sd, tmp_path, **words, model_key="creatures").files[0]
         data = (tmp_path / "0.png").read_bytes()
         assert (file.sha256, file.bytes) == (hashlib.sha256(data).hexdigest(), len(data))
         image = Image.open(io.BytesIO(data))
@@ -219,6 +220,7 @@ class TestFiles:
         )
         assert ", Model: creatures, RNG: CPU, Version: Atelier" in lines[2]
         recipe = json.loads(image.text["atelier"])
+        assert recipe["asked"] == {"styles": ["Noir"]}
         assert recipe == file.recipe and recipe["seed"] == 7 and recipe["versions"]["diffusers"]
 
     def test_the_model_hash_is_that_of_the_denoiser(self, sd, tiny_sd: Path, tmp_path: Path) -> None:

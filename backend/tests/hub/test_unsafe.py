@@ -222,13 +222,16 @@ class TestAllowList:
     """Pickles of pyannote and NeMo: only from commits whose hashes somebody wrote down."""
 
     async def test_only_the_very_files(self, hub: FakeHub, make_worker: MakeWorker, tmp_path: Path) -> None:
-        repo = hub.add(Repo("lab/diarize", {"config.yaml": b"pipeline: {}\n", "segmentation/pytorch_model.bin": b"PK"}))
-        digests = {path: repo.digest(path) for path in repo.files}
+        weights = {f"{name}/pytorch_model.bin": name.encode() for name in ("segmentation", "embedding")}
+        repo = hub.add(Repo("lab/diarize", {"config.yaml": b"pipeline: {}\n", **weights}))
+        digests = {path: repo.digest(path) for path in repo.files if not path.startswith("embedding")}
         known = write(tmp_path / "known.json", {"repositories": {repo.id: {repo.commit: digests}}})
         worker = await make_worker(allow_list=str(known))
         end, _ = await worker.run(download(hub, repo, tmp_path / "cache"))
         assert isinstance(end, protocol.Done), end
-        assert (Path(end.answer["path"]) / "segmentation" / "pytorch_model.bin").read_bytes() == b"PK"
+        found = Path(end.answer["path"])
+        assert (found / "segmentation" / "pytorch_model.bin").read_bytes() == b"segmentation"
+        assert not (found / "embedding").exists(), "its hash was not written down"
         digests["segmentation/pytorch_model.bin"] = "0" * 64
         write(known, {"repositories": {repo.id: {repo.commit: digests}}})
         worker = await make_worker(allow_list=str(known))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from atelier.images.prompt_schemas import StyleOut
 from atelier.images.settings import settings_of
 from atelier.images.verifying import _alone, _changed
 from engines import picture_files, picture_reader, protocol
@@ -93,6 +96,48 @@ class TestReadBack:
         assert found.settings == {"prompt": "x", "guidance_scale": 3}
 
 
+class TestTyped:
+    """What was typed comes back where it still comes to the same words."""
+
+    RECIPE: ClassVar = {"prompt": "a fox at night", "negative_prompt": "", "steps": 3}
+    NIGHT = StyleOut(id="sty_1", name="Night", prompt="{prompt} at night", negative_prompt="")
+
+    def of(self, asked: Any, styles: Sequence[StyleOut] = (NIGHT,), **more: Any) -> dict[str, Any]:
+        recipe = json.dumps({**self.RECIPE, **more, "asked": asked})
+        return settings_of({"texts": {"atelier": recipe}, "width": 1, "height": 1}, [], styles).settings
+
+    def test_styles(self) -> None:
+        told = self.of({"prompt": "a fox", "styles": ["Night"]})
+        assert (told["prompt"], told["styles"]) == ("a fox", ["Night"])
+
+    def test_a_translation(self) -> None:
+        told = self.of({"typed_prompt": "un zorro de noche"})
+        assert (told["prompt"], told["typed_prompt"]) == ("a fox at night", "un zorro de noche")
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"prompt": "a fox", "styles": ["Day"]},
+            {"prompt": "a cow", "styles": ["Night"]},
+            {"prompt": "a fox <lora:x:9999>", "styles": ["Night"]},
+            {"prompt": ["a fox"], "styles": "Night"},
+            {"styles": [[]]},
+            {"prompt": 5},
+            "a fox",
+            [],
+            None,
+        ],
+    )
+    def test_what_comes_to_something_else_stays_as_it_was_drawn(self, asked: Any) -> None:
+        told = self.of(asked)
+        assert told["prompt"] == "a fox at night" and "styles" not in told
+
+    def test_a_lora_that_is_not_here(self) -> None:
+        loras = [{"model": "paper", "weight": 1.0}]
+        told = self.of({"prompt": "a fox at night <lora:paper:1>", "loras": []}, loras=loras)
+        assert (told["prompt"], told.get("loras")) == ("a fox at night", None)
+
+
 class TestVerify:
     def test_the_same_file(self, server: Server) -> None:
         image = server.wait_for(server.generate("a fox", seed=5, num_outputs=3))["images"][1]
@@ -168,9 +213,14 @@ class TestPrompts:
         resolved = job["request"]["resolved"]
         assert resolved["prompt"] == "a fox, thick outlines, at night" and resolved["negative_prompt"] == "hat, photo"
         assert job["request"]["prompt"] == "a fox"
+        path = f"/api/gallery/{job['images'][0]['id']}/settings"
+        told = server.client.get(path).json()["settings"]
+        assert (told["prompt"], told["negative_prompt"], told["styles"]) == ("a fox", "hat", ["Book", "Night"])
         assert [one["prompt"] for one in server.client.get("/api/prompts").json()["items"]] == ["a fox"]
         changed = server.client.put(f"/api/styles/{made['id']}", json={**style, "name": "Paper"})
         assert changed.json()["name"] == "Paper"
+        told = server.client.get(path).json()["settings"]
+        assert told["prompt"] == "a fox, thick outlines, at night" and "styles" not in told
         assert server.client.put(f"/api/styles/{made['id']}", json={**style, "name": "Night"}).status_code == 409
         unknown = server.client.post("/api/generate/text-to-image", json={"prompt": "a", "styles": ["Book"]})
         assert unknown.status_code == 422 and unknown.json()["errors"][0]["field"] == "styles"

@@ -332,6 +332,18 @@ class TestEngineErrors:
         assert refused.status_code == 400
         assert refused.json()["error"]["message"]
 
+    def test_too_long_for_the_model(self, chat: Server) -> None:
+        """By OpenAI's code, which its clients look for; in whatever words an engine says it."""
+        refused = ask(chat, messages=[{"role": "user", "content": "word " * 5000}])
+        assert refused.status_code == 400 and refused.json()["error"]["code"] == "context_length_exceeded"
+        vllm = (
+            "This model's maximum context length is 2048 tokens. However, you requested 3000 tokens.",
+            "The decoder prompt (length 2500) is longer than the maximum model length of 2048.",
+        )
+        for words in vllm:
+            told = openai_error(400, {"error": {"message": words, "type": "BadRequestError", "code": 400}})
+            assert told["error"]["code"] == "context_length_exceeded"
+
     def test_words_without_internals(self) -> None:
         told = openai_error(400, {"error": "cannot read /home/somebody/models/x at 0x7f0011223344"})
         assert told["error"]["message"] == "cannot read … at …"

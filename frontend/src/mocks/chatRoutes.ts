@@ -68,8 +68,9 @@ export class MockChats {
   #list(url: URL): Response {
     const words = (url.searchParams.get("q") ?? "").toLowerCase();
     const archived = url.searchParams.get("archived") === "true";
+    const picture = url.searchParams.get("picture");
     const items = [...this.kept.values()]
-      .filter(({ deleted, conversation, messages }) => !deleted && conversation.beside_of === null && conversation.archived === archived && [conversation.title, ...messages.map((one) => one.content)].some((text) => text.toLowerCase().includes(words)))
+      .filter(({ deleted, conversation, messages }) => !deleted && (!picture || messages.some((one) => one.pictures?.includes(picture))) && conversation.beside_of === null && conversation.archived === archived && [conversation.title, ...messages.map((one) => one.content)].some((text) => text.toLowerCase().includes(words)))
       .map(({ conversation }) => conversation)
       .sort((a, b) => Number(b.pinned) - Number(a.pinned) || b.updated_at.localeCompare(a.updated_at));
     return json(200, { items, next_cursor: null });

@@ -7,6 +7,8 @@ import remarkGfm from "remark-gfm";
 import { blocksOf, withMath } from "@/lib/markdown";
 import { CopyButton } from "@/ui/CopyButton";
 
+import { usePaced } from "./usePaced";
+
 /** HTML in an answer is text; addresses are http(s) or mail. No picture is fetched from elsewhere: its address could tell somebody what was said. */
 const components: Components = {
   a: ({ href, children }) => <a href={href} target="_blank" rel="noopener noreferrer nofollow">{children}</a>,
@@ -33,7 +35,8 @@ const Block = memo(function Block({ text }: { text: string }) {
 
 /** While it grows only its last part is drawn again; once it has ended it is read as a whole. What stands stays in place. */
 export default function Rendered({ text, growing }: { text: string; growing: boolean }) {
-  return <div>{(growing ? blocksOf(text) : [text]).map((block, index) => <Block key={index} text={block} />)}</div>;
+  const words = usePaced(text, growing);
+  return <div>{(growing ? blocksOf(words) : [words]).map((block, index) => <Block key={index} text={block} />)}</div>;
 }
 
 interface Element { type?: string; tagName?: string; value?: string; properties?: { className?: unknown }; children?: Element[] }

@@ -69,7 +69,8 @@ export function reuse(image: ImageOut): void {
   // With a second pass the file is larger than what was asked for.
   const first = hires ? { width, height } : { width: image.width, height: image.height };
   change({
-    prompt: image.prompt, negative: image.negative_prompt, model: image.model, ...first,
+    // As it was drawn: styles stand in the words.
+    prompt: image.prompt, negative: image.negative_prompt, styles: [], translated: null, model: image.model, ...first,
     variation, subseed, hires: !!hires, ...(hires ? { hiresStrength: hires.strength, hiresScale: nearestScale(hires.width / width) } : {}),
     steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format === "mp4" ? "png" : image.format,
     loras: lorasOf(image.recipe),

@@ -1,4 +1,4 @@
-import { Box, Button, ButtonBase, MenuItem, Select, Typography } from "@mui/material";
+import { Box, Button, ButtonBase, Checkbox, FormControlLabel, MenuItem, Select, Typography } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
 import { Check, Zap } from "lucide-react";
 import { useId, useState } from "react";
@@ -140,10 +140,27 @@ function Amounts({ model, form, set }: { model: ModelOut; form: LoadForm; set: (
           <Select size="small" value={form.context} inputProps={{ "aria-label": t("models.load.context") }} onChange={(event) => set({ context: event.target.value })}>
             {[...new Set([...CONTEXTS, form.context])].map((count) => <MenuItem key={count} value={count}>{t("models.load.tokens", { count })}</MenuItem>)}
           </Select>
-          <Segmented label={t("models.load.batch")} value={form.batch} options={[1, 4, 16].map((count) => ({ value: count, label: count, name: t("models.load.chats", { count }) }))} onChange={(batch) => set({ batch })} />
+          <Segmented label={t("models.load.batch")} value={form.batch} options={[...new Set([1, 4, 16, form.batch])].sort((a, b) => a - b).map((count) => ({ value: count, label: count, name: t("models.load.chats", { count }) }))} onChange={(batch) => set({ batch })} />
         </Box>
+        <EightBits form={form} set={set} />
       </Labelled>
     );
   }
   return null;
+}
+
+/** What a chat model keeps in 8 bits, to leave room for more. */
+function EightBits({ form, set }: { form: LoadForm; set: (change: Partial<LoadForm>) => void }) {
+  const { t } = useTranslation();
+  const { quantization, ...speed } = form.speed;
+  const boxes: [string, boolean, (checked: boolean) => void][] = [
+    [t("models.load.weightsFp8"), quantization === "fp8", (checked) => set({ speed: checked ? { ...speed, quantization: "fp8" } : speed })],
+    [t("models.load.cacheFp8"), form.shortCache, (checked) => set({ shortCache: checked })],
+  ];
+  return (
+    <Box sx={{ mt: 1, display: "grid" }}>
+      {boxes.map(([label, on, put]) => <FormControlLabel key={label} control={<Checkbox size="small" checked={on} onChange={(_, checked) => put(checked)} />} label={<Typography variant="body2">{label}</Typography>} />)}
+      <Typography variant="caption" sx={{ color: "text.faint" }}>{t("models.load.fp8Hint")}</Typography>
+    </Box>
+  );
 }
