@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 
 LONG = (
-    "contract/test_notebooks.py",
     "contract/test_real_engine.py",
     "hub/test_faults.py",
     "hub/test_downloads.py",

@@ -128,9 +128,11 @@ class Worker:
 
     @property
     def info(self) -> WorkerInfo:
-        """A fresh snapshot: resident bytes and last lines are looked up now."""
+        """A fresh snapshot: resident bytes (a library's own server counts) and last lines are looked up now."""
         alive = self._process is not None and not self._gone.is_set()
         resident = processes.rss(self._process.pid) if alive and self._process else None
+        if resident is not None and self._process and self.loaded and self.loaded.serves_openai:
+            resident += sum(processes.rss(pid) or 0 for pid in processes.below(self._process.pid))
         return replace(
             self._info,
             rss_bytes=resident,

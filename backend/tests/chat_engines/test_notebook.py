@@ -7,23 +7,15 @@ import ast
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 from tests.chat_engines.conftest import Studio
 from tests.chat_engines.running import ServedEngine
-
-NOTEBOOK = Path(__file__).resolve().parents[3] / "doc" / "notebooks" / "chat.ipynb"
+from tests.contract.notebooks import executed
 
 
 def test_chat(studio: Studio, lore_on_vllm: ServedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lore_on_vllm.health()["serves_openai"]
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    assert all(not cell.get("outputs") for cell in notebook.cells), "it is committed without outputs"
-    install = next(cell for cell in notebook.cells if cell.source.startswith("%pip install"))
-    install.source = "pass  # what it installs is in this environment already"
-    monkeypatch.setenv("ATELIER_URL", studio.url)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    notebook = executed("chat.ipynb", studio, tmp_path, monkeypatch, seconds=600)
     everything = " ".join(" ".join(text for text, _source in told(notebook)).split())
     for words in (
         "is a red dragon with wings that lives",

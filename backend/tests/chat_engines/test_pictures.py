@@ -21,12 +21,12 @@ from tests.chat_engines.conftest import Studio
 from tests.chat_engines.running import loaded, not_built
 
 SEEING = (EngineName.VLLM_CPU_CHAT, EngineName.TRANSFORMERS_CHAT)
-TOKENS_OF_A_PICTURE = 4 + 2
-"""64 × 64 pixels in patches of 16, four of which are one token; and two words around them."""
+TOKENS_OF_A_PICTURE = 64 + 2
+"""256 × 256 pixels in patches of 16, four of which are one token; and two words around them."""
 
 
 def url_of(colour: str, form: str = "png") -> str:
-    return f"data:image/{form};base64," + base64.b64encode(png(drawing((64, 64), colour))).decode()
+    return f"data:image/{form};base64," + base64.b64encode(png(drawing(colour=colour))).decode()
 
 
 def asked(*urls: str, text: str = "Describe this picture.") -> Any:
@@ -129,7 +129,7 @@ def test_one_from_an_address(client: openai.OpenAI, seeing: str) -> None:
     async def fetched() -> dict[str, Any]:
         async def give(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
-            body = png(drawing((64, 64), "blue"))
+            body = png(drawing(colour="blue"))
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body)
             await writer.drain()
             writer.close()

@@ -2,7 +2,7 @@
 
     python tests/engines/tiny_chat.py FOLDER [sees] [embeds] [lora]
 
-makes FOLDER/sees (Qwen3-VL, a picture of 64 × 64 is four tokens), FOLDER/embeds (BERT, whose vectors may be cut
+makes FOLDER/sees (Qwen3-VL, a picture of 256 × 256 is 64 tokens), FOLDER/embeds (BERT, whose vectors may be cut
 short), FOLDER/lora. Run with an environment that has transformers. What they say is noise; that engines load them,
 count their tokens, look at pictures and keep to what a request asks is real.
 """
@@ -71,7 +71,7 @@ def make_sees(folder: Path) -> None:
         if not (token.isascii() and token.isalpha()):
             row.mul_(0.0 if token in SPECIAL[:3] else 0.01)
     for name, parameter in model.named_parameters():
-        if "visual" in name and parameter.dim() > 1:
+        if "embed" not in name and parameter.dim() > 1:
             parameter.data.mul_(6.0)
     model.save_pretrained(folder)
     picture = {"size": {"shortest_edge": 1024, "longest_edge": 65536}, "patch_size": 16, "merge_size": 2}

@@ -11406,6 +11406,31 @@ export type ListModelsResponses = {
 
 export type ListModelsResponse = ListModelsResponses[keyof ListModelsResponses];
 
+export type AddModelData = {
+    body: ModelImportIn;
+    path?: never;
+    query?: never;
+    url: '/api/models/';
+};
+
+export type AddModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddModelError = AddModelErrors[keyof AddModelErrors];
+
+export type AddModelResponses = {
+    /**
+     * Successful Response
+     */
+    201: ModelOut;
+};
+
+export type AddModelResponse = AddModelResponses[keyof AddModelResponses];
+
 export type ImportModelData = {
     body: ModelImportIn;
     path?: never;
