@@ -29,6 +29,8 @@ from transformers.cli.serving.chat_completion import ChatCompletionHandler
 from transformers.cli.serving.completion import CompletionHandler
 from transformers.cli.serving.response import ResponseHandler
 
+from engines.protocol import KEEP_ALIVE_SECONDS
+
 Resolve = Callable[[dict[str, Any]], tuple[str, Any, Any]]
 Build = Callable[..., Any]
 STREAMS = ("/v1/chat/completions", "/v1/completions")
@@ -52,6 +54,7 @@ class UnixServe(Serve):
         logging.getLogger("uvicorn.access").disabled = True
         self.server.config.app = _Names(app, self)
         self.server.config.uds = self._uds
+        self.server.config.timeout_keep_alive = KEEP_ALIVE_SECONDS
         self.server.run()
 
     def _renamed(self, resolve: Resolve) -> Resolve:

@@ -38,7 +38,7 @@ from pathlib import Path
 
 from engines.engine import OPENAI_SOCKET, LoadFailed, Options, RunFailed
 from engines.openai_child import OpenAIChild
-from engines.protocol import Done, LeftOut, Message, Parked
+from engines.protocol import KEEP_ALIVE_SECONDS, Done, LeftOut, Message, Parked
 
 TASKS: tuple[type, ...] = ()
 START_SECONDS = 1500.0
@@ -221,6 +221,7 @@ def environment(options: Options, *, on_gpu: bool) -> dict[str, str]:
     env = {
         "VLLM_NO_USAGE_STATS": "1",
         "VLLM_MAX_IMAGE_PIXELS": str(MOST_PIXELS),
+        "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": str(KEEP_ALIVE_SECONDS),
         "DO_NOT_TRACK": "1",
         "VLLM_ENGINE_READY_TIMEOUT_S": str(int(START_SECONDS)),
         "HF_HUB_OFFLINE": "1",
