@@ -31,7 +31,9 @@ import uvicorn.protocols.http.httptools_impl  # noqa: F401
 import uvicorn.protocols.websockets.websockets_sansio_impl  # noqa: F401
 import uvloop  # noqa: F401
 from atelier import cli
-from atelier import main as _application  # noqa: F401
+from atelier.config import read_settings
+from atelier.main import create_app
+from sqlalchemy.orm import configure_mappers
 
 
 def serve(order: dict[str, Any], rigs: dict[str, Any]) -> None:
@@ -101,6 +103,8 @@ def main(module: str | None = None) -> None:
     signal.set_wakeup_fd(poke)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever orders the servers ends them, and closes standard input
+    create_app(read_settings({}))  # for what it imports on its way
+    configure_mappers()
     gc.collect()
     gc.freeze()
     tell(threads=len(os.listdir("/proc/self/task")))

@@ -54,7 +54,8 @@ class Verifier:
         self._inputs, self._maker = inputs, maker
 
     async def ask(self, actor: Actor, image_id: str) -> AcceptedOut:
-        """Accepted when this returns. Raises ImageNotFound, BadRequest for a video and for a grid's sheet, ModelNotFound, TooManyJobs."""
+        """Accepted when this returns. Raises ImageNotFound, BadRequest for a video and for a grid's sheet,
+        ModelNotFound, TooManyJobs."""
         row = await self._find(actor, image_id)
         if row.kind == "video":
             words = Said("Videos cannot be verified, pictures can.", "verify.video")
