@@ -77,7 +77,9 @@ class Planner:
     # ── the answer ──
 
     def _answer(self, row: ModelRow, need: Need, options: LoadOptions, ledger: Ledger) -> PlanOut:
-        running = ledger.running()
+        # A load with other options ends the model's own worker first: it is in nobody's way.
+        own = {id_ for id_, (spec, use) in ledger.briefly().items() if spec.model == row.key and use is not Use.BUSY}
+        running = [w for w in ledger.running() if w.id not in own or w.key == need.spec.key]
         mine = next((w for w in running if w.key == need.spec.key and w.use is not Use.LEAVING), None)
         step = self._step(need, running, mine, ledger)
         fit, devices, words = _fit(step, need, ledger)

@@ -44,6 +44,13 @@ async def import_model(wanted: ModelImportIn, actor: Admin, services: ServicesDe
     return await services.models.take_in(actor, wanted)
 
 
+@router.post(
+    "/models/", summary="Enter a model: the same as POST /api/models/import", status_code=status.HTTP_201_CREATED
+)
+async def add_model(wanted: ModelImportIn, actor: Admin, services: ServicesDep) -> ModelOut:
+    return await services.models.take_in(actor, wanted)
+
+
 @router.get("/models/found", summary="List the models in the Hugging Face cache of the server")
 async def found_models(_actor: Admin, services: ServicesDep) -> FoundModelList:
     return await services.models.found()

@@ -94,6 +94,23 @@ def tree(root: Process) -> list[Process]:
     return list(found.values())
 
 
+def below(pid: int) -> set[int]:
+    """What descends from a process, by the kernel's lists of children: cheaper than a look at everybody. Empty where
+    the kernel keeps none."""
+    found: set[int] = set()
+    pending = [pid]
+    while pending:
+        try:
+            tasks = list(os.scandir(PROC / str(pending.pop()) / "task"))
+            lists = [Path(task.path, "children").read_text().split() for task in tasks]
+        except OSError:
+            continue  # it has ended
+        new = {int(child) for children in lists for child in children} - found
+        found |= new
+        pending += new
+    return found
+
+
 def kill(processes: Iterable[Process], number: int = signal.SIGKILL) -> None:
     """Signal each of them that is still the process it was."""
     for process in processes:

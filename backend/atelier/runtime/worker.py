@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -127,9 +128,11 @@ class Worker:
 
     @property
     def info(self) -> WorkerInfo:
-        """A fresh snapshot: resident bytes and last lines are looked up now."""
+        """A fresh snapshot: resident bytes (a library's own server counts) and last lines are looked up now."""
         alive = self._process is not None and not self._gone.is_set()
         resident = processes.rss(self._process.pid) if alive and self._process else None
+        if resident is not None and self._process and self.loaded and self.loaded.serves_openai:
+            resident += sum(processes.rss(pid) or 0 for pid in processes.below(self._process.pid))
         return replace(
             self._info,
             rss_bytes=resident,
@@ -462,6 +465,7 @@ class Worker:
         await self._openai.close()
         self._socket_path.unlink(missing_ok=True)
         self.openai_socket.unlink(missing_ok=True)
+        await asyncio.to_thread(shutil.rmtree, self._socket_path.with_suffix(protocol.TEMPORARY_SUFFIX), True)
         state = WorkerState.STOPPED if cause.code == "stopped" else WorkerState.FAILED
         self._become(state, message=None if cause.code == "stopped" else cause.message, idle_since=None)
         if not self._ready.done():

@@ -396,6 +396,8 @@ async def test_what_a_server_of_a_library_holds_of_a_gpu_the_driver_says(open_st
     studio = await open_studio(devices=[device], monitor=GPUMonitor(Driver([device])))
     async with studio.pool.lease(studio.spec(device="cuda", task="chat")) as worker:
         assert worker.load_peak_bytes == 6_000_000, "the worker and its server"
+        [server] = processes.below(worker.info.pid)
+        assert worker.info.rss_bytes > processes.rss(worker.info.pid) + processes.rss(server) // 2
     silent = await open_studio(devices=[device], monitor=GPUMonitor(ScriptedDevices([device])))
     async with silent.pool.lease(silent.spec(device="cuda", task="chat")) as worker:
         assert worker.load_peak_bytes == 0, "nothing is learned from what nobody measured"

@@ -353,6 +353,13 @@ class TestPlan:
         [seen] = self.plan(server, options={"quantization": "int8"})["left_out"]
         assert seen["said"]["code"] == "load.left_out_model", "what the last load with them lacked"
 
+    def test_its_own_worker_with_other_options_is_in_nobodys_way(self, server: Server) -> None:
+        load(server)
+        server.client.patch("/api/models/creatures", json={"pinned": True})
+        plan = self.plan(server, options={"dtype": "float16"})
+        assert plan["fit"] == "now" and plan["makes_room"] == [] and not plan["loaded"]
+        assert load(server, options={"dtype": "float16"})["state"] == "ready", "as the plan said"
+
     def test_seconds_are_learned_from_what_ran(self, server: Server, second: str) -> None:
         server.wait_for(server.generate("a fox", model=second, width=256, height=256, steps=20), "completed")
         plan = self.plan(server, model=second, width=256, height=256, steps=40)
