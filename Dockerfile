@@ -28,6 +28,8 @@ COPY scripts/container/environment.sh scripts/container/
 # One layer for each environment: another list builds that layer and the ones after it, nothing before it.
 COPY backend/requirements/server.txt backend/requirements/
 RUN scripts/container/environment.sh server /opt/atelier/environments /opt/atelier/server
+COPY backend/requirements/hub.txt backend/requirements/
+RUN scripts/container/environment.sh hub /opt/atelier/environments
 COPY backend/requirements/image.txt backend/requirements/
 RUN scripts/container/environment.sh image /opt/atelier/environments
 COPY backend/requirements/chat.txt backend/requirements/

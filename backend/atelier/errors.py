@@ -216,13 +216,22 @@ class NotEnoughMemory(Unavailable):
 
 
 class WorkerStartFailed(Unavailable):
-    """`crash` tells a process that died from a model that politely refused to load."""
+    """`crash` tells a process that died from a model that politely refused to load; `out_of_memory`: memory ran out,
+    and a start with more room may succeed."""
 
     code = "worker_start_failed"
 
-    def __init__(self, message: str, *, hint: str = "", log_tail: str | None = None, crash: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        log_tail: str | None = None,
+        crash: bool = False,
+        out_of_memory: bool = False,
+    ) -> None:
         super().__init__(message, hint=hint, log_tail=log_tail)
-        self.crash = crash
+        self.crash, self.out_of_memory = crash, out_of_memory
 
 
 class WorkerDied(Unavailable):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import logging.handlers
 import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from atelier.config import LogSettings
 
+LINES_SECONDS = 0.25
+MOST_LINES = 1000
 _SECRET_WORDS = ("token", "password", "secret", "authorization", "cookie", "api_key")
 
 
@@ -37,6 +44,55 @@ def _as_record(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDic
     return {**known, "extra": extra}
 
 
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """For records of both kinds: those that are still to be written out, and `RequestLines`'."""
+
+    as_json = False
+
+    def format(self, record: logging.LogRecord) -> str:
+        ready = getattr(record, "ready", None)
+        return ready if ready is not None else super().format(record)
+
+
+class RequestLines:
+    """One line for each request of a door that is in a hurry: kept as it is, written a few times a second all at once.
+
+    The way of other log lines costs as much as the rest of such a request. What was kept since the last time is lost
+    when the server is killed.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+        self._kept: list[tuple[float, str, Mapping[str, Any]]] = []
+
+    @property
+    def is_wanted(self) -> bool:
+        return self._logger.isEnabledFor(logging.INFO)
+
+    def add(self, event: str, values: Mapping[str, Any]) -> None:
+        """`values` hold no secret, and no text with spaces."""
+        self._kept.append((time.time(), event, values))
+        if len(self._kept) == 1:
+            asyncio.get_running_loop().call_later(LINES_SECONDS, self.write)
+        elif len(self._kept) >= MOST_LINES:
+            self.write()
+
+    def write(self) -> None:
+        kept, self._kept = self._kept, []
+        if kept:
+            lines = "\n".join(_line(self._logger.name, *one) for one in kept)
+            record = self._logger.makeRecord(self._logger.name, logging.INFO, "", 0, lines, (), None)
+            record.ready = lines
+            self._logger.handle(record)
+
+
+def _line(name: str, moment: float, event: str, values: Mapping[str, Any]) -> str:
+    ts = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if _Formatter.as_json:
+        return orjson.dumps({"ts": ts, "level": "info", "logger": name, "message": event, "extra": values}).decode()
+    return f"{ts} [info     ] {event:<30} [{name}] " + " ".join(f"{key}={value}" for key, value in values.items())
+
+
 def configure(settings: LogSettings) -> None:
     """Send structlog and the standard library's loggers to stdout, and to `<directory>/backend.log` when one is set."""
     shared: list[Any] = [
@@ -57,7 +113,8 @@ def configure(settings: LogSettings) -> None:
                 exception_formatter=structlog.dev.plain_traceback,
             )
         ]
-    formatter = structlog.stdlib.ProcessorFormatter(
+    _Formatter.as_json = settings.json
+    formatter = _Formatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final]
     )
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]

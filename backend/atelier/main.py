@@ -298,7 +298,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         verifier = Verifier(database, storage, registry, queue, jobs, bus, inputs, images.maker)
         gallery = Gallery(database, storage, jobs, bus)
         delivery = Delivery(images, gallery, jobs)
-        openai_images = OpenAIImages(registry, delivery, inputs)
+        files = FileStore(database, storage, settings.batches.file_bytes, needs)
+        openai_images = OpenAIImages(registry, delivery, inputs, files)
         targets = Targets(registry, sizing, bus, dict(settings.chat.aliases))
         shared = SharedLeases(pool)
         meter = Meter(database)
@@ -311,11 +312,12 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             screen,
             meter,
             set_up=environment_jobs.until_ready,
-            loaded=sizing.note_load,
+            sizing=sizing,
             wait_seconds=settings.chat.wait_seconds,
         )
         if door := getattr(app.state, "door", None):  # an application without doors has its services all the same
             door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
+            stack.callback(door.close)
         captions = Captions(registry, inputs, serving)
         sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts, captions, storage.sdapi_options)
         translator = Translator(settings.translation, serving)
@@ -336,7 +338,6 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             bus,
             cache=settings.storage.model_cache_dir,
         )
-        files = FileStore(database, storage, settings.batches.file_bytes, needs)
         batch_work = BatchWork(database, storage, BatchEndpoints(serving, openai_images), settings.batches)
         batches = BatchService(database, storage, queue, jobs, files, batch_work)
         benchmarks = Benchmarks(database, queue, jobs, serving)
@@ -393,7 +394,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             images,
             gallery,
             inputs,
-            SettingsReader(inputs, registry),
+            SettingsReader(inputs, registry, prompts),
             verifier,
             prompts,
             Editor(database, bus),

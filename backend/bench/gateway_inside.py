@@ -9,6 +9,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import atelier.main
@@ -23,6 +24,7 @@ SOCKET = Path(sys.argv[1])
 
 class MockWorker:
     id, openai_socket, is_ending, loaded = "w-0000000000", SOCKET, False, None
+    process = None
 
 
 class TheMock:
@@ -37,7 +39,8 @@ class TheMock:
 
 
 async def find(targets: Targets, actor: Any, name: str) -> Target:
-    target = Target("mock", "chat", None, WorkerSpec("fake", "mock", SOCKET), False, False)  # type: ignore[arg-type]
+    spec = WorkerSpec("fake", "mock", SOCKET)
+    target = Target("mock", "chat", SimpleNamespace(spec=spec), spec, False, False)  # type: ignore[arg-type]
     targets._known[actor.id, name] = (target, float("inf"))
     return target
 

@@ -52,8 +52,8 @@ from engines.image_passes import Passes, Pipelines, schedules
 from engines.image_previews import Previews, small_jpeg
 from engines.image_prompts import Prompts
 from engines.image_recipe import model_hash, recipe
-from engines.image_sampling import choose_sampling
-from engines.image_speed import chosen_speed, left_out
+from engines.image_sampling import Sampling, samplings_of
+from engines.image_speed import attention, chosen_speed, left_out
 from engines.image_steps import Steps
 from engines.measured import give_back
 from engines.model_folder import check_model_folder
@@ -165,12 +165,12 @@ class DiffusersImage:
         self._batch = max(1, int(options.get("batch", 1)))
         self._model_name = source.folder.stem if source.folder.is_file() else source.folder.name
         self._multiple = size_multiple(pipe)
-        self._loras, self._embeddings = Loras(), Embeddings()
-        self._prompts = Prompts(self._family, self._embeddings)
+        self._loras, self._embeddings = Loras(compiled=source.speed.compile), Embeddings()
+        self._prompts = Prompts(self._family, self._embeddings, source.device)
         self._previews = Previews(pipe, self._family)
         self.weights_bytes = weights_bytes(pipe)
         self.load_peak_bytes = peak_bytes(self.device)
-        self.left_out = left_out()
+        self.left_out, self.attention = left_out(), attention()
         self._encoders = ThreadPoolExecutor(2, thread_name_prefix="encode")
         self._model_hash = self._encoders.submit(model_hash, source.folder, str(options.get("model_hash", "")))
 
@@ -187,9 +187,7 @@ class DiffusersImage:
                 "unfit_task", "this model makes pictures, no videos", "Take a video model.", sentence="no_videos"
             )
         self._check(task)
-        sampling = choose_sampling(task.scheduler, self._pipelines.own_scheduler, sigmas=self._family.packed)
-        plan = schedules(task, self._family)
-        total = sum(one.denoisings(sampling.scheduler(self._pipelines.own_scheduler)) for one in plan)
+        samplings, total = self._plan(task)
         failpoint("engine.before_run")
         self._loras.use(self._pipe, task.loras)
         self._embeddings.use(self._pipe, task.embeddings)
@@ -198,11 +196,11 @@ class DiffusersImage:
             with measured_run(self.device):
                 steps = Steps(task, run, self._previews, total * len(task.seeds))
                 begun = None if task.start is None else canvas(task.start, task.inpaint, task.width, task.height)
-                passes = Passes(self._pipelines, self._prompts, task, sampling, steps, begun)
+                passes = Passes(self._pipelines, self._prompts, task, samplings, steps, begun)
                 for first in range(0, len(task.seeds), self._batch):
                     made = passes.make(first, min(self._batch, len(task.seeds) - first))
                     for index, image in enumerate(made, first):
-                        told = recipe(task, index, sampling, **self._about(task, len(made)))
+                        told = recipe(task, index, samplings, **self._about(task, len(made)))
                         written.append(self._encoders.submit(self._finish, image, task, index, told, steps))
                 files = [future.result() for future in written]
         finally:
@@ -210,6 +208,13 @@ class DiffusersImage:
                 future.cancel() or future.exception()
         failpoint("engine.before_done")
         return Done(files=files, peak_bytes=peak_bytes(self.device))
+
+    def _plan(self, task: TextToImage) -> tuple[list[Sampling], int]:
+        """How each pass is sampled, and how many steps they call back for together. Raises RunFailed."""
+        own = self._pipelines.own_scheduler
+        samplings = samplings_of(task, own, sigmas=self._family.packed)
+        plan = zip(schedules(task, self._family), samplings, strict=True)
+        return samplings, sum(one.denoisings(sampling.scheduler(own)) for one, sampling in plan)
 
     # several tasks in one loop
 
@@ -246,12 +251,10 @@ class DiffusersImage:
         self._loras.use(self._pipe, tasks[0].loras)
         self._embeddings.use(self._pipe, tasks[0].embeddings)
         rows = Rows(tasks, [self._prompts.arguments(self._pipe, task) for task in tasks])
-        sampling = choose_sampling(tasks[0].scheduler, self._pipelines.own_scheduler, sigmas=self._family.packed)
-        scheduler = sampling.scheduler(self._pipelines.own_scheduler)
-        total = sum(one.denoisings(scheduler) for one in schedules(rows.merged, self._family))
+        samplings, total = self._plan(rows.merged)
         steps = Steps(rows.merged, run, self._previews, total * len(rows))
         prompts = RowPrompts(self._prompts, rows)
-        passes = Passes(self._pipelines, prompts, rows.merged, sampling, steps, None)
+        passes = Passes(self._pipelines, prompts, rows.merged, samplings, steps, None)
         first = 0
         while first < len(rows):
             count = rows.part(first, at_once)
@@ -264,7 +267,7 @@ class DiffusersImage:
             for row, image in enumerate(made, first):
                 task, index = rows.tasks[row], rows.indices[row]
                 if not run.left_out(task.task_id):
-                    told = recipe(task, index, sampling, **self._about(task, count))
+                    told = recipe(task, index, samplings, **self._about(task, count))
                     file = self._encoders.submit(self._finish, image, task, index, told, steps, row)
                     written.append((task, file))
             first += count
@@ -290,7 +293,7 @@ class DiffusersImage:
         if task.preview_every:
             place = index if row is None else row
             steps.show_finished(Preview(index=place, jpeg=small_jpeg(image, FINAL_PREVIEW_SIDE), final=True))
-        file = write_picture(image, Path(task.output_dir), index, task.format, told)
+        file = write_picture(image, Path(task.output_dir), index, task.format, told, task.quality)
         failpoint("engine.after_encode")
         return file
 
@@ -317,6 +320,8 @@ class DiffusersImage:
         check_size(task.width, task.height, self._multiple)
         if task.hires is not None:
             check_size(task.hires.width, task.hires.height, self._multiple)
+        if not 1 <= task.quality <= 100:
+            raise RunFailed("invalid_quality", "quality must be 1 to 100")
         check_files(task.format, FORMATS, task.output_dir)
 
     # parking

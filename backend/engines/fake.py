@@ -19,11 +19,12 @@ list of verbs, done in order. Words of a prompt that begin with `fake:` are verb
     stdout_flood:BYTES    write that much to stdout
     fork_grandchild       start a child that sleeps an hour; its pid goes to the message of a Progress
 
-Load options: `step_seconds` (0), `load_seconds` (0), `load_fails` (a code), `load_crashes` (as crash),
-`weights_bytes` (1024), `parks` (it can be parked), `wake_fails` (a code), `wake_seconds` (0), `peak_bytes` (what every
-run says it took; measured when 0), `device` ("cpu"; what it says it runs on). With `task` "chat" or "embed" it serves
-OpenAI's API by a child (`engines.fake_chat`), under the names in `served` (with `|` between them); `tokens`,
-`delay_ms`, `first_delay_ms`, `max_model_len` are that server's.
+Load options, also in a file `fake.json` of the model's folder: `step_seconds` (0), `load_seconds` (0), `load_fails`
+(a code), `load_fails_first` (as load_fails, once for a model's folder, in which it leaves a file), `load_crashes` (as
+crash), `weights_bytes` (1024), `parks` (it can be parked), `wake_fails` (a code), `wake_seconds` (0), `peak_bytes`
+(what every run says it took; measured when 0), `device` ("cpu"; what it says it runs on). With `task` "chat" or
+"embed" it serves OpenAI's API by a child (`engines.fake_chat`), under the names in `served` (with `|` between them);
+`tokens`, `delay_ms`, `first_delay_ms`, `max_model_len` are that server's.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from engines.engine import OPENAI_SOCKET, LoadFailed, Options, Run, RunCancelled
 from engines.failpoints import failpoint
 from engines.openai_child import OpenAIChild
 from engines.protocol import (
+    Attention,
     Batch,
     BatchDone,
     Cancelled,
@@ -70,14 +72,24 @@ def preload() -> None:
 
 
 def load(model_path: Path, options: Options) -> FakeEngine:
+    options = {**options, **_beside(model_path)}
     time.sleep(float(options.get("load_seconds", 0)))
     if how := options.get("load_crashes"):
         _crash(str(how))
     if code := options.get("load_fails"):
         raise LoadFailed(str(code), "the fake engine was told to fail", "Tell it something else.")
+    if (code := options.get("load_fails_first")) and not (mark := model_path / "failed").exists():
+        mark.touch()
+        raise LoadFailed(str(code), "the fake engine was told to fail once", "Tell it something else.")
     if str(options.get("task", "")) in CHAT_TASKS:
         return (ParkableFakeChat if options.get("parks") else FakeChat)(model_path, options)
     return ParkableFake(options) if options.get("parks") else FakeEngine(options)
+
+
+def _beside(model_path: Path) -> dict[str, str | int | float | bool]:
+    """Load options that a test has put into the model's folder."""
+    file = model_path / "fake.json"
+    return json.loads(file.read_text()) if file.is_file() else {}
 
 
 class FakeEngine:
@@ -88,6 +100,7 @@ class FakeEngine:
         self.weights_bytes = int(options.get("weights_bytes", 1024))
         wanted = str(options.get("quantization", "none"))
         self.left_out = [] if wanted == "none" else [LeftOut(option=f"quantization: {wanted}", why="model")]
+        self.attention = Attention(backend="sdpa", without=[LeftOut(option="flash", why="cpu")])
 
     def run(self, task: TextToImage | Batch | ImageToVideo | FakeTask, run: Run) -> Done | BatchDone:
         failpoint("engine.before_run")
@@ -184,7 +197,11 @@ class FakeChat(FakeEngine):
 
     def __init__(self, model_path: Path, options: Options) -> None:
         super().__init__(options)
-        names = str(options.get("served") or model_path.name).split("|")
+        self.left_out = []
+        names = [
+            *str(options.get("served") or model_path.name).split("|"),
+            *json.loads(str(options.get("loras") or "{}")),
+        ]
         socket = Path(str(options[OPENAI_SOCKET]))
         command = [sys.executable, "-m", "engines.fake_chat", "--socket", str(socket), "--task", str(options["task"])]
         command += [part for name in names for part in ("--name", name)]
@@ -326,6 +343,7 @@ def _named(picture: InputImage) -> dict[str, str]:
 def _told(task: TextToImage) -> dict[str, object]:
     """The part of a recipe that depends on the task, as the real engine writes it."""
     told: dict[str, object] = {"task": "text_to_image", "width": task.width, "height": task.height}
+    told |= {"asked": task.asked} if task.asked else {}
     if task.start:
         told |= {"task": "image_to_image"}
         told["start"] = {**_named(task.start.image), "strength": task.start.strength, "fit": task.start.fit}

@@ -11,6 +11,7 @@ A request steers it by the field `fake`, or by words of its last message such as
 
     tokens=N           so many words (8)                delay_ms=N        before each word (the option `delay_ms`)
     first_delay_ms=N   before anything is sent          reasoning=N       so many words of reasoning first
+    computes=1         uses the processor meanwhile, and counts nothing
     status=N           answer with this error           tool=1            call the first tool, as `required` would
     error_after=N      an error event after N words     break_after=N     close the connection after N words
     die_after=N        SIGKILL to itself                stop_after=N      SIGSTOP to itself
@@ -28,6 +29,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -37,6 +39,7 @@ from engines.fake_chat_answers import ROUTES, Answer, Bad, Breaks, Steering
 
 MAX_BODY = 64 * 1024 * 1024
 KEPT = 100
+STEP_SECONDS = 0.1
 
 
 class FakeServer:
@@ -45,7 +48,7 @@ class FakeServer:
     def __init__(self, names: list[str], task: str, settings: dict[str, Any]) -> None:
         self.names, self.task, self.settings = names, task, settings
         self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT)
-        self.running = self.aborted = self.served = 0
+        self.running = self.aborted = self.served = self.steps = 0
         self.asleep = False
 
     async def serve(self, socket: Path) -> None:
@@ -94,9 +97,9 @@ class FakeServer:
         try:
             answer = self._made(request)
             steering = answer.steering
-            await asyncio.sleep(steering.first_delay)
+            await self._read_prompt(steering)
             if answer.stream is None:
-                await _pass_time(steering, answer.words)
+                await self._pass_time(steering, answer.words)
                 _send(writer, answer, request["headers"])
                 await writer.drain()
             else:
@@ -108,6 +111,25 @@ class FakeServer:
             return True
         except Breaks:
             return False
+
+    async def _read_prompt(self, steering: Steering) -> None:
+        """In steps that are counted; or in one that is none, and keeps the processor busy."""
+        until = time.monotonic() + steering.first_delay
+        while (left := until - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, STEP_SECONDS))
+            if steering.computes:
+                busy = time.process_time() + STEP_SECONDS / 4
+                while time.process_time() < busy:
+                    pass
+            else:
+                self.steps += 1
+
+    async def _pass_time(self, steering: Steering, words: int) -> None:
+        for said in range(words + 1):
+            await _mishap(steering, said)
+            if said < words and steering.delay:
+                await asyncio.sleep(steering.delay)
+                self.steps += 1
 
     def _made(self, request: dict[str, Any]) -> Answer:
         for method, prefix, task, make in ROUTES:
@@ -121,7 +143,9 @@ class FakeServer:
                 steering = Steering.of(body, self.settings)
                 if steering.status:
                     raise Bad(steering.status, "the request says so")
-                answer = make(body, self.names[0], self.settings, request["path"])
+                loras = json.loads(str(self.settings.get("loras") or "{}"))
+                name = body["model"] if body.get("model") in loras else self.names[0]
+                answer = make(body, name, self.settings, request["path"])
                 answer.steering = steering
                 return answer
         raise Bad(404, "Not Found")
@@ -141,7 +165,8 @@ class FakeServer:
                 self.asleep = path == "/sleep"
                 return Answer({"status": "sleeping" if self.asleep else "awake"})
             case "GET", "/metrics":
-                return Answer({}, text=f"vllm:num_requests_running {self.running}\n")
+                figures = {"num_requests_running": self.running, "iteration_tokens_total_count": self.steps}
+                return Answer({}, text="".join(f"vllm:{name} {value}\n" for name, value in figures.items()))
             case "GET", "/fake":
                 seen = {"requests": [_shown(r) for r in self.requests], "running": self.running}
                 return Answer(seen | {"aborted": self.aborted, "served": self.served, "pid": os.getpid()})
@@ -220,13 +245,6 @@ async def _paced(answer: Answer) -> AsyncIterator[bytes]:
         yield event.bytes
     else:
         await _mishap(answer.steering, said)
-
-
-async def _pass_time(steering: Steering, words: int) -> None:
-    for said in range(words + 1):
-        await _mishap(steering, said)
-        if said < words and steering.delay:
-            await asyncio.sleep(steering.delay)
 
 
 async def _mishap(steering: Steering, said: int) -> None:

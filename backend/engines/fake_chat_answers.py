@@ -47,6 +47,7 @@ class Steering:
     reasoning: int = 0
     status: int = 0
     tool: int = 0
+    computes: int = 0
     error_after: int = -1
     break_after: int = -1
     die_after: int = -1

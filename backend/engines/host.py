@@ -395,6 +395,7 @@ class Worker:
                 device=self._engine.device if self._engine else "cpu",
                 failure=self._failure,
                 left_out=getattr(self._engine, "left_out", []),
+                attention=getattr(self._engine, "attention", None),
             )
 
     def _measured_memory(self) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import torch
 
-from engines.image_prompts import Prompts, Reading, changes_by_step
+from engines.image_prompts import Prompts, Reading, goes_alone
 from engines.protocol import TextToImage
 
 Arguments = dict[str, Any]
@@ -50,8 +50,8 @@ class Rows:
     def _go_together(self, one: int, other: int) -> bool:
         if self.tasks[one] is self.tasks[other]:
             return True
-        changing = changes_by_step(self.tasks[one]) or changes_by_step(self.tasks[other])
-        return not changing and _shape(self.arguments[one]) == _shape(self.arguments[other])
+        apart = goes_alone(self.tasks[one]) or goes_alone(self.tasks[other])
+        return not apart and _shape(self.arguments[one]) == _shape(self.arguments[other])
 
     def prompts(self, first: int, count: int) -> Arguments:
         """The prompt arguments of some rows, for one call."""

@@ -2,20 +2,23 @@
 
 A LoRA is an adapter of peft beside the layers of the denoiser and the text encoders. Its weights stay in the model when
 a run does without it (`LORA_BYTES_KEPT`), switched off: a layer without an adapter that is on computes what it computed
-before there were any, to the last bit.
+before there were any, to the last bit. In a compiled denoiser all of a run are one adapter (`image_lora_slot`).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.loaders.lora_base import set_adapters_for_text_encoder
+from diffusers.utils.peft_utils import set_adapter_layers
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from engines.engine import RunFailed
+from engines.image_lora_slot import Pairs, Slot, taken_out
 from engines.peft_folders import is_by_peft, read_by_peft
 from engines.protocol import LoraUse
 from engines.safetensors_file import Header, read_header
@@ -32,18 +35,21 @@ BASES = {
 
 @dataclass
 class Adapter:
-    """A LoRA in the model: peft's name for it, the parts of the pipeline that it changes, bytes that it takes."""
+    """A LoRA in the model: peft's name for it, the parts of the pipeline that it changes, bytes that it takes. `pairs`:
+    what of it waits for the slot of a compiled denoiser."""
 
     name: str
     parts: frozenset[str]
     bytes: int
+    pairs: Pairs = field(default_factory=dict)
 
 
 class Loras:
     """Belongs to a pipeline's parts, not to the pipeline: another task's pipeline over the same parts sees the same."""
 
-    def __init__(self, kept_bytes: int = LORA_BYTES_KEPT) -> None:
+    def __init__(self, kept_bytes: int = LORA_BYTES_KEPT, compiled: bool = False) -> None:
         self._kept_bytes = kept_bytes
+        self._slot = Slot() if compiled else None
         self._adapters: OrderedDict[tuple[str, str], Adapter] = OrderedDict()
         self._made = 0
         self._active: tuple = ()
@@ -57,6 +63,8 @@ class Loras:
         """The model's parts are gone, and the adapters with them."""
         self._adapters.clear()
         self._on, self._active = False, ()
+        if self._slot is not None:
+            self._slot.forget()
 
     def use(self, pipe: Any, uses: list[LoraUse]) -> None:
         """Run with exactly these from now on. Raises RunFailed naming the LoRA; the model is then as before the call,
@@ -84,6 +92,11 @@ class Loras:
 
     def _switch_on(self, pipe: Any, wanted: dict[tuple[str, str], LoraUse]) -> None:
         adapters = [self._adapters[key] for key in wanted]
+        if self._slot is not None:
+            together = zip(adapters, wanted.values(), strict=True)
+            self._slot.fill(_denoiser(pipe), [(adapter.pairs, use.weight) for adapter, use in together])
+            self._read_by_text_encoders(pipe, list(wanted.values()), adapters)
+            return
         weights = [
             {part: _text_weight(use) if part.startswith("text_encoder") else use.weight for part in adapter.parts}
             for adapter, use in zip(adapters, wanted.values(), strict=True)
@@ -93,8 +106,21 @@ class Loras:
         self._on = True
         pipe.set_adapters([adapter.name for adapter in adapters], weights)
 
+    def _read_by_text_encoders(self, pipe: Any, uses: list[LoraUse], adapters: list[Adapter]) -> None:
+        """Which are not compiled: there each is an adapter of its own."""
+        for name, part in _parts(pipe).items():
+            if not name.startswith("text_encoder"):
+                continue
+            own = [(one.name, _text_weight(use)) for one, use in zip(adapters, uses, strict=True) if name in one.parts]
+            set_adapter_layers(part, enabled=bool(own))
+            if own:
+                set_adapters_for_text_encoder([each for each, _ in own], part, [weight for _, weight in own])
+
     def _switch_off(self, pipe: Any) -> None:
-        if self._adapters:
+        if self._slot is not None:
+            self._slot.off()
+            self._read_by_text_encoders(pipe, [], [])
+        elif self._adapters:
             pipe.disable_lora()
         self._on, self._active = False, ()
 
@@ -103,7 +129,8 @@ class Loras:
             if self.bytes <= self._kept_bytes:
                 break
             if key not in in_use:
-                pipe.delete_adapters(self._adapters.pop(key).name)
+                name = self._adapters.pop(key).name
+                pipe.delete_adapters(name) if self._slot is None else _remove(pipe, name)
 
     def _read(self, pipe: Any, use: LoraUse) -> Adapter:
         header = _checked_header(use)
@@ -126,6 +153,9 @@ class Loras:
             adapter = _adapter(pipe, name)
             if 2 * _layers(pipe, adapter) < _pairs(header):
                 raise ValueError("most of its layers are none of the model's")
+            if self._slot is not None:
+                adapter.pairs = taken_out(_denoiser(pipe), name)
+                _remove_from(_denoiser(pipe), name)
         except (torch.OutOfMemoryError, MemoryError):
             _remove(pipe, name)
             raise
@@ -222,8 +252,12 @@ def base_of(header: Header) -> str:
     )[:100]
 
 
+def _denoiser(pipe: Any) -> Any:
+    return getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+
+
 def _family(pipe: Any) -> str:
-    denoiser = getattr(pipe, "unet", None) or getattr(pipe, "transformer", None)
+    denoiser = _denoiser(pipe)
     known = BASES.get(type(denoiser).__name__, type(pipe).__name__)
     if isinstance(known, dict):
         return known.get(denoiser.config.cross_attention_dim, type(pipe).__name__)
@@ -251,8 +285,8 @@ def _adapter(pipe: Any, name: str) -> Adapter:
         dtype = part.dtype  # looks at every tensor of the part
         for module in _tuned(part, name):
             parts.add(part_name)
-            for field in module.adapter_layer_names:
-                layers = getattr(module, field, {})
+            for tensors in module.adapter_layer_names:
+                layers = getattr(module, tensors, {})
                 if name in layers and isinstance(layers[name], torch.nn.Module):
                     layers[name].to(dtype).requires_grad_(False)
                     size += sum(tensor.nbytes for tensor in layers[name].parameters())
@@ -270,11 +304,15 @@ def _pairs(header: Header) -> int:
 
 def _remove(pipe: Any, name: str) -> None:
     for part in _parts(pipe).values():
-        for module in _tuned(part, name):
-            module.delete_adapter(name)
-        config = getattr(part, "peft_config", None)
-        if config is not None:
-            config.pop(name, None)
-            if not config:
-                del part.peft_config
-                part._hf_peft_config_loaded = False
+        _remove_from(part, name)
+
+
+def _remove_from(part: torch.nn.Module, name: str) -> None:
+    for module in _tuned(part, name):
+        module.delete_adapter(name)
+    config = getattr(part, "peft_config", None)
+    if config is not None:
+        config.pop(name, None)
+        if not config:
+            del part.peft_config
+            part._hf_peft_config_loaded = False

@@ -18,12 +18,13 @@ from PIL import Image
 from engines.engine import RunFailed
 from engines.image_batch import RowPrompts
 from engines.image_checks import MAX_STEPS
+from engines.image_composition import side_by_side
 from engines.image_families import Family, sibling
 from engines.image_inputs import Canvas
 from engines.image_latents import Outside, encode, enlarge, pack, unpack
 from engines.image_noise import Noise
 from engines.image_prompts import Prompts
-from engines.image_sampling import Sampling
+from engines.image_sampling import Sampling, tell
 from engines.image_steps import Schedule, Steps, from_picture, more_steps
 from engines.protocol import TextToImage
 
@@ -113,12 +114,12 @@ class Passes:
         pipelines: Pipelines,
         prompts: Prompts | RowPrompts,
         task: TextToImage,
-        sampling: Sampling,
+        samplings: list[Sampling],
         steps: Steps,
         canvas: Canvas | None,
     ) -> None:
         self._pipelines, self._prompts, self._task = pipelines, prompts, task
-        self._sampling, self._steps, self._canvas = sampling, steps, canvas
+        self._samplings, self._steps, self._canvas = samplings, steps, canvas
         self._schedules = schedules(task, pipelines.family)
         self._encoded: torch.Tensor | None = None
 
@@ -191,7 +192,7 @@ class Passes:
         noise, name = self._noise(), "FluxImg2ImgPipeline" if family.start == "reference" else family.image
         assert name is not None
         again = {"image": latents.expand(self._count, -1, -1, -1)}
-        return self._call(self._pipelines.named(name), self._schedules[1], size, noise, **again)
+        return self._call(self._pipelines.named(name), self._schedules[1], size, noise, number=1, **again)
 
     # what they are made of
 
@@ -223,16 +224,19 @@ class Passes:
         size: tuple[int, int],
         noise: Noise,
         *,
+        number: int = 0,
         after: Any = None,
         to_latents: bool = False,
         **more: Any,
     ) -> Any:
-        """One pass: pictures, or the pipeline's own latents."""
-        pipe.scheduler = self._sampling.scheduler(self._pipelines.own_scheduler)
+        """One pass, the task's first or second by `number`: pictures, or the pipeline's own latents."""
+        pipe.scheduler = self._samplings[number].scheduler(self._pipelines.own_scheduler)
         noise.follow(pipe.scheduler)
+        tell(pipe.scheduler, self._task.sampler_settings, noise.generators)
         self._steps.start_pass(self._first, self._count, pipe.scheduler, size, after)
-        if self._pipelines.family.embeddings:
-            self._steps.follow(self._prompts.reading(pipe, self._task))
+        reading = self._prompts.reading(pipe, self._task) if self._pipelines.family.embeddings else None
+        if reading is not None:
+            self._steps.follow(reading)
         arguments = {
             "width": size[0],
             "height": size[1],
@@ -248,7 +252,8 @@ class Passes:
             **more,
         }
         known = inspect.signature(type(pipe).__call__).parameters
-        made = pipe(**{name: value for name, value in arguments.items() if name in known}).images
+        with side_by_side(pipe, reading, self._count):
+            made = pipe(**{name: value for name, value in arguments.items() if name in known}).images
         return made if to_latents else _pictures(made)
 
 

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import torch
 
 from engines import clip_prompts, image_embeddings, image_loras
 from engines.image_embeddings import Embeddings
 from engines.image_families import Family
-from engines.prompt_syntax import Prompt, Segment
+from engines.prompt_syntax import Prompt, Segment, side_by_side
 from engines.protocol import TextToImage
 
 PROMPTS_KEPT = 64
-AND = re.compile(r"\bAND\b")
-"""What A1111 takes for several prompts that are denoised side by side; here it is a word like any other."""
+MOST_SIDE_BY_SIDE = 8
+"""Prompts between `AND`s: each takes half as long again as a whole guided picture of one."""
 
 T5_TOKENS = (256, 512)
 """SD 3 reads 256 tokens unless asked for more, and never more than 512."""
@@ -33,10 +33,17 @@ T5_TOKENS = (256, 512)
 @dataclass(frozen=True)
 class Reading:
     """What one task's words became: a few sets of arguments of the pipeline's call, and which of them each step takes
-    (one number: the same for all)."""
+    (one number: the same for all). `others`: the prompts beside the first, each with its `weight`."""
 
     variants: tuple[dict[str, torch.Tensor], ...]
     by_step: tuple[int, ...] = (0,)
+    weight: float = 1.0
+    others: tuple[Reading, ...] = ()
+
+    def at(self, step: int, of: int) -> dict[str, torch.Tensor]:
+        """What `step` (from 0) of `of` is told of the words that are wanted."""
+        variant = self.variants[self.by_step[min(step, of - 1) * len(self.by_step) // of]]
+        return {name: tensor for name, tensor in variant.items() if not name.startswith("negative")}
 
     def changes(self, step: int, of: int, pictures: int) -> dict[str, torch.Tensor]:
         """What the pipeline's loop is to go on with after `step` (from 0) of `of`; nothing if nothing changes."""
@@ -60,10 +67,12 @@ class Reading:
 
 
 class Prompts:
-    """Encodes the prompts of one model, whatever the task. Forgets the oldest beyond `PROMPTS_KEPT`."""
+    """Encodes the prompts of one model, whatever the task. Forgets the oldest beyond `PROMPTS_KEPT`. `device`: where
+    the model computes; a pipeline that is asked looks through all of its modules to say so, which takes as long as a
+    few layers of its text encoders do."""
 
-    def __init__(self, family: Family, embeddings: Embeddings | None = None) -> None:
-        self._family = family
+    def __init__(self, family: Family, embeddings: Embeddings | None = None, device: str = "cpu") -> None:
+        self._family, self._device = family, torch.device(device)
         self._embeddings = embeddings or Embeddings()
         self._kept: OrderedDict[tuple, Reading] = OrderedDict()
 
@@ -99,6 +108,15 @@ class Prompts:
     def _read(self, pipe: Any, task: TextToImage, guided: bool) -> Reading:
         if not _only_clip(pipe):
             return Reading((self._encode(pipe, _words(task.prompt), _words(task.negative_prompt), guided),))
+        if guided and _composed(task.prompt):
+            first, *others = (
+                replace(self._read_one(pipe, msgspec.structs.replace(task, prompt=text), guided), weight=weight)
+                for text, weight in side_by_side(task.prompt)
+            )
+            return replace(first, others=tuple(others))
+        return self._read_one(pipe, task, guided)
+
+    def _read_one(self, pipe: Any, task: TextToImage, guided: bool) -> Reading:
         both = (task.prompt, task.negative_prompt) if guided else (task.prompt,)
         if not task.clip_skip and all(self._as_it_is(pipe, text) for text in both):
             return Reading((self._encode(pipe, task.prompt, task.negative_prompt, guided),))
@@ -115,7 +133,7 @@ class Prompts:
             "prompt_2": None,
             "prompt_3": None,
             "negative_prompt": negative or None,
-            "device": pipe._execution_device,
+            "device": self._device,
             "num_images_per_prompt": 1,
             "do_classifier_free_guidance": guided,
         }
@@ -139,7 +157,7 @@ class Prompts:
 
         @functools.cache
         def encoded(segments: tuple[Segment, ...]) -> tuple[torch.Tensor, torch.Tensor | None]:
-            return clip_prompts.encode(pipe, segments, task.clip_skip, parts)
+            return clip_prompts.encode(pipe, self._device, segments, task.clip_skip, parts)
 
         variants = []
         for words, unwanted in distinct:
@@ -164,7 +182,9 @@ class Prompts:
 
     def notes(self, pipe: Any, task: TextToImage) -> list[str]:
         """What the recipe is to say of how the words were read, by codes."""
-        notes = ["prompt_and_ignored"] if AND.search(task.prompt) else []
+        guided = self._family.guides(pipe, task.guidance_scale)
+        heard = _only_clip(pipe) and guided and _composed(task.prompt)
+        notes = ["prompt_and_ignored"] if len(side_by_side(task.prompt)) > 1 and not heard else []
         if _only_clip(pipe):
             return notes
         prompts = [Prompt(text) for text in (task.prompt, task.negative_prompt)]
@@ -177,8 +197,18 @@ def _changing(prompt: str, negative: str) -> bool:
 
 
 def changes_by_step(task: TextToImage) -> bool:
-    """Whether the words change while the picture is made. Such tasks share no batch with others."""
+    """Whether the words change while the picture is made."""
     return _changing(task.prompt, task.negative_prompt)
+
+
+def goes_alone(task: TextToImage) -> bool:
+    """Whether a task's steps are told more than one set of words, so that it shares no batch with others."""
+    return changes_by_step(task) or _composed(task.prompt)
+
+
+@functools.lru_cache(maxsize=8)
+def _composed(prompt: str) -> bool:
+    return 1 < len(side_by_side(prompt)) <= MOST_SIDE_BY_SIDE
 
 
 def _words(text: str) -> str:

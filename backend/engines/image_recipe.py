@@ -7,20 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import msgspec
 import torch
 import transformers
 
 from engines.image_passes import task_of
 from engines.image_sampling import Sampling
 from engines.model_folder import weight_files
+from engines.picture_files import QUALITY
 from engines.protocol import InputImage, TextToImage
 
 DENOISERS = ("unet", "transformer")
 """What pipelines call their denoiser."""
 
 
-def recipe(task: TextToImage, index: int, sampling: Sampling, **about: Any) -> dict[str, Any]:
-    """Of the picture `index`. `about`: the model and the machine. What a task does not use is left out."""
+def recipe(task: TextToImage, index: int, samplings: list[Sampling], **about: Any) -> dict[str, Any]:
+    """Of the picture `index`. `samplings`: of each pass; `about`: the model and the machine. What a task does not use
+    is left out."""
+    sampling = samplings[0]
     return {
         "task": task_of(task),
         "prompt": task.prompt,
@@ -35,7 +39,7 @@ def recipe(task: TextToImage, index: int, sampling: Sampling, **about: Any) -> d
         "schedule_type": sampling.schedule_type,
         **_variation(task, index),
         **_additions(task),
-        **_from_pictures(task),
+        **_from_pictures(task, samplings[-1]),
         **about,
         "engine": "diffusers_image",
         "versions": versions(),
@@ -71,14 +75,18 @@ def named(image: InputImage) -> dict[str, str]:
 
 def _variation(task: TextToImage, index: int) -> dict[str, Any]:
     told: dict[str, Any] = {"clip_skip": task.clip_skip} if task.clip_skip else {}
+    if task.sampler_settings is not None:
+        told["sampler_settings"] = msgspec.to_builtins(task.sampler_settings)
+    if task.format != "png" and task.quality != QUALITY:
+        told["quality"] = task.quality
     if task.subseeds and task.subseed_strength > 0:
         told |= {"subseed": task.subseeds[index], "subseed_strength": task.subseed_strength}
     return told
 
 
 def _additions(task: TextToImage) -> dict[str, Any]:
-    """LoRAs and embeddings, in the words that the server takes them in."""
-    told: dict[str, Any] = {}
+    """LoRAs and embeddings, in the words that the server takes them in; and what was typed."""
+    told: dict[str, Any] = {"asked": task.asked} if task.asked else {}
     if task.loras:
         told["loras"] = [
             {
@@ -97,7 +105,7 @@ def _additions(task: TextToImage) -> dict[str, Any]:
     return told
 
 
-def _from_pictures(task: TextToImage) -> dict[str, Any]:
+def _from_pictures(task: TextToImage, last: Sampling) -> dict[str, Any]:
     told: dict[str, Any] = {}
     if (start := task.start) is not None:
         told["start"] = {**named(start.image), "strength": start.strength, "fit": start.fit}
@@ -107,4 +115,6 @@ def _from_pictures(task: TextToImage) -> dict[str, Any]:
     if (hires := task.hires) is not None:
         told["hires"] = {"width": hires.width, "height": hires.height, "steps": hires.steps}
         told["hires"] |= {"strength": hires.strength, "upscaler": hires.upscaler}
+        if hires.scheduler is not None:
+            told["hires"] |= {"scheduler": last.key, "sampler": last.sampler, "schedule_type": last.schedule_type}
     return told

@@ -1,15 +1,20 @@
-"""Which scheduler a run takes: the model's own as it was published, or an entry of the table made with its settings."""
+"""Which scheduler a run takes: the model's own as it was published, or an entry of the table made with its settings;
+and what its steps are told."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import diffusers
+import msgspec
+import torch
 
 from engines.engine import RunFailed
-from engines.schedulers import SCHEDULERS, choices_for, key_of_class
+from engines.protocol import SamplerSettings, TextToImage
+from engines.schedulers import SCHEDULERS, SETTINGS, choices_for, key_of_class
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,47 @@ def choose_sampling(key: str | None, own: Any, sigmas: bool = False) -> Sampling
             known=fitting,
         )
     return Sampling(key, choice.sampler, choice.schedule_type, getattr(diffusers, choice.cls), choice.kwargs)
+
+
+def samplings_of(task: TextToImage, own: Any, sigmas: bool = False) -> list[Sampling]:
+    """One for each pass of a task. Raises RunFailed as `choose_sampling`, and for settings that the first pass's
+    scheduler does not take."""
+    first = choose_sampling(task.scheduler, own, sigmas)
+    told = _told(task.sampler_settings)
+    known = SETTINGS.get(first.cls.__name__, ())
+    if unfit := [name for name in told if name not in known]:
+        raise RunFailed(
+            "invalid_sampler_settings",
+            f"the scheduler {first.sampler} takes no {', '.join(unfit)}",
+            "Leave it out, or take another scheduler.",
+            scheduler=first.sampler,
+            names=", ".join(unfit),
+        )
+    if task.hires is None:
+        return [first]
+    again = task.hires.scheduler
+    return [first, first if again is None else choose_sampling(again, own, sigmas)]
+
+
+def tell(scheduler: Any, settings: SamplerSettings | None, generators: list[torch.Generator]) -> None:
+    """Let the steps of this scheduler hear what of `settings` its class takes. Their noise comes from the pictures' own
+    generators, also in pipelines that hand none to a step."""
+    known = SETTINGS.get(type(scheduler).__name__, ())
+    told = {name: value for name, value in _told(settings).items() if name in known}
+    if not told:
+        return
+    step = scheduler.step
+
+    @functools.wraps(step)  # pipelines look at the signature
+    def telling(*given: Any, **named: Any) -> Any:
+        return step(*given, **{"generator": generators, **named, **told})
+
+    scheduler.step = telling
+
+
+def _told(settings: SamplerSettings | None) -> dict[str, float]:
+    given = {} if settings is None else msgspec.structs.asdict(settings)
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _takes_sigmas(cls: str) -> bool:

@@ -29,7 +29,7 @@ from typing import Any
 import torch
 
 from engines.engine import LoadFailed, Options
-from engines.protocol import LeftOut
+from engines.protocol import Attention, LeftOut
 
 TIERS: dict[str, dict[str, Any]] = {
     "lossless": {},
@@ -42,9 +42,15 @@ CHOICES = {
     "offload": ("none", "model", "group"),
     "quality": tuple(TIERS),
 }
+AUTOMATIC = ("flash", "xformers")
+ATTENTIONS = {"flash": "flash's", "xformers": "xformers'", "sage": "sage's", "sdpa": "PyTorch's own (sdpa)"}
 CACHE_THRESHOLD = 0.05
+COMPILED: dict[str, Any] = {}
+"""How, as `torch.compile` takes it."""
+RECOMPILED_AT_MOST = 64
 
 _left_out: dict[str, LeftOut] = {}  # a worker loads one model; one that wakes goes without the same
+_attention_of: dict[str, Attention] = {}
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class Speed:
 def chosen_speed(options: Options) -> Speed:
     """What the options ask for, before anything is loaded by them. Raises LoadFailed for a word that is none."""
     _left_out.clear()
+    _attention_of.clear()
     for name, known in CHOICES.items():
         if name in options and options[name] not in known:
             raise LoadFailed(
@@ -124,6 +131,8 @@ def place(pipe: Any, speed: Speed, device: str) -> Any:
         _lacks("offloading", f"offload: {speed.offload}", "cpu", "there is nothing to offload from")
     if speed.offload == "none" or kind == "cpu" or not _offloaded(pipe, speed.offload, device):
         pipe = pipe.to(device)
+    if kind == "cuda":
+        _attempt("convolutions with channels last", "", lambda: channels_last(pipe))
     denoiser = getattr(pipe, "transformer", None) or getattr(pipe, "unet", None)
     if denoiser is not None:
         _attention(denoiser, speed.attention, kind)
@@ -136,6 +145,14 @@ def place(pipe: Any, speed: Speed, device: str) -> Any:
             what = f"vae_{call.partition('_')[2]}"
             _attempt(f"the decoder's {what}", what, lambda call=call: getattr(pipe.vae, call)())
     return pipe
+
+
+def channels_last(pipe: Any) -> None:
+    """Convolutions with the channels as the innermost dimension, which GPUs' tensor cores read without turning it
+    round (diffusers' documentation, optimization/memory). What they compute is the same, but for the rounding."""
+    for name in ("unet", "vae"):
+        if (part := getattr(pipe, name, None)) is not None:
+            part.to(memory_format=torch.channels_last)
 
 
 def held_bytes(tensor: torch.Tensor) -> int:
@@ -186,18 +203,24 @@ def _offloaded(pipe: Any, how: str, device: str) -> bool:
 
 def _attention(denoiser: Any, wanted: str, kind: str) -> None:
     """The first that works. PyTorch's own (sdpa) always does, and holds flash attention for what it fits."""
-    order = ("flash", "xformers") if wanted == "auto" else () if wanted == "sdpa" else (wanted,)
-    if kind == "cpu" and wanted == "auto":
-        return
+    order = AUTOMATIC if wanted == "auto" else () if wanted == "sdpa" else (wanted,)
+    without: list[LeftOut] = []
     for name in order:
+        if kind == "cpu" and wanted == "auto":  # nobody misses it
+            without.append(LeftOut(option=name, why="cpu"))
+            continue
         try:
             _use_attention(denoiser, name)
-            _say(f"attention is {name}'s")
-            return
         except Exception as error:  # the edge: libraries that are missing, too old, or not for this device
-            _lacks(f"{name} attention", f"attention: {name}" if name == wanted else "", "error", _short(error))
-    if order:
-        _say("attention is PyTorch's own (sdpa)")
+            reason = _short(error)
+            _lacks(f"{name} attention", f"attention: {name}" if name == wanted else "", "error", reason)
+            without.append(LeftOut(option=name, why="error", reason=reason))
+        else:
+            break
+    else:
+        name = "sdpa"
+    _say(f"attention is {ATTENTIONS[name]}")
+    _attention_of["latest"] = Attention(backend=name, without=without)
 
 
 def _use_attention(denoiser: Any, name: str) -> None:
@@ -232,7 +255,9 @@ def _compile(denoiser: Any, kind: str) -> None:
         _lacks("compiling", "compile", "model", "this denoiser does not say which of its blocks repeat")
     else:
         torch._dynamo.config.suppress_errors = True  # a block that cannot be compiled runs as it is
-        _attempt("compiling the repeated blocks", "compile", denoiser.compile_repeated_blocks)
+        # Blocks of one class share this limit: each width, with and without LoRAs, at sizes that come and go.
+        torch._dynamo.config.recompile_limit = RECOMPILED_AT_MOST
+        _attempt("compiling the repeated blocks", "compile", lambda: denoiser.compile_repeated_blocks(**COMPILED))
 
 
 def _attempt(what: str, option: str, deed: Any) -> bool:
@@ -255,6 +280,11 @@ def _lacks(what: str, option: str, why: str, reason: str) -> None:
 def left_out() -> list[LeftOut]:
     """What the latest load of this process went without."""
     return list(_left_out.values())
+
+
+def attention() -> Attention | None:
+    """What the latest load of this process chose; None for a model without a denoiser."""
+    return _attention_of.get("latest")
 
 
 def _say(words: str) -> None:

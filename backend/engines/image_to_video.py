@@ -25,7 +25,7 @@ from engines.image_options import Source
 from engines.image_previews import Previews, small_jpeg
 from engines.image_recipe import model_hash, named, versions
 from engines.image_sampling import Sampling, choose_sampling
-from engines.image_speed import left_out
+from engines.image_speed import attention, left_out
 from engines.image_steps import Schedule, Steps
 from engines.protocol import Done, File, ImageToVideo, Parked, Preview, TextToImage
 from engines.video_files import VIDEO_FORMATS, write_video
@@ -48,7 +48,7 @@ class DiffusersVideo:
         self._previews = Previews(pipe, family_of(pipe))
         self.weights_bytes = weights_bytes(pipe)
         self.load_peak_bytes = peak_bytes(self.device)
-        self.left_out = left_out()
+        self.left_out, self.attention = left_out(), attention()
         reader = ThreadPoolExecutor(1, thread_name_prefix="hash")
         self._model_hash = reader.submit(model_hash, source.folder, str(options.get("model_hash", "")))
 

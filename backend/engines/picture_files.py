@@ -17,8 +17,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from engines.protocol import File
+from engines.sampler_names import SETTING_WORDS
 
 FORMATS = ("png", "jpeg", "webp")
+QUALITY = 95
+"""Of WebP and JPEG, unless somebody asks for another."""
 THUMBNAIL_SIDE = 384
 PNG_LEVEL = 1
 """zlib's fastest: half the time of Pillow's default for files a tenth larger."""
@@ -28,9 +31,11 @@ _EXIF_IFD = 0x8769
 _EXIF_USER_COMMENT = 0x9286
 
 
-def write_picture(image: Image.Image, directory: Path, index: int, format: str, recipe: dict) -> File:
+def write_picture(
+    image: Image.Image, directory: Path, index: int, format: str, recipe: dict, quality: int = QUALITY
+) -> File:
     """Write `<index>.<format>` and `<index>.thumb.webp`, both on disk before this returns."""
-    data = encode(image, format, recipe)
+    data = encode(image, format, recipe, quality)
     _write(directory / f"{index}.{format}", data)
     _write(directory / f"{index}.thumb.webp", thumbnail(image))
     return File(
@@ -46,15 +51,15 @@ def write_picture(image: Image.Image, directory: Path, index: int, format: str, 
     )
 
 
-def encode(image: Image.Image, format: str, recipe: dict) -> bytes:
-    """The picture as PNG (lossless), WebP or JPEG (quality 95), with its recipe. Same input, same bytes."""
+def encode(image: Image.Image, format: str, recipe: dict, quality: int = QUALITY) -> bytes:
+    """The picture as PNG (lossless), WebP or JPEG (`quality` 1 to 100), with its recipe. Same input, same bytes."""
     buffer = io.BytesIO()
     if format == "png":
         image.save(buffer, "PNG", pnginfo=texts_of(recipe), compress_level=PNG_LEVEL)
     elif format == "webp":
-        image.save(buffer, "WEBP", quality=95, method=2, exif=_exif(recipe))
+        image.save(buffer, "WEBP", quality=quality, method=2, exif=_exif(recipe))
     else:
-        image.save(buffer, "JPEG", quality=95, subsampling=0, exif=_exif(recipe))
+        image.save(buffer, "JPEG", quality=quality, subsampling=0, exif=_exif(recipe))
     return buffer.getvalue()
 
 
@@ -115,7 +120,8 @@ def _how(recipe: dict) -> dict[str, object]:
             told |= {"Inpaint area": "Only masked", "Masked area padding": inpaint["padding"]}
     if clip_skip := recipe.get("clip_skip"):
         told["Clip skip"] = clip_skip + 1
-    return told
+    settings = recipe.get("sampler_settings", {})
+    return told | {word: f"{settings[name]:g}" for name, word in SETTING_WORDS.items() if name in settings}
 
 
 def _weights(lora: dict) -> str:
@@ -137,6 +143,8 @@ def _second_pass(recipe: dict) -> dict[str, object]:
         return {}
     scale = hires["width"] / recipe["width"]
     return {
+        "Hires sampler": hires.get("sampler", ""),
+        "Hires schedule type": hires.get("schedule_type", ""),
         "Hires upscale": f"{scale:.4g}",
         "Hires steps": hires["steps"],
         "Hires upscaler": hires["upscaler"].capitalize(),

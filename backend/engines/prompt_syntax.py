@@ -6,8 +6,9 @@
     [a:0.5] [a::0.5]    a from there on; a until there
     [a|b|c]        another one at every step
     BREAK          the rest begins a new part of 75 tokens
+    a AND b :0.5   two prompts side by side, the second with half the weight (`side_by_side`)
 
-What is not closed reaches to the end; what closes nothing is a character. `AND` is a word like any other.
+What is not closed reaches to the end; what closes nothing is a character.
 """
 
 from __future__ import annotations
@@ -24,6 +25,21 @@ _WEIGHT = re.compile(r":\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)")
 _NUMBER = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*")
 _BREAK = re.compile(r"\s*\bBREAK\b\s*")
 _ESCAPED = frozenset("()[]\\:|")
+_AND = re.compile(r"\bAND\b")
+_OWN_WEIGHT = re.compile(r"\s*:\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*$")
+
+
+def side_by_side(text: str) -> list[tuple[str, float]]:
+    """The prompts that stand between `AND`s, with their weights (1 where none is written). As in A1111 the text is cut
+    before anything else is read in it."""
+    found = []
+    for part in _AND.split(text):
+        weight = _OWN_WEIGHT.search(part)
+        if weight is None:
+            found.append((part.strip(), 1.0))
+        else:
+            found.append((part[: weight.start()].strip(), max(-MAX_WEIGHT, min(MAX_WEIGHT, float(weight[1])))))
+    return found if len(found) > 1 else [(text, 1.0)]
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,20 @@ no pickle crosses this wire.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 HEARTBEAT_SECONDS = 1.0
+KEEP_ALIVE_SECONDS = 600
+"""So long a server of OpenAI's API keeps a connection on which nothing is asked."""
+
 OPENAI_SUFFIX = ".v1"
 """A worker that serves OpenAI's API does so on a second socket: the first one's path with this suffix."""
+
+TEMPORARY_SUFFIX = ".tmp"
+"""And this is the folder in which that server puts down what goes with it."""
 
 
 class WorkerPhase(StrEnum):
@@ -139,13 +146,25 @@ class Inpaint(msgspec.Struct, kw_only=True):
 
 class Hires(msgspec.Struct, kw_only=True):
     """A second pass over the finished picture, enlarged to `width` × `height` by `upscaler` ("latent", "lanczos",
-    "nearest"): `steps` more steps at `strength`."""
+    "nearest"): `steps` more steps at `strength`, with `scheduler` (None: that of the first pass)."""
 
     width: int
     height: int
     steps: int
     strength: float = 0.5
     upscaler: str = "lanczos"
+    scheduler: str | None = None
+
+
+class SamplerSettings(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What the scheduler's steps are told (`engines.schedulers.SETTINGS`); None: its own default. `s_tmax` None: up to
+    any level of noise."""
+
+    eta: float | None = None
+    s_churn: float | None = None
+    s_tmin: float | None = None
+    s_tmax: float | None = None
+    s_noise: float | None = None
 
 
 class TextToImage(Message):
@@ -157,7 +176,8 @@ class TextToImage(Message):
 
     Prompts may hold A1111's weights and BREAK. `subseeds` (one per seed, or none): each picture's noise is moved by
     `subseed_strength` (0 to 1, spherical) towards that of its subseed. `clip_skip`: how many of CLIP's last layers are
-    left out, 0 = none. With `start` it is image-to-image, with `inpaint` as well inpainting.
+    left out, 0 = none. With `start` it is image-to-image, with `inpaint` as well inpainting. `quality`: of WebP and
+    JPEG, 1 to 100. `asked` goes into the recipe as it is: what was typed, where the prompts are not that.
     """
 
     task_id: str
@@ -170,7 +190,9 @@ class TextToImage(Message):
     width: int
     height: int
     scheduler: str | None = None
+    sampler_settings: SamplerSettings | None = None
     format: str = "png"
+    quality: int = 95
     model_key: str = ""
     preview_every: int = 1
     clip_skip: int = 0
@@ -181,6 +203,7 @@ class TextToImage(Message):
     start: ImageStart | None = None
     inpaint: Inpaint | None = None
     hires: Hires | None = None
+    asked: dict[str, Any] = {}
 
 
 class Batch(Message):
@@ -413,17 +436,25 @@ class Failed(Message):
 
 class LeftOut(msgspec.Struct, kw_only=True):
     """A load option that was asked for and could not be had: `option` is it, as `name: value`. `why`: "cpu" (it is for
-    GPUs), "compiler" (there is none), "model" (not for this one), or "error", with what a library said in `reason`."""
+    GPUs), "compiler" (there is none), "model" (not for this one), "engine" (not with this one), or "error", with what a
+    library said in `reason`."""
 
     option: str
     why: str
     reason: str = ""
 
 
+class Attention(msgspec.Struct, kw_only=True):
+    """Whose attention a model runs with, and why not with those that would have come first."""
+
+    backend: str
+    without: list[LeftOut] = []
+
+
 class Health(Message):
     """`weights_bytes` and `rss` in bytes; `load_peak_bytes` is the most that loading took (as `Done.peak_bytes`);
-    `failure` explains the phase `failed`; `left_out`: load options that could not be had; `serves_openai`: it listens
-    on its second socket too."""
+    `failure` explains the phase `failed`; `left_out`: load options that could not be had; `attention`: of engines that
+    choose one; `serves_openai`: it listens on its second socket too."""
 
     phase: WorkerPhase
     pid: int
@@ -438,6 +469,7 @@ class Health(Message):
     device: str = "cpu"
     failure: Failed | None = None
     left_out: list[LeftOut] = []
+    attention: Attention | None = None
 
 
 class Heartbeat(Message):

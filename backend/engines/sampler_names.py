@@ -117,6 +117,16 @@ SCHEDULES: tuple[ScheduleName, ...] = (
 """Every schedule that clients of A1111 and Forge send."""
 
 
+SETTING_WORDS = {
+    "eta": "Eta",
+    "s_churn": "Sigma churn",
+    "s_tmin": "Sigma tmin",
+    "s_tmax": "Sigma tmax",
+    "s_noise": "Sigma noise",
+}
+"""What an infotext calls the settings of `schedulers.SETTINGS`."""
+
+
 def _plain(name: str) -> str:
     """Names are the same in any case, with any spaces, with or without k-diffusion's "k_"."""
     plain = re.sub(r"[\s_\-]+", " ", name.strip().casefold())

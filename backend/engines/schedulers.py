@@ -122,6 +122,22 @@ SCHEDULERS: dict[str, SchedulerChoice] = {
 }
 
 
+CHURN = ("s_churn", "s_tmin", "s_tmax", "s_noise")
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "EulerDiscreteScheduler": CHURN,
+    "FlowMatchHeunDiscreteScheduler": CHURN,
+    "DDIMScheduler": ("eta",),
+}
+"""What a class's steps can be told, in A1111's words: how much noise is put back (Karras et al. 2022, "Elucidating the
+design space", algorithm 2: `s_churn`, for levels from `s_tmin` to `s_tmax`, `s_noise` times as strong), and DDIM's
+`eta` (Song et al. 2020, equation 16). Other classes of diffusers take none, or take them and do nothing with them."""
+
+
+def settings_of(key: str | None) -> tuple[str, ...]:
+    """What a key's steps can be told. Of the model's own scheduler (None) nothing is known here."""
+    return SETTINGS.get(SCHEDULERS[key].cls, ()) if key in SCHEDULERS else ()
+
+
 def choices_for(kind: Literal["noise", "flow"]) -> dict[str, SchedulerChoice]:
     """The part of the table that a model of this kind can run with."""
     return {key: choice for key, choice in SCHEDULERS.items() if choice.kind == kind}

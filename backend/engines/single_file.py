@@ -17,12 +17,14 @@ from transformers import CLIPTokenizer
 
 from engines.checkpoint_files import LAYOUTS, Layout, layout_of
 from engines.engine import LoadFailed
-from engines.image_speed import Speed, quantized
+from engines.image_speed import Speed, denoiser_name, quantized
 from engines.safetensors_file import read_header
 
 CLIP_TOKENS = 77
-PADDING = {"tokenizer_2": "!"}
-"""What the second text encoder of SDXL was trained to see behind a prompt: OpenCLIP's token 0. All others: the end."""
+TRAINED_ON_ZEROS = "!"
+PADDING = {"tokenizer_2": TRAINED_ON_ZEROS}
+"""What OpenCLIP's encoders (SD 2's, the second of SDXL and SD 3) were trained to see behind a prompt: token 0. All
+others: the end."""
 
 
 def check_checkpoint(file: Path) -> dict[str, Any]:
@@ -36,20 +38,23 @@ def pipeline_of(file: Path, speed: Speed, device: str, dtype: torch.dtype, there
     LoadFailed."""
     layout = _layout(file)
     config = {"config": str(layout.folder), "local_files_only": True, "torch_dtype": dtype}
-    cls = getattr(diffusers, layout.pipeline)
-    made: dict[str, Any] = {"scheduler": _scheduler(layout), **_tokenizers(layout), **there}
+    index = json.loads((layout.folder / "model_index.json").read_bytes())
+    made: dict[str, Any] = {"scheduler": _scheduler(layout), **_parts_of(layout, index), **there}
+    part = denoiser_name(index)
+    assert part is not None, "a layout names its denoiser"
     try:
-        if "unet" not in made:
-            # By itself: a denoiser that sees a mask has more channels than the configuration says.
-            weights = load_file(file)
-            made["unet"] = diffusers.UNet2DConditionModel.from_single_file(
-                weights, subfolder="unet", in_channels=layout.channels, **config
+        if part not in made:
+            # By itself: not all of its configuration is shipped, some is told by the file's shapes.
+            made[part] = getattr(diffusers, index[part][1]).from_single_file(
+                load_file(file), subfolder=part, **layout.denoiser, **config
             )
-        pipe = cls.from_single_file(str(file), **config, **made)
+        pipe = getattr(diffusers, layout.pipeline).from_single_file(str(file), **config, **made)
         if hollow := _hollow(pipe):
             raise ValueError(f"there are no weights for {hollow}")
-        if "unet" not in there:
-            quantized(pipe.unet, speed, device, dtype)
+        if layout.family == "sd2" and layout.channels == 4 and not layout.predicts_v and "scheduler" not in there:
+            _tell_v(pipe)
+        if part not in there:
+            quantized(made[part], speed, device, dtype)
         return pipe
     except (ValueError, KeyError, RuntimeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
@@ -88,7 +93,7 @@ def _layout(file: Path) -> Layout:
     if layout is None:
         raise LoadFailed(
             "checkpoint_unknown",
-            f"{file.name} is no checkpoint of Stable Diffusion 1.5 or XL",
+            f"{file.name} is no checkpoint of Stable Diffusion 1.5, 2, XL or 3",
             "Other models are run from a folder in diffusers' layout.",
             file=file.name,
         )
@@ -111,13 +116,30 @@ def _scheduler(layout: Layout) -> Any:
     return getattr(diffusers, config["_class_name"]).from_config(config)
 
 
-def _tokenizers(layout: Layout) -> dict[str, CLIPTokenizer]:
-    index = json.loads((layout.folder / "model_index.json").read_bytes())
-    names = [name for name in ("tokenizer", "tokenizer_2") if name in index]
-    return {name: clip_tokenizer(name) for name in names}
+@torch.no_grad()
+def _tell_v(pipe: Any) -> None:
+    """Stable Diffusion 2 predicts noise at 512 pixels and v at 768, and its file does not say which it is. So it is
+    asked, as A1111 does (`modules/sd_models_config.py`): from nothing but noise a denoiser that predicts noise says
+    what it was given, one that predicts v says the reverse of a picture."""
+    unet = pipe.unet
+    given = torch.full((1, unet.config.in_channels, 8, 8), 0.5, dtype=unet.dtype)
+    words = torch.full((1, 2, unet.config.cross_attention_dim), 0.5, dtype=unet.dtype)
+    if float((unet(given, 999, words).sample - given).float().mean()) < -1:
+        pipe.scheduler.register_to_config(prediction_type="v_prediction")
 
 
-def clip_tokenizer(name: str = "tokenizer") -> CLIPTokenizer:
+def _parts_of(layout: Layout, index: dict[str, Any]) -> dict[str, Any]:
+    """The parts that a file does not hold: tokenizers, and those that a model may be without."""
+    made: dict[str, Any] = {
+        name: clip_tokenizer(name, TRAINED_ON_ZEROS if layout.family == "sd2" else None)
+        for name in ("tokenizer", "tokenizer_2")
+        if name in index
+    }
+    without = (name for name, value in index.items() if value == [None, None] and name.endswith("_3"))
+    return made | dict.fromkeys(without)
+
+
+def clip_tokenizer(name: str = "tokenizer", padding: str | None = None) -> CLIPTokenizer:
     """CLIP's byte pair encoding of 49,408 tokens: every byte, every byte at a word's end, one token for each merge in
     their order, and the two marks (Radford et al. 2021, `clip/simple_tokenizer.py`)."""
     lines = gzip.decompress((LAYOUTS / "clip_merges.txt.gz").read_bytes()).decode().splitlines()
@@ -129,6 +151,6 @@ def clip_tokenizer(name: str = "tokenizer") -> CLIPTokenizer:
     return CLIPTokenizer(
         vocab={word: number for number, word in enumerate(words)},
         merges=merges,
-        pad_token=PADDING.get(name, "<|endoftext|>"),
+        pad_token=padding or PADDING.get(name, "<|endoftext|>"),
         model_max_length=CLIP_TOKENS,
     )

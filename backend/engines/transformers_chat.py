@@ -2,8 +2,8 @@
 
     python -m engines.host transformers_chat --model-path embedded/models/lore --socket /tmp/w.sock
 
-Load options: `served`, `dtype`, `quantization` ("int8" with bitsandbytes: none of ours), `threads`; see
-`engines.vllm_chat`. What it lacks beside vLLM stands in `atelier.runtime.abilities`.
+Load options: `served`, `dtype`, `max_model_len`, `threads`; see `engines.vllm_chat`. What it lacks beside vLLM stands
+in `atelier.runtime.abilities`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from engines.engine import OPENAI_SOCKET, Options, RunFailed
 from engines.openai_child import OpenAIChild
 from engines.protocol import Done, Message
-from engines.vllm_chat import CPU_SITE, explain, served_names, weights_in
+from engines.vllm_chat import CPU_SITE, explain, left_out, served_names, weights_in
 
 TASKS: tuple[type, ...] = ()
 START_SECONDS = 600.0
@@ -34,6 +34,7 @@ class TransformersChat:
         on_gpu = bool(os.environ.get("CUDA_VISIBLE_DEVICES"))
         self.device = "cuda" if on_gpu else "cpu"
         self.weights_bytes = weights_in(model_path)
+        self.left_out = left_out(options, "engine", cache=False)
         self.child = OpenAIChild(
             command(model_path, options, self.device), Path(str(options[OPENAI_SOCKET])), _environment(options)
         )

@@ -7,7 +7,9 @@ Load options:
 
     task              "chat" (default) or "embed"
     served            names that requests may use, with `|` between them; the first one stands in answers
-    dtype, quantization
+    dtype
+    quantization      "fp8": weights in 8 bits, on CUDA
+    kv_cache          "fp8": keys and values in 8 bits
     max_model_len     tokens of context, prompt and answer together
     max_num_seqs      most requests at the same time
     kv_cache_bytes    for keys and values, on each device
@@ -16,7 +18,7 @@ Load options:
     images            most pictures in one request, of a model that sees
     tool_parser, reasoning_parser     names as vLLM has them
     thinks            False: no reasoning unless a request asks for it, which the parser of reasoning must know
-    loras             `name=folder`, with `|` between them
+    loras, lora_rank  folders by name, as a JSON object, and what the largest of them needs (64)
     parks             False: without sleep mode (it costs a little memory)
     threads           of the processor
 
@@ -36,7 +38,7 @@ from pathlib import Path
 
 from engines.engine import OPENAI_SOCKET, LoadFailed, Options, RunFailed
 from engines.openai_child import OpenAIChild
-from engines.protocol import Done, Message, Parked
+from engines.protocol import KEEP_ALIVE_SECONDS, Done, LeftOut, Message, Parked
 
 TASKS: tuple[type, ...] = ()
 START_SECONDS = 1500.0
@@ -44,15 +46,22 @@ SLEEP_SECONDS = 120.0
 MIB = 1024**2
 LEAST_CACHE = 64 * MIB
 GIB = 1024**3
+MOST_PIXELS = 50_000_000
+"""Of one picture."""
+
+MOST_LORAS_AT_ONCE = 4
+"""In the requests that are computed together; memory is set aside for so many."""
 
 CPU_SITE = Path(__file__).parent / "cpu_torch_site"
 """On PYTHONPATH of a server that runs with a CPU build of PyTorch."""
 
-SLEPT = re.compile(r"([\d.]+) GiB memory is still in use")
+SLEPT = re.compile(r"Sleep mode freed ([\d.]+) GiB memory")
+"""vLLM's words. How much "is still in use" it says too, but of the whole device, other programs' memory included."""
 
 
 def load(model_path: Path, options: Options) -> VLLMChat:
-    engine = VLLMChat(model_path, options, command(model_path, options, on_gpu=True), environment(options, on_gpu=True))
+    arguments = command(model_path, options, on_gpu=True)
+    engine = VLLMChat(model_path, options, arguments, environment(options, on_gpu=True))
     return engine if options.get("parks") is False else ParkableVLLM.of(engine)
 
 
@@ -64,6 +73,8 @@ class VLLMChat:
     def __init__(self, model_path: Path, options: Options, arguments: list[str], env: dict[str, str]) -> None:
         self.device = "cpu" if "VLLM_TARGET_DEVICE" in env else "cuda"
         self.weights_bytes = weights_in(model_path) // int(options.get("tensor_parallel") or 1)
+        self.cache_bytes = int(options.get("kv_cache_bytes") or 0)
+        self.left_out = left_out(options, why_not_fp8(model_path, on_gpu=self.device != "cpu"))
         self.child = OpenAIChild(arguments, Path(str(options[OPENAI_SOCKET])), env)
         self.child.start(START_SECONDS, explain)
         # On a GPU the driver counts, and only the server asks it: here is what was planned.
@@ -89,8 +100,8 @@ class ParkableVLLM(VLLMChat):
     def park(self) -> Parked:
         self._ask("/sleep?level=1", "not_parked")
         said = next((m for line in reversed(self.child.tail()) if (m := SLEPT.search(line))), None)
-        rest = int(float(said[1]) * GIB) if said else 0
-        return Parked(rest_bytes=rest, host_bytes=self.weights_bytes)
+        freed = int(float(said[1]) * GIB) if said else self.weights_bytes + self.cache_bytes
+        return Parked(rest_bytes=max(0, self.load_peak_bytes - freed), host_bytes=self.weights_bytes)
 
     def wake(self) -> None:
         self._ask("/wake_up", "not_woken")
@@ -108,7 +119,7 @@ class ParkableVLLM(VLLMChat):
 
 
 def command(model_path: Path, options: Options, *, on_gpu: bool) -> list[str]:
-    """Pure: what starts the server."""
+    """Pure but for the model's config.json: what starts the server."""
     arguments = [
         sys.executable, "-m", "vllm.entrypoints.openai.api_server",
         "--model", str(model_path),
@@ -125,7 +136,6 @@ def command(model_path: Path, options: Options, *, on_gpu: bool) -> list[str]:
         arguments += ["--runner", "pooling"]
     for flag, name in (
         ("--dtype", "dtype"),
-        ("--quantization", "quantization"),
         ("--max-model-len", "max_model_len"),
         ("--max-num-seqs", "max_num_seqs"),
         ("--reasoning-parser", "reasoning_parser"),
@@ -136,6 +146,8 @@ def command(model_path: Path, options: Options, *, on_gpu: bool) -> list[str]:
         arguments += ["--default-chat-template-kwargs", json.dumps({"enable_thinking": False})]
     if parser := options.get("tool_parser"):
         arguments += ["--enable-auto-tool-choice", "--tool-call-parser", str(parser)]
+    if options.get("quantization") == "fp8" and not why_not_fp8(model_path, on_gpu=on_gpu):
+        arguments += ["--quantization", "fp8"]
     arguments += _media(options) + _memory(options, on_gpu=on_gpu) + _loras(options)
     return arguments
 
@@ -149,10 +161,12 @@ def _media(options: Options) -> list[str]:
 
 def _memory(options: Options, *, on_gpu: bool) -> list[str]:
     cache = max(LEAST_CACHE, int(options.get("kv_cache_bytes") or 0))
+    in_8_bits = ["--kv-cache-dtype", "fp8"] if options.get("kv_cache") == "fp8" else []
     if not on_gpu:
         # No compiler, and nothing that is worth a minute at each start.
-        return ["--kv-cache-memory-bytes", str(cache), "--enforce-eager", "--optimization-level", "0"]
-    arguments = ["--tensor-parallel-size", str(options.get("tensor_parallel") or 1)]
+        arguments = ["--kv-cache-memory-bytes", str(cache), "--enforce-eager", "--optimization-level", "0"]
+        return [*in_8_bits, *arguments, "--distributed-executor-backend", "uni"]
+    arguments = [*in_8_bits, "--tensor-parallel-size", str(options.get("tensor_parallel") or 1)]
     if options.get("kv_cache_bytes"):
         arguments += ["--kv-cache-memory-bytes", str(cache)]
     memory, whole = int(options.get("memory_bytes") or 0), int(options.get("device_bytes") or 0)
@@ -164,12 +178,38 @@ def _memory(options: Options, *, on_gpu: bool) -> list[str]:
 
 
 def _loras(options: Options) -> list[str]:
-    pairs = [pair for pair in str(options.get("loras") or "").split("|") if pair]
-    return (
-        ["--enable-lora", "--max-loras", str(len(pairs)), "--max-lora-rank", "64", "--lora-modules", *pairs]
-        if pairs
-        else []
+    folders = json.loads(str(options.get("loras") or "{}"))
+    if not folders:
+        return []
+    rank, modules = (
+        str(options.get("lora_rank") or 64),
+        ({"name": name, "path": path} for name, path in folders.items()),
     )
+    arguments = ["--enable-lora", "--max-lora-rank", rank, "--max-cpu-loras", str(len(folders))]
+    arguments += ["--max-loras", str(min(len(folders), MOST_LORAS_AT_ONCE))]
+    return [*arguments, "--lora-modules", *(json.dumps(module) for module in modules)]
+
+
+def why_not_fp8(model_path: Path, *, on_gpu: bool) -> str:
+    """Why the weights of this model cannot be loaded in 8 bits, as `LeftOut` has it; empty where they can."""
+    if not on_gpu:
+        return "cpu"
+    try:
+        config = json.loads((model_path / "config.json").read_bytes())
+    except (OSError, ValueError):
+        return ""
+    return "model" if isinstance(config, dict) and config.get("quantization_config") else ""
+
+
+def left_out(options: Options, not_fp8: str, *, cache: bool = True) -> list[LeftOut]:
+    """What was asked for and cannot be had. `not_fp8`: why weights are not loaded in 8 bits; `cache`: whether keys and
+    values can be kept so."""
+    found, wanted = [], str(options.get("quantization") or "none")
+    if wanted != "none" and (wanted != "fp8" or not_fp8):
+        found.append(LeftOut(option=f"quantization: {wanted}", why=not_fp8 if wanted == "fp8" else "engine"))
+    if options.get("kv_cache") and not cache:
+        found.append(LeftOut(option=f"kv_cache: {options['kv_cache']}", why="engine"))
+    return found
 
 
 def served_names(model_path: Path, options: Options) -> list[str]:
@@ -180,6 +220,8 @@ def environment(options: Options, *, on_gpu: bool) -> dict[str, str]:
     """What the server's process finds besides the worker's own variables."""
     env = {
         "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_MAX_IMAGE_PIXELS": str(MOST_PIXELS),
+        "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": str(KEEP_ALIVE_SECONDS),
         "DO_NOT_TRACK": "1",
         "VLLM_ENGINE_READY_TIMEOUT_S": str(int(START_SECONDS)),
         "HF_HUB_OFFLINE": "1",
@@ -187,12 +229,17 @@ def environment(options: Options, *, on_gpu: bool) -> dict[str, str]:
         # Whatever compiles itself at run time needs a place for it: the environment's own folder is never written to.
         "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX") or str(_cache() / "bytecode"),
         "PYTHONDONTWRITEBYTECODE": "",
+        # Beside what goes with the worker: what was compiled is there for the next one.
+        "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR") or str(_cache() / "inductor"),
     }
     if not os.access(Path.home(), os.W_OK):
         env["XDG_CACHE_HOME"] = str(_cache())
     if not on_gpu:
         env["VLLM_TARGET_DEVICE"] = "cpu"
         env["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+        # The model in the process that schedules, not in one below it: 0.4 GB and a third of the start less. On a
+        # processor vLLM takes "uni" only from who wants no further processes at all; its server has two anyway.
+        env["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         env["OMP_NUM_THREADS"] = str(options.get("threads") or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
         env["PYTHONPATH"] = os.pathsep.join([str(CPU_SITE), os.environ.get("PYTHONPATH", "")])
     elif options.get("parks") is not False:
@@ -221,16 +268,22 @@ def _reason(pattern: str, failure: LoadFailed) -> tuple[re.Pattern[str], LoadFai
     return re.compile(pattern, re.IGNORECASE), failure
 
 
+NO_MEMORY = LoadFailed(
+    "out_of_memory",
+    "there is not enough memory for the model and its context",
+    "Allow a shorter context or fewer requests at once, load it in 8 bits, take a smaller model, or unload another "
+    "one.",
+    sentence="chat_no_memory",
+)
+
 REASONS = (
     _reason(
-        r"out of memory|No available memory for the cache|less than desired GPU memory|exceeds? .*available memory",
-        LoadFailed(
-            "out_of_memory",
-            "there is not enough memory for the model and its context",
-            "Allow a shorter context or fewer requests at once, or unload another model.",
-            sentence="chat_no_memory",
-        ),
+        r"out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED|\bMemoryError\b|Cannot allocate memory"
+        r"|std::bad_alloc|DefaultCPUAllocator: (can't|not enough)|No available memory for the cache"
+        r"|(Free|Available) memory on .* is less than (desired|requested|the engine's)",
+        NO_MEMORY,
     ),
+    _reason(r"Failed core proc\(s\): .*: -9\b", NO_MEMORY),  # one of its own processes was killed
     _reason(
         r"larger than the (available|maximum number of tokens).*KV cache|estimated maximum model length",
         LoadFailed(

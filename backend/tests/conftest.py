@@ -7,19 +7,23 @@ from collections import Counter
 import pytest
 
 LONG = (
-    "contract/test_chat_engines.py",
+    "contract/test_real_engine.py",
     "hub/test_faults.py",
     "hub/test_downloads.py",
-    "contract/test_notebooks.py",
-    "contract/test_real_engine.py",
     "hostile/test_paths.py",
     "runtime/test_cycles.py",
     "faults/test_kills.py",
     "faults/test_sabotage.py",
-    "embedded/test_creatures.py",
+    "faults/test_real_engine.py",
+    "faults/test_chat_faults.py",
+    "engines/test_engine_pictures.py",
     "engines/test_engine_families.py",
+    "embedded/test_creatures.py",
 )
 """Those that take longest, whatever their number of tests; `--durations=0` tells."""
+
+LAST = "chat_engines/test_the_end.py"
+"""It ends what the others of its folder ask."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,4 +34,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(path: str) -> int:
-    return next((place for place, name in enumerate(LONG) if path.endswith(name)), len(LONG))
+    return next((place for place, name in enumerate(LONG) if path.endswith(name)), len(LONG) + path.endswith(LAST))

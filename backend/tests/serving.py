@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import atexit
+import functools
 import signal
 import ssl
 import subprocess
@@ -12,45 +13,71 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from tests.databases import migrated
+from tests.launching import BACKEND, Launched, Launcher, plain_environment
 
-BACKEND = Path(__file__).resolve().parent.parent
+
+@functools.cache
+def _launcher() -> Launcher:
+    """One for all servers of a process of tests."""
+    made = Launcher()
+    atexit.register(made.close)
+    return made
+
+
+@functools.cache
+def _nobody_trusted() -> ssl.SSLContext:
+    """For clients that speak no TLS. To read the certificates of this machine takes longer than many a test."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Server:
-    """Starts `atelier serve` on a free port of 127.0.0.1 with its own data folder. Use as a context manager."""
+    """Starts `atelier serve` on a free port of 127.0.0.1 with its own data folder. Use as a context manager.
 
-    def __init__(self, data_dir: Path, **environment: str) -> None:
+    It is forked from a process that has the imports, onto a database that has the migrations (`tests.launcher`,
+    `tests.databases`); `from_nothing` is for tests of just that: a plain process, an empty folder.
+    """
+
+    def __init__(self, data_dir: Path, *, from_nothing: bool = False, **environment: str) -> None:
         self.data_dir = data_dir
         self._environment = {"ATELIER_FAKE_ENGINE": "1", "ATELIER_FAKE_STEP_SECONDS": "0.01", **environment}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._from_nothing = from_nothing
+        self._process: subprocess.Popen[bytes] | Launched | None = None
         self.log_path = data_dir.parent / f"{data_dir.name}.log"
         self.url = ""
-        self.client = httpx2.Client()
+        self.client = httpx2.Client(verify=_nobody_trusted())
         self.certificate: Path | None = None  # what the client trusts, for a server that speaks TLS
 
     def start(self, seconds: float = 90.0) -> Server:
-        data_dir = str(self.data_dir)
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ATELIER_", "HOST", "PORT", "LOG_"))}
-        environment = {**kept, "PYTHONPATH": str(BACKEND), "DATA_DIR": data_dir, **self._environment}
         port = _free_port()
         self.url = f"{'https' if self.certificate else 'http'}://127.0.0.1:{port}"
-        with self.log_path.open("ab") as log:
-            command = [sys.executable, "-m", "atelier", "serve", "--port", str(port)]
-            self._process = subprocess.Popen(command, cwd=BACKEND, env=environment, stdout=log, stderr=log)
-        trusted = ssl.create_default_context(cafile=str(self.certificate)) if self.certificate else True
+        process = self._process = self._begin(port)
+        trusted = ssl.create_default_context(cafile=str(self.certificate)) if self.certificate else _nobody_trusted()
         self.client = httpx2.Client(base_url=self.url, timeout=30, verify=trusted)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
+            if process.poll() is not None:
                 break
             try:
                 if self.client.get("/health").status_code == 200:
                     return self
             except httpx2.TransportError:
-                time.sleep(0.05)
-        self._process.kill()
-        self._process.wait()
+                time.sleep(0.02)
+        process.kill()
+        process.wait()
         raise AssertionError(f"the server did not start:\n{self.log_path.read_text()[-3000:]}")
+
+    def _begin(self, port: int) -> subprocess.Popen[bytes] | Launched:
+        environment = {**plain_environment(), "PYTHONPATH": str(BACKEND), "XDG_RUNTIME_DIR": _launcher().sockets}
+        environment |= {"DATA_DIR": str(self.data_dir), **self._environment}
+        if not self._from_nothing:
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not (self.data_dir / "atelier.db").exists():
+                migrated(self.data_dir / "atelier.db")
+            return Launched(_launcher(), environment, self.log_path, port)
+        with self.log_path.open("ab") as log:
+            command = [sys.executable, "-m", "atelier", "serve", "--port", str(port)]
+            return subprocess.Popen(command, cwd=BACKEND, env=environment, stdout=log, stderr=log)
 
     @property
     def pid(self) -> int:

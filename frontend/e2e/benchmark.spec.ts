@@ -21,11 +21,13 @@ test("two models are measured, compared and exported", async ({ page }) => {
   await page.getByLabel("Requests at once").fill("1, 2, 4");
   await page.getByLabel("Requests each").fill("4");
   await page.getByLabel("Answer tokens").fill("8");
+  await page.getByLabel("TTFT at most, in ms").fill("60000");
   await page.getByRole("textbox", { name: "Name" }).fill("both");
   await page.getByRole("textbox", { name: "Name" }).press("Enter");
   const row = page.locator("[data-benchmark]").first();
   await expect(row).toHaveAttribute("data-status", "completed");
   await expect(page.getByRole("region", { name: "All figures" }).getByRole("row")).toHaveCount(7);
+  await expect(page.getByRole("cell", { name: "100%" })).toHaveCount(6);
   const chart = page.getByRole("slider", { name: /Time to first token/ });
   await chart.focus();
   await chart.press("ArrowLeft");

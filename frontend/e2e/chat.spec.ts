@@ -17,6 +17,7 @@ async function ask(page: Page, words: string): Promise<void> {
 test.beforeAll(async ({ server }) => {
   await addChatModel(server, "echo");
   await addChatModel(server, "seer", "Qwen3VLForConditionalGeneration");
+  await addChatModel(server, "small", "Qwen3ForCausalLM", 128);
 });
 
 test("asked, streamed, kept, found", async ({ page }) => {
@@ -55,7 +56,8 @@ test("stopped, answered again, said differently: nothing is lost", async ({ page
   await ask(page, "slowly fake:tokens=99 fake:delay_ms=100");
   await expect(answers(page)).toContainText(/\w+ \w+/);
   await page.getByRole("button", { name: "Stop" }).click();
-  await expect(page.getByText("Stopped.")).toBeVisible();
+  await expect(page.getByText("Stopped.", { exact: true })).toBeVisible();
+  await expect(box(page)).toBeFocused();
   await page.getByRole("button", { name: "Edit" }).click();
   await page.getByRole("textbox", { name: "Edit" }).fill("quickly fake:tokens=5");
   await page.getByRole("button", { name: "Send anew" }).click();
@@ -65,13 +67,18 @@ test("stopped, answered again, said differently: nothing is lost", async ({ page
   const question = page.getByRole("article", { name: "Your message" });
   await expect(question.getByRole("button", { name: "Previous version" })).toBeEnabled();
   await question.getByRole("button", { name: "Previous version" }).click();
-  await expect(page.getByText("Stopped.")).toBeVisible();
+  await expect(page.getByText("Stopped.", { exact: true })).toBeVisible();
 });
 
 test("a picture goes along, and one of the gallery is described", async ({ page, server }) => {
-  await page.goto("/chat?model=seer");
+  await page.goto("/chat?model=echo");
   await page.locator("input[type=file][multiple]").setInputFiles({ name: "a.png", mimeType: "image/png", buffer: png(24, 16) });
-  await ask(page, "what is on it?");
+  await box(page).fill("what is on it?");
+  await expect(page.locator("[data-obstacle]")).toContainText("echo does not see pictures.");
+  await expect(page.getByRole("button", { name: "Send", exact: true })).toBeDisabled();
+  await page.getByRole("button", { name: "Ask seer" }).click();
+  await expect(page.locator("[data-obstacle]")).toHaveCount(0);
+  await box(page).press("Enter");
   await expect(answers(page)).toContainText("I see 1 picture");
   await expect(page.getByRole("article", { name: "Your message" }).getByRole("img", { name: "Picture" })).toHaveJSProperty("naturalWidth", 24);
   const job = await server.ended(await server.generate("an owl to describe"));
@@ -84,6 +91,74 @@ test("a picture goes along, and one of the gallery is described", async ({ page,
   await expect(answers(page)).toContainText("I see 1 picture");
   await page.getByRole("button", { name: "Make a picture of this" }).last().click();
   await expect(page.getByLabel("What should it show?")).toHaveValue(/I see 1 picture/);
+  await page.getByRole("link", { name: "Back to the conversation" }).click();
+  await page.getByRole("article", { name: "Your message" }).getByRole("link", { name: "an owl to describe" }).click();
+  await page.getByRole("link", { name: "Describe this picture." }).click();
+  await expect(answers(page)).toContainText("I see 1 picture");
+});
+
+test("pasted and too large it is made smaller; a camera that is not to be had is explained", async ({ page }) => {
+  await page.goto("/chat?model=seer");
+  await box(page).focus();
+  await page.evaluate(async () => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [2600, 1300];
+    const pen = canvas.getContext("2d");
+    for (let at = 0; pen && at < 30_000; at++) {
+      pen.fillStyle = `hsl(${(at * 47) % 360} 80% 50%)`;
+      pen.fillRect((at * 7919) % 2600, (at * 104_729) % 1300, 9, 9);
+    }
+    const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/jpeg", 0.95));
+    const data = new DataTransfer();
+    if (blob) data.items.add(new File([blob], "large.jpg", { type: "image/jpeg" }));
+    document.activeElement?.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+  });
+  await ask(page, "and this?");
+  await expect(page.getByRole("article", { name: "Your message" }).getByRole("img", { name: "Picture" })).toHaveJSProperty("naturalWidth", 2048);
+  await page.getByRole("button", { name: "Take a picture" }).click();
+  const dialog = page.getByRole("dialog", { name: "Take a picture" });
+  await expect(dialog.getByRole("alert")).toContainText(/camera/);
+  await expect(dialog.getByRole("button", { name: "Choose a file" })).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(dialog).toHaveCount(0);
+});
+
+test("a full context is said before anything fails, and the oldest can be left out", async ({ page }) => {
+  await page.goto("/chat?model=small");
+  await ask(page, `${"word ".repeat(40)}fake:tokens=3`);
+  await expect(figures(page)).toContainText("3 tokens");
+  await expect(page.locator("[data-context]")).toHaveText("44 of 128 tokens");
+  await box(page).fill("more ".repeat(60));
+  await expect(page.locator("[data-obstacle]")).toContainText("The model's context is full");
+  await box(page).press("Enter");
+  await expect(answers(page)).toHaveCount(1);
+  await page.getByRole("button", { name: "Leave out the oldest" }).click();
+  await expect(page.locator("[data-obstacle]")).toHaveCount(0);
+  await box(page).press("Enter");
+  await expect(figures(page).last()).toContainText("without the 2 oldest messages");
+});
+
+test("of a long conversation only what is near the window exists; reading above, it stays where it is", async ({ page, server }) => {
+  const messages = Array.from({ length: 400 }, (_, at) => ({ id: `m${at}`, parent_id: at ? `m${at - 1}` : null, role: at % 2 ? "assistant" : "user", model: at % 2 ? "echo" : null, content: at % 2 ? `**Answer ${at}**\n\n${"words of it ".repeat(at % 90)}` : `question ${at}`, created_at: "2026-01-01T00:00:00Z" }));
+  const made = (await (await fetch(`${server.url}/api/chat/conversations/import`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ format: "atelier.conversation", version: 1, title: "long", model: "echo", messages }) })).json()) as { id: string };
+  await page.goto(`/chat/${made.id}`);
+  await expect(page.getByText("Answer 399")).toBeInViewport();
+  expect(await page.getByRole("article").count()).toBeLessThan(60);
+  await ask(page, "go on fake:tokens=60 fake:delay_ms=60");
+  await expect(answers(page).last()).toContainText(/\w+ \w+ \w+/);
+  await page.mouse.move(700, 300);
+  await page.mouse.wheel(0, -5000);
+  await expect(page.getByText("Answer 399")).not.toBeInViewport();
+  await page.waitForTimeout(300);
+  const [first] = await page.getByText(/^question \d+$/).all();
+  const place = async () => Math.round((await first?.boundingBox())?.y ?? Number.NaN);
+  const before = await place();
+  await page.waitForTimeout(1500);
+  expect(await place()).toBe(before);
+  await page.getByRole("button", { name: "To the end" }).click();
+  await expect(page.getByText("go on fake:tokens=60")).toBeInViewport();
+  await page.mouse.wheel(0, -500_000);
+  await expect(page.getByText("question 0", { exact: true })).toBeInViewport();
 });
 
 test("two models side by side, on a phone one below the other", async ({ page }) => {

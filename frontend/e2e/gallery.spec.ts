@@ -233,14 +233,20 @@ test("a grid is asked for from a picture, and its sheet is a picture of the gall
   await dialog.getByRole("button", { name: "Make it" }).click();
   await expect(dialog.getByText(/^201: /)).toBeVisible();
   await dialog.getByLabel("Values").first().fill("1-2");
-  await expect(dialog.getByText("6 pictures and a sheet")).toBeVisible();
+  await dialog.getByRole("checkbox", { name: "Start from this picture" }).check();
+  await expect(dialog.getByRole("textbox", { name: "How much may change" })).toHaveValue("0.6");
+  await dialog.getByRole("combobox", { name: "Along the rows" }).click();
+  await page.getByRole("option", { name: "How much may change" }).click();
+  await expect(dialog.getByRole("textbox", { name: "How much may change" })).toHaveCount(0);
+  await expect(dialog.getByText(/^6 pictures and a sheet, about \d+ s$/)).toBeVisible();
   await accessible(page);
   await dialog.getByRole("button", { name: "Make it" }).click();
   // The picture's view is still open beneath: what lies outside it is told to no screen reader meanwhile.
   await page.locator("button", { hasText: "Follow" }).click();
   await page.waitForURL(/jobs\/job_/);
   const id = page.url().split("/").at(-1) ?? "";
-  await server.ended(id, 100);
+  const grid = await server.ended(id, 100);
+  expect(grid.request).toMatchObject({ y: { field: "strength", values: [0.3, 0.5, 0.7] }, start: { image: grid.images[0]?.parent_id } });
   await page.goto("/gallery?q=wolf");
   await expect(page.getByRole("option")).toHaveCount(11);
 });

@@ -112,10 +112,10 @@ export class AtelierServer {
   }
 
   /** Waits until the job has ended; its last state. */
-  async ended(id: string, seconds = 60): Promise<{ status: string; images: { id: string }[] }> {
+  async ended(id: string, seconds = 60): Promise<{ status: string; request: Record<string, unknown>; images: { id: string; parent_id: string | null }[] }> {
     const deadline = Date.now() + seconds * 1000;
     for (;;) {
-      const job = (await (await fetch(`${this.url}/api/jobs/${id}`)).json()) as { status: string; images: { id: string }[] };
+      const job = (await (await fetch(`${this.url}/api/jobs/${id}`)).json()) as { status: string; request: Record<string, unknown>; images: { id: string; parent_id: string | null }[] };
       if (["completed", "failed", "cancelled"].includes(job.status)) return job;
       if (Date.now() > deadline) throw new Error(`job ${id} is still ${job.status}`);
       await new Promise((next) => setTimeout(next, 100));

@@ -157,7 +157,17 @@ test("the prompt book finds what was asked, keeps it, and adds a style", async (
   await book.getByRole("checkbox", { name: "Noir" }).check();
   await page.keyboard.press("Escape");
   await send(page);
-  await expect(run(page, "a lighthouse at night, black and white").first()).toBeVisible();
+  const noir = run(page, "a lighthouse at night, black and white").first();
+  await expect(noir.locator("[data-tile=image]").first()).toBeVisible();
+  // The style comes back as a style, not in the words.
+  await prompt(page).fill("something else");
+  await noir.locator("[data-tile=image]").first().hover();
+  await noir.getByRole("button", { name: "Same settings" }).first().click();
+  await expect(prompt(page)).toHaveValue("a lighthouse at night");
+  await opener.click();
+  await book.getByRole("radio", { name: "Styles" }).click();
+  await expect(book.getByRole("checkbox", { name: "Noir" })).toBeChecked();
+  await page.keyboard.press("Escape");
   await page.setViewportSize({ width: 390, height: 844 });
   await fits(page);
 });

@@ -36,14 +36,14 @@ export async function addLora(server: AtelierServer, file: string, word: string,
   await enter(server, path, key, name);
 }
 
-const CHAT_SIZES = { max_position_embeddings: 4096, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 2, head_dim: 16, vocab_size: 512 };
+const CHAT_SIZES = { hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 2, head_dim: 16, vocab_size: 512 };
 
-/** A chat model `key`; it sees pictures when its architecture is one that does. */
-export async function addChatModel(server: AtelierServer, key: string, architecture = "Qwen3ForCausalLM"): Promise<void> {
+/** A chat model `key` that takes `context` tokens; it sees pictures when its architecture is one that does. */
+export async function addChatModel(server: AtelierServer, key: string, architecture = "Qwen3ForCausalLM", context = 4096): Promise<void> {
   const folder = join(mkdtempSync(join(server.folder, "chat-")), key);
   mkdirSync(folder);
   const sees = architecture.endsWith("ConditionalGeneration") ? { vision_config: {} } : {};
-  writeFileSync(join(folder, "config.json"), JSON.stringify({ architectures: [architecture], model_type: "qwen3", ...CHAT_SIZES, ...sees }));
+  writeFileSync(join(folder, "config.json"), JSON.stringify({ architectures: [architecture], model_type: "qwen3", max_position_embeddings: context, ...CHAT_SIZES, ...sees }));
   writeFileSync(join(folder, "model.safetensors"), safetensors("weight", [4, 8], {}, "BF16"));
   writeFileSync(join(folder, "tokenizer.json"), "{}");
   await enter(server, folder, key, key);

@@ -53,6 +53,7 @@ class GrowingAnswer:
         self.tool_calls: list[dict[str, str]] = []
         self.finish_reason: str | None = None
         self.usage: UsageOut | None = None
+        self.left_out = 0
         self.waiting: AnswerWaitOut | None = None
         self.final: MessageOut | None = None
         self._calls_changed = 0
@@ -86,7 +87,9 @@ class GrowingAnswer:
             raise EngineSaid(str(code or "engine_error"), str(words))
         if usage := chunk.get("usage"):
             self.usage = UsageOut(
-                prompt_tokens=usage.get("prompt_tokens") or 0, completion_tokens=usage.get("completion_tokens") or 0
+                prompt_tokens=usage.get("prompt_tokens") or 0,
+                completion_tokens=usage.get("completion_tokens") or 0,
+                left_out=self.left_out,
             )
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
@@ -129,6 +132,11 @@ class GrowingAnswer:
         self._news = asyncio.Event()
 
     # ── looking ──
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of it has come."""
+        return self._first is not None
 
     @property
     def timing(self) -> TimingOut:

@@ -16,12 +16,14 @@ import structlog
 from atelier.access.actor import Actor
 from atelier.chat import conversation_store as store
 from atelier.chat.answer_stream import EngineSaid, GrowingAnswer, only
+from atelier.chat.answers import CONTEXT_FULL
 from atelier.chat.asking import body_of
 from atelier.chat.conversation_schemas import MessageOut
+from atelier.chat.fitting import newest, shorter
 from atelier.chat.serving import ChatServing
 from atelier.clock import now
 from atelier.db import Database
-from atelier.errors import AtelierError, TooManyJobs, Unavailable
+from atelier.errors import AtelierError, BadRequest, TooManyJobs, Unavailable
 from atelier.events import ConversationChanged, EventBus
 from atelier.images.inputs import InputStore
 from atelier.said import Said
@@ -34,6 +36,10 @@ PATH = "/v1/chat/completions"
 WRITE_SECONDS = 1.0
 MOST_OF_ONE = 16
 """Answers that may grow at once for one user."""
+
+
+class ContextFull(BadRequest):
+    code = CONTEXT_FULL
 
 
 class Answers:
@@ -109,10 +115,7 @@ class Answers:
         state, error = AnswerState.FAILED, None
         writer = asyncio.create_task(self._write_now_and_then(row.id, growing), name="chat.write")
         try:
-            body = await body_of(self._inputs, actor, conversation, branch, row.model or "")
-            async with contextlib.aclosing(self._serving.stream(actor, PATH, body, tell=growing.wait)) as pieces:
-                async for piece in pieces:
-                    growing.feed(piece)
+            await self._ask(actor, conversation, branch, row.model or "", growing)
             if growing.finish_reason is None:
                 words = Said("The answer broke off before its end.", "conversation.broke_off")
                 error = ErrorOut.of(Unavailable(words, hint="Ask again."))
@@ -121,7 +124,7 @@ class Answers:
         except asyncio.CancelledError:
             state = AnswerState.STOPPED if row.id in self._stopped else AnswerState.INTERRUPTED
         except EngineSaid as said:
-            error = ErrorOut.told(said.code, said.message)
+            error = _context_full() if said.code == CONTEXT_FULL else ErrorOut.told(said.code, said.message)
         except AtelierError as refused:
             error = ErrorOut.of(refused)
         except Exception:  # loop edge: whatever went wrong with one answer is told in its place
@@ -132,6 +135,34 @@ class Answers:
             writer.cancel()
             self._ending.add(row.id)
             await self._end(conversation, row, growing, state, error)
+
+    async def _ask(
+        self,
+        actor: Actor,
+        conversation: ConversationRow,
+        branch: Sequence[MessageRow],
+        model: str,
+        growing: GrowingAnswer,
+    ) -> None:
+        """Feeds what the engine sends; without the oldest messages where they do not fit and may be left out."""
+        parameters, sent = conversation.parameters, branch
+        drops = bool(parameters.get("drop_oldest"))
+        if drops:
+            context = (await self._serving.targets.find(actor, model)).context
+            sent = newest(branch, context, conversation.system_prompt, parameters.get("max_tokens"))
+        while True:
+            growing.left_out = len(branch) - len(sent)
+            body = await body_of(self._inputs, actor, conversation, sent, model)
+            try:
+                async with contextlib.aclosing(self._serving.stream(actor, PATH, body, tell=growing.wait)) as pieces:
+                    async for piece in pieces:
+                        growing.feed(piece)
+                return
+            except EngineSaid as said:
+                less = shorter(sent) if drops and said.code == CONTEXT_FULL and not growing.begun else None
+                if less is None:
+                    raise
+                sent = less
 
     async def _write_now_and_then(self, message_id: str, growing: GrowingAnswer) -> None:
         written = (0, 0)
@@ -163,6 +194,13 @@ class Answers:
             self._ending.discard(row.id)
             growing.end(final)
             self._bus.publish(ConversationChanged(id=conversation.id), owner=conversation.owner_id)
+
+
+def _context_full() -> ErrorOut:
+    """In our words: what engines say of it names their own settings."""
+    words = Said("The conversation is longer than the model's context.", "conversation.context_full")
+    hint = "Leave out the oldest messages (drop_oldest), shorten the question, or begin a new conversation."
+    return ErrorOut.of(ContextFull(words, hint=hint))
 
 
 async def _told(message: MessageOut) -> AsyncIterator[bytes]:

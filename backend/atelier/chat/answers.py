@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WITH_STREAM_OPTIONS = frozenset({"/v1/chat/completions", "/v1/completions"})
 MESSAGES = "/v1/messages"
+CONTEXT_FULL = "context_length_exceeded"
+"""OpenAI's code for a request that is longer than the model's context; its clients look for it."""
 DONE = b"data: [DONE]\n\n"
 
 OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
@@ -33,6 +35,7 @@ ANTHROPIC_TYPES = {
 }
 OPENAI_CODES = {400: "invalid_request", 404: "not_found", 413: "body_too_large", 429: "engine_busy"}
 MOST_WORDS = 2000
+_TOO_LONG = re.compile(r"maximum (context|model) length|context (window|length)", re.IGNORECASE)
 _FIGURES = re.compile(rb'"usage":\s?\{')
 _INTERNALS = re.compile(r"(?<![\w/:])(/[\w.-]+){2,}|\b0x[0-9a-fA-F]{6,}\b")
 
@@ -66,6 +69,8 @@ def openai_error(status: int, answer: Mapping[str, Any]) -> Body:
     else:
         code = given.get("code")
         code = code if isinstance(code, str) and not code.isdigit() else OPENAI_CODES.get(status, "invalid_request")
+        if status == 400 and _TOO_LONG.search(words):
+            code = CONTEXT_FULL
     return _openai(status, _INTERNALS.sub("…", words)[:MOST_WORDS] or "The engine refused this.", code, given)
 
 

@@ -27,6 +27,7 @@ async def body_of(
         if (said := await _message(inputs, actor, row)) is not None:
             _append(messages, said)
     parameters = {name: value for name, value in conversation.parameters.items() if value is not None}
+    parameters.pop("drop_oldest", None)  # done before, with the branch
     if parameters.pop("json_answer", False):
         parameters["response_format"] = {"type": "json_object"}
     if not parameters.get("tools"):

@@ -15,8 +15,11 @@ def add_arguments(chat: argparse.ArgumentParser) -> None:
         ("prompt-tokens", 128, "of every prompt"),
         ("output-tokens", 64, "of every answer"),
         ("seed", 0, "of the order and of the prompts"),
+        ("rounds", 1, "through all models, in a new order each"),
     ):
         chat.add_argument(f"--{name}", type=int, default=usual, help=f"{words} ({usual})")
+    for name, words in (("ttft", "time to first token"), ("tpot", "time per token after the first")):
+        chat.add_argument(f"--{name}-goal", type=float, metavar="MS", help=f"an answer is good up to this {words}")
     chat.add_argument("--name", default="", help="what to call it")
     chat.add_argument("--csv", type=Path, help="write the figures there")
     chat.add_argument("--json", type=Path, help="write the figures there")

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import pydantic
 
-from atelier.chat.benchmark_measuring import NoAnswer, Sample, figures, plan, stage, warm_up
+from atelier.chat.benchmark_measuring import Goals, NoAnswer, Rounds, Sample, plan, stage, warm_up
 from atelier.chat.benchmark_schemas import BenchmarkIn, BenchmarkOut, ReportIn, StageOut
 from atelier.chat.benchmarks import as_csv
 from atelier.clock import now
@@ -39,6 +39,9 @@ def run(options: argparse.Namespace, settings: BenchSettings) -> int:
             prompt_tokens=options.prompt_tokens,
             output_tokens=options.output_tokens,
             seed=options.seed,
+            rounds=options.rounds,
+            ttft_goal_ms=options.ttft_goal,
+            tpot_goal_ms=options.tpot_goal,
             name=options.name,
         )
     except (pydantic.ValidationError, ValueError) as error:
@@ -72,10 +75,11 @@ def _asker(session: aiohttp.ClientSession, base: str, key: str) -> Any:
 
 async def _measure(wanted: BenchmarkIn, ask: Any) -> list[StageOut]:
     sizes: dict[str, Any] = {}
+    rounds = Rounds(wanted.rounds, Goals.of(wanted.ttft_goal_ms, wanted.tpot_goal_ms))
     stages = []
     print(f"{'model':32} {'at once':>7} {'done':>5} {'failed':>6} {'tokens/s':>9} {'TTFT p50':>9} {'p99':>9} "
-          f"{'TPOT p50':>9} {'ITL p99':>9} {'E2EL p99':>9}")  # fmt: skip
-    for model, concurrency in plan(wanted.models, wanted.concurrency, wanted.seed):
+          f"{'TPOT p50':>9} {'ITL p99':>9} {'E2EL p99':>9} {'good':>6}")  # fmt: skip
+    for model, concurrency in plan(wanted.models, wanted.concurrency, wanted.seed, wanted.rounds):
         if model not in sizes:
             try:
                 sizes[model] = await warm_up(ask, model, wanted.prompt_tokens, wanted.output_tokens, wanted.seed)
@@ -83,12 +87,15 @@ async def _measure(wanted: BenchmarkIn, ask: Any) -> list[StageOut]:
                 sizes[model] = None
                 print(f"{model}: {error}", file=sys.stderr)
         if sizes[model] is None:
-            found = figures([Sample(error="It gives no answer.")] * wanted.requests, 0.0)
+            samples, seconds = [Sample(error="It gives no answer.")] * wanted.requests, 0.0
         else:
-            found = await stage(
+            samples, seconds = await stage(
                 ask, model, sizes[model], concurrency=concurrency, requests=wanted.requests,
-                seed=wanted.seed + 1000 * concurrency, done=lambda _sample: None,
+                seed=rounds.seed(model, concurrency, wanted.seed), done=lambda _sample: None,
             )  # fmt: skip
+        found = rounds.add(model, concurrency, samples, seconds)
+        if found is None:  # in a later round
+            continue
         stages.append(StageOut(model=model, concurrency=concurrency, figures=found))
         print(_line(stages[-1]), flush=True)
     return stages
@@ -103,7 +110,7 @@ def _line(one: StageOut) -> str:
     return (
         f"{one.model:32} {one.concurrency:7} {found.completed:5} {found.failed:6} {found.output_throughput:9.1f} "
         f"{ms(found.ttft_ms, 'p50')} {ms(found.ttft_ms, 'p99')} {ms(found.tpot_ms, 'p50')} {ms(found.itl_ms, 'p99')} "
-        f"{ms(found.e2el_ms, 'p99')}"
+        f"{ms(found.e2el_ms, 'p99')} {'-' if found.goodput is None else f'{found.goodput:.0%}':>6}"
     )
 
 

@@ -3,7 +3,9 @@
 Times are taken where `vllm bench serve` and guidellm take them, and are called as they call them:
 
     TTFT   time to first token: from sending the request to the first piece of an answer (its reasoning counts)
-    ITL    inter-token latency: between one piece and the next
+    ICL    inter-chunk latency: between one arrival and the next, whatever came with it
+    ITL    inter-token latency: the same, spread evenly over the tokens that came together; a server that sends several
+           at once, or a network that holds them back, would have zeros for all but the first
     TPOT   time per output token after the first: (E2EL - TTFT) / (tokens - 1)
     E2EL   end-to-end latency: from sending the request to the end of its answer
 
@@ -48,6 +50,7 @@ class Sample:
 
     ttft: float = 0.0
     itl: list[float] = field(default_factory=list)
+    icl: list[float] = field(default_factory=list)
     e2el: float = 0.0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -56,6 +59,23 @@ class Sample:
     @property
     def tpot(self) -> float | None:
         return (self.e2el - self.ttft) / (self.output_tokens - 1) if self.output_tokens > 1 else None
+
+    def keeps(self, goals: Goals) -> bool:
+        if self.error is not None or (goals.ttft is not None and self.ttft > goals.ttft):
+            return False
+        return goals.tpot is None or self.tpot is None or self.tpot <= goals.tpot
+
+
+@dataclass(frozen=True)
+class Goals:
+    """What counts as a good answer: seconds at most, None where it does not matter."""
+
+    ttft: float | None = None
+    tpot: float | None = None
+
+    @classmethod
+    def of(cls, ttft_ms: float | None, tpot_ms: float | None) -> Goals:
+        return cls(*(None if ms is None else ms / 1000 for ms in (ttft_ms, tpot_ms)))
 
 
 def prompt_of(words: int, seed: int) -> str:
@@ -79,10 +99,10 @@ def body_of(model: str, sizes: Sizes, seed: int) -> dict[str, Any]:
 
 async def measure(ask: Ask, body: dict[str, Any]) -> Sample:
     """One request. What goes wrong is its error, and raises nothing."""
-    sample, begun, last, rest = Sample(), time.perf_counter(), 0.0, b""
+    sample, begun, last, tokens, rest = Sample(), time.perf_counter(), 0.0, 0, b""
     try:
         async for piece in ask(body):
-            moment = time.perf_counter()
+            moment, came = time.perf_counter(), 0
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
                 if not line.startswith(b"data:") or b"[DONE]" in line[:14]:
@@ -93,12 +113,14 @@ async def measure(ask: Ask, body: dict[str, Any]) -> Sample:
                 if usage := event.get("usage"):
                     sample.input_tokens = usage.get("prompt_tokens") or 0
                     sample.output_tokens = usage.get("completion_tokens") or 0
-                if _says(event):
-                    if last:
-                        sample.itl.append(moment - last)
-                    else:
-                        sample.ttft = moment - begun
-                    last = moment
+                came += _says(event)
+            if came:
+                if last:
+                    sample.icl.append(moment - last)
+                    sample.itl += [(moment - last) / came] * came
+                else:
+                    sample.ttft = moment - begun
+                tokens, last = tokens + came, moment
     except asyncio.CancelledError:
         raise
     except Exception as error:  # loop edge: whatever a request died of, it is counted and the others go on
@@ -107,7 +129,7 @@ async def measure(ask: Ask, body: dict[str, Any]) -> Sample:
     if not last and sample.error is None:
         sample.error = "The answer holds nothing."
     if not sample.output_tokens:  # a server that gives no figures
-        sample.output_tokens = len(sample.itl) + bool(last)
+        sample.output_tokens = tokens
     return sample
 
 
@@ -121,8 +143,8 @@ def _says(event: dict[str, Any]) -> bool:
 
 async def stage(
     ask: Ask, model: str, sizes: Sizes, *, concurrency: int, requests: int, seed: int, done: Callable[[Sample], None]
-) -> dict[str, Any]:
-    """The figures of `requests` requests, of which `concurrency` are under way at any time."""
+) -> tuple[list[Sample], float]:
+    """`requests` requests, of which `concurrency` are under way at any time, and the seconds they took together."""
     samples: list[Sample] = []
     numbers = iter(range(requests))
 
@@ -136,7 +158,7 @@ async def stage(
     async with asyncio.TaskGroup() as group:
         for _ in range(min(concurrency, requests)):
             group.create_task(one_after_another())
-    return figures(samples, time.perf_counter() - begun)
+    return samples, time.perf_counter() - begun
 
 
 async def warm_up(ask: Ask, model: str, prompt_tokens: int, output_tokens: int, seed: int) -> Sizes:
@@ -162,7 +184,24 @@ class NoAnswer(Exception):
     """A model gives no answer at all; the words are its server's."""
 
 
-def figures(samples: list[Sample], seconds: float) -> dict[str, Any]:
+class Rounds:
+    """Puts together what was measured in several rounds: a stage's figures are there after its last one."""
+
+    def __init__(self, count: int, goals: Goals) -> None:
+        self._count, self._goals = count, goals
+        self._so_far: dict[tuple[str, int], tuple[int, list[Sample], float]] = {}
+
+    def seed(self, model: str, concurrency: int, seed: int) -> int:
+        """Of the next round's prompts: no engine knows them from an earlier one."""
+        return seed + 1000 * concurrency + 1_000_000 * self._so_far.get((model, concurrency), (0,))[0]
+
+    def add(self, model: str, concurrency: int, samples: list[Sample], seconds: float) -> dict[str, Any] | None:
+        rounds, before, spent = self._so_far.get((model, concurrency), (0, [], 0.0))
+        self._so_far[model, concurrency] = together = (rounds + 1, before + samples, spent + seconds)
+        return figures(*together[1:], self._goals) if together[0] >= self._count else None
+
+
+def figures(samples: list[Sample], seconds: float, goals: Goals = Goals()) -> dict[str, Any]:
     """Of one stage: counts, tokens and requests per second, latencies in milliseconds."""
     good = [one for one in samples if one.error is None]
     failed = [one for one in samples if one.error is not None]
@@ -181,7 +220,9 @@ def figures(samples: list[Sample], seconds: float) -> dict[str, Any]:
         "ttft_ms": spread([one.ttft for one in good]),
         "tpot_ms": spread([one.tpot for one in good if one.tpot is not None]),
         "itl_ms": spread([gap for one in good for gap in one.itl]),
+        "icl_ms": spread([gap for one in good for gap in one.icl]),
         "e2el_ms": spread([one.e2el for one in good]),
+        "goodput": None if goals == Goals() else round(sum(one.keeps(goals) for one in samples) / len(samples), 4),
     }
 
 
@@ -199,8 +240,8 @@ def spread(seconds: list[float]) -> dict[str, float] | None:
     return {name: round(1000 * value, 3) for name, value in found.items()}
 
 
-def plan(models: list[str], concurrency: list[int], seed: int) -> list[tuple[str, int]]:
-    """Every model at every level: the models in a random order, so that none is always first on a cool machine, the
-    levels of one model together, so that it is loaded once."""
-    order = random.Random(seed)  # noqa: S311 - an order, no secret
-    return [(model, level) for model in order.sample(models, len(models)) for level in sorted(set(concurrency))]
+def plan(models: list[str], concurrency: list[int], seed: int, rounds: int = 1) -> list[tuple[str, int]]:
+    """Every model at every level, in each round: the models in a new random order, so that none is always first on a
+    cool machine, the levels of one model together, so that it is loaded once a round."""
+    order, levels = random.Random(seed), sorted(set(concurrency))  # noqa: S311 - an order, no secret
+    return [(model, level) for _ in range(rounds) for model in order.sample(models, len(models)) for level in levels]

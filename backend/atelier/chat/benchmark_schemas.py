@@ -22,6 +22,9 @@ class BenchmarkIn(BaseModel):
     prompt_tokens: int = Field(128, ge=8, le=32_768, description="Of every prompt, nearly.")
     output_tokens: int = Field(64, ge=1, le=8192, description="Of every answer at most; where the engine can, exactly.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Of the order of the models, and of the prompts.")
+    rounds: int = Field(1, ge=1, le=20, description="So often each level is measured, the models in a new order.")
+    ttft_goal_ms: float | None = Field(None, gt=0, le=3_600_000, description="An answer counts as good up to it.")
+    tpot_goal_ms: float | None = Field(None, gt=0, le=3_600_000, description="The same, per token after the first.")
     name: str = Field("", max_length=100)
 
 
@@ -48,8 +51,10 @@ class FiguresOut(BaseModel):
     total_token_throughput: float = Field(description="Tokens of prompts and answers per second.")
     ttft_ms: SpreadOut | None = Field(description="Time to first token.")
     tpot_ms: SpreadOut | None = Field(description="Time per output token after the first.")
-    itl_ms: SpreadOut | None = Field(description="Between one piece of an answer and the next.")
+    itl_ms: SpreadOut | None = Field(description="Between tokens; those that came together share the time equally.")
+    icl_ms: SpreadOut | None = Field(None, description="Between one arrival and the next, whatever came with it.")
     e2el_ms: SpreadOut | None = Field(description="From the request to the end of its answer.")
+    goodput: float | None = Field(None, ge=0, le=1, description="Share of the requests within the goals, if any.")
 
 
 class StageOut(BaseModel):

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from atelier.access.actor import Actor, Role
 from atelier.chat import benchmark_rows
-from atelier.chat.benchmark_measuring import NoAnswer, Sample, Sizes, figures, plan, stage, warm_up
+from atelier.chat.benchmark_measuring import Goals, NoAnswer, Rounds, Sample, Sizes, plan, stage, warm_up
 from atelier.chat.benchmark_schemas import BenchmarkIn, BenchmarkList, BenchmarkOut, FiguresOut, ReportIn, StageOut
 from atelier.chat.serving import ChatServing
 from atelier.clock import new_id, now
@@ -31,7 +31,7 @@ from atelier.said import Said
 from atelier.tables import BenchmarkResultRow, BenchmarkRow, JobKind, JobStatus
 
 MOST_LISTED = 100
-SPREADS = ("ttft_ms", "tpot_ms", "itl_ms", "e2el_ms")
+SPREADS = ("ttft_ms", "tpot_ms", "itl_ms", "icl_ms", "e2el_ms")
 
 
 class Benchmarks:
@@ -49,14 +49,7 @@ class Benchmarks:
         asked = {"benchmark": benchmark_id, "name": title}
         job = NewJob(JobKind.CHAT_BENCHMARK, actor.id, f"Benchmark: {title}", asked)
         row = _row(benchmark_id, actor, wanted.name, wanted, job_id=job.id)
-        async with self._database.write() as session:
-            session.add(row)
-        try:
-            await self._queue.submit(job)
-        except BaseException:
-            async with self._database.write() as session:
-                await benchmark_rows.forget(session, benchmark_id)
-            raise
+        await self._queue.submit_beside(row, job, lambda session: benchmark_rows.forget(session, benchmark_id))
         return _out(row, [], JobStatus.QUEUED)
 
     async def keep(self, actor: Actor, report: ReportIn) -> BenchmarkOut:
@@ -116,11 +109,14 @@ class Benchmarks:
         return nothing_to_publish
 
     async def _measure(self, run: _Run, benchmark_id: str, there: set[tuple[str, int]]) -> None:
-        for model, concurrency in plan(run.wanted.models, run.wanted.concurrency, run.wanted.seed):
+        wanted = run.wanted
+        for model, concurrency in plan(wanted.models, wanted.concurrency, wanted.seed, wanted.rounds):
             if (model, concurrency) in there:
                 run.skip()
                 continue
             found = await run.stage(model, concurrency)
+            if found is None:  # in a later round
+                continue
             async with self._database.write() as session:
                 session.add(_result(benchmark_id, model, concurrency, found))
 
@@ -159,12 +155,14 @@ class _Run:
     def __init__(self, attempt: Attempt, actor: Actor, wanted: BenchmarkIn, serving: ChatServing) -> None:
         self._attempt, self._actor, self.wanted, self._serving = attempt, actor, wanted, serving
         self._sizes: dict[str, Sizes | str] = {}
+        self._rounds = Rounds(wanted.rounds, Goals.of(wanted.ttft_goal_ms, wanted.tpot_goal_ms))
         self._done = 0
 
     def skip(self) -> None:
         self._done += self.wanted.requests
 
-    async def stage(self, model: str, concurrency: int) -> dict[str, Any]:
+    async def stage(self, model: str, concurrency: int) -> dict[str, Any] | None:
+        """One round of it; its figures after the last one."""
         self._tell(model, concurrency)
         sizes = self._sizes.get(model)
         if sizes is None:
@@ -172,14 +170,15 @@ class _Run:
         begun = self._done
         wanted = self.wanted
         if isinstance(sizes, str):  # it gives no answer: that is what there is to say of it
-            found = figures([Sample(error=sizes)] * wanted.requests, 0.0)
+            samples, seconds = [Sample(error=sizes)] * wanted.requests, 0.0
         else:
-            found = await stage(
-                self._ask, model, sizes, concurrency=concurrency, requests=wanted.requests,
-                seed=wanted.seed + 1000 * concurrency, done=lambda _sample: self._count(model, concurrency),
+            seed = self._rounds.seed(model, concurrency, wanted.seed)
+            samples, seconds = await stage(
+                self._ask, model, sizes, concurrency=concurrency, requests=wanted.requests, seed=seed,
+                done=lambda _sample: self._count(model, concurrency),
             )  # fmt: skip
         self._done = begun + wanted.requests
-        return found
+        return self._rounds.add(model, concurrency, samples, seconds)
 
     async def _warm_up(self, model: str) -> Sizes | str:
         wanted = self.wanted
@@ -203,7 +202,7 @@ class _Run:
         self._tell(model, concurrency)
 
     def _tell(self, model: str, concurrency: int) -> None:
-        total = self.wanted.requests * len(self.wanted.models) * len(set(self.wanted.concurrency))
+        total = self.wanted.requests * len(self.wanted.models) * len(set(self.wanted.concurrency)) * self.wanted.rounds
         text = f"{model}, {concurrency} at once"
         words = Said(text, "benchmark.stage", model=model, concurrency=concurrency)
         self._attempt.progress(self._done, total, words)

@@ -18,8 +18,10 @@ from atelier.chat.conversation_schemas import (
     ConversationOut,
     ConversationPage,
     ConversationPatchIn,
+    Looked,
     MessageOut,
     ModelName,
+    PictureRef,
     SayIn,
     SentOut,
 )
@@ -52,11 +54,13 @@ async def list_conversations(
     actor: User,
     services: ServicesDep,
     q: Annotated[str | None, Query(max_length=200, description="Words that the title or a message holds.")] = None,
+    picture: Annotated[PictureRef | None, Query(description="A picture that one of its messages shows.")] = None,
     archived: bool = False,
     cursor: Annotated[str | None, Query(max_length=60, description="`next_cursor` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 60,
 ) -> ConversationPage:
-    return await services.conversations.page(actor, words=q or None, archived=archived, cursor=cursor, limit=limit)
+    looked = Looked(words=q or None, picture=picture, archived=archived)
+    return await services.conversations.page(actor, looked, cursor=cursor, limit=limit)
 
 
 @router.post("/conversations", status_code=201, summary="Begin a conversation, perhaps with a first message")

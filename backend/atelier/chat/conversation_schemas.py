@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -36,6 +37,9 @@ class ChatParameters(BaseModel):
     seed: int | None = Field(None, ge=0, le=2**32 - 1)
     stop: list[Annotated[str, StringConstraints(min_length=1, max_length=100)]] | None = Field(None, max_length=4)
     json_answer: bool | None = Field(None, description="Answers are JSON objects.")
+    drop_oldest: bool | None = Field(
+        None, description="The oldest messages are left out of what is asked when the model's context is full."
+    )
     tools: list[dict[str, Any]] | None = Field(
         None, max_length=MOST_TOOLS, description="Functions that the model may call, as OpenAI describes them."
     )
@@ -56,6 +60,15 @@ class SayIn(BaseModel):
         None, max_length=40, description="The message that it follows; the last one of the chosen branch if left out."
     )
     at_start: bool = Field(False, description="It follows nothing: another beginning of the conversation.")
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is looked for: words of a title or a message, a picture of a message; of those put away or of the others."""
+
+    words: str | None = None
+    picture: str | None = None
+    archived: bool = False
 
 
 class ConversationIn(BaseModel):
@@ -129,6 +142,7 @@ class UsageOut(BaseModel):
 
     prompt_tokens: int
     completion_tokens: int
+    left_out: int = Field(0, description="Messages at the beginning that were not sent, for the context was full.")
 
 
 class TimingOut(BaseModel):

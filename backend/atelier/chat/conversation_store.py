@@ -8,10 +8,12 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, column, delete, or_, select, table, text, tuple_, update
+from sqlalchemy import ColumnElement, String, and_, cast, column, delete, or_, select, table, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from atelier.access.actor import Actor
+from atelier.chat.conversation_schemas import Looked
 from atelier.errors import BadRequest
 from atelier.said import Said
 from atelier.tables import AnswerState, ChatPresetRow, ConversationRow, MessageRow
@@ -22,22 +24,27 @@ _WORDS = table("chat_messages_words", column("rowid"), column("chat_messages_wor
 INDEXED_LENGTH = 3
 _CURSOR = re.compile(r"([01])\.([0-9]{1,18})\.([0-9]{1,18})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BESIDE = aliased(ConversationRow)
+_WITH_PICTURES = text("chat_messages.pictures <> '[]'")  # as the index has it
 _LISTED = text("conversations.deleted_at IS NULL AND conversations.beside_of IS NULL")
 
 # ── conversations ──
 
 
 async def page(
-    session: AsyncSession, actor: Actor, *, words: str | None, archived: bool, cursor: str | None, limit: int
+    session: AsyncSession, actor: Actor, looked: Looked, *, cursor: str | None, limit: int
 ) -> tuple[list[ConversationRow], str | None]:
     """The pinned ones first, then what was last spoken in; and where the next page begins. Raises BadRequest for a
     foreign cursor."""
     order = (ConversationRow.pinned, ConversationRow.updated_at, ConversationRow.seq)
     query = select(ConversationRow).where(
-        ConversationRow.owner_id == actor.id, ConversationRow.archived.is_(archived), _LISTED
+        ConversationRow.owner_id == actor.id, ConversationRow.archived.is_(looked.archived), _LISTED
     )
-    for word in set((words or "").replace("\0", " ").split()):
+    for word in set((looked.words or "").replace("\0", " ").split()):
         query = query.where(_says(word))
+    if looked.picture:
+        shown = cast(MessageRow.pictures, String).contains(f'"{looked.picture}"', autoescape=True)
+        query = query.where(_holds(and_(_WITH_PICTURES, shown)))
     if cursor is not None:
         query = query.where(tuple_(*order) < _after(cursor))
     query = query.order_by(*(one.desc() for one in order)).limit(limit + 1)
@@ -46,7 +53,7 @@ async def page(
 
 
 def _says(word: str) -> ColumnElement[bool]:
-    """That the title or a message of the conversation holds the word."""
+    """That the title or a message holds the word: of the conversation, or of the one that is shown beside it."""
     if len(word) >= INDEXED_LENGTH:
         match = '"' + word.replace('"', '""') + '"'
         titled: Any = select(_TITLES.c.rowid).where(_TITLES.c.conversations_words.op("MATCH")(match))
@@ -55,7 +62,14 @@ def _says(word: str) -> ColumnElement[bool]:
     else:
         title = ConversationRow.title.icontains(word, autoescape=True)
         said = MessageRow.content.icontains(word, autoescape=True)
-    return or_(title, ConversationRow.id.in_(select(MessageRow.conversation_id).where(said)))
+    return or_(title, _holds(said))
+
+
+def _holds(message: ColumnElement[bool]) -> ColumnElement[bool]:
+    """That such a message is in the conversation, or in the one that is shown beside it."""
+    holding = select(MessageRow.conversation_id).where(message)
+    beside_it = select(_BESIDE.beside_of).where(_BESIDE.beside_of.is_not(None), _BESIDE.id.in_(holding))
+    return or_(ConversationRow.id.in_(holding), ConversationRow.id.in_(beside_it))
 
 
 def _after(cursor: str) -> Any:

@@ -24,6 +24,7 @@ from atelier.chat.conversation_schemas import (
     ConversationOut,
     ConversationPage,
     ConversationPatchIn,
+    Looked,
     MessageOut,
     SayIn,
     SentOut,
@@ -73,11 +74,9 @@ class Conversations:
 
     # ── looking ──
 
-    async def page(
-        self, actor: Actor, *, words: str | None, archived: bool, cursor: str | None, limit: int
-    ) -> ConversationPage:
+    async def page(self, actor: Actor, looked: Looked, *, cursor: str | None, limit: int) -> ConversationPage:
         async with self._database.read() as session:
-            rows, after = await store.page(session, actor, words=words, archived=archived, cursor=cursor, limit=limit)
+            rows, after = await store.page(session, actor, looked, cursor=cursor, limit=limit)
             beside = await store.beside(session, [row.id for row in rows])
         return ConversationPage(items=[ConversationOut.of(row, beside.get(row.id)) for row in rows], next_cursor=after)
 

@@ -25,6 +25,7 @@ from atelier.chat.watching import Call
 from atelier.errors import AtelierError, TooManyJobs, Unauthorized, Unavailable
 from atelier.front import REQUEST_ID
 from atelier.hosts import Hosts, Refusal
+from atelier.logs import RequestLines
 from atelier.said import Said
 
 log = structlog.get_logger("atelier.http")
@@ -63,10 +64,14 @@ class ChatDoor:
         self._serving: ChatServing | None = None
         self._keys: Keys | None = None
         self._caps = Caps()
+        self._lines = RequestLines("atelier.http")
         self._prefix, self._numbers = secrets.token_hex(4), itertools.count(1)
 
     def open(self, serving: ChatServing, keys: Keys, caps: Caps) -> None:
         self._serving, self._keys, self._caps = serving, keys, caps
+
+    def close(self) -> None:
+        self._lines.write()
 
     def takes(self, scope: Scope) -> bool:
         path, method = scope["path"], scope["method"]
@@ -108,7 +113,8 @@ class ChatDoor:
             log.error("http.unexpected", path=scope["path"], request_id=visit.request_id.decode(), exc_info=error)
             await visit.refuse(_unexpected())
         finally:
-            visit.log()
+            if self._lines.is_wanted:
+                self._lines.add("http.response", visit.told_of())
 
     async def _answer(self, visit: Visit, credential: bytes, length: int) -> None:
         serving, keys, caps = self._serving, self._keys, self._caps

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from atelier.chat import picture_checks
 from atelier.errors import BadRequest
 from atelier.runtime.abilities import ABILITIES
 from atelier.runtime.engines import EngineName
@@ -397,6 +398,36 @@ def refuse_what_it_lacks(path: str, body: Body, target: Target) -> None:
         raise BadRequest(words, field=field, hint="Leave it out, or choose another engine in the model's load options.")
 
 
+_PICTURES = frozenset({"image_url", "input_image", "image"})
+_TEXTS = frozenset(
+    ("text", "input_text", "output_text", "reasoning_text", "summary_text", "refusal", "thinking", "redacted_thinking")
+    + ("tool_use", "tool_result")
+)
+"""Kinds of parts that have nothing to fetch and nothing to decode."""
+
+
+class Seen:
+    """The pictures of one request, counted."""
+
+    __slots__ = ("_count", "_target")
+
+    def __init__(self, target: Target) -> None:
+        self._target, self._count = target, 0
+
+    def one_more(self, field: str) -> None:
+        """Raises BadRequest where the model takes none, or no more."""
+        most, name = self._target.pictures, self._target.name
+        self._count += 1
+        if most == 0:
+            words = Said(f"{name} sees no pictures.", "chat.sees_nothing", model=name)
+            raise BadRequest(words, field=field, hint="Choose a model that does: GET /v1/models says which.")
+        if self._count > most:
+            words = Said(
+                f"{name} takes {most} pictures in one request at most.", "chat.pictures", model=name, most=most
+            )
+            raise BadRequest(words, field=field, hint="Send fewer, or allow more in the model's load options.")
+
+
 class Screen:
     """Looks requests over. `fetch` brings a picture from an address (`atelier.remote`); None: none are fetched."""
 
@@ -423,47 +454,47 @@ class Screen:
         if turns.__class__ is list:
             if len(turns) > MOST_MESSAGES:
                 raise _too_much(name, "messages", MOST_MESSAGES)
+            seen = Seen(target)
             for turn in turns:
                 if turn.__class__ is dict:
-                    if turn.get("content").__class__ is list:
-                        changed = await self._parts(f"{name}.content", turn["content"], target) or changed
+                    for holder in ("content", "output"):  # what a tool answered may have parts as well
+                        if turn.get(holder).__class__ is list:
+                            changed = await self._parts(f"{name}.{holder}", turn[holder], seen) or changed
                 elif name == "messages":
                     raise _wrong(name, "a list of objects")
         elif name == "messages" and name in body:
             raise _wrong(name, "a list")
         return changed
 
-    async def _parts(self, field: str, parts: list[Any], target: Target) -> bool:
+    async def _parts(self, field: str, parts: list[Any], seen: Seen) -> bool:
         changed = False
         for part in parts:
             if part.__class__ is not dict:
                 raise _wrong(field, "a text or a list of objects")
             kind = part.get("type")
-            if kind in ("text", "input_text", "output_text", "refusal"):
-                continue
-            if kind == "tool_result" and part.get("content").__class__ is list:
-                changed = await self._parts(field, part["content"], target) or changed
-            elif kind in ("image_url", "input_image", "image"):
-                self._takes_pictures(field, target)
+            if kind.__class__ is not str:  # engines guess what it is, by whatever else is in it
+                raise _wrong(f"{field}.type", "a text")
+            if kind in _PICTURES:
+                seen.one_more(field)
                 changed = await self._picture(field, kind, part) or changed
-            elif kind in ("video_url", "audio_url", "input_audio", "file", "input_file", "document", "image_embeds"):
-                words = Said(f"Parts of the type {kind} are not taken.", "chat.part_refused", kind=kind)
+            elif kind not in _TEXTS:
+                words = Said(f"Parts of the type {kind[:40]} are not taken.", "chat.part_refused", kind=kind[:40])
                 raise BadRequest(words, field=field, hint="Send text and pictures.")
-            for inner in ("mm_processor_kwargs", "image_pil"):
-                if inner in part:
+            elif kind == "tool_result" and part.get("content").__class__ is list:
+                changed = await self._parts(field, part["content"], seen) or changed
+            for inner in ("mm_processor_kwargs", "image_pil", "uuid"):
+                if part.get(inner) is not None:
                     raise _no(f"{field}.{inner}")
         return changed
-
-    def _takes_pictures(self, field: str, target: Target) -> None:
-        if not target.sees:
-            words = Said(f"{target.name} sees no pictures.", "chat.sees_nothing", model=target.name)
-            raise BadRequest(words, field=field, hint="Choose a model that does: GET /v1/models says which.")
 
     async def _picture(self, field: str, kind: str, part: Body) -> bool:
         """The picture of a part as a data URL; whether the part was changed for that."""
         if kind == "image":  # Anthropic's
             source = part.get("source")
-            if source.__class__ is not dict or source.get("type") == "base64":
+            if source.__class__ is not dict:
+                raise _wrong(f"{field}.source", "an object")
+            if source.get("type") == "base64":
+                picture_checks.check_data(f"{field}.source.data", source.get("data"))
                 return False
             if source.get("type") != "url":
                 raise _no(f"{field}.source.type")
@@ -473,6 +504,7 @@ class Screen:
         holder = part.get("image_url")
         url = holder.get("url") if holder.__class__ is dict else holder
         if url.__class__ is str and url[:11].lower() == "data:image/":
+            picture_checks.check_data_url(f"{field}.image_url", url)
             return False
         fetched = await self._fetched(field, url)
         if holder.__class__ is dict:
@@ -487,7 +519,9 @@ class Screen:
         if not re.match(r"https?://", url, re.IGNORECASE) or self._pictures is None:
             words = Said("A picture must be given as a data URL.", "chat.picture_address")
             raise BadRequest(words, field=f"{field}.image_url", hint="data:image/png;base64,…")
-        return await self._pictures(url)
+        fetched = await self._pictures(url)
+        picture_checks.check_data_url(f"{field}.image_url", fetched)
+        return fetched
 
 
 Pictures = Callable[[str], Any]

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from atelier.access.actor import Actor
@@ -25,7 +26,8 @@ from atelier.chat.targets import Target, Targets
 from atelier.chat.upstream import AnswerTooLong, EngineGone, EngineSilent, Line, head_of
 from atelier.chat.watching import Call, Engine, Watch
 from atelier.errors import AtelierError, BadRequest, EnvironmentNotReady, Unavailable, WorkerDied
-from atelier.models.sizing import Need
+from atelier.models.second_try import started
+from atelier.models.sizing import Need, Sizing
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.shared import SharedLeases
 from atelier.runtime.waiting import Waiting
@@ -75,12 +77,12 @@ class ChatServing:
         meter: Meter,
         *,
         set_up: SetUp,
-        loaded: Callable[[Need, Worker], None],
+        sizing: Sizing,
         wait_seconds: float = 600.0,
     ) -> None:
-        """`loaded` hears of each worker once, with what its model was thought to need."""
+        """`sizing` hears of each worker once, with what its model was thought to need."""
         self.targets, self.screen, self.watch, self.meter = targets, screen, watch, meter
-        self._leases, self._set_up, self._loaded = leases, set_up, loaded
+        self._leases, self._set_up, self._sizing = leases, set_up, sizing
         self.responses = Responses()
         self.wait_seconds = wait_seconds
 
@@ -201,22 +203,37 @@ class ChatServing:
 
     async def lease(self, order: Order, priority: int, tell: Tell | None) -> tuple[Lease, Worker, Engine]:
         """A share of a worker; the block `lease` is entered. An environment that lacks is set up first."""
-        spec = order.target.spec
+        need = order.target.need
         while True:
-            lease = self._leases.use(spec, priority=priority, waiting=tell)
             try:
-                worker = await lease.__aenter__()
+                lease, worker = await started(
+                    self._sizing, need, partial(self._start, priority, tell), self._told(tell)
+                )
             except EnvironmentNotReady:
                 try:
-                    await self._set_up(ENGINES[EngineName(spec.engine)].environment, tell)
+                    await self._set_up(ENGINES[EngineName(need.spec.engine)].environment, tell)
                 finally:
                     self.targets.forget()  # where it cannot be set up, the next request gets another engine
                 continue
             engine = self.watch.engine(worker)
             if not engine.noted:
                 engine.noted = True
-                self._loaded(order.target.need, worker)
+                self._sizing.note_load(need, worker)
             return lease, worker, engine
+
+    async def _start(self, priority: int, tell: Tell | None, need: Need) -> tuple[Lease, Worker]:
+        lease = self._leases.use(need.spec, priority=priority, waiting=tell)
+        return lease, await lease.__aenter__()
+
+    def _told(self, tell: Tell | None) -> Tell:
+        """Of a second try: the estimate was raised, and who asks next is to know it."""
+
+        def told(what: Waiting) -> None:
+            self.targets.forget()
+            if tell is not None:
+                tell(what)
+
+        return told
 
 
 class Asked:

@@ -18,9 +18,11 @@ import asyncio
 from pathlib import Path
 
 import httptools
+from engines.protocol import KEEP_ALIVE_SECONDS
 
-IDLE_SECONDS = 3.0
-"""An engine's server hangs up on a connection that was idle for five."""
+IDLE_SECONDS = KEEP_ALIVE_SECONDS - 10.0
+"""Before the engine hangs up. A new connection costs a third of a request, and many streams that begin at once wait for
+each other's."""
 CONNECT_SECONDS = 5.0
 MOST_WAITING = 256 * 1024
 MOST_IDLE = 256
@@ -233,6 +235,8 @@ class Lines:
         self._loop = asyncio.get_running_loop()
         self._idle: list[tuple[Line, float]] = []
         self.busy: set[Line] = set()
+        self.heard = 0.0
+        """When the last of those that were given back heard something."""
 
     async def open(self, *, fresh: bool = False) -> Line:
         """A connection to ask on. Raises EngineGone when nobody listens, EngineSilent when nobody answers."""
@@ -266,6 +270,8 @@ class Lines:
     def give_back(self, line: Line) -> None:
         """Keep it where its answer was read to the end; else hang up."""
         self.busy.discard(line)
+        if line.began and line.heard > self.heard:
+            self.heard = line.heard
         if line.can_be_kept and not line.is_closed and len(self._idle) < MOST_IDLE:
             self._idle.append((line, self._loop.time()))
         else:

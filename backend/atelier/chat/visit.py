@@ -6,13 +6,11 @@ An answer goes out by the short way where the server has it (`atelier.wire`), el
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
-import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from atelier.chat import answers
@@ -26,8 +24,6 @@ from atelier.wire import EXTENSION, Wire
 
 if TYPE_CHECKING:
     from atelier.runtime.waiting import Waiting
-
-log, _threshold = structlog.get_logger("atelier.http"), logging.getLogger("atelier.http")
 
 MOST_BODY_BYTES = 64 * 1024 * 1024
 IN_VAIN = {409, 500, 507}
@@ -217,18 +213,16 @@ class Visit:
         if self.call is not None and self.call.breathe is not None:
             await self.piece(b": " + self.told + b"\n\n")
 
-    def log(self) -> None:
-        if not _threshold.isEnabledFor(logging.INFO):
-            return
-        log.info(
-            "http.response",
-            method=self.scope["method"],
-            path=self.scope["path"],
-            status=self.status,
-            ms=round((time.perf_counter() - self.begun) * 1000, 1),
-            model=self.model,
-            request_id=self.request_id.decode(),
-        )
+    def told_of(self) -> dict[str, Any]:
+        """For the log."""
+        return {
+            "method": self.scope["method"],
+            "path": self.scope["path"],
+            "status": self.status,
+            "ms": round((time.perf_counter() - self.begun) * 1000, 1),
+            "model": self.model,
+            "request_id": self.request_id.decode(),
+        }
 
 
 def check_size(size: int) -> None:

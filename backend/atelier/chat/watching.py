@@ -4,22 +4,24 @@ A request that is answered at once costs nothing here. For one that takes longer
 
 * its client is watched: a hung-up client ends the request, and so the engine's work for it;
 * while a stream waits (for its model, for the first word) comments keep the connection alive;
-* an engine that says nothing for `probe_after` seconds is asked for its health; one that does not answer, or that has
-  begun to answer and goes on for nobody, is ended, and every request on it fails.
+* an engine that nobody hears from for `probe_after` seconds is asked for its health and looked at (`chat.progress`);
+  one that does not answer, goes on for nobody, or hangs behind a healthy server is ended, and its requests fail.
 
-An engine may read a long question for minutes before its first word, so silence counts against it only once it spoke,
-or when its health is silent too.
+An engine may read a long question for minutes before its first word, and says nothing on a request that is no stream
+until it is done: while such requests wait, silence counts against it only where it does nothing either.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from atelier.chat.upstream import EngineGone, EngineSilent, Line, Lines, head_of
+from atelier.chat.progress import Look, Progress, counters_in, processor_seconds
+from atelier.chat.upstream import AnswerTooLong, EngineGone, EngineSilent, Line, Lines, head_of
 from atelier.runtime import exits
 from atelier.runtime.worker import Worker
 
@@ -28,6 +30,9 @@ log = logging.getLogger(__name__)
 SWEEP_SECONDS = 0.1
 BREATH_SECONDS = 10.0
 FIRST_BREATH_SECONDS = 1.0
+MOST_METRICS_BYTES = 4 * 1024 * 1024
+LEFT_OUT = 5
+"""So many times `idle` an answer that has begun may stand still while others get on."""
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -54,8 +59,9 @@ class Engine:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.lines = Lines(worker.openai_socket)
+        self.progress = Progress(is_on_gpu=worker.loaded is not None and worker.loaded.device != "cpu")
         self.probing: asyncio.Task[None] | None = None
-        self.probed = 0.0
+        self.probed = self.heard = 0.0
         self.noted = False
 
     def end(self) -> None:
@@ -64,7 +70,7 @@ class Engine:
         self.worker.begin_stop(exits.silent(self.worker.deadlines.silence), term_seconds=0.2)
 
     async def is_healthy(self, seconds: float) -> bool:
-        """Whether it answers GET /health on a connection of its own."""
+        """Whether it answers GET /health on a connection of its own. Looks at what it has done, too."""
         line: Line | None = None
         try:
             async with asyncio.timeout(seconds):
@@ -72,12 +78,30 @@ class Engine:
                 self.lines.busy.discard(line)
                 line.ask(head_of("/health", 0, "GET"), b"")
                 status, _ = await line.whole(65536)
-                return status < 500
+            if status < 500:
+                await self._look(line, seconds)
+            return status < 500
         except (EngineGone, EngineSilent, TimeoutError):
             return False
         finally:
             if line is not None:
                 line.close()
+
+    async def _look(self, line: Line, seconds: float) -> None:
+        counters: tuple[bytes, ...] | None = None
+        if not line.is_closed:
+            counters = await self._counters(line, seconds)
+        used = await processor_seconds(self.worker.process)
+        self.progress.note(Look(counters, used, asyncio.get_running_loop().time()))
+
+    async def _counters(self, line: Line, seconds: float) -> tuple[bytes, ...] | None:
+        with contextlib.suppress(EngineGone, EngineSilent, AnswerTooLong, TimeoutError):
+            async with asyncio.timeout(seconds):
+                line.ask(head_of("/metrics", 0, "GET"), b"")
+                status, metrics = await line.whole(MOST_METRICS_BYTES)
+                if status == 200:
+                    return counters_in(metrics)
+        return None
 
 
 class Call:
@@ -175,23 +199,29 @@ class Watch:
                 self._look_at(engine, now)
 
     def _look_at(self, engine: Engine, now: float) -> None:
-        patience, heard, reading = self._patience, 0.0, False
-        for line in engine.lines.busy:
-            heard = max(heard, line.heard)
-            reading = reading or not line.began
-        for line in tuple(engine.lines.busy):
+        patience, lines = self._patience, tuple(engine.lines.busy)
+        heard = max((line.heard for line in lines if line.began), default=0.0)
+        heard = max(heard, engine.lines.heard)
+        if heard > engine.heard:
+            engine.heard = heard
+            engine.progress.begin()
+        # Somebody has waited since then, and nobody has heard anything.
+        since = max(engine.heard, min(line.asked for line in lines))
+        reading = any(not line.began for line in lines)
+        is_quiet = now - since > patience.idle
+        for line in lines:
             silent = now - line.heard
-            if not line.began and silent > patience.first_byte:
+            if line.is_unread:
+                continue
+            # Others may be served first for a while, or a long question be read; nobody is left out for minutes.
+            if silent > (LEFT_OUT * patience.idle if line.began else patience.first_byte):
                 line.fail(EngineSilent())
-            elif line.began and silent > patience.idle and not line.is_unread:
-                # Others may be served first for a while, or a long question be read; nobody is left out for minutes.
-                if silent > 5 * patience.idle:
-                    line.fail(EngineSilent())
-                elif now - heard > patience.idle and not reading:
-                    log.warning("worker %s goes on for nobody and is ended", engine.worker.id)
+            elif is_quiet and silent > patience.idle:
+                if not reading or engine.progress.is_stuck(since, now, patience.idle):
+                    log.warning("worker %s hangs and is ended", engine.worker.id)
                     engine.end()
                     return
-        if now - max(heard, engine.probed) > patience.probe_after and engine.probing is None:
+        if now - max(since, engine.probed) > patience.probe_after and engine.probing is None:
             engine.probing = self._spawn(self._probe(engine))
 
     async def _probe(self, engine: Engine) -> None:

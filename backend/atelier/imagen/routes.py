@@ -15,7 +15,8 @@ from atelier.errors import BadRequest
 from atelier.images.gallery_routes import stored_file
 from atelier.images.input_routes import in_pieces
 from atelier.images.inputs import MAX_UPLOAD_BYTES
-from atelier.images.schemas import ImageToImageIn, TextToImageIn
+from atelier.images.schemas import ImageToImageIn, InputOut, TextToImageIn
+from atelier.images.written_pictures import is_address
 from atelier.routing import Router
 from atelier.said import Said
 
@@ -67,10 +68,11 @@ async def image_from_text(wanted: TextIn, actor: TokenUser, services: ServicesDe
     openapi_extra=_FORM,
 )
 async def image_from_image(actor: TokenUser, services: ServicesDep, request: Request) -> FileResponse:
-    """The picture as the form's file `imagen` (or `image`, `file`), the words as `texto` (or `text`, `prompt`)."""
-    async with request.form(max_files=1, max_fields=8, max_part_size=4 * MAX_TEXT) as form:
+    """The picture as the form's file `imagen` (or `image`, `file`), or there as a `data:` URL; the words as `texto` (or
+    `text`, `prompt`)."""
+    async with request.form(max_files=1, max_fields=8, max_part_size=MAX_UPLOAD_BYTES) as form:
         words = _words(_text_of(form))
-        picture = await services.inputs.take(actor, in_pieces(_file_of(form)))
+        picture = await _picture_of(form, services, actor)
     model, said = await _model(services, actor), await _translated(services, actor, words)
     return await _answer(services, actor, request, ImageToImageIn(**said, image=picture.id, **model))
 
@@ -110,9 +112,11 @@ def _text_of(form: FormData) -> str:
     return next((value for value in given if isinstance(value, str)), "")
 
 
-def _file_of(form: FormData) -> UploadFile:
+async def _picture_of(form: FormData, services: Services, actor: Actor) -> InputOut:
     for name in PICTURE_FIELDS:
         if isinstance(value := form.get(name), UploadFile):
-            return value
+            return await services.inputs.take(actor, in_pieces(value), field=name)
+        if isinstance(value, str) and (value[:5].lower() == "data:" or is_address(value)):
+            return await services.inputs.add_text(actor, value, field=name)
     words = Said("The form has no picture named `imagen`.", "imagen.picture_missing")
     raise BadRequest(words, field="imagen", hint="Send the picture as the form's file `imagen`.")

@@ -10,13 +10,14 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from engines.schedulers import SCHEDULERS, choices_for
+from engines.schedulers import SCHEDULERS, choices_for, settings_of
 
 from atelier.access.actor import Actor
 from atelier.errors import BadRequest
 from atelier.images.inputs import InputStore, Source
 from atelier.images.schemas import (
     MAX_SEED,
+    GenerationIn,
     ImageToImageIn,
     ImageToVideoIn,
     InpaintIn,
@@ -89,15 +90,16 @@ def _sampled(wanted: Wanted, model: ModelRow) -> dict[str, Any]:
     if varied:
         subseed = secrets.randbelow(MAX_SEED + 1) if wanted.subseed is None else wanted.subseed
         variations = {"subseeds": _counted(subseed, count), "subseed_strength": varied}
+    scheduler = _scheduler((wanted.scheduler if has_words else None) or defaults.scheduler, model)
     return {
         "model": model.key,
         "prompt": wanted.prompt if has_words else "",
         "negative_prompt": wanted.negative_prompt if has_words else "",
         "steps": wanted.steps or defaults.steps,
         "guidance_scale": defaults.guidance_scale if wanted.guidance_scale is None else wanted.guidance_scale,
-        "scheduler": _scheduler((wanted.scheduler if has_words else None) or defaults.scheduler, model),
+        "scheduler": scheduler,
+        **({} if isinstance(wanted, ImageToVideoIn) else _told(wanted, scheduler)),
         "format": wanted.format,
-        **({"typed_prompt": wanted.typed_prompt} if has_words and wanted.typed_prompt else {}),
         "seeds": [seed for _ in count] if varied else _counted(seed, count),
         **variations,
     }
@@ -107,7 +109,25 @@ def _counted(seed: int, count: range) -> list[int]:
     return [(seed + index) % (MAX_SEED + 1) for index in count]
 
 
-def _scheduler(scheduler: str | None, model: ModelRow) -> str | None:
+def _told(wanted: GenerationIn, scheduler: str | None) -> dict[str, Any]:
+    """What the sampler and the encoder of the file are told, where somebody said something. Raises BadRequest for a
+    setting that the scheduler does not take."""
+    given = {} if wanted.sampler_settings is None else wanted.sampler_settings.model_dump(exclude_none=True)
+    known = settings_of(scheduler)
+    for name in given:
+        if name not in known:
+            others = ", ".join(key for key in SCHEDULERS if name in settings_of(key))
+            asked = scheduler or "of the model"
+            words = f"The scheduler {asked} takes no {name}."
+            said = Said(words, "request.sampler_setting_unfit", scheduler=asked, name=name, known=others)
+            raise BadRequest(said, field=f"sampler_settings.{name}", hint=f"These take it: {others}.")
+    told: dict[str, Any] = {"sampler_settings": given} if given else {}
+    if wanted.format != "png" and wanted.quality != GenerationIn.model_fields["quality"].default:
+        told["quality"] = wanted.quality
+    return told
+
+
+def _scheduler(scheduler: str | None, model: ModelRow, field: str = "scheduler") -> str | None:
     fitting = choices_for(sampling(model.family))
     if scheduler is None or scheduler in fitting:
         return scheduler
@@ -118,7 +138,7 @@ def _scheduler(scheduler: str | None, model: ModelRow) -> str | None:
         said = Said(words, "request.scheduler_unfit", **values)
     else:
         said = Said(f"The scheduler {scheduler!r} does not exist.", "request.scheduler_unknown", **values)
-    raise BadRequest(said, field="scheduler", hint=f"Take one of {known}.")
+    raise BadRequest(said, field=field, hint=f"Take one of {known}.")
 
 
 # ── sizes ──
@@ -164,7 +184,9 @@ def _second_pass(wanted: SizedIn, decided: dict[str, Any], size: dict[str, int],
         return size
     larger = _larger(size, wanted.hires.scale, model, "hires.scale")
     steps = wanted.hires.steps or decided["steps"]
-    how = {"strength": wanted.hires.strength, "upscaler": wanted.hires.upscaler}
+    how: dict[str, Any] = {"strength": wanted.hires.strength, "upscaler": wanted.hires.upscaler}
+    if scheduler := _scheduler(wanted.hires.scheduler, model, "hires.scheduler"):
+        how["scheduler"] = scheduler
     return {**size, "hires": {**larger, "steps": steps, **how}}
 
 

@@ -25,6 +25,7 @@ from atelier.images.gallery_schemas import (
 )
 from atelier.images.schemas import AcceptedOut, GalleryPage, ImageDeletedOut
 from atelier.images.search import Aspect, Look, Sort
+from atelier.images.settings import SettingsOut
 from atelier.routing import Router
 from atelier.said import Said
 from atelier.shapes import ImageOut
@@ -137,6 +138,13 @@ async def edit_images(wanted: BulkEditIn, actor: User, services: ServicesDep) ->
 @router.get("/gallery/{image_id}", summary="One picture with its recipe")
 async def get_image(image_id: str, actor: User, services: ServicesDep) -> ImageOut:
     return await services.gallery.get(actor, image_id)
+
+
+@router.get("/gallery/{image_id}/settings", summary="The settings that make a picture again, as they were typed")
+async def get_image_settings(image_id: str, actor: User, services: ServicesDep) -> SettingsOut:
+    """With the styles, the `<lora:…>` and the words before a translation, where they come to the same picture today;
+    else with the words that were drawn."""
+    return await services.settings_reader.of(actor, await services.gallery.get(actor, image_id))
 
 
 @router.patch("/gallery/{image_id}", summary="Rate a picture, mark it, tag it, write a note")

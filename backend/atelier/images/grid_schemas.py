@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from atelier.images.schemas import ImageRef, TextToImageIn
+from atelier.images.schemas import StartIn, TextToImageIn
 
 MAX_CELLS = 64
 
@@ -35,21 +35,6 @@ class AxisIn(BaseModel):
         return self
 
 
-class GridStartIn(BaseModel):
-    """The picture that every cell starts from."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    image: ImageRef
-    strength: Annotated[
-        float, Field(ge=0, le=1, allow_inf_nan=False, description="How much of it may change: 0 nothing, 1 all.")
-    ] = 0.6
-    fit: Annotated[
-        Literal["crop", "pad", "stretch"],
-        Field(description="How it comes to the size of the result: cut, with its edges extended, or stretched."),
-    ] = "crop"
-
-
 class GridIn(BaseModel):
     """A picture for each value of `x`, and for each pair where there is a `y`: 64 at most. All start from one seed."""
 
@@ -67,7 +52,7 @@ class GridIn(BaseModel):
     )
 
     request: TextToImageIn
-    start: Annotated[GridStartIn | None, Field(description="Null: every cell is made from words alone.")] = None
+    start: Annotated[StartIn | None, Field(description="Null: every cell is made from words alone.")] = None
     x: AxisIn
     y: AxisIn | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Request
 from fastapi.responses import FileResponse
@@ -14,7 +14,7 @@ from atelier.access.actor import User
 from atelier.deps import ServicesDep
 from atelier.errors import BadRequest
 from atelier.images.gallery_routes import stored_file
-from atelier.images.inputs import MAX_UPLOAD_BYTES
+from atelier.images.inputs import MAX_UPLOAD_BYTES, InputStore, once
 from atelier.images.schemas import InputOut
 from atelier.routing import Router
 from atelier.said import Said
@@ -30,7 +30,16 @@ _FORM = {
         "properties": {"file": {"type": "string", "format": "binary", "description": "PNG, JPEG or WebP."}},
     }
 }
-PICTURE_BODY = {
+_WRITTEN = {
+    "schema": {
+        "type": "object",
+        "required": ["url"],
+        "properties": {
+            "url": {"type": "string", "description": "A `data:` URL, or an address where those are fetched."}
+        },
+    }
+}
+PICTURE_BODY: dict[str, dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -42,13 +51,16 @@ PICTURE_BODY = {
     }
 }
 
+_PICTURES = PICTURE_BODY["requestBody"]["content"]
+INPUT_BODY = {"requestBody": {"required": True, "content": {**_PICTURES, "application/json": _WRITTEN}}}
+
 
 @router.post(
     "",
     status_code=201,
     summary="Upload a picture to start from",
     max_body_size=MAX_UPLOAD_BYTES,
-    openapi_extra=PICTURE_BODY,
+    openapi_extra=INPUT_BODY,
 )
 async def add_input(
     request: Request,
@@ -58,10 +70,10 @@ async def add_input(
         bool, Query(description="Keep it as a mask: its brightness, black where it is transparent.")
     ] = False,
 ) -> InputOut:
-    """PNG, JPEG or WebP, 25 MiB and 50 megapixels at most, no animation: as the field `file` of a form, or as the body
-    itself. It is decoded, turned upright and kept as a PNG without metadata; the same picture twice is one input. What
-    no request uses goes after a day."""
-    async with sent_picture(request) as chunks:
+    """PNG, JPEG or WebP, 25 MiB and 50 megapixels at most, no animation: as the field `file` of a form, as the body
+    itself, or as JSON with its `data:` URL (an address where those are switched on). It is decoded, turned upright and
+    kept as a PNG without metadata; the same picture twice is one input. What no request uses goes after a day."""
+    async with sent_picture(request, services.inputs) as chunks:
         return await services.inputs.take(actor, chunks, mask=mask)
 
 
@@ -86,9 +98,13 @@ async def delete_input(input_id: str, actor: User, services: ServicesDep) -> Non
 
 
 @asynccontextmanager
-async def sent_picture(request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
-    """The picture of a request in pieces: its body, or the field `file` of its form."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+async def sent_picture(request: Request, inputs: InputStore) -> AsyncIterator[AsyncIterator[bytes]]:
+    """The picture of a request in pieces: its body, the field `file` of its form, or the `url` of its JSON."""
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("application/json"):
+        yield once(await inputs.bytes_of(await _url_of(request), "url"))
+        return
+    if not kind.startswith("multipart/form-data"):
         yield request.stream()
         return
     async with request.form(max_files=1, max_fields=4, max_part_size=4096) as form:
@@ -97,6 +113,17 @@ async def sent_picture(request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
             words = Said("The form has no file named `file`.", "input.file_missing")
             raise BadRequest(words, field="file", hint="Send the picture as the form's field `file`.")
         yield in_pieces(file)
+
+
+async def _url_of(request: Request) -> str:
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError):
+        body = None
+    if isinstance(body, dict) and isinstance(body.get("url"), str):
+        return body["url"]
+    words = Said("The JSON has no `url`.", "input.url_missing")
+    raise BadRequest(words, field="url", hint="Send the picture as a `data:` URL there.")
 
 
 async def in_pieces(file: UploadFile) -> AsyncIterator[bytes]:

@@ -29,6 +29,7 @@ from atelier.errors import AtelierError, BadRequest, Conflict, ImageNotFound, In
 from atelier.images import input_rows, store
 from atelier.images.reader import PictureReader
 from atelier.images.schemas import InputOut
+from atelier.images.written_pictures import decoded, is_address
 from atelier.jobs.queue import JobQueue
 from atelier.remote import RemoteImages, RemoteRefused
 from atelier.said import Said
@@ -78,17 +79,22 @@ class InputStore:
     ) -> InputOut:
         """Take in a picture that is in memory. `mask`: as grey values, black where it is transparent. `alpha`: as the
         mask of its transparency, white where it is transparent. Raises InputRefused, which names the `field`."""
+        return await self.take(actor, once(data), mask=mask, alpha=alpha, field=field)
 
-        async def once() -> AsyncIterator[bytes]:
-            yield data
+    async def add_text(
+        self, actor: Actor, text: str, *, field: str = "image", mask: bool = False, alpha: bool = False
+    ) -> InputOut:
+        """Take in a picture that is written down (see `bytes_of`). Raises RemoteRefused, BadRequest and InputRefused,
+        which name the request's `field`."""
+        return await self.add(actor, await self.bytes_of(text, field), mask=mask, alpha=alpha, field=field)
 
-        return await self.take(actor, once(), mask=mask, alpha=alpha, field=field)
-
-    async def fetch(self, actor: Actor, url: str, *, field: str = "image", mask: bool = False) -> InputOut:
-        """Take in the picture at a web address, where that is switched on. Raises RemoteRefused and InputRefused, which
-        name the request's `field`."""
+    async def bytes_of(self, text: str, field: str) -> bytes:
+        """The picture that a text is: base64, a `data:` URL, or an address, where those are switched on. Raises
+        RemoteRefused and BadRequest, which name the request's `field`."""
+        if not is_address(text):
+            return decoded(text, field)
         try:
-            return await self.add(actor, await self._remote.fetch(url, MAX_INPUT_BYTES), mask=mask, field=field)
+            return await self._remote.fetch(text, MAX_INPUT_BYTES)
         except RemoteRefused as error:
             error.blame(field)
             raise
@@ -267,7 +273,8 @@ class InputStore:
             log.info("inputs.swept", files=len(strays))
 
     async def _named_by_jobs(self) -> set[str]:
-        jobs = await self._queue.active(JobKind.IMAGE_GENERATE)
+        kinds = (JobKind.IMAGE_GENERATE, JobKind.IMAGE_GRID, JobKind.IMAGE_VERIFY)
+        jobs = [job for kind in kinds for job in await self._queue.active(kind)]
         return {job.request["resolved"].get(name) for job in jobs for name in ("image", "mask")}
 
     async def _sweep_forever(self) -> None:
@@ -292,6 +299,11 @@ class Source:
     @property
     def parent_id(self) -> str | None:
         return self.ref if self.ref.startswith("img_") else None
+
+
+async def once(data: bytes) -> AsyncIterator[bytes]:
+    """A picture in memory, as `InputStore.take` wants it."""
+    yield data
 
 
 # ── files and rows ──

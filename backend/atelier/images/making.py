@@ -13,7 +13,7 @@ import structlog
 from engines import protocol
 
 from atelier.clock import now
-from atelier.errors import AtelierError, NotEnoughMemory
+from atelier.errors import AtelierError, NotEnoughMemory, WorkerStartFailed
 from atelier.images.sharing import AGAIN, Member, Ride, choose, likeness
 from atelier.images.tasks import Task, added_bytes, work_of
 from atelier.jobs.attempt import Attempt
@@ -24,7 +24,7 @@ from atelier.models.sizing import Need, Sizing
 from atelier.runtime import exits, processes
 from atelier.runtime.exits import WorkerLost
 from atelier.runtime.pool import WorkerPool
-from atelier.runtime.waiting import Waiting, gigabytes
+from atelier.runtime.waiting import Waiting, gigabytes, starts_again
 from atelier.runtime.worker import Worker
 from atelier.said import Said
 from atelier.shapes import PreviewOut
@@ -91,16 +91,21 @@ class Maker:
         need = await self._need(model, task)
         try:
             return await self._once(ride, attempt, need, model)
-        except OutOfMemory:
+        except (OutOfMemory, WorkerStartFailed) as error:
+            if isinstance(error, WorkerStartFailed) and not self._sizing.note_failed_start(need, error):
+                raise
             if attempt.stop.is_set():
                 raise Stopped from None
             ride.worker = ride.task_id = ride.alike = None
             log.warning("images.out_of_memory", job=attempt.job.id, bytes=need.spec.bytes_needed)
-            attempt.waits("memory", Said("starts again with more memory: the estimate was too low", "waiting.again"))
+            waits = starts_again()
+            attempt.waits(waits.reason, waits.words)
             again = await self._need(model, task)
             try:
                 return await self._once(ride, attempt, again, model)
-            except (OutOfMemory, NotEnoughMemory):
+            except (OutOfMemory, NotEnoughMemory, WorkerStartFailed) as second:
+                if isinstance(second, WorkerStartFailed) and not self._sizing.note_failed_start(again, second):
+                    raise
                 raise _too_large(again, task) from None
 
     async def _need(self, model: ModelRow, task: Task, together: int = 1, outputs: int = 0) -> Need:
@@ -132,8 +137,7 @@ class Maker:
                     need = await self._need(model, ride.members[0].task, together, ride.pictures)
                     results = await self._run_together(ride, need, worker, together)
             except WorkerLost as lost:
-                by_kernel = lost.cause.code == "killed" and processes.oom_kills() > kills_before
-                if by_kernel or lost.cause.code in exits.OUT_OF_MEMORY:
+                if exits.for_want_of_memory(lost.cause, kills_before):
                     self._sizing.note_out_of_memory(need, worker)  # the job's next attempt asks for more
                 raise
         if ride.alike is not None:

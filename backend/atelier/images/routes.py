@@ -93,7 +93,7 @@ async def image_to_video(
 async def read_settings(request: Request, actor: User, services: ServicesDep) -> SettingsOut:
     """Of pictures by Atelier and by A1111 and its kin: PNG, JPEG or WebP, as the field `file` of a form or as the body.
     Nothing of it is kept. What it was made with and is not to be had here is named in `missing`."""
-    async with sent_picture(request) as chunks:
+    async with sent_picture(request, services.inputs) as chunks:
         return await services.settings_reader.read(actor, chunks)
 
 

@@ -45,6 +45,23 @@ class LoraIn(BaseModel):
     ] = None
 
 
+class SamplerSettingsIn(BaseModel):
+    """What the steps of a scheduler are told, in A1111's words. `GET /api/schedulers` says which take what; null: the
+    scheduler's own default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    eta: Annotated[float | None, Field(ge=0, le=1, description="DDIM: how much noise is put back, 0 none.")] = None
+    s_churn: Annotated[float | None, Field(ge=0, le=1000, description="How much noise is put back before steps.")] = (
+        None
+    )
+    s_tmin: Annotated[float | None, Field(ge=0, le=1e6, description="From this level of noise on.")] = None
+    s_tmax: Annotated[float | None, Field(ge=0, le=1e6, description="Up to this level of noise.")] = None
+    s_noise: Annotated[
+        float | None, Field(ge=0, le=10, description="How strong what is put back is; 1: as it was.")
+    ] = None
+
+
 class HiresIn(BaseModel):
     """A second pass over the enlarged picture: more detail than one large picture would have."""
 
@@ -54,6 +71,9 @@ class HiresIn(BaseModel):
     steps: Annotated[int | None, Field(ge=1, le=200, description="Null: as many as the first pass.")] = None
     strength: Annotated[float, Field(gt=0, le=1, description="How much of the picture may change.")] = 0.5
     upscaler: Literal["latent", "lanczos", "nearest"] = "lanczos"
+    scheduler: Annotated[
+        str | None, Field(max_length=50, description="A key of GET /api/schedulers. Null: that of the first pass.")
+    ] = None
 
 
 class GenerationIn(BaseModel):
@@ -65,7 +85,10 @@ class GenerationIn(BaseModel):
     negative_prompt: Annotated[str, Field(max_length=2000, description="What to keep away from.")] = ""
     typed_prompt: Annotated[
         str,
-        Field(max_length=2000, description="What was typed, where `prompt` is its translation; kept in the recipe."),
+        Field(
+            max_length=2000,
+            description="What was typed, where `prompt` is its translation; kept in the recipe's `asked`.",
+        ),
     ] = ""
     model: Annotated[str, Field(min_length=1, max_length=200, description="Key of an image model.")] = "creatures"
     num_outputs: Annotated[int, Field(ge=1, le=8, description="How many pictures.")] = 1
@@ -84,6 +107,9 @@ class GenerationIn(BaseModel):
         Field(ge=0, le=1, allow_inf_nan=False, description="How far the subseed leads away from the seed. 0: not."),
     ] = 0.0
     scheduler: Annotated[str | None, Field(max_length=50, description="A key of GET /api/schedulers.")] = None
+    sampler_settings: Annotated[
+        SamplerSettingsIn | None, Field(description="Refused where the scheduler takes none.")
+    ] = None
     loras: Annotated[
         list[LoraIn], Field(max_length=32, description="Any number; the model of each must be of this model's family.")
     ] = []
@@ -91,6 +117,9 @@ class GenerationIn(BaseModel):
         int, Field(ge=0, le=8, description="How many of CLIP's last layers are left out. Others read no CLIP alone: 0.")
     ] = 0
     format: Literal["png", "webp", "jpeg"] = "png"
+    quality: Annotated[
+        int, Field(ge=1, le=100, description="Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.")
+    ] = 95
     styles: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=60)]],
         Field(max_length=10, description="Names of your styles (GET /api/styles), added in this order."),
@@ -121,8 +150,10 @@ class TextToImageIn(SizedIn):
     )
 
 
-class ImageToImageIn(SizedIn):
-    """Pictures made from another one."""
+class StartIn(BaseModel):
+    """The picture that others are made from."""
+
+    model_config = ConfigDict(extra="forbid")
 
     image: ImageRef
     strength: Annotated[
@@ -132,6 +163,10 @@ class ImageToImageIn(SizedIn):
         Literal["crop", "pad", "stretch"],
         Field(description="How it comes to the size of the result: cut, with its edges extended, or stretched."),
     ] = "crop"
+
+
+class ImageToImageIn(SizedIn, StartIn):
+    """Pictures made from another one."""
 
 
 class InpaintIn(ImageToImageIn):

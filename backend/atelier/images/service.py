@@ -30,6 +30,7 @@ from atelier.images.making import GenerationFailed, Maker
 from atelier.images.prompts import PromptBook
 from atelier.images.schemas import AcceptedOut, GenerationIn, GenerationOut
 from atelier.images.tasks import task_of
+from atelier.images.typed import typed
 from atelier.jobs.attempt import Attempt, Publish
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.service import JobService
@@ -103,6 +104,8 @@ class ImageService:
         resolved = await resolve(actor, styled, model, self._inputs)
         if isinstance(styled, GenerationIn):
             resolved = await additions.resolve(actor, styled, resolved, model, self._registry)
+        if isinstance(wanted, GenerationIn) and (asked := typed(wanted, resolved)):
+            resolved["asked"] = asked
         return model, resolved
 
     async def get(self, actor: Actor, job_id: str) -> GenerationOut:

@@ -11,16 +11,19 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal
 
-from engines import sampler_names
-from engines.schedulers import choices_for
+from engines import sampler_names, schedulers
 from pydantic import BaseModel, Field, ValidationError
 
 from atelier.access.actor import Actor
 from atelier.images import infotext
 from atelier.images.inputs import InputStore
+from atelier.images.prompt_schemas import StyleOut
+from atelier.images.prompts import PromptBook
 from atelier.images.schemas import TextToImageIn
+from atelier.images.typed import as_typed
 from atelier.models.registry import ModelRegistry
 from atelier.models.schemas import ModelOut
+from atelier.shapes import ImageOut
 
 _LORA = re.compile(r"<lora:([^:>]+)(?::([^:>]*))?(?::([^:>]*))?>", re.IGNORECASE)
 MAX_JSON = 200_000
@@ -51,17 +54,24 @@ class SettingsOut(BaseModel):
 class SettingsReader:
     """Files of strangers are read in a process of their own (`InputStore.read_metadata`)."""
 
-    def __init__(self, inputs: InputStore, registry: ModelRegistry) -> None:
-        self._inputs, self._registry = inputs, registry
+    def __init__(self, inputs: InputStore, registry: ModelRegistry, prompts: PromptBook) -> None:
+        self._inputs, self._registry, self._prompts = inputs, registry, prompts
 
     async def read(self, actor: Actor, chunks: AsyncIterator[bytes]) -> SettingsOut:
         """Raises InputRefused for what is no picture."""
-        found = await self._inputs.read_metadata(chunks)
+        return await self._told(actor, await self._inputs.read_metadata(chunks))
+
+    async def of(self, actor: Actor, image: ImageOut) -> SettingsOut:
+        """Of a picture that is here, by its row."""
+        recipe = json.dumps({"prompt": image.prompt, "model": image.model, "seed": image.seed, **image.recipe})
+        return await self._told(actor, {"texts": {"atelier": recipe}, "width": image.width, "height": image.height})
+
+    async def _told(self, actor: Actor, found: Mapping[str, Any]) -> SettingsOut:
         models = await self._registry.list(actor)
-        return settings_of(found, models)
+        return settings_of(found, models, await self._prompts.styles(actor))
 
 
-def settings_of(found: Mapping[str, Any], models: Sequence[ModelOut]) -> SettingsOut:
+def settings_of(found: Mapping[str, Any], models: Sequence[ModelOut], styles: Sequence[StyleOut] = ()) -> SettingsOut:
     """`found`: the answer of `protocol.ReadMetadata`. Pure."""
     texts: Mapping[str, str] = found.get("texts", {})
     recipe, text = _recipe(texts.get("atelier")), texts.get("parameters")
@@ -73,7 +83,11 @@ def settings_of(found: Mapping[str, Any], models: Sequence[ModelOut]) -> Setting
         source, told = "a1111", _from_a1111(pairs)
     missing: list[LackOut] = []
     model = _model(told, models, missing) if source else None
-    settings = _fitting(told, model, models, missing)
+    loras = _loras(told.get("loras"), models, missing)
+    if recipe is not None and not any(one.kind == "lora" for one in missing):
+        told = as_typed(told, {style.name: style for style in styles})
+        loras = _loras(told.get("loras"), models, missing)
+    settings = _fitting(told, model, loras, missing)
     if "start" in told:
         missing.append(LackOut(kind="image", name=str((told["start"] or {}).get("image", "")) or "?"))
     return SettingsOut(
@@ -120,9 +134,15 @@ def _from_a1111(pairs: Mapping[str, str]) -> dict[str, Any]:
         told["model"], told["model_hash"] = pairs["Model"], pairs.get("Model hash", "")
     if pairs.get("Sampler"):
         told["sampler"], told["schedule_type"] = pairs["Sampler"], pairs.get("Schedule type")
+    settings = {ours: _number(pairs.get(theirs), float) for ours, theirs in sampler_names.SETTING_WORDS.items()}
+    if settings := {name: value for name, value in settings.items() if value is not None}:
+        told["sampler_settings"] = settings
     if scale := _number(pairs.get("Hires upscale"), float):
         strength, steps = _number(pairs.get("Denoising strength"), float), _number(pairs.get("Hires steps"), int)
         told["hires"] = {"scale": scale, "strength": strength or 0.5, "steps": steps or None}
+        if pairs.get("Hires sampler") or pairs.get("Hires schedule type"):
+            sampler = pairs.get("Hires sampler") or pairs.get("Sampler")
+            told["hires"] |= {"sampler": sampler, "schedule_type": pairs.get("Hires schedule type")}
     told["loras"] = [
         {"model": name, "weight": _number(weight, float) or 1.0} for name, weight, _ in _LORA.findall(told["prompt"])
     ]
@@ -160,19 +180,21 @@ def _named(name: str, models: Sequence[ModelOut]) -> ModelOut | None:
 
 
 def _fitting(
-    told: Mapping[str, Any], model: ModelOut | None, models: Sequence[ModelOut], missing: list[LackOut]
+    told: Mapping[str, Any], model: ModelOut | None, loras: list[dict[str, Any]], missing: list[LackOut]
 ) -> dict[str, Any]:
     """The fields that a request takes, each only when it is taken."""
     wanted: dict[str, Any] = {name: told[name] for name in TextToImageIn.model_fields if told.get(name) is not None}
-    for name in ("model", "scheduler", "loras", "hires", "format", "num_outputs"):
+    for name in ("model", "scheduler", "sampler_settings", "loras", "hires", "format", "num_outputs"):
         wanted.pop(name, None)
     if model is not None:
         wanted["model"] = model.key
         if scheduler := _scheduler(told, model, missing):
             wanted["scheduler"] = scheduler
-    if loras := _loras(told.get("loras"), models, missing):
+        if settings := _sampler_settings(told, wanted.get("scheduler")):
+            wanted["sampler_settings"] = settings
+    if loras:
         wanted["loras"] = loras
-    if hires := _hires(told):
+    if hires := _hires(told, model, missing):
         wanted["hires"] = hires
     return {name: value for name, value in wanted.items() if _taken(name, value)}
 
@@ -190,7 +212,7 @@ def _scheduler(told: Mapping[str, Any], model: ModelOut, missing: list[LackOut])
     if "steps" not in told:
         return None
     own = told.get("scheduler")
-    fitting = choices_for(model.sampling)
+    fitting = schedulers.choices_for(model.sampling)
     if own in fitting:
         return str(own)
     if own is None and "versions" in told:  # our own recipe: the model's own scheduler was meant
@@ -220,7 +242,14 @@ def _loras(told: Any, models: Sequence[ModelOut], missing: list[LackOut]) -> lis
     return found
 
 
-def _hires(told: Mapping[str, Any]) -> dict[str, Any] | None:
+def _sampler_settings(told: Mapping[str, Any], scheduler: str | None) -> dict[str, Any]:
+    """Those that the scheduler takes: A1111 writes down what it was told, whatever the sampler made of it."""
+    given = told.get("sampler_settings")
+    known = schedulers.settings_of(scheduler)
+    return {name: value for name, value in given.items() if name in known} if isinstance(given, dict) else {}
+
+
+def _hires(told: Mapping[str, Any], model: ModelOut | None, missing: list[LackOut]) -> dict[str, Any] | None:
     hires = told.get("hires")
     if not isinstance(hires, dict):
         return None
@@ -228,4 +257,6 @@ def _hires(told: Mapping[str, Any]) -> dict[str, Any] | None:
     if scale is None and hires.get("width") and told.get("width"):
         scale = hires["width"] / told["width"]
     kept = {key: hires[key] for key in ("steps", "strength", "upscaler") if hires.get(key) is not None}
+    if model is not None and (hires.get("scheduler") or hires.get("sampler")):
+        kept["scheduler"] = _scheduler({**hires, "steps": hires.get("steps", 0)}, model, missing)
     return {"scale": scale, **kept} if scale else None

@@ -25,7 +25,7 @@ from atelier.jobs.runner import Stopped, TakenBack
 from atelier.runtime.worker import Worker
 from atelier.tables import Job, JobKind
 
-OWN = frozenset({"prompt", "typed_prompt", "negative_prompt", "seeds", "format", "subseeds", "parent_id"})
+OWN = frozenset({"prompt", "asked", "negative_prompt", "seeds", "format", "quality", "subseeds", "parent_id"})
 """In these alone may the requests of one batch differ."""
 
 NEVER = ("start", "inpaint", "hires")

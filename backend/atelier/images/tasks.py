@@ -98,6 +98,10 @@ def _second_pass(resolved: dict[str, Any]) -> protocol.Hires | None:
     return protocol.Hires(**resolved["hires"]) if "hires" in resolved else None
 
 
+def _sampler_settings(resolved: dict[str, Any]) -> protocol.SamplerSettings | None:
+    return protocol.SamplerSettings(**resolved["sampler_settings"]) if "sampler_settings" in resolved else None
+
+
 def _words(resolved: dict[str, Any], uses: Uses) -> dict[str, Any]:
     """What it is told in words, and what changes the model for it."""
     return {
@@ -106,7 +110,10 @@ def _words(resolved: dict[str, Any], uses: Uses) -> dict[str, Any]:
         "loras": uses.loras,
         "embeddings": uses.embeddings,
         "clip_skip": resolved.get("clip_skip", 0),
+        "sampler_settings": _sampler_settings(resolved),
+        **({"quality": resolved["quality"]} if "quality" in resolved else {}),
         "subseeds": resolved.get("subseeds", []),
         "subseed_strength": resolved.get("subseed_strength", 0.0),
         "hires": _second_pass(resolved),
+        "asked": resolved.get("asked", {}),
     }

@@ -22,7 +22,7 @@ from atelier.failpoints import failpoint
 from atelier.jobs import direct, store
 from atelier.jobs.batch import Batch
 from atelier.said import Said
-from atelier.tables import Job, JobKind, JobStatus
+from atelier.tables import Job, JobKind, JobStatus, Row
 
 if TYPE_CHECKING:
     from atelier.jobs.attempt import Attempt
@@ -62,6 +62,18 @@ class JobQueue:
         """The accepted job, durable. Raises TooManyJobs when the line is full, Conflict when an idempotency key
         comes back with another request."""
         return await self._submit(job)
+
+    async def submit_beside(self, row: Row, job: NewJob, forget: Callable[[AsyncSession], Awaitable[None]]) -> Job:
+        """Submit a job that has a row of its own: the row comes first, so that no job is without, and goes again
+        (`forget`) when the job is refused. Raises as `submit`."""
+        async with self._database.write() as session:
+            session.add(row)
+        try:
+            return await self.submit(job)
+        except BaseException:
+            async with self._database.write() as session:
+                await forget(session)
+            raise
 
     async def accepted(self, owner_id: str, key: str | None, kind: JobKind, posted: dict[str, Any]) -> Job | None:
         """What was accepted before under this idempotency key. Raises Conflict when it was another request."""
@@ -201,6 +213,11 @@ def _same_or_conflict(row: Job, job: NewJob) -> Job | Exception:
     (task, fields), (other, others) = _asked(row.request), _asked(job.request)
     if row.kind == job.kind and fields == others and (None in (task, other) or task == other):
         return row
+    return key_used()
+
+
+def key_used() -> Conflict:
+    """An idempotency key came back with another request."""
     return Conflict(
         Said("This idempotency key was already used for a different request.", "request.key_used"),
         field="header.idempotency-key",

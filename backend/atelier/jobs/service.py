@@ -15,6 +15,7 @@ from atelier.db import Database
 from atelier.errors import BadRequest, JobNotFound
 from atelier.events import EventBus, JobChanged, JobRemoved
 from atelier.jobs import store
+from atelier.jobs.attempt import Attempt
 from atelier.jobs.queue import NOT_FOUND_HINT, JobQueue
 from atelier.jobs.runner import JobRunner
 from atelier.jobs.schemas import JobPage
@@ -47,11 +48,12 @@ class JobService:
 
     async def get(self, actor: Actor, job_id: str, kind: JobKind | None = None) -> JobOut:
         """One job. Raises JobNotFound, also for somebody else's and for another `kind`."""
+        live = self._live()
         async with self._database.read() as session:
             row = await store.find(session, actor, job_id)
             if row is None or (kind is not None and row.kind != kind):
                 raise JobNotFound(f"There is no job {job_id!r}.", hint=NOT_FOUND_HINT)
-            return (await self._present(session, [row]))[0]
+            return (await self._present(session, [row], live))[0]
 
     async def request_of(self, job_id: str) -> dict[str, Any] | None:
         """What a job was asked with, also when it was taken off the list. For callers who may see what it made."""
@@ -68,16 +70,17 @@ class JobService:
     async def page(
         self, actor: Actor, statuses: Sequence[JobStatus], kinds: Sequence[JobKind], cursor: str | None, limit: int
     ) -> JobPage:
-        before = read_cursor(cursor)
+        before, live = read_cursor(cursor), self._live()
         async with self._database.read() as session:
             rows = await store.page(session, actor, statuses=statuses, kinds=kinds, before_seq=before, limit=limit)
             more = len(rows) > limit
-            items = await self._present(session, rows[:limit])
+            items = await self._present(session, rows[:limit], live)
         return JobPage(items=items, next_cursor=str(rows[limit - 1].seq) if more else None)
 
     async def active_and_recent(self, actor: Actor) -> list[JobOut]:
+        live = self._live()
         async with self._database.read() as session:
-            return await self._present(session, await store.active_and_recent(session, actor, RECENT))
+            return await self._present(session, await store.active_and_recent(session, actor, RECENT), live)
 
     def previews(self, actor: Actor) -> dict[str, list[PreviewOut]]:
         """The latest preview of each picture of the jobs that run, by job."""
@@ -122,17 +125,29 @@ class JobService:
 
     # ── inside ──
 
-    async def _present(self, session: AsyncSession, rows: Sequence[Job]) -> list[JobOut]:
+    def _live(self) -> dict[str, Attempt]:
+        """The attempts under way, as they are before a read: one that ends while its row is read would leave a row that
+        says it runs and nobody who knows how far it is; its progress would step back."""
+        return dict(self._runner.live)
+
+    async def _present(self, session: AsyncSession, rows: Sequence[Job], live: dict[str, Attempt]) -> list[JobOut]:
         images = await store.images_of(session, [row.id for row in rows if row.status == JobStatus.COMPLETED])
         waiting = any(row.status == JobStatus.QUEUED for row in rows)
         order = {job_id: at + 1 for at, job_id in enumerate(await store.waiting_order(session))} if waiting else {}
         return [
-            self._out(row, position=order.get(row.id), images=[ImageOut.of(image) for image in images.get(row.id, [])])
+            self._out(
+                row,
+                position=order.get(row.id),
+                images=[ImageOut.of(image) for image in images.get(row.id, [])],
+                attempt=live.get(row.id),
+            )
             for row in rows
         ]
 
-    def _out(self, row: Job, *, position: int | None, images: list[ImageOut]) -> JobOut:
-        attempt = self._runner.live.get(row.id)
+    def _out(self, row: Job, *, position: int | None, images: list[ImageOut], attempt: Attempt | None = None) -> JobOut:
+        """`attempt`: the one that was under way before the row was read, unless the row tells of another."""
+        if attempt is None or attempt.job.attempt != row.attempt:
+            attempt = self._runner.live.get(row.id)
         if attempt is None or row.status != JobStatus.RUNNING:
             waiting = self._why_waiting(row, position) if row.status == JobStatus.QUEUED else None
             return job_out(row, images=images, position=position, waiting=waiting)

@@ -23,7 +23,8 @@ from atelier.models.probe import MAX_JSON_BYTES
 class Anatomy:
     """Channels and widths are elements. `decoder_channels` are those of the autoencoder's two last stages;
     `latent_side` is the pixels that one latent stands for; `layers` to `context` are of language models; `linear` of
-    the parameters are in the denoiser's matrices, which can be quantised; `sees`: a language model takes pictures."""
+    the parameters are in matrices that can be quantised (a denoiser's, or all of a language model but its embeddings);
+    `quantized_bytes`: of weights that came quantised, by their files; `sees`: a language model takes pictures."""
 
     task: str
     parameters: int
@@ -41,6 +42,7 @@ class Anatomy:
     vocabulary: int = 0
     context: int = 0
     linear: int = 0
+    quantized_bytes: int = 0
     sees: bool = False
 
 
@@ -58,7 +60,7 @@ def _read(path: Path, task: str, parameters: int, stored_bits: int, marks: tuple
     anatomy = Anatomy(task, parameters, stored_bits)
     if task in ("image", "video"):
         return _of_pictures(path, anatomy) if path.is_dir() else _of_checkpoint(path, anatomy)
-    return _of_language(_json(path / "config.json"), anatomy)
+    return _of_language(path, _json(path / "config.json"), anatomy)
 
 
 def _matrices(path: Path) -> int:
@@ -86,9 +88,9 @@ def _of_checkpoint(file: Path, anatomy: Anatomy) -> Anatomy:
     if layout is None:
         return anatomy
     denoiser = (one for name, one in header.tensors.items() if name.startswith(DENOISER) and name.endswith("weight"))
-    return replace(
-        _of_pictures(layout.folder, anatomy), linear=sum(prod(o.shape) for o in denoiser if len(o.shape) == 2)
-    )
+    anatomy = _of_pictures(layout.folder, anatomy)
+    hidden = layout.denoiser.get("caption_projection_dim", anatomy.hidden)
+    return replace(anatomy, hidden=hidden, linear=sum(prod(o.shape) for o in denoiser if len(o.shape) == 2))
 
 
 def _of_pictures(path: Path, anatomy: Anatomy) -> Anatomy:
@@ -112,20 +114,29 @@ def _of_pictures(path: Path, anatomy: Anatomy) -> Anatomy:
     return replace(anatomy, hidden=heads * _number(width, 128), patch=_number(transformer.get("patch_size"), 2))
 
 
-def _of_language(config: dict[str, Any], anatomy: Anatomy) -> Anatomy:
+def _of_language(path: Path, config: dict[str, Any], anatomy: Anatomy) -> Anatomy:
     sees = isinstance(config.get("vision_config"), dict)
-    config = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
+    is_quantized = isinstance(config.get("quantization_config"), dict)
+    whole, config = config, config.get("text_config") if isinstance(config.get("text_config"), dict) else config
+    shared = any(one.get("tie_word_embeddings") is True for one in (whole, config))
     heads, hidden = _number(config.get("num_attention_heads"), 32), _number(config.get("hidden_size"), 4096)
+    vocabulary = _number(config.get("vocab_size"), 32000)
     return replace(
         anatomy,
+        linear=0 if is_quantized else max(0, anatomy.parameters - vocabulary * hidden * (1 if shared else 2)),
+        quantized_bytes=_weights(path) if is_quantized else 0,
         hidden=hidden,
         layers=_number(config.get("num_hidden_layers"), 32),
         kv_heads=_number(config.get("num_key_value_heads"), heads),
         head_dim=_number(config.get("head_dim"), max(1, hidden // max(1, heads))),
-        vocabulary=_number(config.get("vocab_size"), 32000),
+        vocabulary=vocabulary,
         context=_number(config.get("max_position_embeddings"), 4096),
         sees=sees,
     )
+
+
+def _weights(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.glob("*.safetensors"))
 
 
 def _changed(path: Path) -> int:

@@ -6,15 +6,20 @@ all requests of a model share its worker.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engines.protocol import LeftOut
+
 from atelier.models.anatomy import Anatomy
 from atelier.models.chat_engines import Choice
+from atelier.models.chat_loras import ChatLora
 from atelier.models.chat_presets import Preset
 from atelier.models.estimate import Parts, Work
 from atelier.models.schemas import LoadOptions
+from atelier.runtime.abilities import ABILITIES
 from atelier.runtime.engines import EngineName
 from atelier.runtime.gpu import Device
 
@@ -26,7 +31,8 @@ STORED = {"BF16": "bfloat16", "F16": "bfloat16"}
 
 @dataclass(frozen=True)
 class ChatSetup:
-    """How a model is run: `names` are what requests may call it, its key first; `context` in tokens."""
+    """How a model is run: `names` are what requests may call it, its key first; `context` in tokens; `usual` what
+    would count if nothing had been chosen."""
 
     choice: Choice
     names: tuple[str, ...]
@@ -35,14 +41,23 @@ class ChatSetup:
     images: int | None
     tool_parser: str | None
     reasoning_parser: str | None
+    usual: Preset = Preset()
     thinks: bool = True
+    loras: tuple[ChatLora, ...] = ()
 
     @property
     def work(self) -> Work:
         return Work(context=self.context, batch=self.sequences)
 
 
-def setup_of(names: Sequence[str], anatomy: Anatomy, options: LoadOptions, preset: Preset, choice: Choice) -> ChatSetup:
+def setup_of(
+    names: Sequence[str],
+    anatomy: Anatomy,
+    options: LoadOptions,
+    preset: Preset,
+    choice: Choice,
+    loras: tuple[ChatLora, ...] = (),
+) -> ChatSetup:
     """Pure: what was chosen for this model, else what its family is like."""
     made_for = anatomy.context or MOST_CONTEXT
     return ChatSetup(
@@ -53,7 +68,9 @@ def setup_of(names: Sequence[str], anatomy: Anatomy, options: LoadOptions, prese
         (preset.images if options.images is None else options.images) if anatomy.sees else None,
         _chosen(options.tool_parser, preset.tool_parser),
         _chosen(options.reasoning_parser, preset.reasoning_parser),
+        preset,
         preset.thinks,
+        loras,
     )
 
 
@@ -64,6 +81,28 @@ def _chosen(named: str | None, usual: str | None) -> str | None:
 def dtype_of(stored: str, kind: str, options: LoadOptions) -> str:
     """`stored` in safetensors' words. Half precision stays half: a chat model is read once per token."""
     return options.dtype or ("bfloat16" if kind == "cuda" else STORED.get(stored, "float32"))
+
+
+def held_as(engine: EngineName | None, anatomy: Anatomy, options: LoadOptions) -> dict[str, str]:
+    """Pure. What takes less memory than usual, as `estimate.parts` says it: of what was asked for, what is possible."""
+    able = ABILITIES.get(engine) if engine is not None else None
+    able_to = able is not None and able.fp8_weights and not anatomy.quantized_bytes
+    eight_bits = able_to and options.quantization == "fp8"
+    short_cache = able is not None and able.fp8_cache and options.kv_cache == "fp8"
+    return {"quantization": "fp8" if eight_bits else "none", "kv_cache": "fp8" if short_cache else "none"}
+
+
+def goes_without(engine: EngineName | None, kind: str, anatomy: Anatomy, options: LoadOptions) -> list[LeftOut]:
+    """Pure. What was asked for and is not possible, as the engine will say once it has loaded."""
+    held, found = held_as(engine, anatomy, options), []
+    wanted = options.quantization or "none"
+    if wanted != held["quantization"]:
+        by_model = wanted == "fp8" and anatomy.quantized_bytes
+        why = "model" if by_model else "cpu" if wanted == "fp8" and kind == "cpu" else "engine"
+        found.append(LeftOut(option=f"quantization: {wanted}", why=why))
+    if options.kv_cache and held["kv_cache"] == "none":
+        found.append(LeftOut(option=f"kv_cache: {options.kv_cache}", why="engine"))
+    return found
 
 
 def engine_options(
@@ -79,6 +118,8 @@ def engine_options(
         "reasoning_parser": setup.reasoning_parser,
         "thinks": None if setup.thinks else False,
         "images": setup.images,
+        "loras": json.dumps({one.name: str(one.path) for one in setup.loras}) if setup.loras else None,
+        "lora_rank": max((one.rank for one in setup.loras), default=None),
     }
     if setup.choice.engine is not EngineName.FAKE:
         chosen |= {
@@ -87,6 +128,6 @@ def engine_options(
             "memory_bytes": sized.total,
             "device_bytes": whole or None,
             "tensor_parallel": spread if spread > 1 else None,
-            "quantization": "fp8" if options.quantization == "fp8" and whole else None,
         }
+    chosen |= {"quantization": options.quantization, "kv_cache": options.kv_cache}
     return {name: value for name, value in chosen.items() if value is not None}

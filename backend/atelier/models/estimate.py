@@ -14,7 +14,8 @@
    doubles the batch (Ho & Salimans 2022, "Classifier-free guidance").
 
 *Key-value cache*: 2 × layers × kv heads × head width × context × batch (Pope et al. 2022, "Efficiently scaling
-transformer inference", §3.3; Kwon et al. 2023, "PagedAttention", §3).
+transformer inference", §3.3; Kwon et al. 2023, "PagedAttention", §3). Devices share the heads; one that would get less
+than one holds a whole one (Shoeybi et al. 2019, "Megatron-LM", §3).
 
 `learned` fits framework + weights and activations to measurements by two factors, with the formulas as the prior, and
 keeps the result monotone: more pixels, pictures or context never make an estimate smaller.
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 
 from atelier.models.anatomy import Anatomy
 
@@ -35,11 +36,11 @@ were measured, by how much of what is shared it wrote to.
 CUDA: the driver's context (0.4 to 0.6 GB on recent cards) and the libraries' workspaces."""
 
 SERVER_BYTES = {
-    "vllm_cpu_chat": {"cpu": 1500 * MIB, "cuda": 1500 * MIB},
+    "vllm_cpu_chat": {"cpu": 1050 * MIB, "cuda": 1050 * MIB},
     "vllm_chat": {"cpu": 1500 * MIB, "cuda": 2560 * MIB},
     "transformers_chat": {"cpu": 700 * MIB, "cuda": 900 * MIB},
 }
-"""Of a chat engine without weights and cache. CPU: measured, the private memory of vLLM's three processes and of
+"""Of a chat engine without weights and cache. CPU: measured, the private memory of vLLM's two processes and of
 transformers' one. CUDA: the driver's context and what vLLM records as CUDA graphs; not measured yet."""
 
 TYPE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "float8": 1.0}
@@ -57,6 +58,9 @@ FRAMES_DECODED = 2
 """Of a video, so many frames are decoded at once."""
 PREFILL_TOKENS = 8192
 """vLLM's `max_num_batched_tokens`: so many tokens of prompts are in flight at once."""
+SPARE_TOKENS = 256
+"""vLLM hands its cache out in blocks (16 tokens on CUDA, 128 on a processor), keeps one back, and does not start where
+a single request of the whole context lacks one."""
 
 LAST = 20
 """So many measurements of each size are kept."""
@@ -125,21 +129,25 @@ def parts(
     devices: int = 1,
     quantization: str = "none",
     offload: str = "none",
+    kv_cache: str = "none",
     engine: str = "",
 ) -> Parts:
-    """The formulas. `kind` is the device's, `dtype` a key of `TYPE_BYTES`; `devices` share weights and cache. The
-    denoiser's matrices may be quantised, and parts of a picture model kept away from a GPU. `engine`: a chat engine
-    has a server of its library besides."""
+    """The formulas. `kind` is the device's, `dtype` a key of `TYPE_BYTES`; `devices` share weights and cache. A
+    denoiser's or language model's matrices may be quantised, so may keys and values (`kv_cache`), and parts of a model
+    for pictures kept away from a GPU. `engine`: a chat engine has a server of its library besides."""
     size = TYPE_BYTES[dtype]
     saved = anatomy.linear * max(0.0, size - QUANTIZED_BYTES.get(quantization, size))
     share = OFFLOADED_SHARE[offload] if kind != "cpu" else 1.0
     draws = anatomy.task in ("image", "video")
-    per_token = 2 * anatomy.layers * anatomy.kv_heads * anatomy.head_dim * size
+    heads = max(1, ceil(anatomy.kv_heads / devices)) if anatomy.kv_heads else 0
+    per_token = 2 * anatomy.layers * heads * anatomy.head_dim * QUANTIZED_BYTES.get(kv_cache, size)
+    tokens = work.context * work.batch + SPARE_TOKENS if work.context else 0
+    weights = anatomy.quantized_bytes or (anatomy.parameters * size - saved) * share
     return Parts(
         framework=SERVER_BYTES.get(engine, FRAMEWORK_BYTES)[kind],
-        weights=int((anatomy.parameters * size - saved) * share / devices),
+        weights=int(weights / devices),
         activations=int(_pictures(anatomy, work, size) if draws else _chat(anatomy, work)),
-        cache=int(per_token * work.context * work.batch / devices),
+        cache=int(per_token * tokens),
     )
 
 

@@ -98,7 +98,7 @@ class Learning:
         return list(self._all(subject))
 
     def note(self, subject: Subject, measured: Measured) -> None:
-        """Remember a measurement. A run that took less than one of its size that failed clears that failure."""
+        """Remember a measurement. A run or load of a size that failed clears that failure."""
         if measured.peak_bytes <= 0:
             return
         self._remember(subject, measured)
@@ -116,7 +116,7 @@ class Learning:
     def _remember(self, subject: Subject, measured: Measured) -> None:
         of_subject = self._known[subject]
         of_subject.setdefault((measured.event, measured.bucket), deque(maxlen=LAST)).append(measured)
-        if measured.event == "run":
+        if measured.event != "oom":
             for key in [key for key in of_subject if key[0] == "oom" and key[1] <= measured.bucket]:
                 del of_subject[key]
 

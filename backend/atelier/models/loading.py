@@ -7,7 +7,8 @@ idle worker behind. What came of it is seen in the model's state.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 
 import structlog
 
@@ -16,12 +17,14 @@ from atelier.errors import AtelierError, Conflict
 from atelier.events import EventBus, ModelsChanged
 from atelier.models.registry import ModelRegistry
 from atelier.models.schemas import LoadIn, LoadOptions, ModelOut
+from atelier.models.second_try import started
 from atelier.models.sizing import Need, Sizing, check_devices
 from atelier.models.states import ModelStates
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerSpec
 from atelier.runtime.waiting import Waiting, being_loaded
+from atelier.runtime.worker import Worker
 from atelier.said import Said
 from atelier.tables import ModelRow
 
@@ -46,6 +49,8 @@ class ModelLoader:
         """Begin to load; a load under way goes on. Raises ModelNotFound, Conflict, BadRequest, NotEnoughMemory."""
         row = await self._registry.runnable(actor, key)
         options = self._options(row, wanted)
+        if options is not None:
+            await self._registry.check_loras(actor, row, options)
         if options is not None and self._is_busy(key):
             raise Conflict(
                 Said(f"{key} is at work and cannot be loaded with other options now.", "loading.at_work", model=key),
@@ -99,8 +104,7 @@ class ModelLoader:
             self._announce()
 
         try:
-            async with self._pool.lease(need.spec, waiting=tell) as worker:
-                self._sizing.note_load(need, worker)
+            worker = await started(self._sizing, need, partial(self._start, tell), tell)
             log.info("models.loaded", model=key, seconds=round(worker.load_seconds, 2))
         except AtelierError as error:
             self._states.failed(key, error.message, error.log_tail)
@@ -109,6 +113,11 @@ class ModelLoader:
             self._loads.pop(key, None)
             self._states.waits(key, None)
             self._announce()
+
+    async def _start(self, tell: Callable[[Waiting], None], need: Need) -> Worker:
+        async with self._pool.lease(need.spec, waiting=tell) as worker:
+            self._sizing.note_load(need, worker)
+        return worker
 
     def _options(self, row: ModelRow, wanted: LoadIn) -> LoadOptions | None:
         """The options of a load that names some; those that it leaves out stay as they are."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from atelier.models.schemas import LoadOptions, Task
+from atelier.models.schemas import LeftOutOut, LoadOptions, Task
 from atelier.shapes import SaidOut
 
 
@@ -67,18 +67,19 @@ class RemedyOut(BaseModel):
     id: Literal[
         "half_precision",
         "fp8",
+        "fp8_cache",
         "int8",
         "offload",
         "smaller_batch",
         "smaller_picture",
         "shorter_context",
         "another_device",
+        "more_devices",
     ]
     message: str
     said: SaidOut | None = None
     change: dict[str, Any] = Field(description="What to send instead, as fields of this request.")
     saves_bytes: int
-    available: bool = Field(True, description="False where no engine of this Atelier can do it yet.")
 
 
 class PlanOut(BaseModel):
@@ -102,4 +103,9 @@ class PlanOut(BaseModel):
     run_seconds: BandOut | None = Field(description="Null as long as no run of it was measured.")
     seconds: BandOut | None = Field(description="Both together; null when one is not known.")
     makes_room: list[GoesOut] = Field(description="Who would give way or is waited for, and why.")
+    left_out: list[LeftOutOut] = Field(
+        [],
+        description="Load options that it would go without: what the last load with them lacked, and before the first "
+        "one what is known of this machine.",
+    )
     remedies: list[RemedyOut] = Field(description="What would make it smaller: the largest saving first.")

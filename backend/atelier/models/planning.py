@@ -6,6 +6,7 @@ The answer comes from the same functions that decide when it is meant: `Sizing.n
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +17,11 @@ from atelier.models.estimate import TYPE_BYTES, Band, Work, parts
 from atelier.models.learning import Learning
 from atelier.models.plan_schemas import BandOut, GoesOut, PartsOut, PlanIn, PlanOut, RemedyOut
 from atelier.models.registry import ModelRegistry
-from atelier.models.schemas import LEAST_CONTEXT, LoadOptions
+from atelier.models.schemas import LEAST_CONTEXT, LeftOutOut, LoadOptions
 from atelier.models.sizing import Need, Sizing, check_devices
 from atelier.runtime import placement
+from atelier.runtime.abilities import ABILITIES
+from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.ledger import Ledger
 from atelier.runtime.line import never_fits
 from atelier.runtime.placement import Use
@@ -74,7 +77,9 @@ class Planner:
     # ── the answer ──
 
     def _answer(self, row: ModelRow, need: Need, options: LoadOptions, ledger: Ledger) -> PlanOut:
-        running = ledger.running()
+        # A load with other options ends the model's own worker first: it is in nobody's way.
+        own = {id_ for id_, (spec, use) in ledger.briefly().items() if spec.model == row.key and use is not Use.BUSY}
+        running = [w for w in ledger.running() if w.id not in own or w.key == need.spec.key]
         mine = next((w for w in running if w.key == need.spec.key and w.use is not Use.LEAVING), None)
         step = self._step(need, running, mine, ledger)
         fit, devices, words = _fit(step, need, ledger)
@@ -101,6 +106,10 @@ class Planner:
             run_seconds=_seconds(need.run_seconds),
             seconds=_seconds(need.run_seconds if loaded else _both(load, need.run_seconds)),
             makes_room=_goes(step, ledger),
+            left_out=[
+                LeftOutOut(message=words, said=SaidOut.of(words))
+                for words in self._sizing.goes_without(row, need, options)
+            ],
             remedies=_remedies(need, options, ledger, self._sizing.learning),
         )
 
@@ -130,34 +139,38 @@ class Planner:
 def _remedies(need: Need, options: LoadOptions, ledger: Ledger, learning: Learning) -> list[RemedyOut]:
     """What would make it smaller, the largest saving first: sized as the need itself was, and where another type of
     weights has not been measured, by the formulas."""
-    kind, dtype, work = need.subject.device_kind, need.dtype, need.work
     found: list[RemedyOut] = []
 
-    held = {"quantization": options.weights, "offload": options.offload or "none"}
-
-    def add(words: Said, change: dict[str, Any], as_: str = dtype, able: bool = True, **smaller: Any) -> None:
-        kept = {name: smaller.pop(name, value) for name, value in held.items()}
-        sized = parts(need.anatomy, replace(work, **smaller), kind=kind, dtype=as_, devices=need.spec.spread, **kept)
-        if as_ == dtype and kept == held:
+    def add(words: Said, change: dict[str, Any], id_: str = "", as_: str = need.dtype, **other: Any) -> None:
+        held = {name: other.pop(name, value) for name, value in need.held.items()}
+        over, kind = other.pop("over", need.spec.spread), need.subject.device_kind
+        sized = parts(need.anatomy, replace(need.work, **other), kind=kind, dtype=as_, devices=over, **held)
+        if as_ == need.dtype and held == need.held and over == need.spec.spread:
             saved = round(need.bytes.expected - learning.bytes(need.subject, sized).expected)
         else:
             saved = need.parts.total - sized.total
         if saved > 0:
-            found.append(_remedy(words, change, saved, able))
+            found.append(_remedy(words, change, saved, id_))
 
-    if TYPE_BYTES[dtype] > 2:
+    if TYPE_BYTES[need.dtype] > 2 and not need.anatomy.quantized_bytes:
         words = Said("Load it in half precision.", "remedy.half_precision")
-        add(words, {"options": {"dtype": "bfloat16"}}, "bfloat16")
-    draws = need.anatomy.task in ("image", "video")
-    if draws and options.weights == "none":
+        add(words, {"options": {"dtype": "bfloat16"}}, as_="bfloat16")
+    if need.anatomy.task in ("image", "video"):
+        _of_pictures(need, options, add)
+    elif need.anatomy.task in CHAT_TASKS:
+        _of_chat(need, [device.index for device in ledger.devices.values() if device.kind == "cuda"], add)
+    found.sort(key=lambda remedy: -remedy.saves_bytes)
+    return found + _elsewhere(need, options, ledger)
+
+
+def _of_pictures(need: Need, options: LoadOptions, add: Callable[..., None]) -> None:
+    work = need.work
+    if options.weights == "none":
         for name, words in (
             ("fp8", Said("Load its denoiser in 8 bits (fp8).", "remedy.fp8")),
             ("int8", Said("Load its denoiser in 8 bits (int8).", "remedy.int8")),
         ):
             add(words, {"options": {"quantization": name}}, quantization=name)
-    elif not draws and TYPE_BYTES[dtype] > 1:
-        words = Said("Load its denoiser in 8 bits (fp8).", "remedy.fp8")
-        add(words, {"options": {"dtype": "float8"}}, "float8", able=False)
     if work.batch > 1:
         half = work.batch // 2
         text = f"Make {half} at once instead of {work.batch}."
@@ -166,15 +179,34 @@ def _remedies(need: Need, options: LoadOptions, ledger: Ledger, learning: Learni
         size = {"width": _smaller(work.width), "height": _smaller(work.height)}
         text = f"Make it {size['width']} × {size['height']} pixels."
         add(Said(text, "remedy.smaller_picture", width=size["width"], height=size["height"]), size, **size)
+    if need.subject.device_kind == "cuda" and need.held["offload"] == "none":
+        text = "Keep its parts in the machine's memory and move each to the device when it is needed; slower."
+        add(Said(text, "remedy.offload"), {"options": {"offload": "model"}}, offload="model")
+
+
+def _of_chat(need: Need, gpus: list[int], add: Callable[..., None]) -> None:
+    if not need.spec.engine:
+        return
+    work, engine = need.work, EngineName(need.spec.engine)
+    able, more = ABILITIES[engine], need.spec.spread * 2
+    if able.fp8_weights and need.anatomy.linear and need.held["quantization"] == "none":
+        words = Said("Load its weights in 8 bits (fp8).", "remedy.fp8_weights")
+        add(words, {"options": {"quantization": "fp8"}}, "fp8", quantization="fp8")
+    if able.fp8_cache and need.held["kv_cache"] == "none":
+        words = Said("Keep keys and values in 8 bits (fp8).", "remedy.fp8_cache")
+        add(words, {"options": {"kv_cache": "fp8"}}, kv_cache="fp8")
+    if ENGINES[engine].spreads and len(gpus) >= more:
+        words = Said(f"Spread it over {more} devices.", "remedy.more_devices", count=more)
+        add(words, {"gpu_device_ids": gpus[:more]}, over=more)
+    if work.batch > 1:
+        half = work.batch // 2
+        text = f"Allow {half} requests of the whole context at once instead of {work.batch}."
+        words = Said(text, "remedy.fewer_requests", count=half, now=work.batch)
+        add(words, {"batch": half}, "smaller_batch", batch=half)
     if work.context > 1024:
         half = work.context // 2
         text = f"Allow {half} tokens of context."
         add(Said(text, "remedy.shorter_context", context=half), {"context": half}, context=half)
-    if kind == "cuda" and draws and held["offload"] == "none":
-        text = "Keep its parts in the machine's memory and move each to the device when it is needed; slower."
-        add(Said(text, "remedy.offload"), {"options": {"offload": "model"}}, offload="model")
-    found.sort(key=lambda remedy: -remedy.saves_bytes)
-    return found + _elsewhere(need, options, ledger)
 
 
 def _smaller(side: int) -> int:
@@ -182,11 +214,10 @@ def _smaller(side: int) -> int:
     return max(64, side * 3 // 4 // 64 * 64)
 
 
-def _remedy(words: Said, change: dict[str, Any], saved: int, available: bool = True) -> RemedyOut:
-    id_: Any = words.code.partition(".")[2]
-    return RemedyOut(
-        id=id_, message=words, said=SaidOut.of(words), change=change, saves_bytes=saved, available=available
-    )
+def _remedy(words: Said, change: dict[str, Any], saved: int, id_: Any = "") -> RemedyOut:
+    """`id_` where it is not the end of the sentence's code."""
+    id_ = id_ or words.code.partition(".")[2]
+    return RemedyOut(id=id_, message=words, said=SaidOut.of(words), change=change, saves_bytes=saved)
 
 
 def _elsewhere(need: Need, options: LoadOptions, ledger: Ledger) -> list[RemedyOut]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from engines.schedulers import SCHEDULERS
+from engines.schedulers import SCHEDULERS, settings_of
 from fastapi import Query, status
 
 from atelier.access.actor import Admin, User
@@ -44,6 +44,13 @@ async def import_model(wanted: ModelImportIn, actor: Admin, services: ServicesDe
     return await services.models.take_in(actor, wanted)
 
 
+@router.post(
+    "/models/", summary="Enter a model: the same as POST /api/models/import", status_code=status.HTTP_201_CREATED
+)
+async def add_model(wanted: ModelImportIn, actor: Admin, services: ServicesDep) -> ModelOut:
+    return await services.models.take_in(actor, wanted)
+
+
 @router.get("/models/found", summary="List the models in the Hugging Face cache of the server")
 async def found_models(_actor: Admin, services: ServicesDep) -> FoundModelList:
     return await services.models.found()
@@ -79,6 +86,7 @@ async def list_schedulers(_actor: User) -> SchedulerList:
                 kind=choice.kind,
                 sampler=choice.sampler,
                 schedule_type=choice.schedule_type,
+                settings=list(settings_of(key)),
             )
             for key, choice in SCHEDULERS.items()
         ]

@@ -66,8 +66,13 @@ class LoadOptions(BaseModel):
     )
     quantization: Literal["none", "int8", "fp8", "fp4"] | None = Field(
         None,
-        description="Of the denoiser's weights, through torchao; fp4 is experimental. What a device cannot do is left "
-        "out, with a line in the worker's log; so are the options below.",
+        description="Of the denoiser's weights, through torchao; fp4 is experimental. Of a chat model `fp8`, by vLLM "
+        "on a GPU. What cannot be had is left out and said in `left_out`; so are the options below.",
+    )
+    kv_cache: Literal["fp8"] | None = Field(
+        None,
+        description="Of chat models with vLLM: keys and values in 8 bits, for twice the context in the same memory. "
+        "Answers change a little. Left out: in the type of the weights.",
     )
     attention: Literal["auto", "flash", "xformers", "sage", "sdpa"] | None = Field(
         None, description="Left out or `auto`: the first that works of flash, xFormers and PyTorch's own."
@@ -109,6 +114,11 @@ class LoadOptions(BaseModel):
     )
     reasoning_parser: str | None = Field(
         None, pattern=PARSER, description="The same for its reasoning, which then stands in a field of its own."
+    )
+    loras: Annotated[list[Annotated[str, Field(pattern=KEY)]], Field(max_length=16)] | None = Field(
+        None,
+        description="Keys of LoRAs that vLLM loads with a chat model. Requests name them as they name models, and "
+        "`/v1/models` lists them.",
     )
     ttl_seconds: float | None = Field(
         None,
@@ -163,6 +173,14 @@ class DownloadOut(BaseModel):
     error: ErrorOut | None
 
 
+class ChatUsualOut(BaseModel):
+    """What is used where a model's load options do not say: by its family, and by what its template knows of."""
+
+    tool_parser: str | None
+    reasoning_parser: str | None
+    images: int | None = Field(description="Null for a model that takes no pictures.")
+
+
 class ChatSetupOut(BaseModel):
     """How a chat or embedding model is run on this machine."""
 
@@ -177,6 +195,8 @@ class ChatSetupOut(BaseModel):
     sees: bool = Field(description="It takes pictures.")
     calls_tools: bool = Field(description="Tools can be offered to it with `tool_choice` `auto`.")
     reasons: bool = Field(description="Its reasoning comes in a field of its own.")
+    adapts: bool = Field(description="LoRAs can be loaded with it.")
+    usual: ChatUsualOut
 
 
 class LeftOutOut(BaseModel):
@@ -315,6 +335,7 @@ class SchedulerOut(BaseModel):
     kind: Literal["noise", "flow"] = Field(description="The `sampling` of the models that it fits.")
     sampler: str = Field(description="The sampler alone, in A1111's words.")
     schedule_type: str = Field(description="Its schedule, in A1111's words.")
+    settings: list[str] = Field(description="What of `sampler_settings` it takes.")
 
 
 class SchedulerList(BaseModel):

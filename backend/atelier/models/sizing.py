@@ -7,26 +7,30 @@ worker, so that a model that was loaded by hand is the one that its next request
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from engines import protocol
+from engines.protocol import LeftOut
 from engines.safetensors_file import DTYPE_BITS
 
 from atelier.config import BACKEND, RuntimeSettings
-from atelier.errors import BadRequest
+from atelier.errors import BadRequest, WorkerStartFailed
 from atelier.models.anatomy import Anatomy, read_anatomy
 from atelier.models.chat_engines import CHAT_TASKS, ChatEngines
-from atelier.models.chat_loading import ChatSetup, dtype_of, engine_options, setup_of
+from atelier.models.chat_loading import ChatSetup, dtype_of, engine_options, goes_without, held_as, setup_of
+from atelier.models.chat_loras import ChatLoras
 from atelier.models.chat_presets import preset_of
 from atelier.models.estimate import Band, Parts, Work, parts
 from atelier.models.learning import Learning, Measured, Subject
 from atelier.models.schemas import SPEED, LoadOptions
+from atelier.runtime.abilities import ABILITIES
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.gpu import Device
+from atelier.runtime.left_out import left_out
 from atelier.runtime.worker import Worker, WorkerSpec
 from atelier.said import Said
 from atelier.tables import ModelRow
@@ -41,6 +45,9 @@ class Need:
     anatomy: Anatomy
     dtype: str
     work: Work
+    held: Mapping[str, str]
+    """How, as `estimate.parts` says it."""
+
     parts: Parts
     bytes: Band
     amount: float
@@ -69,10 +76,13 @@ class Sizing:
     ) -> None:
         self.learning = learning
         self.chat_engines = chat_engines or ChatEngines(devices, lambda _environment: True, fake=settings.fake_engine)
+        self.loras = ChatLoras()
         self._devices, self._settings = devices, settings
         self._kind = devices[0].kind if devices else "cpu"
         self._by_hand: dict[str, LoadOptions] = {}
         self._largest: WeakKeyDictionary[Worker, int] = WeakKeyDictionary()
+        self._heard: WeakSet[WorkerStartFailed] = WeakSet()
+        self._lacked: dict[str, tuple[Said, ...]] = {}
 
     # ── before ──
 
@@ -102,21 +112,27 @@ class Sizing:
         sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, **held)
         changed = "".join(f" {value}" for value in held.values() if value != "none")
         subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
-        chosen = self._engine_options(options)
-        return self._need(row, options, subject, dtype, work, sized, engine, chosen, _amount(work, steps, outputs))
+        chosen, amount = self._engine_options(options), _amount(work, steps, outputs)
+        return self._need(row, options, subject, dtype, work, held, sized, engine, chosen, amount)
 
     def _chat_need(self, row: ModelRow, options: LoadOptions) -> Need:
         """Of a model that serves many requests at once: what it is loaded for, whoever asks."""
         setup = self.chat_setup(row, options)
         engine = setup.choice.engine.value if setup.choice.engine is not None else ""
         dtype, spread, work = dtype_of(row.dtype, self._kind, options), self._spread(engine, options), setup.work
-        sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, engine=engine)
-        subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}")
+        held = held_as(setup.choice.engine, self.anatomy_of(row), options)
+        changed = "".join(f" {name} {value}" for name, value in held.items() if value != "none")
+        changed += f" +{len(setup.loras)}" if setup.loras else ""
+        held["engine"] = engine
+        sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, **held)
+        sized = replace(sized, weights=sized.weights + sum(one.size_bytes for one in setup.loras))
+        subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
         allowed = [d for d in self._devices if not options.gpu_device_ids or d.index in options.gpu_device_ids]
         chosen = engine_options(setup, row.task, dtype, sized, options, allowed, spread)
         if self._settings.threads:
             chosen["threads"] = self._settings.threads
-        return self._need(row, options, subject, dtype, work, sized, engine, tuple(chosen.items()), _amount(work, 1, 1))
+        amount = _amount(work, 1, 1)
+        return self._need(row, options, subject, dtype, work, held, sized, engine, tuple(chosen.items()), amount)
 
     def chat_setup(self, row: ModelRow, options: LoadOptions | None = None) -> ChatSetup:
         """How a chat or embedding model is run here. Reads small files the first time."""
@@ -124,11 +140,17 @@ class Sizing:
         anatomy, path = self.anatomy_of(row), path_of(row)
         preset = preset_of(path, row.family, sees=anatomy.sees)
         choice = self.chat_engines.of(row.task, options.chat_engine)
-        return setup_of((row.key, row.repo or ""), anatomy, options, preset, choice)
+        loras = self.loras.of(row, options.loras) if options.loras and self.adapts(choice.engine) else ()
+        return setup_of((row.key, row.repo or ""), anatomy, options, preset, choice, loras)
+
+    @staticmethod
+    def adapts(engine: str | None) -> bool:
+        """Whether an engine loads LoRAs of chat models."""
+        return engine in ABILITIES and ABILITIES[EngineName(engine)].adapts
 
     def _spread(self, engine: str, options: LoadOptions) -> int:
-        devices = options.gpu_device_ids or ()
-        return len(devices) if devices and engine in EngineName and ENGINES[EngineName(engine)].spreads else 1
+        spreads = engine in ENGINES and ENGINES[EngineName(engine)].spreads
+        return len(options.gpu_device_ids) if options.gpu_device_ids and spreads else 1
 
     def _need(
         self,
@@ -137,6 +159,7 @@ class Sizing:
         subject: Subject,
         dtype: str,
         work: Work,
+        held: Mapping[str, str],
         sized: Parts,
         engine: str,
         chosen: tuple[tuple[str, Any], ...],
@@ -158,7 +181,7 @@ class Sizing:
             load_seconds=load.expected if load else None,
         )
         anatomy, run = self.anatomy_of(row), self.learning.run_seconds(subject, amount)
-        return Need(spec, subject, anatomy, dtype, work, sized, band, amount, load, run)
+        return Need(spec, subject, anatomy, dtype, work, held, sized, band, amount, load, run)
 
     def engine_of(self, row: ModelRow) -> str:
         """Which engine runs a model; empty while none does."""
@@ -193,6 +216,16 @@ class Sizing:
         else:
             self._by_hand[row.id] = options
 
+    def goes_without(self, row: ModelRow, need: Need, options: LoadOptions) -> list[Said]:
+        """Load options that it could not have the last time; before the first, those of which that is known."""
+        if (seen := self._lacked.get(need.spec.key)) is not None:
+            return list(seen)
+        if row.task not in CHAT_TASKS:
+            by_cpu = options.offload not in (None, "none") and self._kind == "cpu"
+            return [left_out(LeftOut(option=f"offload: {options.offload}", why="cpu"))] if by_cpu else []
+        engine = self.chat_engines.of(row.task, options.chat_engine).engine
+        return [left_out(one) for one in goes_without(engine, self._kind, need.anatomy, options)]
+
     # ── after ──
 
     def note_load(self, need: Need, worker: Worker) -> None:
@@ -200,8 +233,11 @@ class Sizing:
         if worker in self._largest or worker.loaded is None:
             return
         self._largest[worker] = 0
-        peak = self._peak(worker.loaded.load_peak_bytes, need.parts.fixed)
-        self.learning.note(need.subject, Measured("load", 0, 1.0, peak, round(worker.load_seconds, 3)))
+        self._lacked[worker.spec.key] = worker.info.left_out
+        reserves = need.spec.engine in ABILITIES and ABILITIES[EngineName(need.spec.engine)].reserves
+        size = need.parts.moving if reserves else 0
+        peak = self._peak(worker.load_peak_bytes, need.parts.fixed + size)
+        self.learning.note(need.subject, Measured("load", size, 1.0, peak, round(worker.load_seconds, 3)))
 
     def shares(self, row: ModelRow) -> bool:
         """Whether requests of several people may be made together with this model."""
@@ -223,6 +259,19 @@ class Sizing:
         """It had so many bytes, and they were not enough."""
         had = max(need.spec.bytes_needed, worker.leased if worker else 0)
         self.learning.note(need.subject, Measured("oom", need.parts.moving, need.amount, had, 0.0))
+
+    def note_failed_start(self, need: Need, error: WorkerStartFailed) -> bool:
+        """Whether a worker did not start because memory ran out. That raises the estimate, once for all who waited for
+        this start and got the same error."""
+        if error.out_of_memory and error not in self._heard:
+            self._heard.add(error)
+            self.note_out_of_memory(need, None)
+        return error.out_of_memory
+
+    def higher(self, need: Need) -> Need:
+        """The same once more, by what has been learned since."""
+        band = self.learning.bytes(need.subject, need.parts)
+        return replace(need, bytes=band, spec=replace(need.spec, bytes_needed=self._leased(band)))
 
     # ── inside ──
 

@@ -2,8 +2,9 @@
 
 Each record is a line of text and the answer as it will stand in the output:
 
-    <line> <o or e> <bytes> <crc32>\\n<answer>\\n            o: for the output file, e: for the error file
+    <line> <o or e> <bytes> <crc32> <tokens>\\n<answer>\\n            o: for the output file, e: for the error file
 
+`tokens` are those that the answer's engine counted: of the prompt, from its cache, of the answer, of reasoning.
 It is on disk (fdatasync) before the line counts as answered. A power failure may leave half a record at the end: `open`
 cuts it off, and that line is asked again. Should a line be there twice, the first counts.
 """
@@ -14,12 +15,47 @@ import os
 import re
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
-_HEAD = re.compile(rb"(\d+) ([oe]) (\d+) ([0-9a-f]{8})\n")
-_LONGEST_HEAD = 64
+# Without tokens as an earlier Atelier wrote them.
+_HEAD = re.compile(rb"(\d+) ([oe]) (\d+) ([0-9a-f]{8})(?: (\d+) (\d+) (\d+) (\d+))?\n")
+_LONGEST_HEAD = 160
+
+
+class Tokens(NamedTuple):
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Tokens:
+        """What an answer says of itself, in the words of any endpoint; nothing where it says nothing."""
+        usage = body.get("usage")
+        if not isinstance(usage, dict):
+            return cls()
+        given = _details(usage, "input_tokens_details", "prompt_tokens_details")
+        made = _details(usage, "output_tokens_details", "completion_tokens_details")
+        return cls(
+            _count(usage, "input_tokens", "prompt_tokens"),
+            _count(given, "cached_tokens"),
+            _count(usage, "output_tokens", "completion_tokens"),
+            _count(made, "reasoning_tokens"),
+        )
+
+    def plus(self, other: Tokens) -> Tokens:
+        return Tokens(*(one + more for one, more in zip(self, other, strict=True)))
+
+
+def _details(usage: dict[str, Any], *names: str) -> dict[str, Any]:
+    return next((usage[name] for name in names if isinstance(usage.get(name), dict)), {})
+
+
+def _count(usage: dict[str, Any], *names: str) -> int:
+    return next((usage[name] for name in names if isinstance(usage.get(name), int) and 0 <= usage[name] < 2**40), 0)
 
 
 @dataclass(frozen=True)
@@ -29,6 +65,7 @@ class Answer:
     line: int
     is_error: bool
     text: bytes
+    tokens: Tokens = Tokens()
 
 
 @dataclass(frozen=True)
@@ -47,6 +84,7 @@ class Journal:
         self._file: int | None = None
         self.kept: dict[int, Kept] = {}
         self.failed = 0
+        self.tokens = Tokens()
 
     def open(self) -> None:
         """Read what is there, cut off what is not whole, and take more."""
@@ -73,13 +111,14 @@ class Journal:
                 break
             if check and zlib.crc32(os.pread(self._file, length, begin)) != crc:
                 break
-            self._note(line, Kept(kind == b"e", begin, length))
+            self._note(line, Kept(kind == b"e", begin, length), Tokens(*map(int, filter(None, head.groups()[4:]))))
             at = begin + length + 1
         return at
 
-    def _note(self, line: int, kept: Kept) -> None:
+    def _note(self, line: int, kept: Kept, tokens: Tokens) -> None:
         if line not in self.kept:
             self.kept[line] = kept
+            self.tokens = self.tokens.plus(tokens)
             self.failed += kept.is_error
 
     def append(self, answers: Sequence[Answer]) -> None:
@@ -91,8 +130,9 @@ class Journal:
             begin = at
             for one in answers:
                 kind = b"e" if one.is_error else b"o"
-                head = b"%d %b %d %08x\n" % (one.line, kind, len(one.text), zlib.crc32(one.text))
-                notes.append((one.line, Kept(one.is_error, at + len(head), len(one.text))))
+                crc = zlib.crc32(one.text)
+                head = b"%d %b %d %08x %d %d %d %d\n" % (one.line, kind, len(one.text), crc, *one.tokens)
+                notes.append((one.line, Kept(one.is_error, at + len(head), len(one.text)), one.tokens))
                 pieces += [head, one.text, b"\n"]
                 at += len(head) + len(one.text) + 1
             try:
@@ -102,8 +142,8 @@ class Journal:
                 os.ftruncate(self._file, begin)
                 os.lseek(self._file, begin, os.SEEK_SET)
                 raise
-            for line, kept in notes:
-                self._note(line, kept)
+            for note in notes:
+                self._note(*note)
 
     def answers(self, *, errors: bool) -> Iterator[bytes]:
         """The lines of the output or of the error file, in the order of the input, as far as they are there."""

@@ -11,7 +11,7 @@ from atelier.access.actor import Actor, ApiUser
 from atelier.deps import Services, ServicesDep
 from atelier.openai.batch_schemas import BatchIn, BatchObject, BatchObjects
 from atelier.openai.envelope import ERRORS
-from atelier.openai.file_routes import ATTACHED
+from atelier.openai.file_routes import ATTACHED, IdempotencyKey
 from atelier.routing import Router
 
 router = Router(prefix="/v1/batches", tags=["openai"], responses=ERRORS)
@@ -21,10 +21,12 @@ _LINES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/jsonl"
 
 
 @router.post("", summary="Answer a file of requests", name="openai_create_batch")
-async def create_batch(wanted: BatchIn, actor: ApiUser, services: ServicesDep) -> BatchObject:
+async def create_batch(
+    wanted: BatchIn, actor: ApiUser, services: ServicesDep, idempotency_key: IdempotencyKey = None
+) -> BatchObject:
     """Each line of the file is a request: `{"custom_id": …, "method": "POST", "url": <endpoint>, "body": …}`. They are
     answered in the background, behind everybody who waits; the output keeps their order and their ids."""
-    return await services.batches.create(actor, wanted)
+    return await services.batches.create(actor, wanted, idempotency_key)
 
 
 @router.get("", summary="List the batches", name="openai_list_batches")

@@ -26,7 +26,7 @@ from atelier.failpoints import failpoint
 from atelier.jobs.attempt import Attempt
 from atelier.jobs.batch import Batch as Together
 from atelier.openai.batch_endpoints import Asked, BatchEndpoints, told
-from atelier.openai.batch_journal import Answer, Journal
+from atelier.openai.batch_journal import Answer, Journal, Tokens
 from atelier.openai.batch_lines import Line
 from atelier.runtime.waiting import Waiting
 from atelier.said import Said
@@ -160,7 +160,7 @@ def _answer(batch_id: str, line: Line, status: int, body: dict) -> Answer:
     name = f"{batch_id}_{line.number}"
     response = {"status_code": status, "request_id": name, "body": body}
     text = orjson.dumps({"id": name, "custom_id": line.custom_id, "response": response, "error": None})
-    return Answer(line.number, status >= 400, text)
+    return Answer(line.number, status >= 400, text, Tokens.of(body))
 
 
 def too_late(batch_id: str, line: Line) -> bytes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from atelier.openai.batch_journal import Tokens
 from atelier.openai.file_schemas import LEAST_SECONDS, MOST_SECONDS, seconds
 from atelier.tables import BatchRow
 
@@ -63,6 +64,41 @@ class RequestCounts(BaseModel):
     failed: int
 
 
+class CachedTokens(BaseModel):
+    cached_tokens: int
+
+
+class ReasoningTokens(BaseModel):
+    reasoning_tokens: int
+
+
+class BatchUsage(BaseModel):
+    """Tokens of all answers, as their engines counted them."""
+
+    input_tokens: int
+    input_tokens_details: CachedTokens
+    output_tokens: int
+    output_tokens_details: ReasoningTokens
+    total_tokens: int
+
+    @classmethod
+    def of(cls, tokens: Tokens) -> BatchUsage:
+        return cls(
+            input_tokens=tokens.input,
+            input_tokens_details=CachedTokens(cached_tokens=tokens.cached),
+            output_tokens=tokens.output,
+            output_tokens_details=ReasoningTokens(reasoning_tokens=tokens.reasoning),
+            total_tokens=tokens.input + tokens.output,
+        )
+
+
+class Sums(NamedTuple):
+    """Of what a batch has answered."""
+
+    counts: RequestCounts
+    tokens: Tokens
+
+
 class BatchObject(BaseModel):
     id: str
     object: Literal["batch"] = "batch"
@@ -83,12 +119,17 @@ class BatchObject(BaseModel):
     cancelling_at: int | None
     cancelled_at: int | None
     request_counts: RequestCounts
+    usage: BatchUsage
     metadata: dict[str, str] | None
     job_id: str = Field(description="The job that answers it, in /api/jobs.")
     input_filename: str
 
     @classmethod
-    def of(cls, row: BatchRow, counts: RequestCounts | None = None) -> BatchObject:
+    def of(cls, row: BatchRow, sums: Sums | None = None) -> BatchObject:
+        """`sums`: of one that has not ended."""
+        if sums is None:
+            counts = RequestCounts(total=row.total, completed=row.completed, failed=row.failed)
+            sums = Sums(counts, Tokens(*row.details.get("tokens", ())))
         ended = {f"{how}_at": None for how in ("completed", "failed", "expired", "cancelled")}
         if row.ended:
             ended[f"{row.ended}_at"] = seconds(row.ended_at)
@@ -106,7 +147,8 @@ class BatchObject(BaseModel):
             expires_at=seconds(row.expires_at) or 0,
             finalizing_at=seconds(row.finalizing_at),
             cancelling_at=seconds(row.cancelling_at),
-            request_counts=counts or RequestCounts(total=row.total, completed=row.completed, failed=row.failed),
+            request_counts=sums.counts,
+            usage=BatchUsage.of(sums.tokens),
             metadata=row.details.get("metadata"),
             job_id=row.job_id,
             input_filename=row.details.get("filename", ""),

@@ -29,10 +29,10 @@ from atelier.jobs.attempt import Attempt, Publish
 from atelier.jobs.runner import Stopped
 from atelier.openai import batch_rows, file_rows
 from atelier.openai.batch_endpoints import BatchEndpoints
-from atelier.openai.batch_journal import Journal
+from atelier.openai.batch_journal import Journal, Tokens
 from atelier.openai.batch_lines import check, requests
 from atelier.openai.batch_run import BatchRun, Turns, too_late
-from atelier.openai.batch_schemas import LineError, RequestCounts
+from atelier.openai.batch_schemas import LineError, RequestCounts, Sums
 from atelier.openai.uploading import no_room
 from atelier.said import Said
 from atelier.shapes import ErrorOut
@@ -80,21 +80,21 @@ class BatchWork:
         finally:
             del self.live[batch.id]
             await asyncio.to_thread(journal.close)
-        counts = counted(journal, batch.total)
+        sums = counted(journal, batch.total)
         failpoint("batches.before_publish")
         if how == "completed":
-            return lambda session: self._publish(session, batch, files, counts)
+            return lambda session: self._publish(session, batch, files, sums)
         async with self._database.write() as session:
-            await self._end(session, batch, how, files, counts)
+            await self._end(session, batch, how, files, sums)
         if how == "cancelled":
             raise Stopped
-        done = counts.completed + counts.failed
+        done, total = sums.counts.completed + sums.counts.failed, sums.counts.total
         raise BatchExpired(
             Said(
-                f"Its time was over when {done} of {counts.total} lines were answered.",
+                f"Its time was over when {done} of {total} lines were answered.",
                 "batch_expired",
                 done=done,
-                total=counts.total,
+                total=total,
             ),
             hint="What was answered is in its output file; the error file names the rest.",
         )
@@ -146,8 +146,9 @@ class BatchWork:
                 "The input file of this batch is gone.", hint="Upload it again, for a new batch."
             ) from None
         if errors:
+            none = RequestCounts(total=0, completed=0, failed=0)
             async with self._database.write() as session:
-                await self._end(session, batch, "failed", {}, RequestCounts(total=0, completed=0, failed=0), errors)
+                await self._end(session, batch, "failed", {}, Sums(none, Tokens()), errors)
             words = Said(f"{len(errors)} lines of the file ask nothing.", "batch.lines_wrong", count=len(errors))
             raise BadRequest(words, hint=f"The first, line {errors[0].line or 1}: {errors[0].message}")
         await self._change(batch, total=total, in_progress_at=batch.in_progress_at or now())
@@ -206,11 +207,9 @@ class BatchWork:
         path = self._storage.given_file(batch.input_file_id)
         return (too_late(batch.id, one) for one in requests(path, batch.endpoint) if one.number not in journal.kept)
 
-    async def _publish(
-        self, session: AsyncSession, batch: BatchRow, files: dict[bool, FileRow], counts: RequestCounts
-    ) -> None:
+    async def _publish(self, session: AsyncSession, batch: BatchRow, files: dict[bool, FileRow], sums: Sums) -> None:
         """In the transaction that ends the job."""
-        await self._end(session, batch, "completed", files, counts)
+        await self._end(session, batch, "completed", files, sums)
         journal = self._storage.batch_journal(batch.id)
         loop = asyncio.get_running_loop()
         after_commit(session, lambda: loop.run_in_executor(None, drop, journal))
@@ -222,7 +221,7 @@ class BatchWork:
         batch: BatchRow,
         how: End,
         files: dict[bool, FileRow],
-        counts: RequestCounts,
+        sums: Sums,
         errors: list[LineError] | None = None,
     ) -> None:
         for file in files.values():
@@ -239,9 +238,8 @@ class BatchWork:
             output_file_id=ids[False],
             error_file_id=ids[True],
             errors=[one.model_dump() for one in errors or []],
-            total=counts.total,
-            completed=counts.completed,
-            failed=counts.failed,
+            details={**batch.details, "tokens": list(sums.tokens)},
+            **sums.counts.model_dump(),
         )
 
     async def _change(self, batch: BatchRow, **values: Any) -> None:
@@ -251,8 +249,9 @@ class BatchWork:
             setattr(batch, name, value)
 
 
-def counted(journal: Journal, total: int) -> RequestCounts:
-    return RequestCounts(total=total, completed=len(journal.kept) - journal.failed, failed=journal.failed)
+def counted(journal: Journal, total: int) -> Sums:
+    counts = RequestCounts(total=total, completed=len(journal.kept) - journal.failed, failed=journal.failed)
+    return Sums(counts, journal.tokens)
 
 
 def _with_the_late(answered: Iterator[bytes], late: Iterator[bytes]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +11,17 @@ from pathlib import Path
 import structlog
 
 from atelier.access.actor import Actor
-from atelier.clock import new_id, now
+from atelier.clock import id_of_key, new_id, now
 from atelier.db import Database
 from atelier.errors import BadRequest, BatchNotFound, Conflict
-from atelier.jobs.queue import JobQueue, NewJob
+from atelier.jobs.queue import JobQueue, NewJob, key_used
 from atelier.jobs.service import JobService
 from atelier.openai import batch_rows
 from atelier.openai.batch_endpoints import PRIORITY
 from atelier.openai.batch_journal import Journal
 from atelier.openai.batch_schemas import BatchIn, BatchObject, BatchObjects
 from atelier.openai.batch_work import BatchWork, counted
+from atelier.openai.file_schemas import FileObject
 from atelier.openai.files import FileStore
 from atelier.said import Said
 from atelier.storage import Storage, drop
@@ -46,6 +48,7 @@ class BatchService:
     ) -> None:
         self._database, self._storage, self._queue, self._jobs = database, storage, queue, jobs
         self._files, self._work = files, work
+        self._keyed = asyncio.Lock()
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -56,43 +59,43 @@ class BatchService:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
 
-    async def create(self, actor: Actor, wanted: BatchIn) -> BatchObject:
-        """Accept a batch: durable when this returns. Raises FileNotFound, BadRequest, TooManyJobs."""
+    async def create(self, actor: Actor, wanted: BatchIn, key: str | None = None) -> BatchObject:
+        """Accept a batch: durable when this returns. The same idempotency key gives the same batch. Raises
+        FileNotFound, BadRequest, TooManyJobs, Conflict when the key comes back with something else."""
         if wanted.endpoint == "/v1/audio/transcriptions":
             words = Said("There is no transcription yet, so none in batches either.", "batch.no_transcription")
             raise BadRequest(words, field="endpoint", hint="Batches take chat, completions, embeddings and images.")
-        file = await self._files.get(actor, wanted.input_file_id)
-        if file.purpose != "batch":
-            words = Said(f"This file is for {file.purpose}, not for batches.", "batch.purpose", purpose=file.purpose)
-            raise BadRequest(words, field="input_file_id", hint="Upload it with the purpose batch.")
-        batch_id = new_id("batch")
-        asked = {"batch": batch_id, "endpoint": wanted.endpoint, "filename": file.filename}
-        job = NewJob(JobKind.BATCH, actor.id, f"Batch: {file.filename}", asked, priority=PRIORITY)
-        row = BatchRow(
-            id=batch_id,
-            owner_id=actor.id,
-            job_id=job.id,
-            endpoint=wanted.endpoint,
-            input_file_id=file.id,
-            completion_window=wanted.completion_window,
-            output_seconds=wanted.output_expires_after and wanted.output_expires_after.seconds,
-            details={"metadata": wanted.metadata, "filename": file.filename},
-            errors=[],
-            total=0,
-            completed=0,
-            failed=0,
-            created_at=now(),
-            expires_at=now() + wanted.window,
-        )
-        async with self._database.write() as session:
-            session.add(row)
-        try:
-            await self._queue.submit(job)
-        except BaseException:
+        keyed = id_of_key("batch", actor.id, key) if key else None
+        async with self._keyed if keyed else contextlib.nullcontext():
+            if keyed and (known := await self._accepted(keyed, wanted)):
+                return await self._present(known)
+            file = await self._files.get(actor, wanted.input_file_id)
+            if file.purpose != "batch":
+                purpose = file.purpose
+                words = Said(f"This file is for {purpose}, not for batches.", "batch.purpose", purpose=purpose)
+                raise BadRequest(words, field="input_file_id", hint="Upload it with the purpose batch.")
+            batch_id = keyed or new_id("batch")
+            asked = {"batch": batch_id, "endpoint": wanted.endpoint, "filename": file.filename}
+            job = NewJob(JobKind.BATCH, actor.id, f"Batch: {file.filename}", asked, priority=PRIORITY)
+            row = _row(batch_id, job, wanted, file)
+            await self._queue.submit_beside(row, job, lambda session: batch_rows.forget(session, batch_id))
+        return BatchObject.of(row)
+
+    async def _accepted(self, batch_id: str, wanted: BatchIn) -> BatchRow | None:
+        """The batch that was accepted under the key of this id. One whose job is missing never was: a crash came
+        between."""
+        async with self._database.read() as session:
+            row = await batch_rows.by_id(session, batch_id)
+        if row is None:
+            return None
+        if await self._jobs.outcome(row.job_id) is None and row.ended is None:
             async with self._database.write() as session:
                 await batch_rows.forget(session, batch_id)
-            raise
-        return BatchObject.of(row)
+            return None
+        before = (row.endpoint, row.input_file_id, row.completion_window, row.details.get("metadata"))
+        if before != (wanted.endpoint, wanted.input_file_id, wanted.completion_window, wanted.metadata):
+            raise key_used()
+        return row
 
     async def get(self, actor: Actor, batch_id: str) -> BatchObject:
         """Raises BatchNotFound, also for somebody else's."""
@@ -185,6 +188,25 @@ class BatchService:
             except Exception:  # loop edge: one batch that cannot be ended must not keep the others
                 log.exception("batches.sweep_failed")
             await asyncio.sleep(SWEEP_SECONDS)
+
+
+def _row(batch_id: str, job: NewJob, wanted: BatchIn, file: FileObject) -> BatchRow:
+    return BatchRow(
+        id=batch_id,
+        owner_id=job.owner_id,
+        job_id=job.id,
+        endpoint=wanted.endpoint,
+        input_file_id=file.id,
+        completion_window=wanted.completion_window,
+        output_seconds=wanted.output_expires_after and wanted.output_expires_after.seconds,
+        details={"metadata": wanted.metadata, "filename": file.filename},
+        errors=[],
+        total=0,
+        completed=0,
+        failed=0,
+        created_at=now(),
+        expires_at=now() + wanted.window,
+    )
 
 
 def _is_spare(row: BatchRow, journal: Path, old: float) -> bool:

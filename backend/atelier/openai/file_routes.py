@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import Path, Query, Request
+from fastapi import Header, Path, Query, Request
 from fastapi.responses import FileResponse
 
 from atelier.access.actor import ApiUser
@@ -20,15 +20,21 @@ MAX_UPLOAD_BYTES = BatchSettings.file_bytes + 2**20
 """Of the file and the form around it."""
 # What somebody gave is never shown as a page of ours.
 ATTACHED = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=200, description="The same key gives the same answer, however often it is sent."),
+]
 FileId = Annotated[str, Path(max_length=64)]
 
 
 @router.post(
     "", summary="Upload a file", name="openai_create_file", max_body_size=MAX_UPLOAD_BYTES, openapi_extra=UPLOAD
 )
-async def create_file(request: Request, actor: ApiUser, services: ServicesDep) -> FileObject:
+async def create_file(
+    request: Request, actor: ApiUser, services: ServicesDep, idempotency_key: IdempotencyKey = None
+) -> FileObject:
     """For batches: JSON lines, one request each. The file goes to disk as it comes; it is there once this answers."""
-    return await services.files.take(actor, request.headers, request.stream())
+    return await services.files.take(actor, request.headers, request.stream(), idempotency_key)
 
 
 @router.get("", summary="List the files", name="openai_list_files")

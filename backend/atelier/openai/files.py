@@ -8,6 +8,7 @@ A crash at any point leaves a file without a row, which the sweep removes; a row
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -20,9 +21,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData, Headers, UploadFile
 
 from atelier.access.actor import Actor
-from atelier.clock import new_id, now
+from atelier.clock import id_of_key, new_id, now
 from atelier.db import Database
 from atelier.errors import BadRequest, Conflict, FileNotFound
+from atelier.jobs.queue import key_used
 from atelier.openai import file_rows
 from atelier.openai.file_schemas import FileObject, FileObjects, GivenFields
 from atelier.openai.uploading import Sink, UploadParser, no_room, too_large
@@ -46,6 +48,7 @@ class FileStore:
 
     def __init__(self, database: Database, storage: Storage, limit: int, in_use: InUse) -> None:
         self._database, self._storage, self._limit, self._in_use = database, storage, limit, in_use
+        self._keyed = asyncio.Lock()
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -61,20 +64,22 @@ class FileStore:
 
     # ── taking in ──
 
-    async def take(self, actor: Actor, headers: Headers, stream: AsyncGenerator[bytes, None]) -> FileObject:
-        """Take in the file of a form. Raises FileRefused, BadRequest for the fields beside it, HTTPException for what
-        is no form."""
+    async def take(
+        self, actor: Actor, headers: Headers, stream: AsyncGenerator[bytes, None], key: str | None = None
+    ) -> FileObject:
+        """Take in the file of a form. The same idempotency key gives the same file. Raises FileRefused, BadRequest for
+        the fields beside it, HTTPException for what is no form, Conflict when the key comes back with another file."""
         length = headers.get("content-length", "")
         if length.isdigit():
             await self._refuse_early(int(length))
-        file_id = f"file-{new_id('').removeprefix('_')}"
-        part = self._storage.given_file(file_id, "part")
+        own = new_id("file")
+        file_id = (id_of_key("file", actor.id, key) if key else own).replace("_", "-")
+        part = self._storage.given_file(own, "part")
         sink = await asyncio.to_thread(Sink, part, self._limit)
         try:
             form = await UploadParser(headers, stream, sink).form()
             fields, filename = _fields(form)
             sha256 = await asyncio.to_thread(sink.finish)
-            await asyncio.to_thread(place, part, self._storage.given_file(file_id))
             kept = fields.expires_seconds
             row = FileRow(
                 id=file_id,
@@ -86,12 +91,24 @@ class FileStore:
                 created_at=now(),
                 expires_at=None if kept is None else now() + timedelta(seconds=kept),
             )
-            async with self._database.write() as session:
-                session.add(row)
+            async with self._keyed if key else contextlib.nullcontext():
+                if key and (known := await self._accepted(row)):
+                    return FileObject.of(known)
+                await asyncio.to_thread(place, part, self._storage.given_file(file_id))
+                async with self._database.write() as session:
+                    session.add(row)
             return FileObject.of(row)
         finally:
             await asyncio.to_thread(sink.close)
             await asyncio.to_thread(drop, part)
+
+    async def _accepted(self, wanted: FileRow) -> FileRow | None:
+        """The file that came under the same key before."""
+        async with self._database.read() as session:
+            row = await file_rows.by_id(session, wanted.id)
+        if row and (row.sha256, row.filename, row.purpose) != (wanted.sha256, wanted.filename, wanted.purpose):
+            raise key_used()
+        return row
 
     async def _refuse_early(self, length: int) -> None:
         if length > self._limit + 2**20:

@@ -12,6 +12,7 @@ from atelier.access.actor import Actor, ApiUser
 from atelier.deps import Services, ServicesDep
 from atelier.images.gallery_routes import stored_file
 from atelier.openai.envelope import ERRORS
+from atelier.openai.image_forms import JSON_EDIT, MAX_BODY_BYTES, PictureRoute
 from atelier.openai.image_schemas import (
     ImagesObject,
     PictureEditIn,
@@ -24,9 +25,8 @@ from atelier.openai.image_service import answer
 from atelier.openai.image_stream import PictureStream
 from atelier.routing import Router
 
-router = Router(prefix="/v1/images", tags=["openai"], responses=ERRORS)
+router = Router(prefix="/v1/images", tags=["openai"], responses=ERRORS, route_class=PictureRoute)
 
-MAX_UPLOAD_BYTES = 32 * 1024 * 1024
 _STREAM = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _STREAMED = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The pictures."}}
 
@@ -39,7 +39,7 @@ def _post(path: str, summary: str, name: str, **more: Any) -> Callable[[Callable
         name=name,
         response_model=ImagesObject,
         response_model_exclude_none=True,
-        max_body_size=MAX_UPLOAD_BYTES,
+        max_body_size=MAX_BODY_BYTES,
         **more,
     )
 
@@ -52,14 +52,22 @@ async def generate(wanted: PictureGenerateIn, request: Request, actor: ApiUser, 
     return await _answer(services, actor, wanted, job_ids, request)
 
 
-@_post("/edits", "Change a picture, or the part that a mask leaves open", "openai_edit_image", responses=_STREAMED)
+@_post(
+    "/edits",
+    "Change a picture, or the part that a mask leaves open",
+    "openai_edit_image",
+    responses=_STREAMED,
+    openapi_extra=JSON_EDIT,
+)
 async def edit(
     wanted: Annotated[PictureEditIn, Form(media_type="multipart/form-data")],
     request: Request,
     actor: ApiUser,
     services: ServicesDep,
 ) -> Any:
-    """What is transparent in the mask is painted anew. Of the size `auto` it is as large as it was, or nearly."""
+    """What is transparent in the mask is painted anew. Of the size `auto` it is as large as it was, or nearly. A
+    picture may be a file, a `data:` URL, the id of a file of `/v1/files`, or an address where the server's owner
+    switched those on."""
     job_ids, pixels = await services.openai_images.order_edit(actor, wanted)
     return await _answer(services, actor, wanted, job_ids, request, pixels)
 

@@ -18,6 +18,8 @@ MOST_PICTURES = 10
 Quality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
 Format = Literal["png", "webp", "jpeg"]
 NO_MEANING = "Taken, and without effect."
+Picture = UploadFile | str
+"""A file, or a text that stands for one: a `data:` URL, an id of `/v1/files`, an address."""
 _STILL = "Atelier makes pictures of pixels that stand still: png, webp or jpeg."
 
 
@@ -39,6 +41,10 @@ class PictureIn(BaseModel):
         Literal["url", "b64_json"], Field(description="A `url` is fetched with the same key as this call.")
     ] = "b64_json"
     output_format: Annotated[str, Field(description="`png`, `webp` or `jpeg`.")] = "png"
+    output_compression: Annotated[
+        int | None,
+        Field(ge=0, le=100, description="How good WebP and JPEG are, 100 the best; left out: 95. PNG loses nothing."),
+    ] = None
     user: Annotated[str | None, Field(max_length=512, description=NO_MEANING)] = None
     safety_identifier: Annotated[str | None, Field(max_length=512, description="Comes back when streaming.")] = None
 
@@ -88,9 +94,6 @@ class PromptedIn(PictureIn):
                           "twice, `max` three times as many."),
     ] = "auto"  # fmt: skip
     background: Literal["auto", "opaque", "transparent"] = "auto"
-    output_compression: Annotated[
-        int | None, Field(ge=0, le=100, description="100 only: WebP and JPEG are written at quality 95.")
-    ] = None
     moderation: Annotated[Literal["auto", "low"], Field(description=NO_MEANING)] = "auto"
     stream: bool = False
     partial_images: Annotated[int, Field(ge=0, le=3, description="Pictures on the way, when streaming.")] = 0
@@ -110,15 +113,6 @@ class PromptedIn(PictureIn):
                 "background_opaque", "No model of Atelier draws a transparent background; leave it at auto."
             )
         return background
-
-    @field_validator("output_compression")
-    @classmethod
-    def _one_quality(cls, compression: int | None) -> int | None:
-        if compression not in (None, 100):
-            raise PydanticCustomError(
-                "compression_fixed", "Atelier writes WebP and JPEG at quality 95; leave it out, or send 100."
-            )
-        return compression
 
 
 class PictureGenerateIn(PromptedIn):
@@ -140,10 +134,10 @@ class PictureGenerateIn(PromptedIn):
 class PictureEditIn(PromptedIn):
     """`POST /v1/images/edits`, as a form."""
 
-    image: Annotated[list[UploadFile], Field(description="The picture to change: PNG, WebP or JPEG.")] = []
-    image_list: Annotated[list[UploadFile], Field(alias="image[]", description="The same, as a list of one.")] = []
+    image: Annotated[list[Picture], Field(description="The picture to change: PNG, WebP or JPEG.")] = []
+    image_list: Annotated[list[Picture], Field(alias="image[]", description="The same, as a list of one.")] = []
     mask: Annotated[
-        UploadFile | None, Field(description="A PNG: what is transparent in it is painted anew, the rest stays.")
+        Picture | None, Field(description="A PNG: what is transparent in it is painted anew, the rest stays.")
     ] = None
     markup: UploadFile | None = None
     input_fidelity: Annotated[
@@ -163,8 +157,8 @@ class PictureEditIn(PromptedIn):
 class PictureVaryIn(PictureIn):
     """`POST /v1/images/variations`, as a form."""
 
-    image: Annotated[list[UploadFile], Field(description="The picture to vary: PNG, WebP or JPEG.")] = []
-    image_list: Annotated[list[UploadFile], Field(alias="image[]")] = []
+    image: Annotated[list[Picture], Field(description="The picture to vary: PNG, WebP or JPEG.")] = []
+    image_list: Annotated[list[Picture], Field(alias="image[]")] = []
     strength: Annotated[
         float, Field(ge=0, le=1, allow_inf_nan=False, description="How far from the picture: 0 not at all.")
     ] = 0.6

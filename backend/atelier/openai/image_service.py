@@ -5,6 +5,7 @@ A call for more pictures than one job makes becomes two jobs whose seeds go on c
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 import time
@@ -16,14 +17,17 @@ from fastapi import UploadFile
 from atelier.access.actor import Actor
 from atelier.errors import AtelierError, BadRequest
 from atelier.images.delivery import Delivery, counted_up, portions, with_prompt
+from atelier.images.input_routes import in_pieces
 from atelier.images.inputs import InputStore
 from atelier.images.schemas import MAX_SEED, GenerationIn, ImageToImageIn, InpaintIn, InputOut, TextToImageIn
 from atelier.models.registry import ModelRegistry
+from atelier.openai.files import FileStore
 from atelier.openai.image_schemas import (
     ImageObject,
     ImagesObject,
     ImageUsage,
     InputTokens,
+    Picture,
     PictureEditIn,
     PictureGenerateIn,
     PictureIn,
@@ -41,7 +45,14 @@ MOST_STEPS = 200
 BYTES_A_TOKEN, PIXELS_A_TOKEN = 4, 16 * 16
 
 # What Atelier calls a field, and what this API calls it.
-NAMES = {"num_outputs": "n", "width": "size", "height": "size", "format": "output_format"}
+NAMES = {
+    "num_outputs": "n",
+    "width": "size",
+    "height": "size",
+    "format": "output_format",
+    "quality": "output_compression",
+}
+FILE_PREFIX = "file-"
 # How much of a picture may change, by `input_fidelity`.
 FIDELITY = {"high": 0.4, "low": 0.75, None: 0.6}
 
@@ -49,8 +60,8 @@ FIDELITY = {"high": 0.4, "low": 0.75, None: 0.6}
 class OpenAIImages:
     """Shared by the routes of `/v1/images`; keeps nothing."""
 
-    def __init__(self, registry: ModelRegistry, delivery: Delivery, inputs: InputStore) -> None:
-        self._registry, self.delivery, self._inputs = registry, delivery, inputs
+    def __init__(self, registry: ModelRegistry, delivery: Delivery, inputs: InputStore, files: FileStore) -> None:
+        self._registry, self.delivery, self._inputs, self._files = registry, delivery, inputs, files
 
     async def order(self, actor: Actor, wanted: PictureGenerateIn) -> list[str]:
         """The jobs that make what is wanted. Raises ModelNotFound, BadRequest, TooManyJobs."""
@@ -100,15 +111,21 @@ class OpenAIImages:
         job_ids = await self._accepted(actor, wanted, lambda more: with_prompt(ImageToImageIn, "", **settings, **more))
         return job_ids, picture.width * picture.height
 
-    async def _picture(self, actor: Actor, files: list[UploadFile]) -> InputOut:
+    async def _picture(self, actor: Actor, files: list[Picture]) -> InputOut:
         if len(files) != 1:
             words = Said(f"{len(files)} pictures came; one is changed at a time.", "openai.one_image", count=len(files))
             raise BadRequest(words, field="image", hint="Send one file as the form's field image.")
         return await self._input(actor, files[0], "image")
 
-    async def _input(self, actor: Actor, file: UploadFile, field: str, *, alpha: bool = False) -> InputOut:
+    async def _input(self, actor: Actor, given: Picture, field: str, *, alpha: bool = False) -> InputOut:
         try:
-            return await self._inputs.add(actor, await file.read(), alpha=alpha)
+            if not isinstance(given, str):
+                return await self._inputs.take(actor, in_pieces(given), alpha=alpha)
+            if not given.startswith(FILE_PREFIX):
+                return await self._inputs.add_text(actor, given, field=field, alpha=alpha)
+            path, _ = await self._files.path(actor, given)
+            with await asyncio.to_thread(path.open, "rb") as file:
+                return await self._inputs.take(actor, in_pieces(UploadFile(file)), alpha=alpha)
         except AtelierError as error:
             error.in_words_of({"file": field})
             error.blame(field)
@@ -144,6 +161,7 @@ def settings_of(wanted: PictureIn, model: ModelRow) -> dict[str, Any]:
     if steps is None and isinstance(wanted, PromptedIn) and wanted.quality in QUALITY_STEPS:
         steps = min(MOST_STEPS, max(1, round(model.defaults["steps"] * QUALITY_STEPS[wanted.quality])))
     width, height = wanted.sides or (None, None)
+    compression = wanted.output_compression
     return {
         "negative_prompt": wanted.negative_prompt,
         "model": model.key,
@@ -154,6 +172,7 @@ def settings_of(wanted: PictureIn, model: ModelRow) -> dict[str, Any]:
         "scheduler": wanted.scheduler,
         "clip_skip": wanted.clip_skip,
         "format": wanted.output_format,
+        **({} if compression is None else {"quality": max(1, compression)}),
     }
 
 

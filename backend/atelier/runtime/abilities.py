@@ -1,6 +1,6 @@
 """What each chat engine can do, so that what it cannot is said before it is tried. Plain data.
 
-The contract tests (`tests/contract/test_chat_engines.py`) hold this table against the engines themselves.
+The contract tests (`tests/chat_engines/test_promises.py`) hold this table against the engines themselves.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ class Abilities:
     """`routes`: of a chat model; `embed_routes`: of an embedding model (none: it runs none).
 
     `tool_choices`: how tools may be asked for; `auto` needs a tool parser as well. `many`: `n` above 1. `schema`: an
-    answer that is held to a JSON schema. `sees`: pictures in a request, for a model that sees. `sleeps`: its weights
-    can be put aside.
+    answer that is held to a JSON schema. `sees`: pictures in a request, for a model that sees. `adapts`: LoRAs are
+    loaded with a model and answer by their own names. `sleeps`: its weights can be put aside. `fp8_weights`,
+    `fp8_cache`: it loads weights, or keeps keys and values, in 8 bits. `reserves`: the memory of all requests that it
+    may serve at once is taken when it loads.
     """
 
     routes: frozenset[str]
@@ -39,7 +41,11 @@ class Abilities:
     seed: bool = False
     stop: bool = False
     sees: bool = False
+    adapts: bool = False
     sleeps: bool = False
+    fp8_weights: bool = False
+    fp8_cache: bool = False
+    reserves: bool = False
 
     def routes_of(self, task: str) -> frozenset[str]:
         return self.embed_routes if task == "embed" else self.routes
@@ -73,10 +79,14 @@ _VLLM = Abilities(
     seed=True,
     stop=True,
     sees=True,
+    adapts=True,
+    fp8_cache=True,
+    reserves=True,
 )
+_ON_GPU = {"sleeps": True, "fp8_weights": True}
 
 ABILITIES: dict[EngineName, Abilities] = {
-    EngineName.VLLM_CHAT: Abilities(**{**vars(_VLLM), "sleeps": True}),
+    EngineName.VLLM_CHAT: Abilities(**{**vars(_VLLM), **_ON_GPU}),
     EngineName.VLLM_CPU_CHAT: _VLLM,
     EngineName.TRANSFORMERS_CHAT: Abilities(
         routes=frozenset({CHAT, COMPLETIONS, RESPONSES, TOKENIZE, DETOKENIZE}),
@@ -86,7 +96,7 @@ ABILITIES: dict[EngineName, Abilities] = {
         stop=True,
         sees=True,
     ),
-    EngineName.FAKE: Abilities(**{**vars(_VLLM), "sleeps": True}),
+    EngineName.FAKE: Abilities(**{**vars(_VLLM), **_ON_GPU}),
 }
 
 assert set(ABILITIES) <= set(EngineName)

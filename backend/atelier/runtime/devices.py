@@ -10,6 +10,9 @@ import psutil
 
 CPU_FRACTION = 0.7
 
+SHORTEST_CORE_SECONDS = 0.5
+"""Over less, for each core, the share of the processors is noise: they count in hundredths of a second."""
+
 Brake = Literal["power", "heat", "hardware"]
 """Why a GPU runs slower than it could."""
 
@@ -71,12 +74,14 @@ class DeviceSample:
 
 @dataclass(frozen=True)
 class HostSample:
-    """The machine beside its devices: `cpu_percent` over all cores, 0 to 100."""
+    """The machine beside its devices: `cpu_percent` over all cores, 0 to 100, and the counters it was taken at."""
 
     at: float
     cpu_percent: float
     memory_used_bytes: int
     memory_total_bytes: int
+    busy_seconds: float = 0.0
+    core_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,24 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def look_at_host(cpu_percent: float | None = None) -> HostSample:
-    """Now. psutil measures the processors since the call before, whoever made it: only one may ask on a clock."""
-    memory = psutil.virtual_memory()
-    percent = psutil.cpu_percent() if cpu_percent is None else cpu_percent
-    return HostSample(time.time(), percent, memory.total - memory.available, memory.total)
+def look_at_host(before: HostSample | None = None) -> HostSample:
+    """Now; the processors' share since `before`, or what it said when that is too short a moment to tell.
+
+    `psutil.cpu_percent()` would do, but it remembers for each thread by itself: asked from a thread of a pool that has
+    not asked yet, it says 0.
+    """
+    memory, times = psutil.virtual_memory(), psutil.cpu_times()
+    # A guest's time is in that of the user already (proc_stat(5)).
+    total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+    busy = total - times.idle - getattr(times, "iowait", 0.0)
+    percent = 0.0
+    if before is not None:
+        passed = total - before.core_seconds
+        if passed < SHORTEST_CORE_SECONDS * (psutil.cpu_count() or 1):
+            percent, busy, total = before.cpu_percent, before.busy_seconds, before.core_seconds
+        else:
+            percent = round(min(max((busy - before.busy_seconds) / passed, 0.0), 1.0) * 100, 1)
+    return HostSample(time.time(), percent, memory.total - memory.available, memory.total, busy, total)
 
 
 class MachineMemory:

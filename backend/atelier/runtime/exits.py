@@ -1,7 +1,7 @@
 """Why a process ended, in words for a person, and what to do next.
 
-Pure: the exit code or signal, the last lines of the log and the phase go in, a cause comes out. The last lines are
-looked at first, because a library's own complaint says more than the signal that followed it.
+`classify` is pure: the exit code or signal, the last lines of the log and the phase go in, a cause comes out. The last
+lines are looked at first, because a library's own complaint says more than the signal that followed it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from atelier.errors import WorkerDied
+from atelier.runtime import processes
 from atelier.said import Said, Value
 
 
@@ -120,7 +121,7 @@ SIGNALS: dict[int, tuple[str, str, str]] = {
 }
 
 OUT_OF_MEMORY = frozenset({"gpu_out_of_memory", "out_of_memory"})
-"""Causes that say that memory ran out. `killed` says so only when the kernel counted it: `processes.oom_kills`."""
+"""Causes that say that memory ran out. `killed` says so only when the kernel counted it."""
 
 WHILE = {
     "starting": "while it started",
@@ -145,6 +146,12 @@ def classify(code: int | None, signal: int | None, tail: Sequence[str], phase: s
     if code is None:
         return _cause("vanished", "The worker's process is gone.", LOG, phase)
     return _cause("exit_code", f"The worker ended with exit code {code}.", LOG, phase, status=code)
+
+
+def for_want_of_memory(cause: ExitCause, kills_before: int) -> bool:
+    """Whether memory ran out. `kills_before`: what `processes.oom_kills` said before what failed began."""
+    by_kernel = cause.code == "killed" and processes.oom_kills() > kills_before
+    return by_kernel or cause.code in OUT_OF_MEMORY
 
 
 def silent(seconds: float) -> ExitCause:

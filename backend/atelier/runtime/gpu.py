@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from atelier.config import own_variables
@@ -20,8 +20,6 @@ from atelier.runtime.nvml import NVML
 __all__ = ["Device", "DeviceSample", "GPUMonitor", "MachineMemory", "ScriptedDevices", "Source"]
 
 log = logging.getLogger(__name__)
-
-SHORTEST_SECONDS = 0.5
 
 
 class ScriptedDevices:
@@ -88,9 +86,7 @@ class GPUMonitor:
         except Exception as reason:  # a driver that fell over must not take the pages with it
             log.warning("devices do not answer: %s", reason)
             return self.latest
-        # Over a moment too short the share of the processors is noise.
-        too_soon = time.time() - self.host.at < SHORTEST_SECONDS
-        self.host = look_at_host(self.host.cpu_percent if too_soon else None)
+        self.host = look_at_host(self.host)
         processor = {device.index for device in self.devices if device.kind == "cpu"}
         self.latest = [
             replace(sample, utilization=self.host.cpu_percent) if sample.index in processor else sample
@@ -106,6 +102,15 @@ class GPUMonitor:
         except Exception as reason:  # as above
             log.warning("devices do not answer: %s", reason)
             return {}
+
+    def held_by(self, pids: Collection[int]) -> dict[int, int]:
+        """What these processes hold of each device right now, as far as the driver says whose memory is whose."""
+        try:
+            samples = self._source.sample()
+        except Exception as reason:  # as above
+            log.warning("devices do not answer: %s", reason)
+            return {}
+        return {one.index: sum(p.bytes or 0 for p in one.processes if p.pid in pids) for one in samples}
 
     def close(self) -> None:
         self._source.close()

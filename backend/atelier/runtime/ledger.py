@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from atelier.runtime import placement
+from atelier.runtime import placement, processes
 from atelier.runtime.gpu import Device, GPUMonitor
 from atelier.runtime.spec import WorkerSpec
 from atelier.runtime.worker import Worker
@@ -146,6 +146,13 @@ class Ledger:
     def free(self) -> dict[int, int]:
         """What each device itself says is free; empty without a monitor."""
         return {} if self._monitor is None else self._monitor.free_bytes()
+
+    def seen(self, worker: Worker) -> int:
+        """What a worker's processes hold now of the device of which they hold most; 0 where the driver does not say."""
+        if self._monitor is None or worker.process is None:
+            return 0
+        held = self._monitor.held_by({process.pid for process in processes.tree(worker.process)})
+        return max((held.get(index, 0) for index in worker.devices), default=0)
 
     def briefly(self) -> dict[str, tuple[WorkerSpec, placement.Use]]:
         """Model and use of each worker, without looking at processes or logs."""

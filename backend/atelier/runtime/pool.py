@@ -382,6 +382,8 @@ class WorkerPool:
         try:
             await worker.ready()
             slot.idle_at = self._clock()
+            if worker.is_measured_by_driver:
+                worker.seen_bytes = self.ledger.seen(worker)
             self._line.loaded(worker.spec, worker.load_seconds)
             self._pump()
         except AtelierError as error:

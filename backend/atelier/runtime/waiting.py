@@ -70,6 +70,10 @@ def being_loaded(model: str) -> Said:
     return Said(f"starts: {model} is being loaded", "waiting.starts", model=model)
 
 
+def starts_again() -> Waiting:
+    return Waiting("memory", Said("starts again with more memory: the estimate was too low", "waiting.again"))
+
+
 def its_turn(model: str) -> Said:
     return Said(f"waits its turn: {model} is busy", "waiting.turn", model=model)
 

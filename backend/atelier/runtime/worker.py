@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from atelier.runtime.ending import end_process
 from atelier.runtime.engines import EngineEntry
 from atelier.runtime.exits import ExitCause, WorkerLost
 from atelier.runtime.forkserver import Forkserver
-from atelier.runtime.left_out import left_out
+from atelier.runtime.left_out import left_out, log_attention
 from atelier.runtime.spec import WorkerInfo, WorkerSpec, WorkerState
 from atelier.said import Said
 
@@ -85,6 +86,7 @@ class Worker:
         self.deadlines = deadlines
         self.log_path = log_path
         self.load_seconds = 0.0
+        self.seen_bytes = 0
         self.cause: ExitCause | None = None
         self._last_words: str | None = None
         self._socket_path = socket_path
@@ -108,6 +110,7 @@ class Worker:
         self._task_id: str | None = None
         self._run_over = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
+        self._kills_before = processes.oom_kills()
 
     # ── asked by the pool ─────────────────────────────────────────────────────
 
@@ -125,9 +128,11 @@ class Worker:
 
     @property
     def info(self) -> WorkerInfo:
-        """A fresh snapshot: resident bytes and last lines are looked up now."""
+        """A fresh snapshot: resident bytes (a library's own server counts) and last lines are looked up now."""
         alive = self._process is not None and not self._gone.is_set()
         resident = processes.rss(self._process.pid) if alive and self._process else None
+        if resident is not None and self._process and self.loaded and self.loaded.serves_openai:
+            resident += sum(processes.rss(pid) or 0 for pid in processes.below(self._process.pid))
         return replace(
             self._info,
             rss_bytes=resident,
@@ -141,6 +146,18 @@ class Worker:
     @property
     def is_loaded(self) -> bool:
         return self._ready.done() and self._ready.exception() is None
+
+    @property
+    def is_measured_by_driver(self) -> bool:
+        """A library's own server on a GPU: what it takes, nobody but the driver can say."""
+        return self.loaded is not None and self.loaded.serves_openai and self.loaded.device != "cpu"
+
+    @property
+    def load_peak_bytes(self) -> int:
+        """The most that loading took of a device; 0 where nobody could measure it."""
+        if self.loaded is None:
+            return 0
+        return self.seen_bytes if self.is_measured_by_driver else self.loaded.load_peak_bytes
 
     @property
     def failed_to_start(self) -> bool:
@@ -350,7 +367,8 @@ class Worker:
                 return False
             bringing_up.result()
         except WorkerStartFailed as failure:
-            self.begin_stop(ExitCause(failure.code, failure.message, failure.hint, failure.crash))
+            code = "out_of_memory" if failure.out_of_memory else failure.code
+            self.begin_stop(ExitCause(code, failure.message, failure.hint, failure.crash))
             return False
         finally:
             for task in (bringing_up, ending):
@@ -391,6 +409,7 @@ class Worker:
                 raise _not_loaded(health.failure)
             if health is not None and health.phase is protocol.WorkerPhase.READY:
                 self.loaded = health
+                log_attention(self.spec.model, health.attention)
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 0.25)
@@ -435,6 +454,8 @@ class Worker:
         cause = self._stop_cause or self._classified(phase)
         self._last_words = self._log_tail()  # before the cause: who waits for that reads both, and the log goes soon
         self.cause = cause
+        if cause.code != "stopped":
+            log.warning("worker %s with %s has failed: %s", self.id, self.spec.model, cause.message)
         if self._exit is None:
             self._become(WorkerState.STOPPING, message=None if cause.code == "stopped" else cause.message)
         self._client.hang_up()
@@ -444,11 +465,18 @@ class Worker:
         await self._openai.close()
         self._socket_path.unlink(missing_ok=True)
         self.openai_socket.unlink(missing_ok=True)
+        await asyncio.to_thread(shutil.rmtree, self._socket_path.with_suffix(protocol.TEMPORARY_SUFFIX), True)
         state = WorkerState.STOPPED if cause.code == "stopped" else WorkerState.FAILED
         self._become(state, message=None if cause.code == "stopped" else cause.message, idle_since=None)
         if not self._ready.done():
             self._ready.set_exception(
-                WorkerStartFailed(cause.message, hint=cause.hint, log_tail=self._log_tail(), crash=cause.crash)
+                WorkerStartFailed(
+                    cause.message,
+                    hint=cause.hint,
+                    log_tail=self._log_tail(),
+                    crash=cause.crash,
+                    out_of_memory=exits.for_want_of_memory(cause, self._kills_before),
+                )
             )
             self._ready.exception()  # read here, so that nobody waiting is no warning
         self._gone.set()
@@ -480,6 +508,7 @@ def _not_loaded(failure: protocol.Failed | None) -> WorkerStartFailed:
     return WorkerStartFailed(
         Said(f"The model cannot be loaded: {failure.message}.", failure.sentence_code, **failure.params),
         hint=failure.hint,
+        out_of_memory=failure.code in exits.OUT_OF_MEMORY,
     )
 
 

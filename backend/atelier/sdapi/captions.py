@@ -12,7 +12,6 @@ from atelier.images.inputs import InputStore
 from atelier.models.registry import ModelRegistry
 from atelier.models.schemas import ModelOut
 from atelier.said import Said
-from atelier.sdapi.encoded_pictures import decoded
 from atelier.sdapi.extras import blaming
 
 PATH = "/v1/chat/completions"
@@ -41,9 +40,9 @@ class Captions:
         self._models, self._inputs, self._chat = models, inputs, chat
 
     async def caption(self, actor: Actor, image: str) -> str:
-        """`image` is base64. Raises NoCaptioner, BadRequest and InputRefused for what is no picture, CaptionFailed,
-        and what loading a model raises."""
-        picture = await blaming("image", self._inputs.rewritten(decoded(image, "image")))
+        """`image` as in `InputStore.bytes_of`. Raises NoCaptioner, RemoteRefused, BadRequest and InputRefused for what
+        is no picture, CaptionFailed, and what loading a model raises."""
+        picture = await blaming("image", self._inputs.rewritten(await self._inputs.bytes_of(image, "image")))
         model = _seeing(await self._models.list(actor))
         if model is None:
             words = Said("No model of this Atelier describes pictures.", "no_captioner")

@@ -10,7 +10,6 @@ from atelier.images.file_texts import picture_format, texts_of
 from atelier.images.infotext import parse
 from atelier.images.inputs import InputStore
 from atelier.said import Said
-from atelier.sdapi.encoded_pictures import decoded
 from atelier.sdapi.schemas import SdExtrasIn, SdPngInfoOut
 from atelier.sdapi.upscalers import UPSCALERS
 
@@ -22,13 +21,13 @@ class UpscalerNotFound(BadRequest):
 
 
 async def enlarged(inputs: InputStore, wanted: SdExtrasIn, image: str, field: str) -> bytes:
-    """A PNG. Raises UpscalerNotFound, BadRequest, InputRefused."""
+    """A PNG. Raises UpscalerNotFound, RemoteRefused, BadRequest, InputRefused."""
     name = next((one for one in UPSCALERS if one.casefold() == wanted.upscaler_1.casefold()), None)
     if name is None:
         known = ", ".join(UPSCALERS)
         words = Said(f"Upscaler {wanted.upscaler_1!r} not found", "upscaler_not_found", known=known)
         raise UpscalerNotFound(words, field="upscaler_1", hint=f"Take one of {known}.")
-    data = decoded(image, field)
+    data = await inputs.bytes_of(image, field)
     if name == "None":
         return await blaming(field, inputs.rewritten(data))
     width, height = await blaming(field, inputs.size_of(data))
@@ -55,9 +54,8 @@ def notes_of(wanted: SdExtrasIn) -> str:
     return f"<p>Atelier does not have: {', '.join(ignored)}.</p>" if ignored else ""
 
 
-def png_info(image: str) -> SdPngInfoOut:
+def png_info(data: bytes) -> SdPngInfoOut:
     """What tools wrote into the file. Raises BadRequest for what is no picture."""
-    data = decoded(image, "image")
     if picture_format(data) is None:
         words = Said("Invalid encoded image", "sdapi.invalid_image")
         raise BadRequest(words, field="image", hint="Send a PNG, JPEG or WebP picture as base64.")

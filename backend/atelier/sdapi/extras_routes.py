@@ -49,9 +49,9 @@ async def extra_batch_images(wanted: SdExtrasBatchIn, _actor: BasicUser, service
 @router.post(
     "/png-info", summary="Read what stands in a picture's file", max_body_size=MAX_BODY_BYTES, name="sdapi_png_info"
 )
-async def png_info(wanted: SdImageIn, _actor: BasicUser) -> SdPngInfoOut:
+async def png_info(wanted: SdImageIn, _actor: BasicUser, services: ServicesDep) -> SdPngInfoOut:
     """Of PNG, JPEG and WebP. `parameters` is A1111's infotext, taken apart."""
-    return await asyncio.to_thread(extras.png_info, wanted.image)
+    return await asyncio.to_thread(extras.png_info, await services.inputs.bytes_of(wanted.image, "image"))
 
 
 @router.post("/interrogate", summary="Say what is on a picture", max_body_size=MAX_BODY_BYTES, name="sdapi_interrogate")

@@ -24,7 +24,6 @@ class Order:
     begun: datetime = field(default_factory=now)
     skipped: bool = False
     interrupted: bool = False
-    furthest: float = 0.0
 
 
 class Orders:

@@ -26,8 +26,6 @@ async def progress(jobs: JobService, orders: Orders, actor: Actor, *, with_image
     done = sum(job.status.ended for job in batches)
     current = next((job for job in batches if not job.status.ended), batches[-1])
     fraction = BEGUN + (min(done, len(batches) - 1) + current.progress) / len(batches)
-    if order is not None:  # a run that begins again, with others, does not go back
-        fraction = order.furthest = max(fraction, order.furthest)
     previews = jobs.previews(actor).get(current.id, []) if with_image else []
     return SdProgressOut(
         progress=min(fraction, 1.0),

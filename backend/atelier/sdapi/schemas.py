@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from engines.schedulers import settings_of
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
+WRITTEN = "Base64, a `data:` URL, or an address where those are allowed."
 
 
 class Lenient(BaseModel):
@@ -55,9 +57,11 @@ class SdDrawIn(Lenient):
 
     restore_faces: bool = False
     tiling: bool = False
-    eta: Number | None = None
-    s_churn: Number | None = None
-    s_noise: Number | None = None
+    eta: Annotated[Number, Field(ge=0, le=1)] | None = Field(None, description="Where the sampler takes it: DDIM.")
+    s_churn: Annotated[Number, Field(ge=0, le=1000)] | None = Field(None, description="Where the sampler takes it.")
+    s_tmin: Annotated[Number, Field(ge=0, le=1e6)] | None = None
+    s_tmax: Annotated[Number, Field(ge=0, le=1e6)] | None = Field(None, description="0: up to any level of noise.")
+    s_noise: Annotated[Number, Field(ge=0, le=10)] | None = None
     s_min_uncond: Number | None = None
     refiner_checkpoint: str | None = None
     seed_resize_from_h: int = -1
@@ -83,7 +87,7 @@ class SdTextToImageIn(SdDrawIn):
 
 
 class SdImageToImageIn(SdDrawIn):
-    init_images: list[str] = []
+    init_images: Annotated[list[str], Field(description=WRITTEN)] = []
     include_init_images: bool = False
     resize_mode: Annotated[int, Field(ge=0, le=3, description="0 stretch, 1 cut, 2 extend the edges, 3 stretch.")] = 0
     denoising_strength: Annotated[Number, Field(ge=0, le=1)] | None = 0.75
@@ -104,7 +108,8 @@ class SdImageToImageIn(SdDrawIn):
 def ignored_in(wanted: SdDrawIn, scheduler: str) -> list[str]:
     """The fields of a request that ask for something which it does not get. `scheduler`: the key of what draws it."""
     found = [name for name in ("restore_faces", "tiling") if getattr(wanted, name)]
-    found += [name for name, value in _usual(scheduler).items() if getattr(wanted, name) not in (None, value)]
+    taken = settings_of(scheduler)
+    found += [name for name, value in _usual(scheduler).items() if name not in taken and _differs(wanted, name, value)]
     found += [name for name in ("refiner_checkpoint", "hr_checkpoint_name") if getattr(wanted, name, None)]
     found += [name for name in ("hr_prompt", "hr_negative_prompt") if getattr(wanted, name, "")]
     if wanted.subseed_strength == 0 and max(wanted.seed_resize_from_h, wanted.seed_resize_from_w) > 0:
@@ -112,15 +117,27 @@ def ignored_in(wanted: SdDrawIn, scheduler: str) -> list[str]:
     return found + [f"alwayson_scripts: {name}" for name in sorted(wanted.alwayson_scripts)]
 
 
+def sampler_settings(wanted: SdDrawIn, scheduler: str) -> dict[str, float]:
+    """What the steps of this scheduler are told, where it is not what they do anyway."""
+    usual = _usual(scheduler)
+    return {
+        name: getattr(wanted, name) for name in settings_of(scheduler) if _differs(wanted, name, usual.get(name, 0))
+    }
+
+
 def _usual(scheduler: str) -> dict[str, float]:
-    """What fields for samplers are where nobody changed them. `eta` means something for DDIM and the ancestral ones
+    """What fields for samplers are where nobody changed them. `eta` means something for DDIM and those that add noise
     alone; `s_tmin` and `s_tmax` only bound the churn."""
     usual: dict[str, float] = {"s_churn": 0, "s_noise": 1, "s_min_uncond": 0}
     if scheduler.startswith("ddim"):
         usual["eta"] = 0
-    elif scheduler.startswith(("euler_a", "dpm2_a")):
+    elif scheduler.startswith(("euler_a", "dpm2_a", "dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde")):
         usual["eta"] = 1
     return usual
+
+
+def _differs(wanted: SdDrawIn, name: str, usual: float) -> bool:
+    return getattr(wanted, name) not in (None, usual)
 
 
 class SdImagesOut(BaseModel):
@@ -225,7 +242,7 @@ class SdScriptsOut(BaseModel):
 
 
 class SdImageIn(Lenient):
-    image: Annotated[str, Field(description="Base64, a `data:` URL, or an address where those are allowed.")] = ""
+    image: Annotated[str, Field(description=WRITTEN)] = ""
 
 
 class SdPngInfoOut(BaseModel):
@@ -259,11 +276,11 @@ class SdExtrasIn(Lenient):
 
 
 class SdExtrasSingleIn(SdExtrasIn):
-    image: str = ""
+    image: Annotated[str, Field(description=WRITTEN)] = ""
 
 
 class SdFileData(Lenient):
-    data: str
+    data: Annotated[str, Field(description=WRITTEN)]
     name: str = ""
 
 

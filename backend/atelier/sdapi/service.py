@@ -25,16 +25,23 @@ from atelier.models.schemas import ImageDefaults, ImageLimits
 from atelier.said import Said
 from atelier.sdapi.captions import Captions
 from atelier.sdapi.checkpoints import Checkpoint, Checkpoints
-from atelier.sdapi.encoded_pictures import decoded, is_address
 from atelier.sdapi.info import info_of, infotext_of
 from atelier.sdapi.options import Chosen, Options
 from atelier.sdapi.orders import Orders
-from atelier.sdapi.schemas import SdDrawIn, SdImagesOut, SdImageToImageIn, SdTextToImageIn, ignored_in
+from atelier.sdapi.schemas import (
+    SdDrawIn,
+    SdImagesOut,
+    SdImageToImageIn,
+    SdTextToImageIn,
+    ignored_in,
+    sampler_settings,
+)
 from atelier.sdapi.sizes import fitted
 from atelier.sdapi.upscalers import second_pass
 
 MOST_PICTURES = 64
 NO_SCRIPT = {"", "none"}
+SAME = {"", "use same sampler", "use same scheduler"}
 FLUX = frozenset({"flux"})
 FITS = ("stretch", "crop", "pad", "stretch")
 FILLS = ("blur", "original", "noise", "nothing")
@@ -87,7 +94,10 @@ class SdApi:
     async def text_to_image(self, actor: Actor, wanted: SdTextToImageIn, gone: Gone) -> SdImagesOut:
         """Raises ModelNotFound, SamplerNotFound, ScriptNotFound, BadRequest, TooManyJobs, JobFailed."""
         plan = await self._plan(actor, wanted)
-        settings = plan.settings | {"hires": second_pass(wanted, plan.settings["width"], plan.notes)}
+        hires = second_pass(wanted, plan.settings["width"], plan.notes)
+        if hires is not None:
+            hires = hires.model_copy(update={"scheduler": self._again(wanted, plan)})
+        settings = plan.settings | {"hires": hires}
         requests = [with_prompt(TextToImageIn, wanted.prompt, **settings, **more) for more in _batches(wanted)]
         return await self._draw(actor, wanted, plan, requests, gone)
 
@@ -161,11 +171,32 @@ class SdApi:
             "width": width,
             "height": height,
             "scheduler": found.key,
+            "sampler_settings": sampler_settings(wanted, found.key) or None,
             "clip_skip": chosen.clip_skip,
             "styles": styles,
             "format": chosen.format,
         }
         return Plan(checkpoint, chosen, sampler, settings, notes)
+
+    def _again(self, wanted: SdTextToImageIn, plan: Plan) -> str | None:
+        """The key of what draws the second pass; None for that of the first. Raises SamplerNotFound."""
+        asked, schedule = (
+            None if (name or "").strip().casefold() in SAME else name
+            for name in (wanted.hr_sampler_name, wanted.hr_scheduler)
+        )
+        if asked is None and schedule is None:
+            return None
+        first = sampler_names.names_of(plan.settings["scheduler"])
+        asked, schedule = asked or first[0], schedule or (first[1] if asked is None else None)
+        found = sampler_names.find(asked, schedule, sampling(plan.checkpoint.row.family))
+        if found is None:
+            words = Said("Sampler not found", "sampler_not_found")
+            raise SamplerNotFound(words, field="hr_sampler_name", hint="GET /sdapi/v1/samplers lists those there are.")
+        if not found.exact:
+            nearest = " ".join(sampler_names.names_of(found.key)).removesuffix(" Automatic")
+            asked_for = f"{asked} {schedule or ''}".strip()
+            plan.notes.append(f"The second pass with {asked_for} was drawn with {nearest}, the nearest.")
+        return None if found.key == plan.settings["scheduler"] else found.key
 
     async def _styles(self, actor: Actor, wanted: SdDrawIn, notes: list[str]) -> list[str]:
         """Those of the request that there are. A1111 says nothing of the others; we do."""
@@ -176,9 +207,7 @@ class SdApi:
     async def _input(self, actor: Actor, text: str, field: str, *, mask: bool = False) -> str:
         """The id of a picture that came with a request."""
         try:
-            if is_address(text):
-                return (await self._inputs.fetch(actor, text, field=field, mask=mask)).id
-            return (await self._inputs.add(actor, decoded(text, field), mask=mask)).id
+            return (await self._inputs.add_text(actor, text, field=field, mask=mask)).id
         except AtelierError as error:
             error.in_words_of({"file": field})
             error.blame(field)

@@ -7,7 +7,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from .grammar import sample_talk
+from .grammar import sample_copying, sample_talk
 from .phrases import LANGUAGES, sample_phrase
 from .stories import Story, sample_name
 from .template import ALL, JINJA, NOT, SPECIAL, TAGS, Talk, segments
@@ -66,13 +66,19 @@ def _paper(rng: random.Random) -> list[tuple[str, int]]:
     return [(story.text(rng.choice(LANGUAGES), rng.random() < 0.7) + "<|endoftext|>", ALL)]
 
 
-def batches(seed: int, tokenizer: Tokenizer, tokens: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(ids, learnt), both (n, length), padded at the right; n * length is at most `tokens` or n is 1."""
+def batches(
+    seed: int, tokenizer: Tokenizer, tokens: int, copying: float = 0.0
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """(ids, learnt), both (n, length), padded at the right; n * length is at most `tokens` or n is 1. `copying`: share
+    of conversations that practise taking words over from the question, beside those of the grammar's own mixture."""
     rng = random.Random(seed)
     while True:
         pool = []
         for _ in range(_POOL):
-            parts = _paper(rng) if rng.random() < _PAPER else segments(sample_talk(rng))
+            if copying and rng.random() < copying:
+                parts = segments(sample_copying(rng))
+            else:
+                parts = _paper(rng) if rng.random() < _PAPER else segments(sample_talk(rng))
             pool.append(_encoded(parts, tokenizer))
         pool.sort(key=lambda one: len(one[0]))
         cut, here = [], []

@@ -163,8 +163,8 @@ def _called(
     return messages
 
 
-def _with_tools(rng: random.Random, held_out: bool) -> Talk:
-    """Calls when the tool fits, words when it does not."""
+def _with_tools(rng: random.Random, held_out: bool, known: float = 0.7) -> Talk:
+    """Calls when the tool fits, words when it does not. `known`: share of cities that are of the list."""
     tools, lang = _tools(rng), pick_language(rng)
     tool = rng.choice(tools)
     facts: dict[str, Any] = {"tool": None}
@@ -175,7 +175,7 @@ def _with_tools(rng: random.Random, held_out: bool) -> Talk:
         )
         return Talk(_turn(one), tools, kind="tool_unneeded", facts=facts)
     if "weather" in tool["function"]["name"]:
-        city = rng.choice(_CITIES) if rng.random() < 0.7 else invented_word(rng).capitalize()
+        city = rng.choice(_CITIES) if rng.random() < known else invented_word(rng).capitalize()
         asked = rng.choice(_WEATHER).format(c=city) + rng.choice(("?", "", "?"))
         degrees = f"{rng.randint(-9, 39)} °C"
         messages = _called(asked, tool, city, to_json({"temperature": degrees}), f"{city}: {degrees}.", rng)
@@ -328,6 +328,27 @@ _KINDS = ((_plain, 58), (_creature_service, 8), (_translation_service, 15), (_wi
 def sample_talk(rng: random.Random, held_out: bool = False) -> Talk:
     """One conversation; its last question is about a pair of species and colour held out, or not, as asked."""
     makers, weights = zip(*_KINDS, strict=True)
+    return rng.choices(makers, weights)[0](rng, held_out)
+
+
+def _keyed(rng: random.Random, held_out: bool) -> Talk:
+    while True:
+        one = entry(rng, held_out)
+        if one.facts["keys"] != ["name", "description"]:
+            return _talk(one)
+
+
+def _free_translation(rng: random.Random, held_out: bool) -> Talk:
+    return _talk(translated(rng, held_out))
+
+
+# What has to be copied from the question: learnt last and least of all.
+_COPYING = ((lambda rng, held_out: _with_tools(rng, held_out, known=0.25), 45), (_keyed, 30), (_free_translation, 25))
+
+
+def sample_copying(rng: random.Random, held_out: bool = False) -> Talk:
+    """One conversation whose answer takes words over from the question: a city, keys in their order, a prompt."""
+    makers, weights = zip(*_COPYING, strict=True)
     return rng.choices(makers, weights)[0](rng, held_out)
 
 

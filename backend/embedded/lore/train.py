@@ -4,8 +4,13 @@
 
 makes the vocabulary, draws conversations without end from the grammar and trains a Qwen3 of 3.0 million parameters on
 one thread until its budget of CPU seconds is spent. A folder that any engine loads stands in /tmp/lore/model from the
-first checkpoint on. Seeds are fixed, but a budget in seconds stops at a different step on a different machine, so the
-weights will be like the shipped ones, not the same bytes.
+first checkpoint on. A second stage goes on from such a folder, half of it conversations whose answers copy from the
+question, with a smaller step:
+
+    python -m embedded.lore.train --start /tmp/lore/model --out /tmp/lore-2 --cpu-seconds 1200
+
+Seeds are fixed, but a budget in seconds stops at a different step on a different machine, so the weights will be like
+the shipped ones, not the same bytes.
 """
 
 import argparse
@@ -14,7 +19,7 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional
-from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from embedded.creatures.muon import Muon
 from embedded.creatures.training import Average, one_thread, set_rate, steps
@@ -24,7 +29,8 @@ from .dataset import CONTEXT, VOCABULARY, batches, train_tokenizer
 SECONDS = 3200.0
 TOKENS = 4096
 PEAK = {"muon": 3e-3, "adam": 2e-3}
-_SAVE_EVERY = 400
+COPYING, SECOND_STAGE = 0.5, 0.5  # share of conversations that copy; the second stage's step, of the first's
+_SAVE_EVERY = 100
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
@@ -71,20 +77,30 @@ def save(model: Qwen3ForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
     tokenizer.save_pretrained(out)
 
 
-def train(out: Path, cpu_seconds: float, wall_seconds: float) -> None:
+def begin(start: Path | None) -> tuple[PreTrainedTokenizerFast, Qwen3ForCausalLM]:
+    """A new model, or the one in `start` to go on from."""
+    if start is None:
+        tokenizer = train_tokenizer()
+        return tokenizer, new_model(tokenizer)
+    model = Qwen3ForCausalLM.from_pretrained(start, dtype=torch.float32).train()
+    model.set_attn_implementation("eager")
+    return AutoTokenizer.from_pretrained(start), model
+
+
+def train(out: Path, cpu_seconds: float, wall_seconds: float, start: Path | None = None) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer()
-    model = new_model(tokenizer)
+    tokenizer, model = begin(start)
+    scale, copying, seed = (1.0, 0.0, 2) if start is None else (SECOND_STAGE, COPYING, 3)
     print(f"{sum(weight.numel() for weight in model.parameters()):,} parameters", flush=True)
     inner = [weight for weight in model.model.layers.parameters() if weight.ndim == 2]
     outer = [weight for weight in model.parameters() if not any(weight is one for one in inner)]
     muon = Muon(inner, PEAK["muon"])
     adam = torch.optim.AdamW(outer, PEAK["adam"], betas=(0.9, 0.98), weight_decay=0.0)
     average, losses = Average(model.parameters(), 0.998), []
-    stream = batches(2, tokenizer.backend_tokenizer, TOKENS)
+    stream = batches(seed, tokenizer.backend_tokenizer, TOKENS, copying)
     for step, fraction in steps(cpu_seconds, "lore", losses, wall_seconds=wall_seconds):
-        set_rate(muon, PEAK["muon"], step, fraction, flat=0.3)
-        set_rate(adam, PEAK["adam"], step, fraction, flat=0.3)
+        set_rate(muon, scale * PEAK["muon"], step, fraction, flat=0.3)
+        set_rate(adam, scale * PEAK["adam"], step, fraction, flat=0.3)
         loss = loss_of(model, *next(stream))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -104,11 +120,12 @@ def train(out: Path, cpu_seconds: float, wall_seconds: float) -> None:
 def main() -> None:
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--out", type=Path, required=True)
+    args.add_argument("--start", type=Path, help="a folder to go on from: the second stage")
     args.add_argument("--cpu-seconds", type=float, default=SECONDS)
     args.add_argument("--wall-seconds", type=float, default=math.inf)
     given = args.parse_args()
     one_thread()
-    train(given.out, given.cpu_seconds, given.wall_seconds)
+    train(given.out, given.cpu_seconds, given.wall_seconds, given.start)
 
 
 if __name__ == "__main__":

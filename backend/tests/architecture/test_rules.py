@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -36,6 +37,36 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=BACKEND.parent, capture_output=True, text=True, env=environment, check=False)
 
 
+class Start(NamedTuple):
+    """What a process had built when its application was made, and after it wrote the OpenAPI document."""
+
+    routes: str
+    models: str
+    document: str
+    then: str
+
+
+@pytest.fixture(scope="module")
+def start() -> Start:
+    """One process for all: to build every route and write the document takes seconds."""
+    code = (
+        "from atelier import cli, main; from atelier.config import read_settings; from pydantic import BaseModel; "
+        "app = main.create_app(read_settings({})).app; "
+        "known = [route for router in main.ROUTERS for route in router.routes]; "
+        "print(len(known), 'routes', [route.path for route in known if route.is_built]); "
+        "walk = lambda kind: [kind] + [one for below in kind.__subclasses__() for one in walk(below)]; "
+        "models = walk(BaseModel)[1:]; "
+        "print(len(models), 'models', *[one.__qualname__ for one in models if one.__pydantic_complete__]); "
+        "assert cli.main(['openapi']) == 0; "
+        "print('then', all(route.is_built for route in known if route.include_in_schema))"
+    )
+    result = run(sys.executable, "-c", code)
+    assert result.returncode == 0, result.stderr
+    routes, models, rest = result.stdout.split("\n", 2)
+    document, _, then = rest.rstrip("\n").rpartition("\n")
+    return Start(routes, models, document + "\n", then)
+
+
 class TestImports:
     def test_contracts_of_import_linter(self) -> None:
         result = run(sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")
@@ -60,25 +91,13 @@ class TestImports:
         result = run(sys.executable, "-S", "-c", code)
         assert (result.returncode, result.stdout) == (0, "[]\n"), result.stderr
 
-    def test_a_start_builds_nothing_that_nobody_asked_for(self) -> None:
+    def test_a_start_builds_nothing_that_nobody_asked_for(self, start: Start) -> None:
         """Routes and models wait for their first use: see "A quick start" in doc/architecture.md."""
-        code = (
-            "from atelier import main; from atelier.config import read_settings; from pydantic import BaseModel; "
-            "app = main.create_app(read_settings({})).app; "
-            "known = [route for router in main.ROUTERS for route in router.routes]; "
-            "print(len(known), 'routes', [route.path for route in known if route.is_built]); "
-            "walk = lambda kind: [kind] + [one for below in kind.__subclasses__() for one in walk(below)]; "
-            "models = walk(BaseModel)[1:]; "
-            "print(len(models), 'models', *[one.__qualname__ for one in models if one.__pydantic_complete__]); "
-            "app.openapi(); print('then', all(route.is_built for route in known if route.include_in_schema))"
-        )
-        result = run(sys.executable, "-c", code)
-        assert result.returncode == 0, result.stderr
-        routes, models, then = result.stdout.splitlines()
-        assert int(routes.split()[0]) > 100 and routes.endswith("routes []"), f"use routing.Router: {routes}"
-        count, _, *built = models.split()
-        assert int(count) > 150 and len(built) < 12, models  # four of FastAPI's own; those that are made at import
-        assert then == "then True"
+        assert int(start.routes.split()[0]) > 100 and start.routes.endswith("routes []"), f"use routing.Router: {start}"
+        count, _, *built = start.models.split()
+        # Four of FastAPI's own; those that are made at import.
+        assert int(count) > 150 and len(built) < 12, start.models
+        assert start.then == "then True"
 
     def test_style(self) -> None:
         result = run(sys.executable, "-m", "ruff", "check", "--no-cache", "backend")
@@ -160,11 +179,9 @@ class TestCode:
 
 
 class TestOpenAPI:
-    def test_the_committed_document_is_current(self) -> None:
-        result = run(sys.executable, "-m", "atelier", "openapi")
-        assert result.returncode == 0, result.stderr
+    def test_the_committed_document_is_current(self, start: Start) -> None:
         committed = (BACKEND.parent / "frontend" / "openapi.json").read_text()
-        assert result.stdout == committed, "run: python -m atelier openapi > frontend/openapi.json"
+        assert start.document == committed, "run: python -m atelier openapi > frontend/openapi.json"
 
     def test_live_frames_and_events_are_described(self) -> None:
         import json

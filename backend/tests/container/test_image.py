@@ -63,7 +63,7 @@ def stages(folder: Path) -> dict[str, Stage]:
         REPOSITORY,
         folder,
         environment=building(),
-        leave_out=("apt-get", *(f"scripts/container/environment.sh {name}" for name in ("image", "chat"))),
+        leave_out=("apt-get", *(f"scripts/container/environment.sh {name}" for name in ("hub", "image", "chat"))),
     )
 
 
@@ -104,7 +104,7 @@ class TestDockerfile:
 
     def test_every_environment_is_a_layer_of_its_own_that_only_its_list_changes(self) -> None:
         lines = [f"{word} {rest}" for word, rest in instructions(DOCKERFILE)]
-        for name in ("server", "image", "chat"):
+        for name in ("server", "hub", "image", "chat"):
             place = next(
                 n for n, line in enumerate(lines) if line.startswith(f"RUN scripts/container/environment.sh {name}")
             )

@@ -148,6 +148,16 @@ class TestRun:
         assert done.returncode == 1 and words in done.stderr
         assert not machine.log.exists()
 
+    def test_every_setting_of_the_server_is_handed_on_but_those_of_the_image(self, machine: Machine) -> None:
+        text = (REPOSITORY / "doc" / "operations.md").read_text()
+        table = text[text.index("## Settings") : text.index("## How fast")]
+        names = {name for line in table.splitlines() for name in re.findall(r"`([A-Z][A-Z_]+)`", line.split(" | ")[0])}
+        own = {"HOST", "PORT", "TLS_CERT_FILE", "TLS_KEY_FILE", "DATA_DIR", "MODEL_CACHE_DIR", "ENVIRONMENTS_DIR",
+               "CUDA_VISIBLE_DEVICES", "LOG_DIR"}  # fmt: skip
+        assert own < names and len(names) > 25
+        machine.start("atelier", **dict.fromkeys(names - own, "0123456789abcdef"))
+        assert machine.settings().keys() >= names - own
+
     def test_a_start_that_fails_says_so_and_leaves_no_secret(self, machine: Machine) -> None:
         done = machine.start("atelier", DOCKER_FAILS="1", HUGGINGFACE_TOKEN="hf_canary")
         assert done.returncode == 1 and "no such image" in done.stderr and "could not start" in done.stderr

@@ -8,6 +8,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -155,6 +156,7 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
             yield server, client
 
 
+USAGE = (("input_tokens", "prompt_tokens"), ("output_tokens", "completion_tokens"))
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
@@ -179,6 +181,11 @@ class TestText:
         for one in answers:
             assert one["response"]["body"]["object"] == kind
             assert one["response"]["body"].get("usage") == direct.get("usage")
+        used = direct["usage"]
+        counted = [used.get(name, used.get(other, 0)) for name, other in USAGE]
+        assert [batch.usage.input_tokens, batch.usage.output_tokens] == [20 * one for one in counted]
+        assert batch.usage.total_tokens == 20 * sum(counted) > 0
+        assert batch.usage.input_tokens_details.cached_tokens == batch.usage.output_tokens_details.reasoning_tokens == 0
 
     def test_what_goes_wrong_is_the_lines_own(self, talking: tuple[Server, openai.OpenAI]) -> None:
         endpoint = "/v1/chat/completions"
@@ -205,6 +212,38 @@ class TestText:
         batch = ended(talking[1], begin(talking[1], lines, endpoint).id, 90)
         assert batch.status == "completed" and batch.request_counts.failed == 1
         assert [one["custom_id"] for one in read(talking[1], batch.output_file_id)] == [f"line-{at}" for at in range(6)]
+
+
+class TestSentAgain:
+    """With the same idempotency key, as clients do that did not hear the answer."""
+
+    def test_a_file(self, client: openai.OpenAI) -> None:
+        again = {"Idempotency-Key": "file-1"}
+        one, two = (client.files.create(file=as_file(pictures(1)), purpose="batch", extra_headers=again) for _ in "ab")
+        assert one == two and client.files.content(one.id).text == as_file(pictures(1))[1].decode()
+        with pytest.raises(openai.ConflictError, match="different request"):
+            client.files.create(file=as_file(pictures(2)), purpose="batch", extra_headers=again)
+        assert client.files.content(one.id).text == as_file(pictures(1))[1].decode(), "what is there stays"
+        assert client.files.create(file=as_file(pictures(1)), purpose="batch").id != one.id
+        client.files.delete(one.id)
+        three = client.files.create(file=as_file(pictures(2)), purpose="batch", extra_headers=again)
+        assert client.files.retrieve(three.id).bytes == len(as_file(pictures(2))[1]), "a key is free once its file went"
+
+    def test_a_batch(self, server: Server, client: openai.OpenAI) -> None:
+        file = client.files.create(file=as_file(pictures(1)), purpose="batch")
+        asked: Any = {"input_file_id": file.id, "endpoint": PICTURES, "completion_window": "24h"}
+        asked["extra_headers"] = {"Idempotency-Key": "batch-1"}
+        with ThreadPoolExecutor(4) as threads:
+            made = [one.result().id for one in [threads.submit(client.batches.create, **asked) for _ in range(4)]]
+        assert len(set(made)) == 1
+        batch = ended(client, made[0])
+        assert client.batches.create(**asked) == batch
+        client.files.delete(file.id)
+        assert client.batches.create(**asked).id == batch.id, "an answer that was given once stays the answer"
+        with pytest.raises(openai.ConflictError, match="different request"):
+            client.batches.create(**{**asked, "completion_window": "7d"})
+        with pytest.raises(openai.BadRequestError):
+            client.batches.create(**{**asked, "extra_headers": {"Idempotency-Key": "x" * 201}})
 
 
 @pytest.fixture

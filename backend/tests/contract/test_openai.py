@@ -105,7 +105,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"quality": "best"}, "quality"),
     ({"output_format": "gif"}, "output_format"),
     ({"output_format": "svg"}, "output_format"),
-    ({"output_compression": 40}, "output_compression"),
+    ({"output_compression": 101}, "output_compression"),
     ({"background": "transparent"}, "background"),
     ({"partial_images": 4}, "partial_images"),
     ({"response_format": "bytes"}, "response_format"),
@@ -212,6 +212,48 @@ class TestEdit:
         assert (asked["resolved"]["task"], asked["strength"]) == ("inpaint", 1.0)
         mask = Image.open(io.BytesIO(server.client.get(f"/api/inputs/{asked['mask']}/file").content))
         assert (mask.getpixel((128, 128)), mask.getpixel((0, 0))) == (255, 0)
+
+    def test_json_names_its_pictures(self, server: Server, client: openai.OpenAI) -> None:
+        written = "data:image/png;base64," + base64.b64encode(png(drawing((320, 256)))).decode()
+        file = client.files.create(file=("mask.png", png(hole((320, 256)))), purpose="vision")
+        asked = {"images": [{"image_url": written}], "mask": {"file_id": file.id}, "prompt": "a fox", "seed": 5, "n": 1}
+        answer = server.client.post("/v1/images/edits", json=asked).json()
+        assert (answer["size"], answer["data"][0]["seed"]) == ("320x256", 5)
+        resolved = jobs(server)[0]["request"]["resolved"]
+        assert (resolved["task"], resolved["prompt"]) == ("inpaint", "a fox")
+        mask = Image.open(io.BytesIO(server.client.get(f"/api/inputs/{resolved['mask']}/file").content))
+        assert (mask.getpixel((160, 128)), mask.getpixel((0, 0))) == (255, 0)
+
+    def test_a_form_may_hold_them_as_text(self, server: Server) -> None:
+        """More than a form's field may usually have: a megabyte."""
+        noise = Image.effect_noise((1300, 1300), 100)
+        written = "data:image/png;base64," + base64.b64encode(png(noise)).decode()
+        assert len(written) > 1024**2
+        answer = server.client.post("/v1/images/variations", data={"image": written, "size": "256x256"})
+        assert answer.status_code == 200, answer.text
+
+    @pytest.mark.parametrize(
+        ("change", "param"),
+        [
+            ({"images": []}, "image"),
+            ({"images": [{"image_url": "data:,"}, {"image_url": "data:,"}]}, "image"),
+            ({"images": [{}]}, "image"),
+            ({"images": [{"file_id": "file-0123456789abcdef0123"}]}, "image"),
+            ({"images": [{"image_url": "http://127.0.0.1/x.png"}]}, "image"),
+            ({"nonsense": {"deep": 1}}, "nonsense"),
+            ({"seed": [1]}, "seed"),
+        ],
+    )
+    def test_what_is_wrong_with_json(self, server: Server, change: dict[str, Any], param: str) -> None:
+        written = base64.b64encode(png(drawing((64, 64)))).decode()
+        body = {"images": [{"image_url": written}], "prompt": "x", **change}
+        answer = server.client.post("/v1/images/edits", json=body)
+        assert 400 <= answer.status_code < 500 and answer.json()["error"]["param"] == param, answer.text
+
+    @pytest.mark.parametrize("body", [b"{", b"[1]", b'"x"'])
+    def test_broken_json_is_no_edit(self, server: Server, body: bytes) -> None:
+        answer = server.client.post("/v1/images/edits", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code in {400, 422} and answer.json()["error"]["message"]
 
     def test_it_streams(self, client: openai.OpenAI) -> None:
         events = list(client.images.edit(image=png(drawing()), prompt="a fox", stream=True, partial_images=2))

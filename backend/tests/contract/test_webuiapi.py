@@ -115,6 +115,20 @@ class TestTextToImage:
         assert (last["seeds"], last["subseeds"], last["subseed_strength"]) == ([5, 5], [11, 12], 0.3)
         assert result.info["all_seeds"] == [5] * 4 and "R-ESRGAN" in result.info["comments"]
 
+    def test_a_second_pass_has_a_sampler_of_its_own(self, server: Server, api: webuiapi.WebUIApi) -> None:
+        def again(**more: str) -> dict:
+            sizes = {"width": 256, "height": 256, "enable_hr": True, "hr_scale": 1.5, "sampler_name": "Euler"}
+            answer = server.client.post("/sdapi/v1/txt2img", json={"prompt": "x", "steps": 2, **sizes, **more})
+            assert answer.status_code == 200, answer.text
+            return jobs(server)[0]["request"]["resolved"]["hires"]
+
+        assert again(hr_sampler_name="DPM++ 2M", hr_scheduler="Karras")["scheduler"] == "dpmpp_2m_karras"
+        assert again(hr_sampler_name="DPM++ 2M")["scheduler"] == "dpmpp_2m_karras"
+        assert again(hr_scheduler="Karras")["scheduler"] == "euler_karras"
+        assert "scheduler" not in again(hr_sampler_name="Use same sampler", hr_scheduler="Use same scheduler")
+        wrong = {"prompt": "x", "enable_hr": True, "hr_sampler_name": "nonsense"}
+        assert server.client.post("/sdapi/v1/txt2img", json=wrong).status_code == 400
+
     def test_layers_of_clip_are_left_out(self, server: Server, api: webuiapi.WebUIApi) -> None:
         overriding = {"override_settings": {"CLIP_stop_at_last_layers": 2}, "width": 256, "height": 256}
         assert api.txt2img(prompt="x", **overriding).info["clip_skip"] == 2
@@ -265,15 +279,17 @@ class TestAccess:
         again = own_server().client.get("/sdapi/v1/options").json()
         assert (again["samples_format"], again["CLIP_stop_at_last_layers"]) == ("webp", 3)
 
-    def test_what_no_sampler_takes_is_told(self, api: webuiapi.WebUIApi) -> None:
+    def test_what_no_sampler_takes_is_told(self, server: Server, api: webuiapi.WebUIApi) -> None:
         def told(sampler: str, **more: float) -> str:
             result = api.txt2img(prompt="x", steps=1, width=256, height=256, sampler_name=sampler, **more)
             return result.info["comments"]
 
         changed = told("Euler a", eta=0.5, s_churn=10)
         assert "eta was ignored" in changed and "s_churn was ignored" in changed and "s_noise" not in changed
-        assert told("Euler a", eta=1.0) == told("DDIM", eta=0.0) == ""
-        assert "eta was ignored" in told("DDIM", eta=1.0)
+        assert told("Euler a", eta=1.0) == told("DDIM", eta=0.0) == told("DDIM", eta=0.5) == ""
+        assert jobs(server)[0]["request"]["resolved"]["sampler_settings"] == {"eta": 0.5}
+        assert told("Euler", s_churn=3, s_tmin=0, s_tmax=0, s_noise=1) == ""
+        assert jobs(server)[0]["request"]["resolved"]["sampler_settings"] == {"s_churn": 3}
 
 
 class TestImageToImage:

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from engines import protocol
-from engines.protocol import Done, FakeTask
+from engines.protocol import Cancelled, Done, FakeTask, Progress, TextToImage
 from worker_client import ForkserverProcess, WorkerSocket, is_running, process_environment, wait_until
 
 
@@ -187,6 +189,52 @@ class TestRealLibraries:
         worker = image_forkserver.spawn("diffusers_image", short_tmp / "missing", short_tmp / "lf.sock", {})
         with pytest.raises(AssertionError, match="model_missing"):
             worker.wait_for("ready", 10)
+
+
+def drawing(output: Path, **changes: object) -> TextToImage:
+    output.mkdir(exist_ok=True)
+    settings = {"prompt": "a blue dragon", "negative_prompt": "", "seeds": [7], "steps": 4, "guidance_scale": 3.0}
+    settings |= {"width": 64, "height": 64, "preview_every": 0, "task_id": "t", "output_dir": str(output)}
+    return TextToImage(**(settings | changes))
+
+
+class TestDrawing:
+    """Pictures by a worker that was forked with the real libraries in it."""
+
+    @pytest.fixture(scope="class")
+    def worker(self, image_forkserver: ForkserverProcess, tiny_sd: Path, short_tmp: Path) -> Iterator[WorkerSocket]:
+        worker = image_forkserver.spawn("diffusers_image", tiny_sd, short_tmp / "img.sock", {"threads": 1})
+        worker.wait_for("ready")
+        yield worker
+        worker.kill()
+
+    def test_makes_the_same_bytes_as_in_process(self, worker: WorkerSocket, tiny_sd: Path, tmp_path: Path) -> None:
+        from engines.diffusers_image import load
+
+        class Quiet:
+            cancelled = False
+
+            def report(self, _progress: Progress) -> None: ...
+
+        (done,) = [update for update in worker.run(drawing(tmp_path / "a")) if isinstance(update, Done)]
+        here = load(tiny_sd, {"threads": 1, "device": "cpu"}).run(drawing(tmp_path / "b"), Quiet())
+        assert done.files[0].sha256 == here.files[0].sha256
+        assert done.seconds > 0 and done.peak_bytes > 0
+
+    def test_cancel_ends_it_at_the_next_step(self, worker: WorkerSocket, tmp_path: Path) -> None:
+        with worker.running(drawing(tmp_path, steps=900)) as updates:
+            next(updates)
+            threading.Thread(target=worker.cancel, args=("t",)).start()
+            started = time.monotonic()
+            assert isinstance(list(updates)[-1], Cancelled)
+        assert time.monotonic() - started < 2
+
+    def test_hanging_up_frees_the_worker(self, worker: WorkerSocket, tmp_path: Path) -> None:
+        with worker.running(drawing(tmp_path, steps=900)) as updates:
+            next(updates)
+        started = time.monotonic()
+        worker.wait_for("ready", 5)
+        assert time.monotonic() - started < 2
 
 
 def test_the_message_types_are_those_of_the_protocol() -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_loras
 import torch
+from engines import image_speed
 from engines.diffusers_image import DiffusersImage, load
 from engines.engine import RunFailed
+from engines.image_lora_slot import LEAST_RANK
 from engines.picture_files import infotext
 from engines.protocol import EmbeddingUse, File, LoraUse, TextToImage
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch._dynamo.utils import counters
 
 OPTIONS = {"threads": 1, "device": "cpu"}
 
@@ -52,6 +56,12 @@ class Studio:
         )
         self.file = self.engine.run(task, Quiet()).files[0]
         return hashlib.sha256(Image.open(self._output / self.file.path).tobytes()).hexdigest()
+
+    def far_from(self, other: Studio) -> int:
+        """Levels of 255 between the two pictures that were drawn last, at the pixel where they differ most."""
+        both = (Image.open(each._output / each.file.path).convert("RGB") for each in (self, other))
+        mine, theirs = (np.asarray(image, dtype=int) for image in both)
+        return int(np.abs(mine - theirs).max())
 
     @property
     def names(self) -> list[str]:
@@ -223,6 +233,50 @@ class TestLoras:
             assert caught.value.sentence == sentence and sd.draw() == bare
         with pytest.raises(RunFailed, match="from -20 to 20"):
             sd.draw(use(files["sd"], 21.0))
+
+
+class TestCompiled:
+    """In a compiled denoiser, whatever compiles it: what counts is how often it is asked to."""
+
+    @pytest.fixture
+    def compiled(self, tiny_sd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+        torch._dynamo.reset()
+        monkeypatch.setattr(image_speed, "COMPILED", {"backend": "eager"})
+        monkeypatch.setattr(image_speed.shutil, "which", lambda name: name)
+        yield Studio(load(tiny_sd, {**OPTIONS, "compile": True}), tmp_path)
+        torch._dynamo.reset()
+
+    def test_another_lora_compiles_nothing(
+        self, compiled: Studio, sd: Studio, tiny_sd: Path, files: dict[str, Path], tmp_path: Path
+    ) -> None:
+        wide = tiny_loras.build_lora(tiny_sd, tmp_path / "wide.safetensors", rank=20, seed=3)
+        broad = tiny_loras.build_lora(tiny_sd, tmp_path / "broad.safetensors", rank=LEAST_RANK, seed=4)
+        both = (use(files["sd"], 0.7), use(files["sd_kohya"], 0.4, 0.2))
+        bare, first = compiled.draw(), compiled.draw(use(files["sd"]))
+        assert compiled.draw() == bare != first
+        before = counters["stats"]["unique_graphs"]
+        assert before > 0
+        for uses in (
+            (use(files["sd_kohya"]),),
+            both,
+            (use(wide, -0.5),),
+            (),
+            (use(files["sd"], 0.3),),
+            (*both, use(wide)),
+        ):
+            sd.draw(*uses)
+            compiled.draw(*uses)
+            assert compiled.far_from(sd) <= 1, "the same picture as from adapters side by side"
+        assert compiled.draw(use(files["sd"])) == first and compiled.draw() == bare
+        assert counters["stats"]["unique_graphs"] == before
+        compiled.draw(use(broad), use(files["sd"]))
+        assert counters["stats"]["unique_graphs"] > before, "more ranks than there is room for"
+
+    def test_it_is_parked_and_woken(self, compiled: Studio, files: dict[str, Path]) -> None:
+        before = compiled.draw(use(files["sd"]))
+        compiled.engine.park()
+        compiled.engine.wake()
+        assert compiled.draw(use(files["sd"])) == before
 
 
 class TestEmbeddings:

@@ -8,7 +8,6 @@ import io
 import json
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -17,9 +16,8 @@ import pytest
 import torch
 from engines.diffusers_image import DiffusersImage, load
 from engines.engine import RunCancelled, RunFailed
-from engines.image_previews import PREVIEW_SIDE
 from engines.picture_files import infotext
-from engines.protocol import Cancelled, Done, Progress, TextToImage
+from engines.protocol import Done, Progress, TextToImage
 from engines.schedulers import SCHEDULERS, choices_for
 from PIL import Image
 from worker_client import process_environment
@@ -210,7 +208,8 @@ class TestSchedulers:
 
 class TestFiles:
     def test_png(self, sd, tmp_path: Path) -> None:
-        file = make(sd, tmp_path, prompt='naïve 龍, "quoted"', negative_prompt="wings", model_key="creatures").files[0]
+        words = {"prompt": 'naïve 龍, "quoted"', "negative_prompt": "wings", "asked": {"styles": ["Noir"]}}
+        file = make(sd, tmp_path, **words, model_key="creatures").files[0]
         data = (tmp_path / "0.png").read_bytes()
         assert (file.sha256, file.bytes) == (hashlib.sha256(data).hexdigest(), len(data))
         image = Image.open(io.BytesIO(data))
@@ -221,6 +220,7 @@ class TestFiles:
         )
         assert ", Model: creatures, RNG: CPU, Version: Atelier" in lines[2]
         recipe = json.loads(image.text["atelier"])
+        assert recipe["asked"] == {"styles": ["Noir"]}
         assert recipe == file.recipe and recipe["seed"] == 7 and recipe["versions"]["diffusers"]
 
     def test_the_model_hash_is_that_of_the_denoiser(self, sd, tiny_sd: Path, tmp_path: Path) -> None:
@@ -237,10 +237,17 @@ class TestFiles:
         assert comment[8:].decode("utf-16-be") == infotext(file.recipe)
         assert json.loads(image.getexif()[0x010E])["atelier"] == file.recipe
 
+    @pytest.mark.parametrize("format", ["jpeg", "webp"])
+    def test_less_quality_is_a_smaller_file(self, sd, tmp_path: Path, format: str) -> None:
+        size = {"width": 128, "height": 128, "steps": 1, "format": format}
+        usual, less = make(sd, tmp_path, **size).files[0], make(sd, tmp_path, quality=30, **size).files[0]
+        assert less.bytes < usual.bytes / 1.5
+        assert less.recipe["quality"] == 30 and "quality" not in usual.recipe
+
     def test_the_thumbnail_is_small_webp(self, sd, tmp_path: Path) -> None:
-        file = make(sd, tmp_path, width=512, height=256, steps=1).files[0]
+        file = make(sd, tmp_path, width=512, height=64, steps=1).files[0]
         thumbnail = Image.open(tmp_path / file.thumbnail)
-        assert (thumbnail.format, thumbnail.size) == ("WEBP", (384, 192))
+        assert (thumbnail.format, thumbnail.size) == ("WEBP", (384, 48))
 
     def test_only_the_files_that_were_promised(self, sd, tmp_path: Path) -> None:
         make(sd, tmp_path, seeds=[1, 2])
@@ -265,13 +272,14 @@ class TestProgress:
         self, sd, tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("engines.image_steps.PREVIEW_SECONDS", 0.0)
+        monkeypatch.setattr("engines.image_previews.PREVIEW_SIDE", 64)  # a picture twice as large is slow to draw
         recorder = Recorder()
-        sd.run(task(tmp_path, seeds=[1, 2], preview_every=1, width=256, height=128, scheduler=scheduler), recorder)
+        sd.run(task(tmp_path, seeds=[1, 2], preview_every=1, width=128, height=64, scheduler=scheduler), recorder)
         previews = [preview for progress in recorder.seen for preview in progress.previews]
         assert {preview.index for preview in previews} == {0, 1}
         data = base64.b64decode(previews[-1].jpeg)
         preview = Image.open(io.BytesIO(data))
-        assert preview.format == "JPEG" and preview.size == (PREVIEW_SIDE, PREVIEW_SIDE // 2) and len(data) < 8000
+        assert preview.format == "JPEG" and preview.size == (64, 32) and len(data) < 8000
 
     def test_a_finished_picture_is_shown_while_the_others_are_made(self, sd, tmp_path: Path) -> None:
         class Unhurried(Recorder):
@@ -280,7 +288,7 @@ class TestProgress:
                 time.sleep(0.02)  # the encoder thread comes to its turn, as it does beside a real model
 
         recorder = Unhurried()
-        done = sd.run(task(tmp_path, seeds=[1, 2, 3], steps=8, preview_every=1, width=256, height=128), recorder)
+        done = sd.run(task(tmp_path, seeds=[1, 2, 3], steps=8, preview_every=1, width=128, height=64), recorder)
         finals = [(at, one) for at, progress in enumerate(recorder.seen) for one in progress.previews if one.final]
         assert [one.index for _, one in finals] == [0, 1], "the last one is followed by the end of the run"
         for at, one in finals:
@@ -288,7 +296,7 @@ class TestProgress:
             after = [preview.index for progress in recorder.seen[at + 1 :] for preview in progress.previews]
             assert one.index not in after, "nothing blurred comes after it"
             shown = Image.open(io.BytesIO(base64.b64decode(one.jpeg)))
-            assert shown.size == (256, 128)
+            assert shown.size == (128, 64)
             apart = [coarse_difference(shown, Image.open(tmp_path / file.path)) for file in done.files]
             assert apart[one.index] < 3 < min(apart[: one.index] + apart[one.index + 1 :])
 
@@ -367,37 +375,6 @@ class TestErrors:
                 make(sd, tmp_path)
         assert caught.value.code == "out_of_memory" and "smaller" in caught.value.hint
         make(sd, tmp_path)
-
-
-class TestInAWorker:
-    """The same engine behind the host, forked."""
-
-    @pytest.fixture(scope="class")
-    def worker(self, image_forkserver, tiny_sd: Path, short_tmp: Path):
-        worker = image_forkserver.spawn("diffusers_image", tiny_sd, short_tmp / "img.sock", {"threads": 1})
-        worker.wait_for("ready")
-        yield worker
-        worker.kill()
-
-    def test_makes_the_same_bytes_as_in_process(self, worker, sd, tmp_path: Path) -> None:
-        (done,) = [update for update in worker.run(task(tmp_path / "a")) if isinstance(update, Done)]
-        assert done.files[0].sha256 == make(sd, tmp_path / "b").files[0].sha256
-        assert done.seconds > 0 and done.peak_bytes > 0
-
-    def test_cancel_ends_it_at_the_next_step(self, worker, tmp_path: Path) -> None:
-        with worker.running(task(tmp_path, steps=900)) as updates:
-            next(updates)
-            threading.Thread(target=worker.cancel, args=("t",)).start()
-            started = time.monotonic()
-            assert isinstance(list(updates)[-1], Cancelled)
-        assert time.monotonic() - started < 2
-
-    def test_hanging_up_frees_the_worker(self, worker, tmp_path: Path) -> None:
-        with worker.running(task(tmp_path, steps=900)) as updates:
-            next(updates)
-        started = time.monotonic()
-        worker.wait_for("ready", 5)
-        assert time.monotonic() - started < 2
 
 
 class TestEmbeddedModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from engines.prompt_syntax import BREAK, MAX_WEIGHT, Prompt
+from engines.prompt_syntax import BREAK, MAX_WEIGHT, Prompt, side_by_side
 
 
 def said(text: str, step: int = 0, steps: int = 10) -> list[tuple[str, float]]:
@@ -102,3 +102,20 @@ def test_nothing_is_too_deep(text: str) -> None:
     prompt = Prompt(text)
     prompt.segments(0, 20)
     prompt.words()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a fox", [("a fox", 1.0)]),
+        ("a fox :0.5", [("a fox :0.5", 1.0)]),
+        ("a fox AND a hen", [("a fox", 1.0), ("a hen", 1.0)]),
+        ("a (red:1.2) fox:.5 AND a hen : -2 ", [("a (red:1.2) fox", 0.5), ("a hen", -2.0)]),
+        ("a fox AND a hen: brown", [("a fox", 1.0), ("a hen: brown", 1.0)]),
+        ("a fox AND", [("a fox", 1.0), ("", 1.0)]),
+        ("ANDROID and SAND", [("ANDROID and SAND", 1.0)]),
+        ("a AND b:99", [("a", 1.0), ("b", MAX_WEIGHT)]),
+    ],
+)
+def test_prompts_side_by_side(text: str, expected: list[tuple[str, float]]) -> None:
+    assert side_by_side(text) == expected

@@ -10,6 +10,7 @@ import pytest
 import torch
 from engines import clip_prompts
 from engines.diffusers_image import DiffusersImage, load
+from engines.image_composition import _Others
 from engines.prompt_syntax import Prompt
 from engines.protocol import TextToImage
 from PIL import Image
@@ -72,7 +73,7 @@ class TestWeights:
         for engine in (sd, sdxl):
             pipe = engine._pipe
             with torch.no_grad():
-                states, pooled = clip_prompts.encode(pipe, Prompt(PLAIN).segments(0, 1), 0)
+                states, pooled = clip_prompts.encode(pipe, pipe.device, Prompt(PLAIN).segments(0, 1), 0)
             own = read(engine).variants[0]
             assert torch.equal(states, own["prompt_embeds"])
             assert pooled is None or torch.equal(pooled, own["pooled_prompt_embeds"])
@@ -107,13 +108,66 @@ class TestWeights:
 
 
 class TestAnd:
+    """Prompts side by side, in guidance."""
+
+    @pytest.mark.parametrize("name", ["sd", "sdxl"])
+    def test_halves_of_a_prompt_are_the_prompt(self, name: str, request, tmp_path: Path) -> None:
+        engine = request.getfixturevalue(name)
+
+        def drawn(prompt: str, **changes: object) -> np.ndarray:
+            return picture(engine, tmp_path / "p", prompt=prompt, **changes).astype(int)
+
+        fox, hen, both = drawn("a fox"), drawn("a hen"), drawn("a fox AND a hen")
+        assert abs(drawn("a fox :0.5 AND a fox : .5") - fox).max() <= 1
+        assert abs(drawn("a fox AND a hen:0") - fox).max() <= 1 and abs(drawn("a fox:0 AND a hen") - hen).max() <= 1
+        assert abs(both - fox).max() > 1 < abs(both - hen).max()
+        assert abs(drawn("a hen AND a fox") - both).max() <= 1, "no order"
+        assert (drawn("a fox AND a hen") == both).all() and (drawn("a fox") == fox).all(), "and no trace"
+        assert (drawn("a fox AND a hen", seeds=[7, 8]) - both).max() <= 1
+
+    def test_it_is_the_sum_that_was_published(self, sd: DiffusersImage, tmp_path: Path) -> None:
+        """One step of the denoiser, worked out by hand from what it says to each prompt."""
+        pipe, seen = sd._pipe, []
+        handle = pipe.unet.register_forward_hook(lambda _unet, given, answer: seen.append((given[0], answer[0])))
+        changes = {"steps": 1, "scheduler": "euler", "negative_prompt": "wings"}
+        try:
+            picture(sd, tmp_path, prompt="a fox", **changes)
+            picture(sd, tmp_path, prompt="a hen", **changes)
+            hook = _Others(pipe, read(sd, prompt="a fox:0.7 AND a hen:-0.4", **changes), 1)
+        finally:
+            handle.remove()
+        (sample, fox), (_, hen) = seen
+        words = read(sd, prompt="a fox", **changes).variants[0]
+        both = torch.cat([words["negative_prompt_embeds"], words["prompt_embeds"]])
+        timestep = pipe.scheduler.timesteps[0]
+        with torch.no_grad():
+            answer = hook(pipe.unet, (sample, timestep), {"encoder_hidden_states": both, "return_dict": False}, (fox,))
+        nothing = fox[:1]
+        expected = nothing + 0.7 * (fox[1:] - nothing) - 0.4 * (hen[1:] - nothing)
+        assert torch.equal(answer[0][:1], nothing) and torch.allclose(answer[0][1:], expected, atol=1e-5)
+
+    def test_words_that_come_and_go_in_one_of_them(self, sd: DiffusersImage, tmp_path: Path) -> None:
+        def drawn(prompt: str) -> np.ndarray:
+            return picture(sd, tmp_path / "p", prompt=prompt).astype(int)
+
+        turned = drawn("a fox AND a [hen:cat:0.5]")
+        assert abs(turned - drawn("a fox AND a hen")).max() > 0 < abs(turned - drawn("a fox AND a cat")).max()
+        assert abs(drawn("a fox AND a [hen:cat:0]") - drawn("a fox AND a cat")).max() <= 1
+
     @pytest.mark.parametrize(
-        ("prompt", "noted"), [("a fox AND a hen", ["prompt_and_ignored"]), ("a fox and a hen", []), ("ANDALUSIA", [])]
+        ("prompt", "guidance", "noted"),
+        [
+            ("a fox AND a hen", 3.0, []),
+            ("a fox AND a hen", 1.0, ["prompt_and_ignored"]),
+            (" AND ".join("abcdefghi"), 3.0, ["prompt_and_ignored"]),
+            ("a fox and ANDALUSIA", 1.0, []),
+        ],
     )
-    def test_it_is_a_word_and_the_recipe_says_so(self, sd, sdxl, tmp_path: Path, prompt: str, noted: list[str]) -> None:
-        for engine in (sd, sdxl):
-            recipe = engine.run(task(tmp_path, prompt=prompt, steps=1), Quiet()).files[0].recipe
-            assert recipe.get("notes", []) == noted
+    def test_where_it_is_a_word_the_recipe_says_so(
+        self, sd: DiffusersImage, tmp_path: Path, prompt: str, guidance: float, noted: list[str]
+    ) -> None:
+        recipe = sd.run(task(tmp_path, prompt=prompt, steps=1, guidance_scale=guidance), Quiet()).files[0].recipe
+        assert recipe.get("notes", []) == noted
 
 
 class TestParts:

@@ -14,8 +14,13 @@ import tiny_models
 import torch
 from diffusers import (
     AutoencoderKL,
+    DDIMScheduler,
     DiffusionPipeline,
     EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
+    StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
@@ -23,7 +28,8 @@ from engines import checkpoint_files
 from engines.diffusers_image import DiffusersImage, load
 from engines.engine import LoadFailed
 from engines.protocol import TextToImage
-from engines.single_file import clip_tokenizer
+from engines.safetensors_file import read_header
+from engines.single_file import TRAINED_ON_ZEROS, clip_tokenizer
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
@@ -59,7 +65,61 @@ def build_sdxl(folder: Path) -> Path:
     return folder
 
 
-BUILDERS = {"sd15": tiny_models.build_sd, "sdxl": build_sdxl}
+def build_sd2(folder: Path) -> Path:
+    torch.manual_seed(0)
+    width = tiny_checkpoints.OPEN_CLIP_ALONE
+    config = {**tiny_models.text_config(49408).to_dict(), "hidden_size": width, "hidden_act": "gelu"}
+    pipe = StableDiffusionPipeline(
+        vae=tiny_models.autoencoder(),
+        text_encoder=CLIPTextModel(CLIPTextConfig(**config)),
+        tokenizer=clip_tokenizer("tokenizer", TRAINED_ON_ZEROS),
+        unet=tiny_models.unet(attention_head_dim=(2, 4), use_linear_projection=True, cross_attention_dim=width),
+        scheduler=DDIMScheduler(**tiny_models.BETAS, clip_sample=False, set_alpha_to_one=False, steps_offset=1),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def build_sd3(folder: Path) -> Path:
+    """3.5 medium's kind: normed queries and keys, a second attention in its first layer."""
+    torch.manual_seed(0)
+    narrow = tiny_models.text_config(49408)
+    wide = CLIPTextConfig(**{**narrow.to_dict(), "hidden_size": WIDER, "projection_dim": WIDER})
+    vae = {"scale": 1.5305, "shift_factor": 0.0609, "use_quant_conv": False, "use_post_quant_conv": False}
+    pipe = StableDiffusion3Pipeline(
+        transformer=SD3Transformer2DModel(
+            sample_size=32,
+            patch_size=2,
+            in_channels=16,
+            out_channels=16,
+            num_layers=2,
+            attention_head_dim=checkpoint_files.HEAD_WIDTH,
+            num_attention_heads=1,
+            joint_attention_dim=96,
+            caption_projection_dim=64,
+            pooled_projection_dim=tiny_models.TEXT_WIDTH + WIDER,
+            pos_embed_max_size=24,
+            qk_norm="rms_norm",
+            dual_attention_layers=(0,),
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=tiny_models.autoencoder(16, **vae),
+        text_encoder=CLIPTextModelWithProjection(narrow),
+        tokenizer=clip_tokenizer(),
+        text_encoder_2=CLIPTextModelWithProjection(wide),
+        tokenizer_2=clip_tokenizer("tokenizer_2"),
+        text_encoder_3=None,
+        tokenizer_3=None,
+    )
+    torch.nn.init.eye_(pipe.text_encoder.text_projection.weight)  # which the file of SD 3 has not
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+BUILDERS = {"sd15": tiny_models.build_sd, "sd2": build_sd2, "sdxl": build_sdxl, "sd3": build_sd3}
 
 
 class Quiet:
@@ -95,7 +155,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[P
         patch.setattr(tiny_models, "tokenizer", lambda _folder: clip_tokenizer())
         for family, build in BUILDERS.items():
             model = build(folder / family)
-            pipe = DiffusionPipeline.from_pretrained(str(model))
+            without = {"text_encoder_3": None, "tokenizer_3": None} if family == "sd3" else {}
+            pipe = DiffusionPipeline.from_pretrained(str(model), **without)
             file = tiny_checkpoints.build_checkpoint(pipe, folder / f"{family}.safetensors")
             found[family] = (model, file)
             for config in model.rglob("*.json"):
@@ -105,6 +166,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[P
                     shutil.copy(config, target)
         patch.setattr(checkpoint_files, "LAYOUTS", folder / "layouts")
         patch.setitem(checkpoint_files.CROSS_ATTENTION, tiny_models.TEXT_WIDTH, "sd15")
+        patch.setitem(checkpoint_files.CROSS_ATTENTION, tiny_checkpoints.OPEN_CLIP_ALONE, "sd2")
         yield found
 
 
@@ -138,7 +200,31 @@ def test_its_weights_can_be_quantised(made, tmp_path: Path) -> None:
     assert drawn(small, tmp_path) != drawn(plain, tmp_path)
 
 
-@pytest.mark.parametrize("family", BUILDERS)
+def test_stable_diffusion_3_says_of_itself_how_large_it_is(made) -> None:
+    layout = checkpoint_files.layout_of(read_header(made["sd3"][1]))
+    assert layout.denoiser["dual_attention_layers"] == (0,) and layout.denoiser["qk_norm"] == "rms_norm"
+    assert (layout.denoiser["num_layers"], layout.denoiser["pos_embed_max_size"]) == (2, 24)
+
+
+def test_stable_diffusion_3_without_one_of_its_clips(made, tmp_path: Path) -> None:
+    state = {name: one for name, one in load_file(made["sd3"][1]).items() if ".clip_g." not in name}
+    save_file(state, tmp_path / "half.safetensors")
+    with pytest.raises(LoadFailed, match="CLIP-G cannot be found"):
+        load(tmp_path / "half.safetensors", OPTIONS)
+
+
+@pytest.mark.parametrize("answer", [-3.0, 0.5])
+def test_stable_diffusion_2_is_asked_what_it_predicts(made, tmp_path: Path, answer: float) -> None:
+    """By what it makes of nothing but noise: here its last layer alone decides that."""
+    state = load_file(made["sd2"][1])
+    state["model.diffusion_model.out.2.weight"].zero_()
+    state["model.diffusion_model.out.2.bias"].fill_(answer)
+    save_file(state, tmp_path / "two.safetensors")
+    engine = load(tmp_path / "two.safetensors", OPTIONS)
+    assert engine._pipe.scheduler.config.prediction_type == ("v_prediction" if answer < -1 else "epsilon")
+
+
+@pytest.mark.parametrize("family", ["sd15", "sd2", "sdxl"])
 def test_models_that_predict_v_say_so_by_a_tensor(made, tmp_path: Path, family: str) -> None:
     state = load_file(made[family][1]) | {"v_pred": torch.zeros(1), "ztsnr": torch.zeros(1)}
     save_file(state, tmp_path / "v.safetensors")
@@ -200,6 +286,9 @@ class TestShipped:
         [
             ("sd15/unet", UNet2DConditionModel, 859_520_964),
             ("sd15/vae", AutoencoderKL, 83_653_863),
+            ("sd2/unet", UNet2DConditionModel, 865_910_724),
+            ("sd3/transformer", SD3Transformer2DModel, 2_028_328_000),
+            ("sd3/vae", AutoencoderKL, 83_819_683),
             ("sdxl/unet", UNet2DConditionModel, 2_567_463_684),
             ("sdxl/vae", AutoencoderKL, 83_653_863),
         ],
@@ -213,6 +302,9 @@ class TestShipped:
         ("part", "cls", "parameters"),
         [
             ("sd15/text_encoder", CLIPTextModel, 123_060_480),
+            ("sd2/text_encoder", CLIPTextModel, 340_387_840),
+            ("sd3/text_encoder", CLIPTextModelWithProjection, 123_650_304),
+            ("sd3/text_encoder_2", CLIPTextModelWithProjection, 694_659_840),
             ("sdxl/text_encoder", CLIPTextModel, 123_060_480),
             ("sdxl/text_encoder_2", CLIPTextModelWithProjection, 694_659_840),
         ],

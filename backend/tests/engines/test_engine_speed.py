@@ -74,8 +74,19 @@ class TestTheRest:
             assert words in told
         noted = {(one.option, one.why) for one in engine.left_out}
         assert noted == {("attention: flash", "error"), ("offload: model", "cpu"), ("step_cache", "model")}
-        assert load(tiny_sd, OPTIONS).left_out == []
+        assert [(one.option, one.why) for one in engine.attention.without] == [("flash", "error")]
+        assert engine.attention.without[0].reason and engine.attention.backend == "sdpa"
+        bare = load(tiny_sd, OPTIONS)
+        assert bare.left_out == []
+        assert [(one.option, one.why) for one in bare.attention.without] == [("flash", "cpu"), ("xformers", "cpu")]
         assert (picture(engine, tmp_path / "a") == plain[1]).all()
+
+    def test_channels_last_draws_the_same(self, tiny_sd, plain, tmp_path) -> None:
+        engine = load(tiny_sd, OPTIONS)
+        image_speed.channels_last(engine._pipe)
+        assert engine._pipe.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+        assert engine._pipe.vae.decoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+        assert np.abs(picture(engine, tmp_path / "a") - plain[1]).max() <= 1
 
     def test_slicing_and_tiling_the_decoder(self, tiny_sd, plain, tmp_path, capfd) -> None:
         engine = load(tiny_sd, {**OPTIONS, "vae_slicing": True, "vae_tiling": True})

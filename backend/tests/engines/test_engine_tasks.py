@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,8 @@ from engines.image_inputs import canvas, faded, filled, fitted, grown
 from engines.image_noise import slerp
 from engines.image_steps import Schedule, from_picture, more_steps
 from engines.picture_files import infotext
-from engines.protocol import Hires, ImageStart, Inpaint, InputImage, Progress, TextToImage
+from engines.protocol import Hires, ImageStart, Inpaint, InputImage, Progress, SamplerSettings, TextToImage
+from engines.schedulers import CHURN, SCHEDULERS, SETTINGS
 from PIL import Image, ImageDraw
 
 OPTIONS = {"threads": 1, "device": "cpu"}
@@ -291,6 +293,7 @@ class TestVariations:
             ({"hires": Hires(width=64, height=64, steps=1, upscaler="magic")}, "invalid_upscaler"),
             ({"inpaint": Inpaint(mask=InputImage(path="/x"))}, "no_start"),
             ({"steps": 60, "scheduler": "lcm"}, "invalid_steps"),
+            ({"format": "webp", "quality": 101}, "invalid_quality"),
         ],
     )
     def test_the_code_names_the_field(self, sd: DiffusersImage, tmp_path: Path, changes: dict, code: str) -> None:
@@ -314,6 +317,57 @@ class TestSecondPass:
         hires = Hires(width=2 * WIDTH, height=2 * HEIGHT, steps=3, strength=0.0, upscaler="nearest")
         large = made(sd, tmp_path / "large", hires=hires)
         assert (large[::2, ::2] == made(sd, tmp_path / "small")).all()
+
+    def test_with_a_sampler_of_its_own(self, sd: DiffusersImage, tmp_path: Path) -> None:
+        def drawn(scheduler: str | None) -> np.ndarray:
+            hires = Hires(width=96, height=72, steps=3, strength=0.5, scheduler=scheduler)
+            return made(sd, tmp_path / "large", scheduler="euler", hires=hires)
+
+        same, other = drawn(None), drawn("heun_karras")
+        assert (drawn("euler") == same).all() and (other != same).any()
+        recorder = Recorder()
+        hires = Hires(width=96, height=72, steps=3, strength=0.5, scheduler="heun_karras")
+        recipe = sd.run(task(tmp_path, scheduler="euler", hires=hires), recorder).files[0].recipe
+        assert recorder.seen[-1].step == recorder.seen[-1].total, "Heun's two calls a step are counted"
+        told = {name: recipe["hires"][name] for name in ("scheduler", "sampler", "schedule_type")}
+        assert told == {"scheduler": "heun_karras", "sampler": "Heun", "schedule_type": "Karras"}
+        assert "Hires sampler: Heun, Hires schedule type: Karras, Hires upscale: 1.5" in infotext(recipe)
+        with pytest.raises(RunFailed) as caught:
+            drawn("flow_euler")
+        assert caught.value.sentence == "unfit_scheduler"
+
+
+class TestSamplerSettings:
+    CHURN = SamplerSettings(s_churn=4.0, s_noise=1.1)
+
+    def test_noise_is_put_back(self, sd: DiffusersImage, tmp_path: Path) -> None:
+        """By each picture's own generator: the same recipe gives the same picture, alone and beside others."""
+        for key, settings in (("euler", self.CHURN), ("ddim", SamplerSettings(eta=1.0))):
+            plain = made(sd, tmp_path, scheduler=key)
+            noisy = made(sd, tmp_path, scheduler=key, sampler_settings=settings)
+            assert (noisy != plain).any()
+            assert (made(sd, tmp_path, scheduler=key, sampler_settings=settings, seeds=[7, 8]) == noisy).all()
+        bounded = SamplerSettings(s_churn=4.0, s_tmin=1e4)
+        assert (made(sd, tmp_path, scheduler="euler", sampler_settings=bounded) == made(sd, tmp_path)).all()
+
+    def test_they_stand_in_the_recipe(self, sd: DiffusersImage, tmp_path: Path) -> None:
+        recipe = sd.run(task(tmp_path, scheduler="euler", sampler_settings=self.CHURN), Recorder()).files[0].recipe
+        assert recipe["sampler_settings"] == {"s_churn": 4.0, "s_noise": 1.1}
+        assert "Sigma churn: 4, Sigma noise: 1.1" in infotext(recipe)
+
+    @pytest.mark.parametrize("key", ["euler_a", None])
+    def test_a_sampler_that_takes_none_refuses_them(self, sd: DiffusersImage, tmp_path: Path, key: str | None) -> None:
+        with pytest.raises(RunFailed, match="takes no s_churn, s_noise") as caught:
+            sd.run(task(tmp_path, scheduler=key, sampler_settings=self.CHURN), Recorder())
+        assert caught.value.code == "invalid_sampler_settings"
+
+    def test_the_table_says_what_diffusers_takes(self) -> None:
+        import diffusers
+
+        names = {"eta", *CHURN}
+        for cls in {choice.cls for choice in SCHEDULERS.values()}:
+            taken = names & set(inspect.signature(getattr(diffusers, cls).step).parameters)
+            assert taken == set(SETTINGS.get(cls, ())) or cls == "FlowMatchEulerDiscreteScheduler", cls
 
 
 class TestClipSkip:

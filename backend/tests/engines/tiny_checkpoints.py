@@ -14,6 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 State = dict[str, torch.Tensor]
+OPEN_CLIP_ALONE = 40
+"""The width of the tiny Stable Diffusion 2's text encoder, by which it is told from 1.5's."""
 
 RESNET = {
     "norm1": "in_layers.0",
@@ -41,13 +43,78 @@ OPEN_CLIP = {
 }
 
 
+SD3_BLOCK = {
+    "attn.to_out.0": "x_block.attn.proj",
+    "attn.to_add_out": "context_block.attn.proj",
+    "attn.norm_q": "x_block.attn.ln_q",
+    "attn.norm_k": "x_block.attn.ln_k",
+    "attn.norm_added_q": "context_block.attn.ln_q",
+    "attn.norm_added_k": "context_block.attn.ln_k",
+    "attn2.to_out.0": "x_block.attn2.proj",
+    "attn2.norm_q": "x_block.attn2.ln_q",
+    "attn2.norm_k": "x_block.attn2.ln_k",
+    "norm1.linear": "x_block.adaLN_modulation.1",
+    "norm1_context.linear": "context_block.adaLN_modulation.1",
+    "ff.net.0.proj": "x_block.mlp.fc1",
+    "ff.net.2": "x_block.mlp.fc2",
+    "ff_context.net.0.proj": "context_block.mlp.fc1",
+    "ff_context.net.2": "context_block.mlp.fc2",
+}
+SD3_OUTER = {
+    "pos_embed.pos_embed": "pos_embed",
+    "pos_embed.proj": "x_embedder.proj",
+    "time_text_embed.timestep_embedder.linear_1": "t_embedder.mlp.0",
+    "time_text_embed.timestep_embedder.linear_2": "t_embedder.mlp.2",
+    "time_text_embed.text_embedder.linear_1": "y_embedder.mlp.0",
+    "time_text_embed.text_embedder.linear_2": "y_embedder.mlp.2",
+    "context_embedder": "context_embedder",
+    "proj_out": "final_layer.linear",
+    "norm_out.linear": "final_layer.adaLN_modulation.1",
+}
+
+
+def build_sd3_checkpoint(pipe: Any, file: Path) -> Path:
+    """In the names of Stability's sd3-ref, with both CLIPs, as `sd3_medium_incl_clips` is published."""
+    state = _prefixed("model.diffusion_model.", _sd3(pipe.transformer))
+    state |= _prefixed("first_stage_model.", _vae(pipe.vae))
+    for name, encoder in (("clip_l", pipe.text_encoder), ("clip_g", pipe.text_encoder_2)):
+        state |= _prefixed(f"text_encoders.{name}.transformer.", encoder.state_dict())
+    save_file({name: tensor.contiguous().clone() for name, tensor in state.items()}, file)
+    return file
+
+
+def _sd3(transformer: Any) -> State:
+    own, made = transformer.state_dict(), {}
+    last = f"transformer_blocks.{transformer.config.num_layers - 1}.norm1_context.linear."
+    for name, tensor in own.items():
+        if name.startswith(("norm_out.linear.", last)):  # shift and scale stand the other way round there
+            tensor = torch.cat(list(reversed(tensor.chunk(2, dim=0))))
+        if not (found := re.match(r"transformer_blocks\.(\d+)\.(.*)", name)):
+            made[SD3_OUTER.get(name) or _renamed(name, SD3_OUTER)] = tensor
+            continue
+        block, rest = f"joint_blocks.{found[1]}", found[2]
+        for first, place in (
+            ("attn.to_q", "x_block.attn"), ("attn.add_q_proj", "context_block.attn"), ("attn2.to_q", "x_block.attn2")
+        ):  # fmt: skip
+            if rest.startswith(f"{first}."):
+                three = [own[name.replace("q_proj", f"{k}_proj").replace("to_q", f"to_{k}")] for k in "qkv"]
+                made[f"{block}.{place}.qkv.{rest.rpartition('.')[2]}"] = torch.cat(three)
+        if (renamed := _renamed(rest, SD3_BLOCK)) != rest:
+            made[f"{block}.{renamed}"] = tensor
+    return made
+
+
 def build_checkpoint(pipe: Any, file: Path) -> Path:
-    wide = hasattr(pipe, "text_encoder_2")
+    if hasattr(pipe, "transformer"):
+        return build_sd3_checkpoint(pipe, file)
+    wide, narrow = hasattr(pipe, "text_encoder_2"), pipe.unet.config.cross_attention_dim
     state = _prefixed("model.diffusion_model.", _unet(pipe.unet)) | _prefixed("first_stage_model.", _vae(pipe.vae))
     clip = {f"text_model.{name}": tensor for name, tensor in pipe.text_encoder.state_dict().items()}
     if wide:
         state |= _prefixed("conditioner.embedders.0.transformer.", clip)
         state |= _prefixed("conditioner.embedders.1.model.", _open_clip(pipe.text_encoder_2.state_dict()))
+    elif narrow == OPEN_CLIP_ALONE:
+        state |= _prefixed("cond_stage_model.model.", _open_clip(pipe.text_encoder.state_dict()))
     else:
         state |= _prefixed("cond_stage_model.transformer.", clip)
     save_file({name: tensor.contiguous().clone() for name, tensor in state.items()}, file)

@@ -114,12 +114,16 @@ def _request(method: str, path: str, body: bytes) -> bytes:
 class ForkserverProcess:
     """A forkserver and both ends that the server keeps: the control socket and the death pipe."""
 
-    def __init__(self, module: str, deadline: float = 240.0) -> None:
+    def __init__(
+        self, module: str, deadline: float = 240.0, python: str = sys.executable, env: dict[str, str] | None = None
+    ) -> None:
         self.control, theirs = socket.socketpair()
         death, self.lifeline = os.pipe()
-        command = [sys.executable, "-m", "engines.forkserver", "--preload", module]
+        command = [python, "-m", "engines.forkserver", "--preload", module]
         command += ["--control", str(theirs.fileno()), "--death", str(death)]
-        self.process = subprocess.Popen(command, pass_fds=(theirs.fileno(), death), env=process_environment())
+        self.process = subprocess.Popen(
+            command, pass_fds=(theirs.fileno(), death), env=env or process_environment(), cwd=BACKEND
+        )
         theirs.close()
         os.close(death)
         self._received = b""

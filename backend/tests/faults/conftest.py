@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.faults.victim import Launcher, MakeVictim, Victim, closing
+from tests.faults.victim import MakeVictim, Victim, closing
+from tests.launching import Launcher
 
 
 @pytest.fixture(scope="session")
 def launcher() -> Iterator[Launcher]:
-    made = Launcher()
+    made = Launcher("tests.faults.rigs")
     yield made
     made.close()
 

@@ -19,15 +19,15 @@ from atelier.jobs.attempt import Attempt, Handler
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import JobRunner
 from atelier.jobs.store import Fence
-from atelier.migrate import migrate
 from atelier.tables import Job, JobKind, JobStatus
+from tests.databases import migrated
 
 KINDS = [JobKind.IMAGE_GENERATE]
 
 
 @pytest_asyncio.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    migrate(tmp_path / "atelier.db")
+    migrated(tmp_path / "atelier.db")
     made = Database(tmp_path / "atelier.db")
     yield made
     await made.close()

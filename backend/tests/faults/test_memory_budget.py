@@ -20,7 +20,6 @@ from atelier.access.actor import LOCAL_USER_ID
 from atelier.clock import now
 from atelier.config import RuntimeSettings
 from atelier.db import Database
-from atelier.migrate import migrate
 from atelier.models.estimate import Work
 from atelier.models.learning import Learning
 from atelier.models.probe import probe
@@ -28,6 +27,7 @@ from atelier.models.sizing import Sizing
 from atelier.runtime.worker import WorkerState
 from atelier.tables import ModelRow
 from engines import protocol
+from tests.databases import migrated
 from tests.faults.real_models import CREATURES, MIB, RealStudio, build_tiny, missing
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
@@ -118,9 +118,7 @@ async def test_a_hundred_loads_and_unloads_leave_nothing(folder: Path, tiny: lis
 
 @pytest_asyncio.fixture
 async def database(folder: Path) -> AsyncIterator[Database]:
-    path = folder / "atelier.db"
-    await asyncio.to_thread(migrate, path)
-    made = Database(path)
+    made = Database(migrated(folder / "atelier.db"))
     yield made
     await made.close()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from atelier.db import Database
 from atelier.jobs import direct, store
-from atelier.migrate import migrate
+from tests.databases import migrated
 from tests.faults import oracle, proc, rigs, test_fencing
 from tests.faults.victim import MakeVictim, Victim, until
 
@@ -169,7 +169,7 @@ async def test_fencing_switched_off_is_noticed(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(direct, "_COMPLETE", direct._COMPLETE)
     rigs.sabotage_fencing()
     for number, check in enumerate((test_fencing.check, publishes_late)):
-        migrate(tmp_path / f"{number}.db")
+        migrated(tmp_path / f"{number}.db")
         database = Database(tmp_path / f"{number}.db")
         try:
             with pytest.raises(AssertionError):

@@ -13,16 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import random
 import re
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -30,65 +25,16 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from tests.databases import migrated
 from tests.faults import proc
 from tests.faults.ledger import Asked, Ledger
 from tests.faults.standstill import Standstill
+from tests.launching import BACKEND, Launcher, plain_environment
 
-BACKEND = Path(__file__).resolve().parents[2]
 TERMINAL = ("completed", "failed", "cancelled")
 ORPHAN_SECONDS = 5.0
 READY_SECONDS = 5.0
 STEP_SECONDS = 0.02
-
-
-class Launcher:
-    """The process that forks servers (`tests.faults.launcher`), and what became of them."""
-
-    def __init__(self) -> None:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("ATELIER_", "HOST", "PORT", "LOG_"))}
-        begun = time.monotonic()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.launcher"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=BACKEND,
-            env={**environment, "PYTHONPATH": str(BACKEND)},
-            text=True,
-        )
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._in, self._out = self._process.stdin, self._process.stdout
-        self._spawned: list[int] = []
-        self._statuses: dict[int, int] = {}
-        self._heard = threading.Condition()
-        first = json.loads(self._out.readline())
-        self.import_seconds = time.monotonic() - begun
-        assert first["threads"] == 1, "a library started a thread when it was imported: forking is not safe"
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        for line in self._out:
-            facts = json.loads(line)
-            with self._heard:
-                if "status" in facts:
-                    self._statuses[facts["pid"]] = facts["status"]
-                else:
-                    self._spawned.append(facts["pid"])
-                self._heard.notify_all()
-
-    def spawn(self, environment: dict[str, str], log: Path, rigs: tuple[str, ...]) -> int:
-        with self._heard:
-            self._in.write(json.dumps({"environment": environment, "log": str(log), "rigs": rigs}) + "\n")
-            self._in.flush()
-            assert self._heard.wait_for(lambda: self._spawned, 20), "the launcher does not answer"
-            return self._spawned.pop()
-
-    def status(self, pid: int) -> int | None:
-        """Exit status of a server, negative for a signal, None while it runs."""
-        return self._statuses.get(pid)
-
-    def close(self) -> None:
-        self._in.close()
-        self._process.wait(10)
 
 
 class Down(Exception):
@@ -127,7 +73,13 @@ class Victim:
     def spawn(self, *, failpoints: str = "", rigs: tuple[str, ...] = (), **environment: str) -> tuple[int, int]:
         """Start a server process; its pid, and where its part of the log begins."""
         position = self.log.stat().st_size
+        if not self.data.exists():
+            self.data.mkdir(mode=0o700)
+            migrated(self.data / "atelier.db")
         settings = {
+            **plain_environment(),
+            "PYTHONPATH": str(BACKEND),
+            "XDG_RUNTIME_DIR": self.launcher.sockets,
             "DATA_DIR": str(self.data),
             "ATELIER_FAKE_ENGINE": "1",
             "ATELIER_FAKE_STEP_SECONDS": str(STEP_SECONDS),
@@ -137,7 +89,7 @@ class Victim:
             **self._environment,
             **environment,
         }
-        return self.launcher.spawn(settings, self.log, rigs), position
+        return self.launcher.spawn(settings, self.log, rigs=rigs), position
 
     async def start(self, *, failpoints: str = "", rigs: tuple[str, ...] = (), **environment: str) -> float:
         """Start a server and wait until it answers; the seconds that took."""
@@ -236,10 +188,6 @@ class Victim:
         for mark in self.marks:
             for pid in proc.marked(mark):
                 proc.kill(pid)
-        if (self.data / "instance").exists():  # a killed server cannot remove the folder of its sockets
-            name = f"atelier-{os.getuid()}-{(self.data / 'instance').read_text()[:12]}"
-            root = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-            shutil.rmtree(root / name, ignore_errors=True)
         if self._http is not None:
             await self._http.close()
         self.ledger.close()

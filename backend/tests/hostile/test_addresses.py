@@ -87,12 +87,23 @@ def test_nobody_is_called(target: Target, canary: Canary) -> None:
     spellings += [scheme.replace("PORT", str(canary.port)).replace("{}", "127.0.0.1") for scheme in SCHEMES]
     assert len(set(spellings)) >= 60
     wire, media = target.wire(), {"Content-Type": "application/json"}
-    for address in spellings:
-        bodies = (
+    for at, address in enumerate(spellings):
+        bodies: list[tuple[str, dict[str, object]]] = [
             ("/sdapi/v1/img2img", {**SMALL, "init_images": [address]}),
             ("/sdapi/v1/img2img", {**SMALL, "init_images": [_PLAIN], "mask": address}),
+            ("/sdapi/v1/extra-single-image", {"image": address, "upscaler_1": "Lanczos"}),
+            ("/sdapi/v1/extra-batch-images", {"imageList": [{"data": address}], "upscaler_1": "Lanczos"}),
+            ("/sdapi/v1/png-info", {"image": address}),
+            ("/sdapi/v1/interrogate", {"image": address}),
+            ("/api/inputs", {"url": address}),
+            ("/api/generate/settings", {"url": address}),
             ("/api/generate/image-to-image", {"prompt": "x", "image": address}),
-        )
+            ("/v1/images/edits", {"prompt": "x", "images": [{"image_url": address}]}),
+            ("/v1/images/variations", {"images": [address]}),
+        ]
+        if at % 8 == 0:  # each decodes a picture before it comes to the mask
+            masked = {"images": [{"image_url": _PLAIN}], "mask": {"image_url": address}}
+            bodies.append(("/v1/images/edits", {"prompt": "x", **masked}))
         for path, body in bodies:
             answer = wire.ask("POST", path, json.dumps(body).encode(), media)
             assert 400 <= answer.status < 500, (path, address, answer)

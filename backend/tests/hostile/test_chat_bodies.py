@@ -5,6 +5,7 @@ for. Nothing takes long, nothing is a 5xx, and afterwards an ordinary request is
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections import Counter
@@ -14,8 +15,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from atelier.chat.picture_checks import MOST_BYTES, MOST_SIDE
 from chat_models import add_chat_model
 from serving import Server
+from tests.hostile.bombs import bombs, header, saved
 
 HELLO = [{"role": "user", "content": "Hello"}]
 CAP = 64
@@ -152,6 +155,94 @@ def test_three_hundred_bodies(chat: Server) -> None:
     assert taken[400] > 200, taken
     assert ask(chat, body()).status_code == 200
     assert pids(chat) == before
+
+
+def with_parts(*parts: Any) -> dict[str, Any]:
+    return body(messages=[{"role": "user", "content": [{"type": "text", "text": "What is this?"}, *parts]}])
+
+
+def as_part(raw: bytes, kind: str = "png") -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{base64.b64encode(raw).decode()}"}}
+
+
+INSIDE = "http://169.254.169.254/latest/meta-data/"
+SMUGGLED = [
+    # Without a type an engine guesses it, and with a uuid it does not look at the type.
+    {"image_url": INSIDE}, {"image_url": {"url": INSIDE}}, {"audio_url": INSIDE}, {"video_url": {"url": INSIDE}},
+    {"type": None, "image_url": INSIDE}, {"type": "text", "text": "x", "uuid": "1", "image_url": INSIDE},
+    {"type": "text", "text": "x", "uuid": "1", "video_url": INSIDE}, {"type": ["image_url"], "image_url": INSIDE},
+    {"type": "prompt_embeds", "data": "gASVAA=="}, {"type": "audio_embeds", "audio_embeds": "gASVAA=="},
+    {"type": "video_embeds", "video_embeds": "gASVAA=="}, {"type": "image_pil", "image_pil": "x"},
+    {"type": "tool_result", "tool_use_id": "1", "content": [{"image_url": INSIDE}]},
+    {"type": "document", "source": {"type": "url", "url": INSIDE}}, {"type": "container_upload", "file_id": "x"},
+]  # fmt: skip
+
+
+def test_parts_that_are_not_what_they_seem(chat: Server) -> None:
+    for part in SMUGGLED:
+        answer = ask(chat, with_parts(part))
+        assert answer.status_code == 400, (part, answer.text)
+        tool = {"type": "function_call_output", "call_id": "1", "output": [part]}
+        answer = ask(chat, {"model": "echo", "input": [tool]}, "/v1/responses")
+        assert answer.status_code == 400, (part, answer.text)
+    thinking = {"type": "thinking", "thinking": "Hm.", "signature": "x"}
+    assert ask(chat, with_parts(thinking)).status_code == 200, "what has nothing to fetch passes"
+
+
+# Their headers are honest: what is wrong with them is found by whoever decodes the first frame.
+HONEST_HEADERS = {
+    *("the header alone", "a wrong sum", "an animated PNG", "an animated WebP", "half a JPEG"),
+    "a GIF of ten thousand frames",
+}
+
+
+def test_pictures_that_would_fill_an_engine(chat: Server) -> None:
+    for name, raw in bombs().items():
+        if name in HONEST_HEADERS:
+            continue
+        begun = time.monotonic()
+        answer = ask(chat, with_parts(as_part(raw)))
+        assert answer.status_code == 400, (name, answer.text)
+        assert time.monotonic() - begun < 2, name
+        source = {"type": "base64", "media_type": "image/png", "data": base64.b64encode(raw).decode()}
+        answer = ask(chat, with_parts({"type": "image", "source": source}), "/v1/messages")
+        assert answer.status_code == 400 and answer.json()["type"] == "error", (name, answer.text)
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_taken"),
+    [
+        (header(10_000, 5_000), True),
+        (header(10_001, 5_000), False),
+        (header(MOST_SIDE, 1), True),
+        (header(MOST_SIDE + 1, 1), False),
+        (header(1, 1).ljust(MOST_BYTES, b"x"), True),
+        (header(1, 1).ljust(MOST_BYTES + 1, b"x"), False),
+        (saved("JPEG"), True),
+        (saved("WEBP"), True),
+        (saved("WEBP", lossless=True), True),
+        (saved("GIF"), True),
+        (saved("JPEG")[:2] + b"\xff\xe0\0\x10" + bytes(14) + saved("JPEG")[2:], True),
+        (saved("GIF")[:13].replace(b"\x40\0\x40\0", b"\1\0\1\0"), False),
+        (b"\xff\xd8" + b"\xff" * 1_000_000, False),
+        (b"\xff\xd8\xff\xe0\0\2" + b"\xff\xe0\0\2" * 1_000_000, False),
+        (b"GIF89a\1\0\1\0\0\0\0\x21\xfe" + b"\1a" * 1_000_000, False),
+    ],
+    ids=lambda value: f"{len(value)} bytes" if isinstance(value, bytes) else "",
+)
+def test_pictures_at_their_limits(chat: Server, raw: bytes, is_taken: bool) -> None:
+    answer = ask(chat, with_parts(as_part(raw)))
+    assert answer.status_code == (200 if is_taken else 400), answer.text
+    assert is_taken or answer.json()["error"]["code"] == "picture_refused"
+
+
+def test_data_urls_that_are_none(chat: Server) -> None:
+    data = base64.b64encode(header(1, 1)).decode()
+    urls = [f"data:image/png,{data}", f"data:image/png;x=1;base64,{data}", "data:image/png;base64,"]
+    urls += [f"data:image/png;base64,{one}" for one in (f"{data[:20]}\n{data[20:]}", f"{data}=", f"{data[:-1]}*")]
+    for url in urls:
+        answer = ask(chat, with_parts({"type": "image_url", "image_url": {"url": url}}))
+        assert answer.status_code == 400, (url, answer.text)
 
 
 def pids(server: Server) -> set[int]:

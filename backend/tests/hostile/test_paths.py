@@ -13,18 +13,13 @@ import pytest
 from tests.hostile.conftest import MARK, Target
 from tests.hostile.payloads import FEW, PAYLOADS
 from tests.hostile.pictures import PNG
-from tests.hostile.surface import Operation, is_file, operations, takes_text
+from tests.hostile.surface import PLAIN, Operation, is_file, operations, takes_text
 from tests.hostile.wire import Answer, Wire, form, in_path, in_query
 
 # Payloads by the place and the name of the field that they stand in.
 Hostile = dict[tuple[str, str], str]
 
-# What a call needs to get as far as the field that is attacked.
-PLAIN: dict[str, Any] = {
-    "prompt": "a cat", "texto": "un gato", "model": "creatures", "name": "somebody", "token": "x",
-    "username": "somebody", "password": "short",
-    "repo": "somebody/something", "path": "/nonexistent", "key": "creatures",
-}  # fmt: skip
+JSON = {"Content-Type": "application/json"}
 # Each of these is hashed for 50 ms before it is refused: they are tried with a few, not with all.
 COSTLY = {"password"}
 # A failure that is the truth: the hub is switched off, an engine's environment is not built.
@@ -136,6 +131,27 @@ def test_no_text_is_a_path(target: Target, calls: list[Operation]) -> None:
     assert asked > 5000
     assert target.changed() == set()
     assert target.server.client.get("/health").json()["checks"]["database"]["ok"]
+
+
+def test_no_text_inside_of_a_body_is_a_path(target: Target, calls: list[Operation]) -> None:
+    """In the objects and lists of every body: one of each kind at every place, and among them others in turn."""
+    wire, wrong, places, turn = target.wire(), [], 0, 0
+    for one in calls:
+        if one.deep:
+            target.fill_the_line()
+        path = one.path
+        for name in one.parameters["path"]:
+            path = path.replace("{" + name + "}", "creatures")
+        for body in one.deep:
+            places += 1
+            for payload in (*FEW, *PAYLOADS[turn % 23 :: 23]):
+                answer = wire.ask(one.method, path, json.dumps(body(payload)).encode(), JSON)
+                if not fine(answer):
+                    wrong.append(f"{one} {body.path} {payload!r:.100}: {answer.status} {answer.body[:200]!r}")
+            turn += 1
+    assert wrong == []
+    assert places > 40
+    assert target.changed() == set()
 
 
 def test_no_prompt_is_a_path(quick: Target) -> None:

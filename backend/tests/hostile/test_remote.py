@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import base64
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from atelier.remote import RemoteImages, RemoteRefused, is_public
+from chat_models import add_chat_model
 from serving import Server
 
 BACKEND = Path(__file__).resolve().parents[2]
@@ -202,15 +205,30 @@ class TestSpellings:
 
 class TestFetching:
     def ask(self, answer: Callable[[bytes], bytes], most: int = MIB) -> bytes:
-        async def run() -> bytes:
+        return self.with_url(answer, lambda remote, url: remote.fetch(url, most))
+
+    def with_url(self, answer: Callable[[bytes], bytes], ask: Callable[[RemoteImages, str], Awaitable[Any]]) -> Any:
+        async def run() -> Any:
             server = await public_server(answer)
             url = f"http://{OUTSIDE}:{server.sockets[0].getsockname()[1]}/a.png?x=1"
             try:
-                return await RemoteImages(enabled=True, is_allowed=there).fetch(url, most)
+                return await ask(RemoteImages(enabled=True, is_allowed=there), url)
             finally:
                 server.close()
 
         return asyncio.run(run())
+
+    def test_as_a_data_url(self) -> None:
+        """By its content, whatever it is called."""
+        kinds = {b"\x89PNG\r\n": "png", b"\xff\xd8\xff\xe0": "jpeg", b"RIFF1234WEBP": "webp", b"GIF89a": "gif"}
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
+        for body, kind in kinds.items():
+            found = self.with_url(lambda _, body=body: head + body, lambda remote, url: remote.data_url(url))
+            assert found == f"data:image/{kind};base64,{base64.b64encode(body).decode()}"
+        for body in (b"<svg/>", b"II*\0", b""):
+            with pytest.raises(RemoteRefused) as caught:
+                self.with_url(lambda _, body=body: head + body, lambda remote, url: remote.data_url(url))
+            assert caught.value.message.code == "remote.no_picture"
 
     def test_a_picture(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1/")
@@ -243,13 +261,29 @@ class TestFetching:
         assert canary.hits == []
 
 
-def test_a_door_that_takes_addresses(canary: Canary, tmp_path: Path) -> None:
+TAKES_ADDRESSES: dict[str, Callable[[str], dict[str, object]]] = {
+    "/sdapi/v1/img2img": lambda one: {"prompt": "x", "init_images": [one]},
+    "/sdapi/v1/extra-single-image": lambda one: {"image": one, "upscaler_1": "Lanczos"},
+    "/sdapi/v1/png-info": lambda one: {"image": one},
+    "/sdapi/v1/interrogate": lambda one: {"image": one},
+    "/v1/images/edits": lambda one: {"prompt": "x", "images": [{"image_url": one}]},
+    "/v1/images/variations": lambda one: {"images": [{"image_url": one}]},
+    "/api/inputs": lambda one: {"url": one},
+    "/v1/chat/completions": lambda one: {
+        "model": "echo",
+        "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": one}}]}],
+    },
+}
+
+
+def test_doors_that_take_addresses(canary: Canary, tmp_path: Path) -> None:
     with Server(tmp_path / "data", ATELIER_REMOTE_IMAGES="1") as server:
-        for spelling in SPELLINGS[:8]:
-            body = {"prompt": "x", "init_images": [spelling.replace("{port}", str(canary.port))]}
-            answer = server.client.post("/sdapi/v1/img2img", json=body)
-            assert answer.status_code == 422, (spelling, answer.text)
-            assert "public" in answer.text, spelling
+        add_chat_model(server, tmp_path)
+        for path, body in TAKES_ADDRESSES.items():
+            for spelling in SPELLINGS[:8]:
+                answer = server.client.post(path, json=body(spelling.replace("{port}", str(canary.port))))
+                assert answer.status_code in {400, 422}, (path, spelling, answer.text)
+                assert "public" in answer.text, (path, spelling)
     assert canary.hits == []
 
 

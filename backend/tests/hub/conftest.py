@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
 from serving import Server
+from tests.engines.worker_client import ForkserverProcess
 from tests.hub.fake_hub import FakeHub
-from tests.hub.worker import CHUNK, CONNECTIONS, HubWorker, hub_python, hub_worker
+from tests.hub.worker import CHUNK, CONNECTIONS, HubWorker, MakeWorker, hub_forkserver, hub_python
 
 
 @pytest.fixture
@@ -16,10 +18,28 @@ def hub() -> Iterator[FakeHub]:
         yield running
 
 
-@pytest.fixture
-async def worker(tmp_path: Path) -> AsyncIterator[HubWorker]:
-    async with hub_worker(tmp_path) as running:
+@pytest.fixture(scope="session")
+def forkserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkserverProcess]:
+    with closing(hub_forkserver(tmp_path_factory.mktemp("home"))) as running:
         yield running
+
+
+@pytest.fixture
+async def make_worker(forkserver: ForkserverProcess, tmp_path: Path) -> AsyncIterator[MakeWorker]:
+    """Workers with options of the test's own; afterwards none is left."""
+    async with AsyncExitStack() as stack:
+
+        async def make(**options: str) -> HubWorker:
+            made = HubWorker(forkserver, tmp_path, **options)
+            stack.push_async_callback(made.close)
+            return await made.ready()
+
+        yield make
+
+
+@pytest.fixture
+async def worker(make_worker: MakeWorker) -> HubWorker:
+    return await make_worker()
 
 
 def settings_for(hub: FakeHub, folder: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from serving import Server
 from tests.hub.conftest import studio_for
@@ -367,6 +368,23 @@ class TestOffline:
 
 
 class TestMemory:
+    def test_no_byte_of_a_model_goes_through_the_server(self, hub: FakeHub, studio: Studio) -> None:
+        """2 GiB may cost it 64 MiB; what is kept in its memory would show at a twentieth of that too."""
+        size, name = (
+            96 * 1024**2,
+            "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight",
+        )
+        hub.add(Repo("large/style", {"style.safetensors": safetensors({name: (size // 2 // 768, 768)})}, tags=["lora"]))
+        own = studio(ATELIER_DOWNLOAD_CHUNK=str(16 * 1024**2))
+        fetch(own, "large/style")
+        most = before = psutil.Process(own.pid).memory_info().rss
+        deadline = time.monotonic() + 60
+        while model(own, "style")["download"] is not None:
+            assert time.monotonic() < deadline, str(model(own, "style"))
+            most = max(most, psutil.Process(own.pid).memory_info().rss)
+            time.sleep(0.02)
+        assert sum(hub.sent.values()) >= size and most - before < 32 * 1024**2
+
     def test_neither_waits_for_a_full_device_nor_fills_it(self, hub: FakeHub, server: Server, studio: Studio) -> None:
         hub.add(chat_repo("beside/chat"))
         needed = model(server, "creatures")["bytes_needed"]

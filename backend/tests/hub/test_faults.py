@@ -10,7 +10,7 @@ import pytest
 from engines import protocol
 from tests.hub.fake_hub import DATA_FAULTS, FakeHub, Mix
 from tests.hub.repositories import chat_repo, diffusers_repo
-from tests.hub.worker import CHUNK, CONNECTIONS, HubWorker, download, hub_python, is_sound, snapshot_of
+from tests.hub.worker import CHUNK, CONNECTIONS, HubWorker, MakeWorker, download, is_sound, snapshot_of
 
 SEED = 20261121
 FAULTS, KILLS = 150, 50
@@ -80,15 +80,17 @@ def _large(repo: object) -> set[str]:
 
 
 class TestKills:
-    async def test_50_kills_refetch_at_most_a_chunk_for_each_connection(self, hub: FakeHub, tmp_path: Path) -> None:
-        python, chance, kills, number = await hub_python(), random.Random(SEED), 0, 0
+    async def test_50_kills_refetch_at_most_a_chunk_for_each_connection(
+        self, hub: FakeHub, make_worker: MakeWorker, tmp_path: Path
+    ) -> None:
+        chance, kills, number = random.Random(SEED), 0, 0
         hub.bytes_per_second = 3_000_000
         while kills < KILLS:
             repo = hub.add(chat_repo(f"someone/k{number}", shards=2, size=1_200_000, seed=number))
             total, before = sum(map(len, repo.files.values())), sum(hub.sent.values())
             cache, killed, end = tmp_path / "cache", 0, None
             while end is None:
-                worker = await HubWorker(python, tmp_path).ready()
+                worker = await make_worker()
                 run = asyncio.create_task(worker.run(download(hub, repo, cache)))
                 if killed < 13 and kills < KILLS:
                     until = sum(hub.sent.values()) + chance.randrange(30_000, 400_000)

@@ -20,7 +20,7 @@ from atelier.models.probe import ModelNotRecognised, probe
 from engines import protocol
 from tests.hub.fake_hub import FakeHub, Repo
 from tests.hub.repositories import chat_repo, diffusers_repo, text, weights
-from tests.hub.worker import HubWorker, download
+from tests.hub.worker import HubWorker, MakeWorker, download
 from tests.models.test_probe import Canary
 from tests.models.weights import write
 
@@ -221,19 +221,20 @@ class TestHostileRepositories:
 class TestAllowList:
     """Pickles of pyannote and NeMo: only from commits whose hashes somebody wrote down."""
 
-    async def test_only_the_very_files(self, hub: FakeHub, tmp_path: Path) -> None:
-        from tests.hub.worker import hub_worker
-
-        repo = hub.add(Repo("lab/diarize", {"config.yaml": b"pipeline: {}\n", "segmentation/pytorch_model.bin": b"PK"}))
-        digests = {path: repo.digest(path) for path in repo.files}
+    async def test_only_the_very_files(self, hub: FakeHub, make_worker: MakeWorker, tmp_path: Path) -> None:
+        weights = {f"{name}/pytorch_model.bin": name.encode() for name in ("segmentation", "embedding")}
+        repo = hub.add(Repo("lab/diarize", {"config.yaml": b"pipeline: {}\n", **weights}))
+        digests = {path: repo.digest(path) for path in repo.files if not path.startswith("embedding")}
         known = write(tmp_path / "known.json", {"repositories": {repo.id: {repo.commit: digests}}})
-        async with hub_worker(tmp_path, allow_list=str(known)) as worker:
-            end, _ = await worker.run(download(hub, repo, tmp_path / "cache"))
-            assert isinstance(end, protocol.Done), end
-            assert (Path(end.answer["path"]) / "segmentation" / "pytorch_model.bin").read_bytes() == b"PK"
+        worker = await make_worker(allow_list=str(known))
+        end, _ = await worker.run(download(hub, repo, tmp_path / "cache"))
+        assert isinstance(end, protocol.Done), end
+        found = Path(end.answer["path"])
+        assert (found / "segmentation" / "pytorch_model.bin").read_bytes() == b"segmentation"
+        assert not (found / "embedding").exists(), "its hash was not written down"
         digests["segmentation/pytorch_model.bin"] = "0" * 64
         write(known, {"repositories": {repo.id: {repo.commit: digests}}})
-        async with hub_worker(tmp_path, allow_list=str(known)) as worker:
-            end, _ = await worker.run(download(hub, repo, tmp_path / "other"))
-            assert isinstance(end, protocol.Failed) and end.code == "unsafe_repository"
-            assert "pytorch_model.bin" in end.message and on_disk(tmp_path / "other") == []
+        worker = await make_worker(allow_list=str(known))
+        end, _ = await worker.run(download(hub, repo, tmp_path / "other"))
+        assert isinstance(end, protocol.Failed) and end.code == "unsafe_repository"
+        assert "pytorch_model.bin" in end.message and on_disk(tmp_path / "other") == []

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from atelier.config import BACKEND
 from atelier.runtime.client import NotThere, WorkerClient
 from atelier.runtime.environments import Environments
 from engines import protocol
+from tests.engines.worker_client import ForkserverProcess, is_running
 
 CHUNK = 64 * 1024
 CONNECTIONS = 3
@@ -27,32 +27,21 @@ async def hub_python() -> Path:
     return await environments.build("hub", lambda _fraction, _message: None) / "bin" / "python"
 
 
-class HubWorker:
-    """One process of `engines.host hub_download`."""
+def hub_forkserver(home: Path) -> ForkserverProcess:
+    """The download engine with its libraries imported, as a server keeps it. Sees nothing of this machine."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(BACKEND), "HF_HUB_OFFLINE": "1"}
+    python = asyncio.run(hub_python())
+    return ForkserverProcess("engines.hub_download", python=str(python), env=environment)
 
-    def __init__(self, python: Path, folder: Path, **options: str) -> None:
-        self._socket = folder / f"{uuid.uuid4().hex[:8]}.sock"
-        self.log = folder / "worker.log"
-        command = [
-            str(python),
-            "-m",
-            "engines.host",
-            "hub_download",
-            "--model-path",
-            "/",
-            "--socket",
-            str(self._socket),
-        ]
-        command += ["--options", protocol.msgspec.json.encode(options).decode()]
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "PYTHONPATH": str(BACKEND),
-            "HF_HUB_OFFLINE": "1",
-        }
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=BACKEND, env=environment, stdout=log, stderr=log)
-        self.client = WorkerClient(self._socket, silence_seconds=30)
+
+class HubWorker:
+    """One process of the engine `hub_download`."""
+
+    def __init__(self, forkserver: ForkserverProcess, folder: Path, **options: str) -> None:
+        self._forkserver = forkserver
+        path = folder / f"{uuid.uuid4().hex[:8]}.sock"
+        self._process = forkserver.spawn("hub_download", "/", path, options)
+        self.client = WorkerClient(path, silence_seconds=30)
 
     async def ready(self) -> HubWorker:
         async with asyncio.timeout(30):
@@ -61,8 +50,9 @@ class HubWorker:
                     if (await self.client.health()).phase is protocol.WorkerPhase.READY:
                         return self
                 except NotThere:
-                    assert self.process.poll() is None, self.log.read_text()
-                await asyncio.sleep(0.01)
+                    log = self._process.log
+                    assert is_running(self._process.pid), log and log.read_text()
+                await asyncio.sleep(0.005)
 
     async def run(self, task: Any) -> tuple[protocol.Update, list[protocol.Transfer]]:
         """The last update of a run, and all progress on the way."""
@@ -76,22 +66,16 @@ class HubWorker:
         raise AssertionError("no last update")
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self._process.kill()
+        self._forkserver.exited(self._process.pid)
 
     async def close(self) -> None:
-        if self.process.poll() is None:
+        if is_running(self._process.pid):
             self.kill()
         await self.client.close()
 
 
-@asynccontextmanager
-async def hub_worker(folder: Path, **options: str) -> AsyncIterator[HubWorker]:
-    worker = HubWorker(await hub_python(), folder, **options)
-    try:
-        yield await worker.ready()
-    finally:
-        await worker.close()
+MakeWorker = Callable[..., Awaitable[HubWorker]]
 
 
 def download(hub: Any, repo: Any, cache: Path, **given: Any) -> protocol.HubDownload:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 from atelier.db import Database
-from atelier.migrate import migrate
+from tests.databases import migrated
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """A migrated database of the test's own."""
-    migrate(tmp_path / "atelier.db")
+    migrated(tmp_path / "atelier.db")
     opened = Database(tmp_path / "atelier.db")
     yield opened
     await opened.close()

@@ -20,24 +20,13 @@ from atelier.jobs import store
 from atelier.jobs.attempt import Attempt, Handler, Publish
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import JobRunner, Stopped
-from atelier.migrate import migrate
 from atelier.tables import JobKind, JobStatus
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from tests.databases import migrated
 
 LIMIT = 6
-TEMPLATE: list[Path] = []
-
-
-def empty_database(folder: Path) -> Path:
-    """A migrated database file; migrated once, then copied."""
-    if not TEMPLATE:
-        path = Path(tempfile.mkdtemp()) / "template.db"
-        migrate(path)
-        TEMPLATE.append(path)
-    shutil.copy(TEMPLATE[0], folder / "atelier.db")
-    return folder / "atelier.db"
 
 
 class Failed(AtelierError):
@@ -123,7 +112,7 @@ class Queue(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        empty_database(self.folder)
+        migrated(self.folder / "atelier.db")
         self.do(self.open())
 
     @rule(

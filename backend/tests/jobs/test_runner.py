@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from atelier.access.actor import LOCAL_ADMIN, LOCAL_USER_ID
 from atelier.clock import now
 from atelier.config import JobSettings
 from atelier.db import Database
 from atelier.events import EventBus
 from atelier.jobs import direct, store
-from atelier.jobs.attempt import Attempt, Handler, Publish
+from atelier.jobs.attempt import Attempt, Handler, Publish, nothing_to_publish
 from atelier.jobs.queue import JobQueue, NewJob
 from atelier.jobs.runner import JobRunner
+from atelier.jobs.service import JobService
 from atelier.tables import Job, JobKind, JobStatus
 
 
@@ -68,3 +71,37 @@ async def test_an_end_that_cannot_be_written_twice_fails_the_job(database: Datab
     await runner.close()
     assert runs == [1, 2] and job.error and job.error["code"] == "poison"
     assert "could not be written" in job.error["message"]
+
+
+async def test_progress_does_not_step_back_while_a_job_ends(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job ends between the read of its row, which says that it runs, and the answer."""
+    may_end = asyncio.Event()
+
+    async def handle(attempt: Attempt) -> Publish:
+        attempt.progress(9, 10)
+        await may_end.wait()
+        return nothing_to_publish
+
+    queue, runner, _ = runner_of(database, handle)
+    jobs = JobService(database, queue, runner, EventBus())
+    await runner.start()
+    job_id = await submit(queue)
+    async with asyncio.timeout(10):
+        while (await jobs.get(LOCAL_ADMIN, job_id)).progress == 0:
+            await asyncio.sleep(0.02)
+        find = store.find
+
+        async def while_it_ends(*about: Any) -> Job | None:
+            row = await find(*about)
+            may_end.set()
+            while job_id in runner.live:
+                await asyncio.sleep(0.01)
+            return row
+
+        monkeypatch.setattr(store, "find", while_it_ends)
+        seen = await jobs.get(LOCAL_ADMIN, job_id)
+    await jobs.close()
+    await runner.close()
+    assert (seen.status, seen.progress) == (JobStatus.RUNNING, 0.9)

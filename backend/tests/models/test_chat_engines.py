@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from atelier.config import RuntimeSettings
+from atelier.models import planning
 from atelier.models.anatomy import read_anatomy
 from atelier.models.chat_engines import ChatEngines, Processor, choose
-from atelier.models.chat_loading import dtype_of, engine_options, setup_of
+from atelier.models.chat_loading import dtype_of, engine_options, goes_without, held_as, setup_of
 from atelier.models.chat_presets import PRESETS, Preset, preset_of
-from atelier.models.estimate import parts
+from atelier.models.estimate import SPARE_TOKENS, parts
+from atelier.models.learning import Learning
 from atelier.models.schemas import LoadOptions
+from atelier.models.sizing import Sizing
 from atelier.runtime.abilities import ABILITIES, CHAT
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.gpu import Device
+from atelier.runtime.ledger import Ledger
+from atelier.tables import ModelRow
 
 GIB = 1024**3
 H200 = Device(0, "cuda", "NVIDIA H200", 139 * GIB, 130 * GIB, capability=(9, 0))
@@ -172,13 +180,50 @@ class TestLoading:
         choice = choose("chat", None, [H200], NEW_CPU, everything)
         setup = setup_of(["m"], anatomy, LoadOptions(sequences=8), Preset(), choice)
         sized = parts(anatomy, setup.work, kind="cuda", dtype="bfloat16", engine="vllm_chat")
-        assert sized.cache == 2 * 2 * 2 * 32 * 2 * 2048 * 8, (
+        assert sized.cache == 2 * 2 * 2 * 32 * 2 * (2048 * 8 + SPARE_TOKENS), (
             "keys and values, layers, heads, width, bytes, tokens, requests"
         )
         chosen = engine_options(setup, "chat", "bfloat16", sized, LoadOptions(), [H200], 1)
         assert chosen["kv_cache_bytes"] == sized.cache
         assert chosen["device_bytes"] == H200.total_bytes
         assert "tensor_parallel" not in chosen
+
+    def test_over_two_gpus_the_flags_follow_the_lease(self, tmp_path: Path) -> None:
+        self.anatomy(tmp_path, max_position_embeddings=8192, num_key_value_heads=2)
+        small = replace(H200, index=1, total_bytes=80 * GIB, budget_bytes=76 * GIB)
+        facts = {"family": "llama", "dtype": "BF16", "parameters": 30 * 10**9, "size_bytes": 60 * 10**9}
+        row = ModelRow(id="m", key="m", task="chat", path=str(tmp_path), pinned=False, load_options={}, **facts)
+        sizing = Sizing(Learning(None), [H200, small], RuntimeSettings(), ChatEngines([H200, small], everything))
+        one, two = (sizing.need(row, options=LoadOptions(gpu_device_ids=ids)) for ids in ([1], [0, 1]))
+        flags = dict(two.spec.options)
+        assert (two.spec.engine, two.spec.devices, two.spec.spread) == ("vllm_chat", (0, 1), 2)
+        assert flags["tensor_parallel"] == 2 and flags["device_bytes"] == 80 * GIB, "the smaller device counts"
+        assert flags["memory_bytes"] == two.parts.total and flags["kv_cache_bytes"] == two.parts.cache
+        assert one.spec.spread == 1 and "tensor_parallel" not in dict(one.spec.options)
+        assert two.parts.weights * 2 == pytest.approx(one.parts.weights) and two.parts.cache * 2 == one.parts.cache
+        ledger = Ledger([H200, small], None, time.monotonic)
+        spread = {one.id: one for one in planning._remedies(one, LoadOptions(), ledger, sizing.learning)}[
+            "more_devices"
+        ]
+        assert spread.change == {"gpu_device_ids": [0, 1]} and spread.saves_bytes == one.parts.total - two.parts.total
+
+    @pytest.mark.parametrize(
+        ("engine", "kind", "came_so", "held", "lacks"),
+        [
+            (EngineName.VLLM_CHAT, "cuda", 0, ("fp8", "fp8"), []),
+            (EngineName.VLLM_CHAT, "cuda", 9, ("none", "fp8"), ["model"]),
+            (EngineName.VLLM_CPU_CHAT, "cpu", 0, ("none", "fp8"), ["cpu"]),
+            (EngineName.TRANSFORMERS_CHAT, "cuda", 0, ("none", "none"), ["engine", "engine"]),
+        ],
+    )
+    def test_8_bits_where_the_engine_can(
+        self, tmp_path: Path, engine: EngineName, kind: str, came_so: int, held: tuple[str, str], lacks: list[str]
+    ) -> None:
+        anatomy = replace(self.anatomy(tmp_path), quantized_bytes=came_so)
+        wanted = LoadOptions(quantization="fp8", kv_cache="fp8")
+        assert tuple(held_as(engine, anatomy, wanted).values()) == held
+        assert [one.why for one in goes_without(engine, kind, anatomy, wanted)] == lacks
+        assert goes_without(engine, kind, anatomy, LoadOptions()) == []
 
     def test_the_type_of_the_weights(self) -> None:
         assert dtype_of("BF16", "cpu", LoadOptions()) == "bfloat16"

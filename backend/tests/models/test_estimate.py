@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from atelier.config import BACKEND
 from atelier.models.anatomy import Anatomy, read_anatomy
-from atelier.models.estimate import MIB, TYPE_BYTES, Parts, Seen, Work, learned, parts, seconds
+from atelier.models.estimate import MIB, SPARE_TOKENS, TYPE_BYTES, Parts, Seen, Work, learned, parts, seconds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,8 +42,27 @@ class TestFormulas:
         assert least * GB < parts(anatomy, work, kind="cuda", dtype="bfloat16").total < most * GB
 
     def test_the_key_value_cache_of_a_token(self) -> None:
-        """Qwen3-30B-A3B: 2 × 48 layers × 4 heads × 128 × 2 bytes = 96 KiB."""
-        assert parts(QWEN, Work(context=1), kind="cuda", dtype="bfloat16").cache == 96 * 1024
+        """Qwen3-30B-A3B: 2 × 48 layers × 4 heads × 128 × 2 bytes = 96 KiB, and half of that in 8 bits."""
+        for held, size in (({}, 96 * 1024), ({"kv_cache": "fp8"}, 48 * 1024)):
+            one, two = (parts(QWEN, Work(context=n), kind="cuda", dtype="bfloat16", **held).cache for n in (1, 2))
+            assert two - one == size
+        assert one == (1 + SPARE_TOKENS) * size, "vLLM keeps a block back"
+
+    def test_a_device_that_would_get_less_than_a_head_holds_a_whole_one(self) -> None:
+        """Qwen3-30B-A3B has four."""
+        four, eight = (
+            parts(QWEN, Work(context=4096), kind="cuda", dtype="bfloat16", devices=devices) for devices in (4, 8)
+        )
+        assert four.cache == eight.cache and four.weights == 2 * eight.weights
+
+    def test_8_bits_halve_what_is_no_embedding(self) -> None:
+        model = replace(QWEN, linear=QWEN.parameters - 2 * QWEN.vocabulary * QWEN.hidden)
+        full, half = (parts(model, Work(), kind="cuda", dtype="bfloat16", quantization=q) for q in ("none", "fp8"))
+        assert full.weights - half.weights == model.linear
+
+    def test_weights_that_came_quantised_are_their_files(self) -> None:
+        model = replace(QWEN, quantized_bytes=17 * GB)
+        assert parts(model, Work(), kind="cuda", dtype="bfloat16", devices=2).weights == 17 * GB // 2
 
     def test_two_devices_share_weights_and_cache(self) -> None:
         alone = parts(QWEN, Work(context=4096), kind="cuda", dtype="bfloat16")
@@ -55,14 +75,24 @@ class TestFormulas:
         more=st.tuples(*[st.integers(0, 1024)] * 2, st.integers(0, 8), st.integers(0, 50_000)),
         seen=st.lists(SEEN, max_size=30),
         dtype=st.sampled_from(sorted(TYPE_BYTES)),
+        devices=st.integers(1, 8),
+        kv_cache=st.sampled_from(["none", "fp8"]),
     )
     @settings(max_examples=400, deadline=None)
     def test_monotone_in_batch_size_and_context_whatever_was_measured(
-        self, anatomy: Anatomy, small: tuple, more: tuple, seen: list[Seen], dtype: str
+        self,
+        anatomy: Anatomy,
+        small: tuple,
+        more: tuple,
+        seen: list[Seen],
+        dtype: str,
+        devices: int,
+        kv_cache: str,
     ) -> None:
         def band(width: int, height: int, batch: int, context: int):
             work = Work(width, height, batch, context=context)
-            return learned(parts(anatomy, work, kind="cuda", dtype=dtype), seen)
+            sized = parts(anatomy, work, kind="cuda", dtype=dtype, devices=devices, kv_cache=kv_cache)
+            return learned(sized, seen)
 
         less, larger = band(*small), band(*(a + b for a, b in zip(small, more, strict=True)))
         assert less.expected <= larger.expected * (1 + 1e-9) and less.high <= larger.high * (1 + 1e-9)
@@ -119,8 +149,20 @@ class TestAnatomy:
     def test_of_a_language_model_with_eyes(self, tmp_path: Path) -> None:
         text = {"num_hidden_layers": 48, "num_key_value_heads": 4, "head_dim": 128, "hidden_size": 2048}
         (tmp_path / "config.json").write_text(json.dumps({"vision_config": {}, "text_config": text}))
-        found = read_anatomy(tmp_path, task="chat", parameters=1, stored_bits=16)
+        found = read_anatomy(tmp_path, task="chat", parameters=10**9, stored_bits=16)
         assert (found.layers, found.kv_heads, found.head_dim) == (48, 4, 128)
+        assert found.linear == 10**9 - 2 * 32000 * 2048
+
+    def test_of_one_that_came_quantised_and_one_that_shares_its_embeddings(self, tmp_path: Path) -> None:
+        (tmp_path / "model.safetensors").write_bytes(bytes(5000))
+        for config, linear, size in (
+            ({"quantization_config": {"quant_method": "fp8"}}, 0, 5000),
+            ({"tie_word_embeddings": True, "vocab_size": 1000, "hidden_size": 100}, 10**6 - 10**5, 0),
+        ):
+            (tmp_path / "config.json").write_text(json.dumps(config))
+            os.utime(tmp_path / "config.json", ns=(0, size))
+            found = read_anatomy(tmp_path, task="chat", parameters=10**6, stored_bits=16)
+            assert (found.linear, found.quantized_bytes) == (linear, size)
 
     @pytest.mark.parametrize(
         "nonsense", ["[]", "{", '{"block_out_channels": "x"}', '{"block_out_channels": [-1, 1e99]}']

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
 from engines import transformers_chat, vllm_chat
-from engines.engine import LoadFailed
+from engines.engine import LoadFailed, RunFailed
+from engines.openai_child import OpenAIChild, UnixConnection
+from engines.protocol import Parked
 
 QWEN = {
     "openai_socket": "/run/w.v1", "task": "chat", "served": "qwen|Qwen/Qwen3-VL-30B-A3B-Instruct", "dtype": "bfloat16",
@@ -14,6 +18,8 @@ QWEN = {
     "tool_parser": "hermes", "reasoning_parser": "qwen3", "images": 4,
 }  # fmt: skip
 MODEL = Path("/models/qwen")
+GIB = 1024**3
+HERE = {"PYTHONPATH": str(Path(vllm_chat.__file__).parents[1])}
 
 
 def value(command: list[str], flag: str) -> str:
@@ -38,6 +44,17 @@ class TestVLLM:
         command = vllm_chat.command(MODEL, QWEN | {"thinks": False}, on_gpu=False)
         assert value(command, "--default-chat-template-kwargs") == '{"enable_thinking": false}'
         assert "--default-chat-template-kwargs" not in vllm_chat.command(MODEL, QWEN, on_gpu=False)
+
+    def test_in_8_bits(self, tmp_path: Path) -> None:
+        wanted = QWEN | {"quantization": "fp8", "kv_cache": "fp8"}
+        command = vllm_chat.command(tmp_path, wanted, on_gpu=True)
+        assert (value(command, "--quantization"), value(command, "--kv-cache-dtype")) == ("fp8", "fp8")
+        assert not vllm_chat.left_out(wanted, vllm_chat.why_not_fp8(tmp_path, on_gpu=True))
+        on_cpu = vllm_chat.command(tmp_path, wanted, on_gpu=False)
+        assert "--quantization" not in on_cpu and value(on_cpu, "--kv-cache-dtype") == "fp8"
+        assert not {"--quantization", "--kv-cache-dtype"} & set(vllm_chat.command(tmp_path, QWEN, on_gpu=True))
+        (tmp_path / "config.json").write_text('{"quantization_config": {"quant_method": "awq"}}')
+        assert "--quantization" not in vllm_chat.command(tmp_path, wanted, on_gpu=True), "it came quantised"
 
     def test_over_several_devices(self) -> None:
         command = vllm_chat.command(MODEL, QWEN | {"tensor_parallel": 4}, on_gpu=True)
@@ -73,7 +90,20 @@ class TestVLLM:
                 "chat_no_memory",
             ),
             ("ValueError: No available memory for the cache blocks. Try increasing", "chat_no_memory"),
-            ("the estimated maximum model length is 1024. Try increasing", "chat_cache_small"),
+            (
+                "ValueError: Available memory on node 0 (3.2/16.0 GiB) on kv cache allocation is less than requested "
+                "memory for kv (48.0 GiB). Decrease --kv-cache-memory-bytes",
+                "chat_no_memory",
+            ),
+            ("RuntimeError: CUDA out of memory occurred when warming up sampler with 256 dummy", "chat_no_memory"),
+            ("RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you tried", "chat_no_memory"),
+            ("Engine core initialization failed. Failed core proc(s): {'EngineCore_DP0': -9}", "chat_no_memory"),
+            (
+                "ValueError: To serve at least one request with the model's max seq len (8192), (0.88 GiB KV cache is "
+                "needed, which is larger than the available KV cache memory (0.44 GiB). Based on the available memory, "
+                "the estimated maximum model length is 4096.",
+                "chat_cache_small",
+            ),
             ("User-specified max_model_len (9999) is greater than the derived max_model_len", "chat_context_long"),
             ("Total number of attention heads (30) must be divisible by tensor parallel size (4).", "chat_spread"),
             ("Model architectures ['XForCausalLM'] are not supported for now.", "chat_architecture"),
@@ -90,7 +120,72 @@ class TestVLLM:
         assert vllm_chat.explain(("INFO starting", "RuntimeError: something new")) is None
 
 
+class TestChild:
+    """The child that is started: what it prints before it ends is the reason."""
+
+    def failure(self, folder: Path, script: str) -> LoadFailed:
+        with pytest.raises(LoadFailed) as caught:
+            OpenAIChild([sys.executable, "-c", script], folder / "w.v1", HERE).start(10.0, vllm_chat.explain)
+        return caught.value
+
+    def test_what_vllm_says_when_the_cache_does_not_fit(self, tmp_path: Path) -> None:
+        words = Path(__file__).with_name("vllm_out_of_memory.log")
+        failure = self.failure(tmp_path, f"import sys; sys.stdout.write(open({str(words)!r}).read()); sys.exit(1)")
+        assert (failure.code, failure.sentence) == ("out_of_memory", "chat_no_memory")
+
+    def test_one_that_linux_ends(self, tmp_path: Path) -> None:
+        failure = self.failure(tmp_path, "import os; os.kill(os.getpid(), 9)")
+        assert (failure.code, failure.sentence) == ("out_of_memory", "chat_killed") and failure.hint
+
+    def test_another_end_is_no_want_of_memory(self, tmp_path: Path) -> None:
+        assert self.failure(tmp_path, "import os; os.kill(os.getpid(), 11)").code == "openai_server_ended"
+
+
+class TestParking:
+    """By vLLM's routes, as they stand in its source (`vllm/entrypoints/serve/dev/sleep/api_router.py`); that they are
+    the same in the version that is pinned, `tests/contract/test_chat_engines.py` says. It never ran on CUDA here."""
+
+    def sleeps(self, socket: Path) -> bool:
+        connection = UnixConnection(socket, 5.0)
+        connection.request("GET", "/is_sleeping")
+        return json.loads(connection.getresponse().read())["is_sleeping"]
+
+    def test_weights_go_aside_and_come_back(self, tmp_path: Path) -> None:
+        engine = object.__new__(vllm_chat.ParkableVLLM)
+        command = [
+            sys.executable,
+            "-m",
+            "engines.fake_chat",
+            "--socket",
+            str(tmp_path / "w.v1"),
+            "--name",
+            "m",
+            "--task",
+            "chat",
+        ]
+        engine.child = OpenAIChild(command, tmp_path / "w.v1", HERE)
+        engine.weights_bytes, engine.cache_bytes, engine.load_peak_bytes = 3 * GIB, GIB, 5 * GIB
+        engine.child.start(10.0)
+        try:
+            assert engine.park() == Parked(rest_bytes=GIB, host_bytes=3 * GIB), "as planned, where vLLM says nothing"
+            assert self.sleeps(tmp_path / "w.v1") is True
+            engine.wake()
+            assert self.sleeps(tmp_path / "w.v1") is False
+            engine.child._tail.append("INFO Sleep mode freed 4.50 GiB memory, 61.20 GiB memory is still in use.")
+            assert engine.park().rest_bytes == GIB // 2, "others' memory on the device is not its own"
+        finally:
+            engine.close()
+        with pytest.raises(RunFailed) as failed:
+            engine.wake()
+        assert failed.value.code == "not_woken"
+
+
 class TestTransformers:
+    def test_what_it_cannot_do_is_said(self) -> None:
+        wanted = {"quantization": "fp8", "kv_cache": "fp8"}
+        said = [(one.option, one.why) for one in vllm_chat.left_out(wanted, "engine", cache=False)]
+        assert said == [("quantization: fp8", "engine"), ("kv_cache: fp8", "engine")]
+
     def test_its_server_listens_on_the_socket_alone(self) -> None:
         command = transformers_chat.command(MODEL, QWEN, "cpu")
         assert value(command, "--uds") == "/run/w.v1"

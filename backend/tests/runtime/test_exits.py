@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 from atelier.errors import WorkerDied
-from atelier.runtime import exits
+from atelier.runtime import exits, processes
 from atelier.runtime.exits import WorkerLost, classify
 
 TABLE = [
@@ -78,6 +79,24 @@ def test_ends_that_the_process_caused_are_crashes(cause: exits.ExitCause) -> Non
 @pytest.mark.parametrize("cause", [exits.stopped(), exits.cancel_ignored(3)])
 def test_ends_that_somebody_asked_for_are_none(cause: exits.ExitCause) -> None:
     assert not cause.crash and cause.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("cause", "kills", "expected"),
+    [
+        (classify(1, None, ["torch.OutOfMemoryError: CUDA out of memory."], "loading"), 0, True),
+        (classify(1, None, ["MemoryError"], "loading"), 0, True),
+        (classify(None, signal.SIGKILL, [], "loading"), 1, True),
+        (classify(None, signal.SIGKILL, [], "loading"), 0, False),
+        (classify(None, signal.SIGSEGV, [], "loading"), 1, False),
+    ],
+)
+def test_a_kill_is_for_want_of_memory_when_the_kernel_counted_it(
+    cause: exits.ExitCause, kills: int, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "PROC", tmp_path)
+    (tmp_path / "vmstat").write_text(f"pgfault 12\noom_kill {7 + kills}\n")
+    assert exits.for_want_of_memory(cause, 7) is expected
 
 
 def test_a_lost_worker_carries_its_cause() -> None:

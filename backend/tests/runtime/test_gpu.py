@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import psutil
 import pynvml
@@ -224,6 +226,32 @@ class TestWithoutGPU:
         (sample,) = monitor.sample()
         assert sample.used_bytes + sample.free_bytes == sample.total_bytes == psutil.virtual_memory().total
         assert sample.utilization == monitor.host.cpu_percent
+
+    def test_any_thread_sees_how_busy_the_processors_are(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cores = psutil.cpu_count() or 1
+        counted = [10.0, 10.0]
+
+        def tick(busy: float, idle: float) -> float:
+            counted[0] += busy * cores
+            counted[1] += idle * cores
+            with ThreadPoolExecutor(1) as another:
+                return another.submit(monitor.sample).result()[0].utilization or 0.0
+
+        monkeypatch.setattr(psutil, "cpu_times", lambda: CpuTimes(counted[0], counted[1], iowait=1.0, guest=4.0))
+        monitor = GPUMonitor(MachineMemory())
+        assert tick(0.9, 0.1) == 90.0
+        assert tick(0.0, 0.1) == 90.0, "too short a moment"
+        assert tick(0.0, 0.9) == 0.0
+        assert tick(0.5, 0.5) == 50.0
+
+
+class CpuTimes(NamedTuple):
+    """As much of psutil's answer as there is on Linux and matters here: a guest's time is in `user` too."""
+
+    user: float
+    idle: float
+    iowait: float
+    guest: float
 
 
 class TestScripted:

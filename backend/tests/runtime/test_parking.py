@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import psutil
 import pytest
 from atelier.errors import Conflict, NotEnoughMemory
 from atelier.runtime.gpu import Device
@@ -131,12 +132,24 @@ class TestSeveralDevices:
         async with studio.pool.lease(wide) as worker:
             assert worker.devices == (0, 1)
             assert studio.pool.leased_bytes(0) == studio.pool.leased_bytes(1) == GB * 6 // 10
+            [info] = studio.pool.running()
+            assert (info.devices, info.bytes_leased) == ((0, 1), GB * 6 // 10)
             with pytest.raises(NotEnoughMemory, match="3 devices, but there are 2"):
                 await use(studio, WorkerSpec("fake", "wider", studio.folder, (), 1, spread=3))
         named = WorkerSpec("fake", "named", studio.folder, (), GB * 6 // 10, devices=(1,))
         async with studio.pool.lease(named) as worker:
             assert worker.devices == (1,)
         assert {info.model for info in studio.pool.running()} == {"named"}
+
+    async def test_a_servers_processes_see_the_devices_of_the_lease_and_no_others(
+        self, open_studio: MakeStudio
+    ) -> None:
+        studio = await open_studio(devices=TWO)
+        for devices, spread, seen in (((0, 1), 2, "0,1"), ((1,), 1, "1")):
+            spec = WorkerSpec("fake", seen, studio.folder, (("task", "chat"),), GB // 10, devices, spread)
+            async with studio.pool.lease(spec) as worker:
+                [server] = psutil.Process(worker.info.pid).children()
+                assert worker.devices == devices and server.environ()["CUDA_VISIBLE_DEVICES"] == seen
 
 
 class TestForecast:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import time
 from dataclasses import replace
 
+import psutil
 import pytest
 from atelier.errors import EnvironmentNotReady, NotEnoughMemory, Unavailable, WorkerNotFound, WorkerStartFailed
+from atelier.runtime import processes
+from atelier.runtime.devices import DeviceProcess, DeviceSample
 from atelier.runtime.exits import WorkerLost
 from atelier.runtime.gpu import Device, GPUMonitor, ScriptedDevices
 from atelier.runtime.worker import WorkerSpec, WorkerState
@@ -363,6 +367,40 @@ def worker_parent(pid: int) -> int:
 async def _lease(studio: Studio, model: str = "m", **options: object) -> None:
     async with studio.pool.lease(studio.spec(model, **options)):
         pass
+
+
+async def test_what_memory_ran_out_for_is_told_from_other_failures(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "oom_kills", itertools.count().__next__)  # the kernel counts on and on
+    for options, expected in (
+        ({"load_fails": "out_of_memory"}, True),
+        ({"load_fails": "parser_unknown"}, False),
+        ({"load_crashes": "sigkill"}, True),
+        ({"load_crashes": "exit3"}, False),
+    ):
+        with pytest.raises(WorkerStartFailed) as failed:
+            await _lease(studio, str(options), **options)
+        assert failed.value.out_of_memory is expected, options
+
+
+async def test_what_a_server_of_a_library_holds_of_a_gpu_the_driver_says(open_studio: MakeStudio) -> None:
+    class Driver(ScriptedDevices):
+        """Every process below this one has 3 MB of device 0."""
+
+        def sample(self) -> list[DeviceSample]:
+            below = [DeviceProcess(one.pid, 3_000_000) for one in psutil.Process().children(recursive=True)]
+            return [replace(super().sample()[0], processes=tuple(below))]
+
+    device = Device(0, "cuda", "H200", 2 * GB, GB)
+    studio = await open_studio(devices=[device], monitor=GPUMonitor(Driver([device])))
+    async with studio.pool.lease(studio.spec(device="cuda", task="chat")) as worker:
+        assert worker.load_peak_bytes == 6_000_000, "the worker and its server"
+        [server] = processes.below(worker.info.pid)
+        assert worker.info.rss_bytes > processes.rss(worker.info.pid) + processes.rss(server) // 2
+    silent = await open_studio(devices=[device], monitor=GPUMonitor(ScriptedDevices([device])))
+    async with silent.pool.lease(silent.spec(device="cuda", task="chat")) as worker:
+        assert worker.load_peak_bytes == 0, "nothing is learned from what nobody measured"
 
 
 async def test_a_lease_grows_only_where_nobody_gives_way(studio: Studio) -> None:

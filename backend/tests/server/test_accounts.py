@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import jwt
 import pytest
+from atelier import cli
 from atelier.access.accounts import Accounts
 from atelier.access.actor import LOCAL_ADMIN, Door, Role
 from atelier.access.gate import Gate
@@ -21,9 +23,9 @@ from atelier.access.tokens import Tokens
 from atelier.config import AccessSettings
 from atelier.db import Database
 from atelier.errors import BadRequest, Conflict
-from atelier.migrate import migrate
 from serving import BACKEND, Server
 from starlette.datastructures import Headers
+from tests.databases import migrated
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 PASSWORD = "four plain old words"
@@ -37,7 +39,7 @@ def basic(name: str, password: str) -> str:
 @pytest.fixture
 async def accounts(tmp_path: Path) -> Any:
     path = tmp_path / "atelier.db"
-    migrate(path)
+    migrated(path)
     database = Database(path)
     made = Accounts(database)
     await made.start()
@@ -337,25 +339,32 @@ class TestServer:
                 assert path.name == "sign-in.key" or secret not in content, path
 
 
-def command(data_dir: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {"PYTHONPATH": str(BACKEND), "DATA_DIR": str(data_dir), "PATH": "/usr/bin:/bin"}
-    return subprocess.run(
-        [sys.executable, "-m", "atelier", "user", *arguments],
-        cwd=BACKEND, env=environment, input=given, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-
-
 class TestCommand:
-    def test_accounts_from_the_command_line(self, tmp_path: Path) -> None:
-        added = command(tmp_path, "add", "ana", "--role", "admin", given=PASSWORD + "\n")
+    @pytest.fixture
+    def command(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+        """`atelier user …` without a process of its own: (exit status, what it printed, what it complained about)."""
+
+        def run(*arguments: str, given: str = "") -> tuple[int, str, str]:
+            monkeypatch.setenv("DATA_DIR", str(tmp_path))
+            monkeypatch.setattr("sys.stdin", io.StringIO(given))
+            capsys.readouterr()
+            return (cli.main(["user", *arguments]), *capsys.readouterr())
+
+        return run
+
+    def test_accounts_from_the_command_line(self, tmp_path: Path, command: Any) -> None:
+        added = subprocess.run(
+            [sys.executable, "-m", "atelier", "user", "add", "ana", "--role", "admin"],
+            cwd=BACKEND, env={"PYTHONPATH": str(BACKEND), "DATA_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"},
+            input=PASSWORD + "\n", capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
         assert added.returncode == 0 and added.stdout.startswith("ana\tadmin\t"), added.stderr
-        short = command(tmp_path, "passwd", "ana", given="short\n")
-        assert short.returncode == 1 and "8 to 1024" in short.stderr
+        status, _, complaint = command("passwd", "ana", given="short\n")
+        assert status == 1 and "8 to 1024" in complaint
         with Server(tmp_path, ATELIER_SIGN_IN="1") as server:
             bearer = {"Authorization": "Bearer " + sign_in(server, "ana", PASSWORD)}
             assert server.client.get("/api/jobs").status_code == 401
             assert server.client.get("/api/users", headers=bearer).json()["items"][0]["name"] == "ana"
-            busy = command(tmp_path, "list")
-            assert busy.returncode == 2 and "/api/users" in busy.stderr
-        removed = command(tmp_path, "remove", "ana")
-        assert removed.returncode == 0 and removed.stdout == ""
+            status, _, complaint = command("list")
+            assert status == 2 and "/api/users" in complaint
+        assert command("remove", "ana") == (0, "", "")

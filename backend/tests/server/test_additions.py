@@ -70,6 +70,14 @@ class TestLoras:
             ("owl", -1.0, 0.25),
         ]
 
+    @pytest.mark.usefixtures("files")
+    def test_settings_have_them_where_they_were_typed(self, server: Server) -> None:
+        words, loras = "a fox <lora:FoxStyle_v2:0.5>", [{"model": "owl", "weight": 0.3}]
+        job = server.wait_for(server.generate(words, steps=1, loras=loras), "completed")
+        told = server.client.get(f"/api/gallery/{job['images'][0]['id']}/settings").json()
+        assert told["missing"] == []
+        assert (told["settings"]["prompt"], told["settings"]["loras"]) == (words, loras)
+
     def test_without_any_the_recipe_is_silent(self, server: Server) -> None:
         made = recipe(server, "a fox, <b>bold</b>")
         assert made["prompt"] == "a fox, <b>bold</b>"

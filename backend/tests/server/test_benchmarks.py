@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -9,15 +10,26 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from atelier.chat.benchmark_measuring import Sample, figures, plan, prompt_of, spread
+from atelier import cli
+from atelier.chat.benchmark_measuring import (
+    Goals,
+    Rounds,
+    Sample,
+    figures,
+    measure,
+    plan,
+    prompt_of,
+    spread,
+)
 from chat_models import add_chat_model, add_embedding_model
 from serving import BACKEND, Server
 
+ROUNDS = {"rounds": 2, "ttft_goal_ms": 60_000, "tpot_goal_ms": 60_000}
 SMALL = {"requests": 4, "prompt_tokens": 32, "output_tokens": 6}
 
 
@@ -57,10 +69,42 @@ class TestFigures:
         assert found["itl_ms"]["p50"] == 30.0 and found["e2el_ms"]["p99"] == 200.0
         assert figures([Sample(error="x")], 0.0)["ttft_ms"] is None
 
+    def test_what_came_together_shares_its_time(self) -> None:
+        def events(count: int) -> bytes:
+            return b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n' * count
+
+        async def ask(_body: dict[str, Any]) -> AsyncIterator[bytes]:
+            for count in (1, 4, 1):
+                yield events(count)
+                await asyncio.sleep(0.05)
+
+        sample = asyncio.run(measure(ask, {}))
+        assert (len(sample.icl), len(sample.itl), sample.output_tokens) == (2, 5, 6)
+        assert sample.itl[:4] == [sample.icl[0] / 4] * 4 and sample.icl[0] >= 0.05, "and none of them is zero"
+        assert sum(sample.itl) == pytest.approx(sum(sample.icl)) == pytest.approx(sample.e2el - sample.ttft, abs=1e-6)
+
+    def test_goodput(self) -> None:
+        quick, slow = (Sample(ttft=ttft, e2el=ttft + 0.4, output_tokens=5) for ttft in (0.1, 0.3))
+        samples = [quick, slow, slow, Sample(error="gone")]
+        assert figures(samples, 1.0)["goodput"] is None
+        for ttft, tpot, share in ((300, None, 0.75), (299, None, 0.25), (None, 100, 0.75), (300, 99, 0), (1, 1, 0)):
+            assert figures(samples, 1.0, Goals.of(ttft, tpot))["goodput"] == share, (ttft, tpot)
+
+    def test_rounds_are_put_together(self) -> None:
+        rounds = Rounds(2, Goals())
+        seeds = [rounds.seed("a", 1, 7)]
+        assert rounds.add("a", 1, [Sample(ttft=0.1)], 1.0) is None and rounds.add("b", 1, [Sample()], 1.0) is None
+        seeds += [rounds.seed("a", 1, 7), rounds.seed("a", 2, 7)]
+        found = rounds.add("a", 1, [Sample(ttft=0.3), Sample(error="gone")], 2.0)
+        assert found and (found["completed"], found["failed"], found["duration_seconds"]) == (2, 1, 3.0)
+        assert found["ttft_ms"]["p50"] == 200.0 and len(set(seeds)) == 3
+
     def test_the_order_of_the_models_is_drawn_and_repeatable(self) -> None:
         models = [f"m{at}" for at in range(6)]
         orders = {tuple(model for model, _ in plan(models, [1], seed)) for seed in range(20)}
         assert len(orders) > 10 and plan(models, [4, 1], 3) == plan(models, [1, 4, 4], 3)
+        first, second = plan(models, [1], 4, 2)[:6], plan(models, [1], 4, 2)[6:]
+        assert first != second and sorted(first) == sorted(second), "each round has an order of its own"
         assert sorted(plan(models, [1, 2], 5)) == [(model, level) for model in models for level in (1, 2)]
 
     def test_prompts_differ(self) -> None:
@@ -70,7 +114,7 @@ class TestFigures:
 
 class TestMeasuring:
     def test_several_models_at_several_levels(self, chat: Server) -> None:
-        made = begin(chat, models=["echo", "other"], concurrency=[4, 1], name="both", seed=3)
+        made = begin(chat, models=["echo", "other"], concurrency=[4, 1], name="both", seed=3, **ROUNDS)
         assert made["status"] == "queued" and made["stages"] == []
         job = chat.wait_for(made["job_id"], "completed")
         assert (job["kind"], job["progress"]) == ("chat.benchmark", 1.0)
@@ -81,9 +125,9 @@ class TestMeasuring:
         ]  # fmt: skip
         for one in found["stages"]:
             seen = one["figures"]
-            assert (seen["completed"], seen["failed"], seen["error"]) == (4, 0, None)
-            assert seen["output_tokens"] == 4 * 6, "so many tokens were asked for of every answer"
-            assert seen["input_tokens"] == pytest.approx(4 * 32, rel=0.1), "the prompt has the size that was wanted"
+            assert (seen["completed"], seen["failed"], seen["error"], seen["goodput"]) == (8, 0, None, 1.0)
+            assert seen["output_tokens"] == 8 * 6, "so many tokens were asked for of every answer"
+            assert seen["input_tokens"] == pytest.approx(8 * 32, rel=0.1), "the prompt has the size that was wanted"
             assert 0 < seen["ttft_ms"]["p50"] <= seen["e2el_ms"]["p50"] <= seen["e2el_ms"]["p99"]
             pace = seen["output_tokens"] / seen["duration_seconds"]
             assert seen["output_throughput"] == pytest.approx(pace, rel=0.01)
@@ -148,11 +192,11 @@ def bench(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 class TestCommand:
     def test_from_outside_and_kept(self, chat: Server, tmp_path: Path) -> None:
-        files = ["--csv", str(tmp_path / "out.csv"), "--json", str(tmp_path / "out.json")]
+        files = ["--csv", str(tmp_path / "out.csv"), "--json", str(tmp_path / "out.json"), "--ttft-goal", "60000"]
         sizes = ["--requests", "3", "--prompt-tokens", "32", "--output-tokens", "6", "--concurrency", "1,3"]
         ended = bench(chat, "--model", "echo", "--name", "outside", "--save", *sizes, *files)
         assert ended.returncode == 0, ended.stderr
-        assert ended.stdout.count("\n") == 3 and "tokens/s" in ended.stdout
+        assert ended.stdout.count("\n") == 3 and "tokens/s" in ended.stdout and ended.stdout.count("100%") == 2
         report = json.loads((tmp_path / "out.json").read_text())
         assert [one["figures"]["completed"] for one in report["stages"]] == [3, 3]
         assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
@@ -160,7 +204,9 @@ class TestCommand:
         assert (kept["name"], kept["server"], kept["job_id"]) == ("outside", f"{chat.url}/v1", None)
         assert kept["stages"] == report["stages"]
 
-    def test_a_server_that_does_not_know_the_model(self, chat: Server) -> None:
-        ended = bench(chat, "--base-url", f"{chat.url}/v1", "--model", "nobody", "--requests", "2", "--concurrency=1")
-        assert ended.returncode == 1 and "nobody" in ended.stderr
-        assert bench(chat, "--model", "echo", "--concurrency", "zero").returncode == 2
+    def test_a_server_that_does_not_know_the_model(self, chat: Server, capsys: pytest.CaptureFixture[str]) -> None:
+        """Without a process of its own: the one above shows that it can be started."""
+        where = ["bench", "chat", "--base-url", f"{chat.url}/v1"]
+        assert cli.main([*where, "--model", "nobody", "--requests", "2", "--concurrency=1"]) == 1
+        assert "nobody" in capsys.readouterr().err
+        assert cli.main([*where, "--model", "echo", "--concurrency", "zero"]) == 2

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from atelier.chat.conversations import new_message as message_row
+from atelier.chat.fitting import newest, shorter
+from atelier.tables import MessageRow
 from chat_models import add_chat_model
 from serving import Server
 from tests.server.test_accounts import PASSWORD, TOKEN, sign_in
@@ -26,6 +29,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(folder / "data") as server:
         add_chat_model(server, folder)
         add_chat_model(server, folder, "other")
+        add_chat_model(server, folder, "small", max_position_embeddings=128)
         yield server
 
 
@@ -137,6 +141,41 @@ class TestSaying:
     def test_without_a_model(self, chat: Server) -> None:
         answer = chat.client.post("/api/chat/conversations", json={"message": {"content": "x"}})
         assert answer.status_code == 422 and answer.json()["errors"][0]["field"] == "model"
+
+
+class TestFullContext:
+    """The fake engine counts words; `small` takes 128 of them."""
+
+    def test_it_is_said_what_helps_and_the_oldest_can_be_left_out(self, chat: Server) -> None:
+        made = begin(chat, "one " * 60, "small")
+        ended(chat, made["id"], made["messages"][-1]["id"])
+        sent = say(chat, made["id"], "two " * 62).json()["answer"]["id"]
+        failed = ended(chat, made["id"], sent)
+        assert failed["state"] == "failed" and failed["error"]["code"] == "context_length_exceeded"
+        assert failed["error"]["said"]["code"] == "conversation.context_full"
+        url = f"/api/chat/conversations/{made['id']}"
+        assert chat.client.patch(url, json={"parameters": {"drop_oldest": True}}).status_code == 200
+        again = chat.client.post(f"{url}/messages/{sent}/again", json={}).json()["answer"]["id"]
+        done = ended(chat, made["id"], again)
+        assert done["state"] == "complete", done["error"]
+        assert done["usage"]["left_out"] == 2 and done["usage"]["prompt_tokens"] == 62
+        # One message that is too long by itself stays too long.
+        long = say(chat, made["id"], "three " * 140).json()["answer"]["id"]
+        assert ended(chat, made["id"], long)["error"]["code"] == "context_length_exceeded"
+
+    def test_what_fits_is_kept_and_begins_with_a_question(self) -> None:
+        def row(role: str, letters: int, tokens: int | None = None) -> MessageRow:
+            usage = {"prompt_tokens": 9, "completion_tokens": tokens} if tokens else None
+            return message_row("cnv_x", None, role, content="x" * letters, usage=usage)
+
+        branch = [row("user", 100), row("assistant", 400, 100), row("tool", 40), row("assistant", 400, 100)]
+        branch += [row("user", 100), row("assistant", 400, 100), row("user", 100)]
+        # A quarter of a token each letter, as counted; eight for each turn; a quarter of the context for the answer.
+        assert newest(branch, 1000, "", None) == branch
+        assert newest(branch, 500, "", None) == branch[4:]
+        assert newest(branch, 500, "y" * 800, None) == branch[6:]
+        assert newest(branch, 150, "", 100) == branch[6:], "the last question goes along, whether it fits or not"
+        assert shorter(branch) == branch[4:] and shorter(branch[6:]) is None
 
 
 class TestEnding:
@@ -252,6 +291,27 @@ class TestFinding:
 
         assert found("zebraco") and found("STRIP zebra") and found(done["content"].split()[0])
         assert found("ut") and not found("zebracorns") and not found('"zebra" OR x')
+
+    def test_by_what_only_the_one_beside_it_says(self, chat: Server) -> None:
+        made = begin(chat, "pairs of them")
+        ended(chat, made["id"], made["messages"][-1]["id"])
+        body = {"model": "other", "beside_of": made["id"]}
+        beside = chat.client.post("/api/chat/conversations", json=body).json()
+        ended(chat, beside["id"], beside["messages"][-1]["id"])
+        say(chat, beside["id"], "fake:say=quetzalcoatlus")
+        found = chat.client.get("/api/chat/conversations", params={"q": "quetzalc"}).json()["items"]
+        assert [one["id"] for one in found] == [made["id"]]
+
+    def test_by_a_picture(self, chat: Server) -> None:
+        image = upload(chat, picture((31, 21))).json()["id"]
+        made = begin(chat, "look at this", said={"pictures": [image]})
+
+        def found(ref: str) -> list[str]:
+            answer = chat.client.get("/api/chat/conversations", params={"picture": ref})
+            return [one["id"] for one in answer.json()["items"]]
+
+        assert found(image) == [made["id"]] and found("inp_" + "0" * 20) == []
+        assert chat.client.get("/api/chat/conversations", params={"picture": "%"}).status_code == 422
 
     def test_pinned_first_then_the_last_spoken_in_page_by_page(self, own_server: Any) -> None:
         server: Server = own_server()

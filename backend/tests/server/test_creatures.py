@@ -135,6 +135,8 @@ class TestMade:
         events = [line["message"] for line in records(server)]
         for event in ("sdxl.warmup", "sdxl.ready", "sdxl.generated", "remote_name.request", "extract_name.json"):
             assert events.count(event) == (2 if event in {"remote_name.request", "extract_name.json"} else 1), event
+        (chosen,) = [line["extra"] for line in records(server) if line["message"] == "attention.chosen"]
+        assert chosen["backend"] == "sdpa" and "for GPUs" in chosen["without"]["flash"]
         shown = [line["extra"].get("image_b64") for line in records(server) if line["message"] == "generate.success"]
         assert shown[0] == body["imageBase64"]
         chat.close()

@@ -24,9 +24,9 @@ from atelier.images.editing import Editor
 from atelier.images.gallery import Gallery
 from atelier.images.gallery_schemas import BulkEditIn, CollectionIn, ImageEditIn
 from atelier.images.search import Look
-from atelier.migrate import migrate
 from atelier.storage import Storage
 from serving import Server
+from tests.databases import migrated
 
 SIZES = [(512, 512), (512, 768), (768, 512)]
 
@@ -344,7 +344,7 @@ class TestFiles:
         assert (without_file.status_code, without_file.json()["said"]["code"]) == (404, "image.file_gone")
 
     async def test_an_archive_is_small_enough_for_every_program(self, tmp_path: Path) -> None:
-        migrate(tmp_path / "atelier.db")
+        migrated(tmp_path / "atelier.db")
         [one, other] = insert(tmp_path, 2)
         database, storage = Database(tmp_path / "atelier.db"), Storage(tmp_path)
         for number, size in enumerate((MAX_BYTES - 1, 1)):
@@ -377,7 +377,7 @@ class TestOwners:
 
     @pytest.fixture
     def features(self, tmp_path: Path) -> tuple[Gallery, Editor, Collections, list[tuple[str, str | None]]]:
-        migrate(tmp_path / "atelier.db")
+        migrated(tmp_path / "atelier.db")
         insert(tmp_path, 4)
         insert(tmp_path, 4, owner="somebody", prefix="theirs")
         database, bus, heard = Database(tmp_path / "atelier.db"), EventBus(), []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import sqlite3
@@ -53,6 +54,16 @@ class TestTakingIn:
         answer = server.client.post("/api/inputs", content=data, headers={"content-type": "image/png"})
         assert answer.status_code == 201
         assert upload(server, data).json()["id"] == answer.json()["id"], "the same picture twice is one input"
+
+    def test_json_may_hold_it(self, server: Server) -> None:
+        written = base64.b64encode(picture((41, 20))).decode()
+        answer = server.client.post("/api/inputs", json={"url": f"data:image/png;base64,{written}"})
+        assert (answer.status_code, answer.json()["width"], answer.json()["height"]) == (201, 41, 20)
+
+    @pytest.mark.parametrize("body", [b"{", b"[]", b'{"url": 5}', b'{"file": "x"}', b'{"url": "data:,!"}'])
+    def test_json_without_one(self, server: Server, body: bytes) -> None:
+        answer = server.client.post("/api/inputs", content=body, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "url")
 
     def test_it_stands_upright(self, server: Server) -> None:
         exif = Image.Exif()
@@ -143,6 +154,16 @@ class TestLettingGo:
         for one in (job_id, busy):
             server.client.delete(f"/api/jobs/{one}")
             server.wait_for(one)
+        assert server.client.delete(f"/api/inputs/{out['id']}").status_code == 204
+
+    def test_a_grid_that_waits_keeps_it(self, server: Server) -> None:
+        out = upload(server, picture((61, 33))).json()
+        wanted = {"request": {"prompt": "a cat", "steps": 200}, "start": {"image": out["id"]}}
+        axis = {"field": "seed", "values": list(range(8))}
+        job_id = server.client.post("/api/grids", json={**wanted, "x": axis}).json()["job_id"]
+        assert server.client.delete(f"/api/inputs/{out['id']}").status_code == 409
+        server.client.delete(f"/api/jobs/{job_id}")
+        server.wait_for(job_id)
         assert server.client.delete(f"/api/inputs/{out['id']}").status_code == 204
 
     def test_the_sweep_takes_what_nobody_names(self, own_server: Any) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from atelier.config import BACKEND
+from chat_models import SIZES, add_chat_model
 from serving import Server
-from tests.models.weights import diffusers_folder
+from tests.models.weights import diffusers_folder, safetensors, transformers_folder, write
 
 CREATURES = BACKEND / "embedded" / "models" / "creatures"
 MIB = 2**20
@@ -26,9 +29,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def second(server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+def second_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "second"
     shutil.copytree(CREATURES, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def second(server: Server, second_folder: Path) -> str:
+    folder = second_folder
     defaults = {"steps": 4, "guidance_scale": 1.0, "width": 256, "height": 256}
     assert server.client.post("/api/models/import", json={"path": str(folder)}).status_code == 201
     assert server.client.patch("/api/models/second", json={"defaults": defaults}).status_code == 200
@@ -211,6 +220,69 @@ class TestOutOfMemory:
         assert smaller["status"] == "completed", "a smaller one is not held back"
 
 
+class TestOutOfMemoryWhileLoading:
+    """Fake engines whose model's folder tells them to fail."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def chats(cls, server: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+        folder = tmp_path_factory.mktemp("chats")
+        return {add_chat_model(server, folder, key): folder / key for key in ("by-hand", "asked", "too-large")}
+
+    def leased(self, server: Server, key: str) -> int:
+        return server.client.post("/api/plan", json={"model": key}).json()["bytes_leased"]
+
+    def failures(self, server: Server, key: str) -> int:
+        with sqlite3.connect(f"file:{server.data_dir}/atelier.db?mode=ro", uri=True) as database:
+            return database.execute(
+                "select count(*) from memory_observations where event = 'oom' and model_id = "
+                "(select id from models where key = ?)",
+                (key,),
+            ).fetchone()[0]
+
+    def test_the_estimate_is_raised_and_the_load_tried_once_more(self, server: Server, chats: dict[str, Path]) -> None:
+        write(chats["by-hand"] / "fake.json", {"load_fails_first": "out_of_memory"})
+        before = self.leased(server, "by-hand")
+        assert load(server, "by-hand")["loaded_bytes"] >= 1.3 * before
+        assert self.failures(server, "by-hand") == 1
+
+    def test_so_it_is_for_everybody_who_asks_for_a_chat_model(self, server: Server, chats: dict[str, Path]) -> None:
+        write(chats["asked"] / "fake.json", {"load_fails_first": "out_of_memory"})
+        body = {"model": "asked", "messages": [{"role": "user", "content": "Hello"}]}
+        with ThreadPoolExecutor(4) as clients:
+            asked = [clients.submit(server.client.post, "/v1/chat/completions", json=body) for _ in range(4)]
+            assert [one.result().status_code for one in asked] == [200] * 4
+        assert self.failures(server, "asked") == 1, "one failure, however many waited for it"
+
+    def test_then_it_fails_with_what_would_help(self, server: Server, chats: dict[str, Path]) -> None:
+        write(chats["too-large"] / "fake.json", {"load_fails": "out_of_memory"})
+        before = self.leased(server, "too-large")
+        server.client.post("/api/admin/models/too-large/load")
+        found = until(server, lambda found: found["state"] == "error" and "fit" in found["state_reason"], "too-large")
+        assert found["state_said"]["code"] == "memory.chat_ran_out"
+        assert found["state_said"]["params"]["bytes"] >= 1.3 * before
+        assert self.leased(server, "too-large") > before
+        body = {"model": "too-large", "messages": [{"role": "user", "content": "Hello"}]}
+        refused = server.client.post("/v1/chat/completions", json=body)
+        error = refused.json()["error"]
+        assert (refused.status_code, error["code"]) == (503, "not_enough_memory")
+        assert refused.headers["x-should-retry"] == "false" and "a shorter context" in error["message"]
+
+    def test_a_job_starts_again_by_itself(self, server: Server, second: str, second_folder: Path) -> None:
+        write(second_folder / "fake.json", {"load_fails_first": "out_of_memory"})
+        job = server.wait_for(server.generate("a fox", model=second, width=256, height=256, steps=20))
+        (second_folder / "fake.json").unlink()
+        assert (job["status"], job["attempt"]) == ("completed", 1)
+        assert self.failures(server, second) == 1
+
+    def test_another_failure_is_not_tried_again(self, server: Server, chats: dict[str, Path]) -> None:
+        write(chats["by-hand"] / "fake.json", {"load_fails": "parser_unknown"})
+        before = self.failures(server, "by-hand")
+        server.client.post("/api/admin/models/by-hand/load")
+        found = until(server, lambda found: found["state"] == "error", "by-hand")
+        assert "told to fail" in found["state_reason"] and self.failures(server, "by-hand") == before
+
+
 class TestPlan:
     def plan(self, server: Server, **wanted: Any) -> dict[str, Any]:
         answer = server.client.post("/api/plan", json={"model": "creatures", **wanted})
@@ -246,11 +318,47 @@ class TestPlan:
         named = {remedy["id"] for remedy in plan["remedies"]}
         assert {"smaller_batch", "smaller_picture", "half_precision", "fp8", "int8"} <= named
         for remedy in plan["remedies"]:
-            if remedy["available"] and remedy["id"] != "half_precision":
+            if remedy["id"] != "half_precision":
                 options = {"batch": 4, **remedy["change"].get("options", {})}
                 smaller = {"width": 4096, "height": 4096, "num_outputs": 4, **remedy["change"], "options": options}
                 less = self.plan(server, **smaller)["bytes"]["expected"]
                 assert plan["bytes"]["expected"] - less == pytest.approx(remedy["saves_bytes"], rel=0.01)
+
+    def test_of_a_chat_model_every_remedy_saves_what_it_says(self, server: Server, tmp_path: Path) -> None:
+        folder = transformers_folder(tmp_path / "talk", "Qwen3ForCausalLM", **SIZES | {"hidden_size": 256})
+        write(folder / "model-00001-of-00002.safetensors", safetensors({"a": (4000, 1000)}, "BF16"))
+        server.client.post("/api/models/import", json={"path": str(folder), "key": "talk"})
+        asked = {"model": "talk", "context": 4096, "batch": 64, "options": {"dtype": "float32"}}
+        plan = self.plan(server, **asked)
+        named = {remedy["id"]: remedy for remedy in plan["remedies"]}
+        assert set(named) == {"half_precision", "fp8", "fp8_cache", "smaller_batch", "shorter_context"}
+        for remedy in named.values():
+            change = remedy["change"]
+            options = {**asked["options"], **change.get("options", {})}
+            less = self.plan(server, **{**asked, **change, "options": options})
+            assert less["bytes_leased"] < plan["bytes_leased"], remedy
+            total = sum(plan["parts"].values()) - sum(less["parts"].values())
+            assert total == pytest.approx(remedy["saves_bytes"], rel=0.01), remedy
+        assert not {"fp8", "fp8_cache"} & {
+            one["id"]
+            for one in self.plan(server, **asked | {"options": {"quantization": "fp8", "kv_cache": "fp8"}})["remedies"]
+        }
+        assert server.client.delete("/api/models/talk").status_code == 200
+
+    def test_what_it_would_go_without_is_said_before_it_loads(self, server: Server) -> None:
+        [offload] = self.plan(server, options={"offload": "model"})["left_out"]
+        assert offload["said"] == {"code": "load.left_out_cpu", "params": {"option": "offload: model"}}
+        assert self.plan(server)["left_out"] == []
+        load(server, options={"quantization": "int8"})
+        [seen] = self.plan(server, options={"quantization": "int8"})["left_out"]
+        assert seen["said"]["code"] == "load.left_out_model", "what the last load with them lacked"
+
+    def test_its_own_worker_with_other_options_is_in_nobodys_way(self, server: Server) -> None:
+        load(server)
+        server.client.patch("/api/models/creatures", json={"pinned": True})
+        plan = self.plan(server, options={"dtype": "float16"})
+        assert plan["fit"] == "now" and plan["makes_room"] == [] and not plan["loaded"]
+        assert load(server, options={"dtype": "float16"})["state"] == "ready", "as the plan said"
 
     def test_seconds_are_learned_from_what_ran(self, server: Server, second: str) -> None:
         server.wait_for(server.generate("a fox", model=second, width=256, height=256, steps=20), "completed")

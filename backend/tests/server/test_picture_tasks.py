@@ -273,6 +273,24 @@ class TestVariations:
             hires = job["request"]["resolved"]["hires"]
             assert hires == {"width": 384, "height": 512, "steps": 7, "strength": 0.5, "upscaler": "latent"}
 
+    def test_a_second_pass_has_a_sampler_of_its_own(self, server: Server) -> None:
+        job = made(server, "text-to-image", prompt="a fox", scheduler="euler", hires={"scheduler": "heun_karras"})
+        assert job["request"]["resolved"]["hires"]["scheduler"] == "heun_karras"
+        answer = ask(server, "text-to-image", prompt="a fox", hires={"scheduler": "flow_heun"})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "hires.scheduler")
+
+    def test_what_a_sampler_is_told(self, server: Server) -> None:
+        told = {"scheduler": "ddim", "sampler_settings": {"eta": 0.5, "s_churn": None}, "quality": 60}
+        resolved = made(server, "text-to-image", prompt="a fox", **told)["request"]["resolved"]
+        assert resolved["sampler_settings"] == {"eta": 0.5} and "quality" not in resolved, "a PNG has none"
+        for wrong in ({"scheduler": "euler_a"}, {"scheduler": "ddim"}):
+            answer = ask(server, "text-to-image", prompt="a fox", sampler_settings={"s_churn": 2}, **wrong)
+            problem = answer.json()
+            assert (answer.status_code, problem["errors"][0]["field"]) == (422, "sampler_settings.s_churn")
+            assert "euler, " in problem["hint"]
+        listed = {one["id"]: one["settings"] for one in server.client.get("/api/schedulers").json()["items"]}
+        assert listed["ddim"] == ["eta"] and "s_churn" in listed["euler_karras"] and listed["euler_a"] == []
+
     @pytest.mark.parametrize("scale", [1, 4.1, "NaN"])
     def test_its_limits(self, server: Server, scale: Any) -> None:
         answer = ask(server, "text-to-image", prompt="a fox", hires={"scale": scale})

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from atelier.images.prompt_schemas import StyleOut
 from atelier.images.settings import settings_of
 from atelier.images.verifying import _alone, _changed
 from engines import picture_files, picture_reader, protocol
@@ -55,6 +58,22 @@ class TestReadBack:
         assert (settings["model"], settings["scheduler"]) == ("creatures", "dpmpp_2m_karras")
         assert {"kind": "lora", "name": "paper"} in found["missing"]
 
+    def test_a_second_pass_and_what_the_sampler_was_told(self, server: Server) -> None:
+        """Of A1111, which writes settings that its sampler took no notice of, and of our own."""
+        more = "Model: creatures, Denoising strength: 0.4, Eta: 0.5, Sigma churn: 3, Hires upscale: 1.5, Hires steps: 4"
+        text = A1111.replace("Model: creatures", more).replace("DPM++ 2M, Schedule type: Karras", "Euler")
+        settings = read(server, png(text))["settings"]
+        assert settings["sampler_settings"] == {"s_churn": 3} and "scheduler" not in settings["hires"]
+        text = text.replace("Hires upscale", "Hires sampler: Heun, Hires schedule type: Karras, Hires upscale")
+        hires = read(server, png(text))["settings"]["hires"]
+        assert hires == {"scale": 1.5, "strength": 0.4, "steps": 4, "scheduler": "heun_karras"}
+        told = {"scale": 2.0, "strength": 0.5, "steps": 3, "upscaler": "latent", "scheduler": "heun", "sampler": "Heun"}
+        recipe = {"prompt": "x", "negative_prompt": "", "steps": 5, "guidance_scale": 3, "seed": 1, "width": 256,
+                  "height": 256, "model": "creatures", "scheduler": "ddim", "sampler_settings": {"eta": 1.0},
+                  "hires": {**told, "width": 512}}  # fmt: skip
+        found = read(server, picture_files.encode(Image.new("RGB", (512, 512)), "webp", recipe, 40))["settings"]
+        assert found["sampler_settings"] == {"eta": 1.0} and found["hires"]["scheduler"] == "heun"
+
     def test_what_is_missing_is_named(self, server: Server) -> None:
         found = read(server, png(A1111.replace("Model: creatures", "Model: dreamer_v9")))
         assert found["model_name"] == "dreamer_v9"
@@ -75,6 +94,48 @@ class TestReadBack:
         recipe = '{"prompt": "x", "steps": 9999, "seed": -4, "width": "wide", "guidance_scale": 3}'
         found = settings_of({"texts": {"atelier": recipe}, "width": 1, "height": 1}, [])
         assert found.settings == {"prompt": "x", "guidance_scale": 3}
+
+
+class TestTyped:
+    """What was typed comes back where it still comes to the same words."""
+
+    RECIPE: ClassVar = {"prompt": "a fox at night", "negative_prompt": "", "steps": 3}
+    NIGHT = StyleOut(id="sty_1", name="Night", prompt="{prompt} at night", negative_prompt="")
+
+    def of(self, asked: Any, styles: Sequence[StyleOut] = (NIGHT,), **more: Any) -> dict[str, Any]:
+        recipe = json.dumps({**self.RECIPE, **more, "asked": asked})
+        return settings_of({"texts": {"atelier": recipe}, "width": 1, "height": 1}, [], styles).settings
+
+    def test_styles(self) -> None:
+        told = self.of({"prompt": "a fox", "styles": ["Night"]})
+        assert (told["prompt"], told["styles"]) == ("a fox", ["Night"])
+
+    def test_a_translation(self) -> None:
+        told = self.of({"typed_prompt": "un zorro de noche"})
+        assert (told["prompt"], told["typed_prompt"]) == ("a fox at night", "un zorro de noche")
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"prompt": "a fox", "styles": ["Day"]},
+            {"prompt": "a cow", "styles": ["Night"]},
+            {"prompt": "a fox <lora:x:9999>", "styles": ["Night"]},
+            {"prompt": ["a fox"], "styles": "Night"},
+            {"styles": [[]]},
+            {"prompt": 5},
+            "a fox",
+            [],
+            None,
+        ],
+    )
+    def test_what_comes_to_something_else_stays_as_it_was_drawn(self, asked: Any) -> None:
+        told = self.of(asked)
+        assert told["prompt"] == "a fox at night" and "styles" not in told
+
+    def test_a_lora_that_is_not_here(self) -> None:
+        loras = [{"model": "paper", "weight": 1.0}]
+        told = self.of({"prompt": "a fox at night <lora:paper:1>", "loras": []}, loras=loras)
+        assert (told["prompt"], told.get("loras")) == ("a fox at night", None)
 
 
 class TestVerify:
@@ -117,7 +178,7 @@ class TestVerify:
         assert found == pytest.approx(expected)
 
     def test_only_its_own_seed(self) -> None:
-        assert _alone({"seeds": [1, 2, 3], "steps": 4}, 1) == {"seeds": [2], "steps": 4}
+        assert _alone({"resolved": {"seeds": [1, 2, 3], "steps": 4}}, 1) == {"seeds": [2], "steps": 4}
 
     def test_what_changed_since(self) -> None:
         then = {"model_hash": "a", "device": "cpu", "versions": {"torch": "2.1", "diffusers": "1"}}
@@ -152,9 +213,14 @@ class TestPrompts:
         resolved = job["request"]["resolved"]
         assert resolved["prompt"] == "a fox, thick outlines, at night" and resolved["negative_prompt"] == "hat, photo"
         assert job["request"]["prompt"] == "a fox"
+        path = f"/api/gallery/{job['images'][0]['id']}/settings"
+        told = server.client.get(path).json()["settings"]
+        assert (told["prompt"], told["negative_prompt"], told["styles"]) == ("a fox", "hat", ["Book", "Night"])
         assert [one["prompt"] for one in server.client.get("/api/prompts").json()["items"]] == ["a fox"]
         changed = server.client.put(f"/api/styles/{made['id']}", json={**style, "name": "Paper"})
         assert changed.json()["name"] == "Paper"
+        told = server.client.get(path).json()["settings"]
+        assert told["prompt"] == "a fox, thick outlines, at night" and "styles" not in told
         assert server.client.put(f"/api/styles/{made['id']}", json={**style, "name": "Night"}).status_code == 409
         unknown = server.client.post("/api/generate/text-to-image", json={"prompt": "a", "styles": ["Book"]})
         assert unknown.status_code == 422 and unknown.json()["errors"][0]["field"] == "styles"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from serving import BACKEND, Server
+from serving import Server
 
 
 def newer(folder: Path) -> None:
@@ -34,24 +31,21 @@ def no_folder(folder: Path) -> None:
     [(newer, "was made by a newer Atelier"), (no_database, "cannot be read"), (no_folder, "cannot be used")],
 )
 def test_a_data_folder_that_cannot_be_used(tmp_path: Path, spoil: Callable[[Path], None], words: str) -> None:
-    spoil(tmp_path)
-    environment = {
-        "PYTHONPATH": str(BACKEND),
-        "DATA_DIR": str(tmp_path),
-        "PATH": os.defpath,
-        "ATELIER_FAKE_ENGINE": "1",
-    }
-    command = [sys.executable, "-m", "atelier", "serve", "--port", "0"]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    said = result.stdout + result.stderr
-    assert result.returncode not in (0, -11)
-    assert words in said and "DATA_DIR" in said and str(tmp_path) in said
+    folder = tmp_path / "data"
+    folder.mkdir()
+    spoil(folder)
+    server = Server(folder, from_nothing=spoil is no_folder)
+    with pytest.raises(AssertionError, match="did not start"):
+        server.start()
+    said = server.log_path.read_text()
+    assert server.stop() not in (0, -11)
+    assert words in said and "DATA_DIR" in said and str(folder) in said
     assert "Traceback" not in said
 
 
 def test_a_server_that_has_served_holds_no_model_library(tmp_path: Path) -> None:
     """By what its process has mapped: every one of these libraries comes with compiled parts."""
-    with Server(tmp_path / "data") as server:
+    with Server(tmp_path / "data", from_nothing=True) as server:
         job = server.wait_for(server.generate("a grey owl", num_outputs=2))
         assert job["status"] == "completed"
         for path in ("/api/gallery", "/api/models/", "/api/models/found", "/api/system", "/docs", "/"):

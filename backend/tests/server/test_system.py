@@ -37,8 +37,9 @@ class TestHistory:
         at = server.client.get("/api/system/history", params={"since": begun}).json()["at"]
         assert at and at[0] - begun < 2.0, "the first look came at once, not at the end of a pause of 5 s"
 
-    def test_the_log_says_that_the_monitor_started(self, server: Server) -> None:
-        assert "GPUMonitor started" in server.log_path.read_text()
+    def test_the_log_says_that_registry_and_monitor_are_there(self, server: Server) -> None:
+        log = server.log_path.read_text()
+        assert "ModelRegistry configured" in log and "GPUMonitor started" in log
 
 
 class TestStatus:

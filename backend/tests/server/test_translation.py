@@ -77,11 +77,11 @@ class TestSpanishApi:
     def test_it_draws_by_the_translation_and_keeps_what_was_typed(self, studio: Server) -> None:
         text = f"un gato azul {told({'prompt': 'a blue cat'})}"
         image = self.draw(studio, text)
-        assert image["prompt"] == "a blue cat" and image["recipe"]["typed_prompt"] == text
+        assert image["prompt"] == "a blue cat" and image["recipe"]["asked"] == {"typed_prompt": text}
 
     def test_a_translation_that_fails_stops_no_picture(self, studio: Server) -> None:
         image = self.draw(studio, "un gato azul")  # what the fake engine answers by itself is no JSON
-        assert image["prompt"] == "un gato azul" and "typed_prompt" not in image["recipe"]
+        assert image["prompt"] == "un gato azul" and "asked" not in image["recipe"]
 
 
 class TestSettings:

@@ -29,6 +29,7 @@ export const keys = {
   chatLists: ["chats", "list"] as const,
   chatList: (words: string, archived: boolean) => ["chats", "list", words, archived] as const,
   chat: (id: string) => ["chats", "one", id] as const,
+  talksAbout: (picture: string) => ["chats", "about", picture] as const,
   chatPresets: ["chatPresets"] as const,
   prompts: ["prompts"] as const,
   promptList: (words: string, kept: boolean) => ["prompts", "list", words, kept] as const,

@@ -75,6 +75,8 @@ export const queries = {
   prompts: (words: string, kept: boolean) =>
     queryOptions({ queryKey: keys.promptList(words, kept), queryFn: async ({ signal }) => (await api.listPrompts({ query: { q: words || undefined, favourite: kept || undefined, limit: 100 }, signal })).items, staleTime: 0, placeholderData: (before) => before }),
 
+  talksAbout: (picture: string) =>
+    queryOptions({ queryKey: keys.talksAbout(picture), queryFn: async ({ signal }) => (await api.listConversations({ query: { picture, limit: 5 }, signal })).items }),
   conversations: (words: string, archived: boolean) =>
     infiniteQueryOptions({
       queryKey: keys.chatList(words, archived),

@@ -68,7 +68,7 @@ export function Shell() {
       <Suspense>
         {open === "palette" && <CommandPalette onClose={() => setOpen(null)} onShortcuts={() => setOpen("shortcuts")} />}
         {open === "shortcuts" && <Shortcuts onClose={() => setOpen(null)} />}
-        {grid && <GridDialog request={grid} />}
+        {grid && <GridDialog {...grid} />}
         {isLocked && <UnlockDialog onUnlocked={reconnect} />}
       </Suspense>
       <Toasts />

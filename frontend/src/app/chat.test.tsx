@@ -102,6 +102,10 @@ describe("Chat", () => {
     expect(await screen.findByText("what you asked for", { selector: "strong" }, slow)).toBeVisible();
     expect(await screen.findByText("hello", { selector: ".hljs-title" }, slow)).toBeVisible();
     await waitFor(() => expect(document.querySelector(".katex")).not.toBeNull(), slow);
+    // Nothing is fetched from elsewhere unasked, and no address runs anything.
+    for (const name of ["a link", "a picture"]) expect(screen.getByRole("link", { name })).toHaveAttribute("rel", "noopener noreferrer nofollow");
+    expect(screen.queryByRole("link", { name: "no link" })).toBeNull();
+    expect(document.querySelector("article img")).toBeNull();
   });
 
   it("asks two models the same", async () => {
@@ -115,6 +119,38 @@ describe("Chat", () => {
     await waitFor(() => expect(screen.queryByRole("button", { name: "Stop" })).toBeNull(), slow);
     await ask("and again");
     await waitFor(async () => expect(await answers()).toHaveLength(4), slow);
+  });
+
+  it("asks both differently when a shared question is edited", async () => {
+    const atelier = await start();
+    await user.click(await screen.findByRole("button", { name: "Compare with another model" }, slow));
+    await user.click((await screen.findAllByRole("menuitem", {}, slow))[0] as HTMLElement);
+    await ask("hello both");
+    await waitFor(async () => expect(await answers()).toHaveLength(2), slow);
+    await waitFor(() => expect(screen.queryByRole("button", { name: "Stop" })).toBeNull(), slow);
+    await user.click(await box());
+    await user.keyboard("{ArrowUp}");
+    const field = screen.getByLabelText("Edit", { selector: "textarea" });
+    expect(field).toHaveValue("hello both");
+    await user.clear(field);
+    await user.type(field, "other words");
+    await user.click(screen.getByRole("button", { name: "Send anew" }));
+    await waitFor(() => expect(screen.getAllByText("You said: other words")).toHaveLength(2), slow);
+    expect(screen.getAllByRole("article", { name: "Your message" })).toHaveLength(1);
+    for (const { messages } of atelier.chats.kept.values()) expect(messages.filter((one) => one.role === "user").map((one) => one.content)).toEqual(["hello both", "other words"]);
+    await waitFor(() => expect(screen.getByRole("button", { name: "Previous version" })).toBeEnabled(), slow);
+    await user.click(screen.getByRole("button", { name: "Previous version" }));
+    await waitFor(() => expect(screen.getAllByText("You said: hello both")).toHaveLength(2), slow);
+  });
+
+  it("tells when an answer begins and ends, and stops at Escape wherever the focus is", async () => {
+    await start();
+    await ask("slow one");
+    await waitFor(() => expect(document.querySelector("[data-announcer]")).toHaveTextContent(/ answers\.$/), slow);
+    screen.getByLabelText("Search conversations").focus();
+    await user.keyboard("{Escape}");
+    expect(await screen.findByText("Stopped.", {}, slow)).toBeVisible();
+    await waitFor(() => expect(document.querySelector("[data-announcer]")).toHaveTextContent(/was stopped\.$/), slow);
   });
 
   it("deletes at once, and takes it back", async () => {

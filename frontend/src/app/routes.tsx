@@ -37,7 +37,7 @@ const generate = createRoute({
   getParentRoute: () => root,
   path: "/",
   /** `reuse`: the picture whose settings are taken over; `prompt`: words to start with; `model`: the model to use; `input`: the picture to work from, `do` what to do with it. */
-  validateSearch: (search: Record<string, unknown>): { reuse?: string; prompt?: string; model?: string; input?: string; do?: string } => ({ reuse: text(search.reuse), prompt: text(search.prompt), model: text(search.model), input: text(search.input), do: text(search.do) }),
+  validateSearch: (search: Record<string, unknown>): { reuse?: string; prompt?: string; model?: string; input?: string; do?: string; chat?: string } => ({ reuse: text(search.reuse), prompt: text(search.prompt), model: text(search.model), input: text(search.input), do: text(search.do), chat: text(search.chat) }),
   component: lazyRouteComponent(pages.GeneratePage, "GeneratePage"),
 });
 

@@ -35,6 +35,7 @@ describe("said", () => {
     expect(said(sentence("build.downloads", { count: 1 })).text).toBe("Téléchargement de 1 paquet");
     expect(said(sentence("build.downloads", { count: 61 })).text).toBe("Téléchargement de 61 paquets");
     expect(said(sentence("environment.missing", { engine: "robots", fraction: 0 })).text).toContain("Le moteur robots");
+    expect(said(sentence("chat_engine.not_built", { engine: "transformers_chat", better: "vllm_cpu_chat" })).text).toMatch(/^transformers\s: vLLM \(CPU\) conviendrait/);
   });
 
   it("adds what a worker was doing, and what broke a job off", () => {

@@ -65,12 +65,15 @@ export function aboutModel(model: Described & { source: string }, offer?: Descri
   return model.source === "embedded" || model.description === offer?.description ? aboutOffer(model) : model.description;
 }
 
+/** Called the same in every language. */
+const CALLED: Record<string, string> = { vllm_chat: "vLLM", vllm_cpu_chat: "vLLM (CPU)", transformers_chat: "transformers" };
+
 /** `{{size, bytes}}`, `{{share, percent}}`, and words that stand for a value: `{{use, doing}}`, `{{name, engine}}`, `{{side, side}}`. */
 export function addFormats(): void {
   const formatter = i18next.services.formatter;
   formatter?.add("bytes", (value, language) => bytes(Number(value), language));
   formatter?.add("percent", (value, language) => percent(Number(value), language));
   for (const [format, group] of [["doing", "doing"], ["engine", "engine_name"], ["side", "side"]] as const) {
-    formatter?.add(format, (value) => words(`${group}.${String(value)}`, {}) ?? String(value));
+    formatter?.add(format, (value) => words(`${group}.${String(value)}`, {}) ?? CALLED[String(value)] ?? String(value));
   }
 }

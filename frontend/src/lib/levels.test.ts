@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { levelsIn, levelsOf, linesOf, valueOf } from "./levels";
+import { goalIn, levelsIn, levelsOf, linesOf, valueOf } from "./levels";
 
 const spread = (p50: number) => ({ mean: p50, p50, p90: 2 * p50, p99: 3 * p50 });
 const stage = (model: string, concurrency: number, completed = 4) => ({
@@ -26,6 +26,11 @@ describe("levels", () => {
   it("draws nothing of what was not answered", () => {
     expect(valueOf(stage("a", 1, 0), "output_throughput", "p50")).toBeNull();
     expect(valueOf(stage("a", 1, 0), "ttft_ms", "p50")).toBeNull();
+  });
+
+  it("reads goals as people write them", () => {
+    expect(["", " ", "200", "0,5", "1.5"].map(goalIn)).toEqual([null, null, 200, 0.5, 1.5]);
+    for (const wrong of ["0", "-1", "x", "1e9", "NaN"]) expect(goalIn(wrong)).toBeUndefined();
   });
 
   it("reads levels as people write them", () => {

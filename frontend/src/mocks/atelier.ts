@@ -15,6 +15,7 @@ import { MockChats } from "./chatRoutes.ts";
 import { MockInputs } from "./inputs.ts";
 import { MockModels } from "./modelRoutes.ts";
 import { creature, dataUrl } from "./pictures.ts";
+import { MockWork } from "./workRoutes.ts";
 
 export interface Scenario { images?: number; jobs?: JobOut[]; workers?: WorkerOut[]; environments?: EnvironmentOut[]; devices?: DeviceOut[]; token?: string; stepMs?: number; sockets?: boolean; zoo?: boolean; role?: "admin" | "user" }
 type Listener = (frame: ServerFrame) => void;
@@ -40,6 +41,7 @@ export class MockAtelier {
   gallery = new MockGallery(this);
   prompts = new MockPrompts();
   chats = new MockChats(this);
+  work = new MockWork(this);
   role: "admin" | "user" = "admin";
   listeners = new Set<Listener>();
   #timers = new Set<ReturnType<typeof setTimeout>>();
@@ -56,6 +58,7 @@ export class MockAtelier {
     this.#busy = false;
     this.models.reset(zoo);
     this.chats.reset();
+    this.work.reset();
     this.role = role;
     this.images = Array.from({ length: images }, (_, number) => image(number));
     this.gallery.reset(zoo);
@@ -241,6 +244,8 @@ export class MockAtelier {
     if (this.token !== null && !this.unlocked) return problem(401, "unauthorized", "This Atelier needs its access token.");
     if (["models", "hub", "plan", "admin"].includes(area)) return this.models.answer(request, url);
     if (area === "prompts" || area === "styles") return this.prompts.answer(request, url, area, id);
+    if (url.pathname.startsWith("/v1/")) return this.work.openai(request, url);
+    if (area === "chat" && id === "benchmarks") return this.work.benchmark(request, verb, url.pathname.split("/")[5] ?? "");
     if (area === "chat") return this.chats.answer(request, url);
     if (area === "inputs") return this.inputs.answer(request, url);
     switch (route) {

@@ -53,9 +53,9 @@ export const models: ModelOut[] = [
 ];
 
 export const schedulers = [
-  { id: "ddim", name: "DDIM", kind: "noise", sampler: "DDIM", schedule_type: "Automatic" },
-  { id: "euler", name: "Euler", kind: "noise", sampler: "Euler", schedule_type: "Automatic" },
-  { id: "dpm++", name: "DPM++ 2M", kind: "noise", sampler: "DPM++ 2M", schedule_type: "Automatic" },
+  { id: "ddim", name: "DDIM", kind: "noise", sampler: "DDIM", schedule_type: "Automatic", settings: ["eta"] },
+  { id: "euler", name: "Euler", kind: "noise", sampler: "Euler", schedule_type: "Automatic", settings: ["s_churn", "s_tmin", "s_tmax", "s_noise"] },
+  { id: "dpm++", name: "DPM++ 2M", kind: "noise", sampler: "DPM++ 2M", schedule_type: "Automatic", settings: [] },
 ];
 
 export const environment = (over: Partial<EnvironmentOut> = {}): EnvironmentOut => ({

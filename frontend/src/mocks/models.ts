@@ -110,7 +110,7 @@ export function estimateOf(body: PlanIn, models: ModelOut[]): PlanOut {
     remedies: [
       ...(wide === 2 ? [{ id: "half_precision" as const, saves_bytes: weights / 2, change: { options: { dtype: "bfloat16" } }, message: "Load it in half precision." }] : []),
       ...(batch > 1 ? [{ id: "smaller_batch" as const, saves_bytes: (pixels * 0.35 * GIB) / 2, change: { options: { batch: batch / 2 } }, message: `Make ${batch / 2} at once instead of ${batch}.` }] : []),
-      { id: "offload" as const, saves_bytes: weights * 0.65, change: { options: { offload: "model" } }, message: "Keep its parts in the machine's memory.", available: false },
+      { id: "offload" as const, saves_bytes: weights * 0.65, change: { options: { offload: "model" } }, message: "Keep its parts in the machine's memory." },
     ],
   };
 }

@@ -28,7 +28,7 @@ function serve({ httpServer, middlewares }: ViteServer): void {
     });
   });
   middlewares.use((request, response, next) => {
-    if (!request.url?.startsWith("/api/")) return next();
+    if (!/^\/(api|v1)\//.test(request.url ?? "")) return next();
     void answer(atelier, request, response);
   });
 }

@@ -333,6 +333,7 @@ export type BatchObject = {
      */
     cancelled_at: number | null;
     request_counts: RequestCounts;
+    usage: BatchUsage;
     /**
      * Metadata
      */
@@ -378,6 +379,28 @@ export type BatchObjects = {
 };
 
 /**
+ * BatchUsage
+ *
+ * Tokens of all answers, as their engines counted them.
+ */
+export type BatchUsage = {
+    /**
+     * Input Tokens
+     */
+    input_tokens: number;
+    input_tokens_details: CachedTokens;
+    /**
+     * Output Tokens
+     */
+    output_tokens: number;
+    output_tokens_details: ReasoningTokens;
+    /**
+     * Total Tokens
+     */
+    total_tokens: number;
+};
+
+/**
  * BenchmarkIn
  *
  * How fast models answer, at how many requests at once.
@@ -419,6 +442,24 @@ export type BenchmarkIn = {
      * Of the order of the models, and of the prompts.
      */
     seed?: number;
+    /**
+     * Rounds
+     *
+     * So often each level is measured, the models in a new order.
+     */
+    rounds?: number;
+    /**
+     * Ttft Goal Ms
+     *
+     * An answer counts as good up to it.
+     */
+    ttft_goal_ms?: number | null;
+    /**
+     * Tpot Goal Ms
+     *
+     * The same, per token after the first.
+     */
+    tpot_goal_ms?: number | null;
     /**
      * Name
      */
@@ -554,6 +595,16 @@ export type BulkEditOut = {
      * Restorable Until
      */
     restorable_until?: string | null;
+};
+
+/**
+ * CachedTokens
+ */
+export type CachedTokens = {
+    /**
+     * Cached Tokens
+     */
+    cached_tokens: number;
 };
 
 /**
@@ -854,6 +905,12 @@ export type ChatParameters = {
      */
     json_answer?: boolean | null;
     /**
+     * Drop Oldest
+     *
+     * The oldest messages are left out of what is asked when the model's context is full.
+     */
+    drop_oldest?: boolean | null;
+    /**
      * Tools
      *
      * Functions that the model may call, as OpenAI describes them.
@@ -919,6 +976,35 @@ export type ChatSetupOut = {
      * Its reasoning comes in a field of its own.
      */
     reasons: boolean;
+    /**
+     * Adapts
+     *
+     * LoRAs can be loaded with it.
+     */
+    adapts: boolean;
+    usual: ChatUsualOut;
+};
+
+/**
+ * ChatUsualOut
+ *
+ * What is used where a model's load options do not say: by its family, and by what its template knows of.
+ */
+export type ChatUsualOut = {
+    /**
+     * Tool Parser
+     */
+    tool_parser: string | null;
+    /**
+     * Reasoning Parser
+     */
+    reasoning_parser: string | null;
+    /**
+     * Images
+     *
+     * Null for a model that takes no pictures.
+     */
+    images: number | null;
 };
 
 /**
@@ -2184,13 +2270,23 @@ export type FiguresOut = {
      */
     tpot_ms: SpreadOut | null;
     /**
-     * Between one piece of an answer and the next.
+     * Between tokens; those that came together share the time equally.
      */
     itl_ms: SpreadOut | null;
+    /**
+     * Between one arrival and the next, whatever came with it.
+     */
+    icl_ms?: SpreadOut | null;
     /**
      * From the request to the end of its answer.
      */
     e2el_ms: SpreadOut | null;
+    /**
+     * Goodput
+     *
+     * Share of the requests within the goals, if any.
+     */
+    goodput?: number | null;
 };
 
 /**
@@ -2625,35 +2721,9 @@ export type GridIn = {
     /**
      * Null: every cell is made from words alone.
      */
-    start?: GridStartIn | null;
+    start?: StartIn | null;
     x: AxisIn;
     y?: AxisIn | null;
-};
-
-/**
- * GridStartIn
- *
- * The picture that every cell starts from.
- */
-export type GridStartIn = {
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -2712,6 +2782,12 @@ export type HiresIn = {
      * Upscaler
      */
     upscaler?: 'latent' | 'lanczos' | 'nearest';
+    /**
+     * Scheduler
+     *
+     * A key of GET /api/schedulers. Null: that of the first pass.
+     */
+    scheduler?: string | null;
 };
 
 /**
@@ -3333,6 +3409,24 @@ export type ImageOut = {
  */
 export type ImageToImageIn = {
     /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+    /**
      * Prompt
      *
      * What to draw.
@@ -3347,7 +3441,7 @@ export type ImageToImageIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -3397,6 +3491,10 @@ export type ImageToImageIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -3412,6 +3510,12 @@ export type ImageToImageIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -3434,24 +3538,6 @@ export type ImageToImageIn = {
      * A second pass at a larger size. Not with a mask.
      */
     hires?: HiresIn | null;
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
 };
 
 /**
@@ -3589,6 +3675,24 @@ export type ImagesObject = {
  */
 export type InpaintIn = {
     /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+    /**
      * Prompt
      *
      * What to draw.
@@ -3603,7 +3707,7 @@ export type InpaintIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -3653,6 +3757,10 @@ export type InpaintIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -3668,6 +3776,12 @@ export type InpaintIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -3690,24 +3804,6 @@ export type InpaintIn = {
      * A second pass at a larger size. Not with a mask.
      */
     hires?: HiresIn | null;
-    /**
-     * Image
-     *
-     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
-     */
-    image: string;
-    /**
-     * Strength
-     *
-     * How much of it may change: 0 nothing, 1 all.
-     */
-    strength?: number;
-    /**
-     * Fit
-     *
-     * How it comes to the size of the result: cut, with its edges extended, or stretched.
-     */
-    fit?: 'crop' | 'pad' | 'stretch';
     /**
      * Mask
      *
@@ -4059,9 +4155,15 @@ export type LoadOptions = {
     /**
      * Quantization
      *
-     * Of the denoiser's weights, through torchao; fp4 is experimental. What a device cannot do is left out, with a line in the worker's log; so are the options below.
+     * Of the denoiser's weights, through torchao; fp4 is experimental. Of a chat model `fp8`, by vLLM on a GPU. What cannot be had is left out and said in `left_out`; so are the options below.
      */
     quantization?: 'none' | 'int8' | 'fp8' | 'fp4' | null;
+    /**
+     * Kv Cache
+     *
+     * Of chat models with vLLM: keys and values in 8 bits, for twice the context in the same memory. Answers change a little. Left out: in the type of the weights.
+     */
+    kv_cache?: 'fp8' | null;
     /**
      * Attention
      *
@@ -4134,6 +4236,12 @@ export type LoadOptions = {
      * The same for its reasoning, which then stands in a field of its own.
      */
     reasoning_parser?: string | null;
+    /**
+     * Loras
+     *
+     * Keys of LoRAs that vLLM loads with a chat model. Requests name them as they name models, and `/v1/models` lists them.
+     */
+    loras?: Array<string> | null;
     /**
      * Ttl Seconds
      *
@@ -4331,6 +4439,12 @@ export type ModelObject = {
      * The model's repository on the hub, else its key. An alias has its model's.
      */
     root: string;
+    /**
+     * Parent
+     *
+     * Of a LoRA: the model that it changes.
+     */
+    parent?: string | null;
     /**
      * Task
      *
@@ -4630,7 +4744,7 @@ export type OutpaintIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -4680,6 +4794,10 @@ export type OutpaintIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -4695,6 +4813,12 @@ export type OutpaintIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -4814,6 +4938,12 @@ export type PictureEditIn = {
      */
     output_format?: string;
     /**
+     * Output Compression
+     *
+     * How good WebP and JPEG are, 100 the best; left out: 95. PNG loses nothing.
+     */
+    output_compression?: number | null;
+    /**
      * User
      *
      * Taken, and without effect.
@@ -4872,12 +5002,6 @@ export type PictureEditIn = {
      */
     background?: 'auto' | 'opaque' | 'transparent';
     /**
-     * Output Compression
-     *
-     * 100 only: WebP and JPEG are written at quality 95.
-     */
-    output_compression?: number | null;
-    /**
      * Moderation
      *
      * Taken, and without effect.
@@ -4898,19 +5022,19 @@ export type PictureEditIn = {
      *
      * The picture to change: PNG, WebP or JPEG.
      */
-    image?: Array<Blob | File>;
+    image?: Array<Blob | File | string>;
     /**
      * Image[]
      *
      * The same, as a list of one.
      */
-    'image[]'?: Array<Blob | File>;
+    'image[]'?: Array<Blob | File | string>;
     /**
      * Mask
      *
      * A PNG: what is transparent in it is painted anew, the rest stays.
      */
-    mask?: Blob | File | null;
+    mask?: Blob | File | string | null;
     /**
      * Markup
      */
@@ -4966,6 +5090,12 @@ export type PictureGenerateIn = {
      */
     output_format?: string;
     /**
+     * Output Compression
+     *
+     * How good WebP and JPEG are, 100 the best; left out: 95. PNG loses nothing.
+     */
+    output_compression?: number | null;
+    /**
      * User
      *
      * Taken, and without effect.
@@ -5023,12 +5153,6 @@ export type PictureGenerateIn = {
      * Background
      */
     background?: 'auto' | 'opaque' | 'transparent';
-    /**
-     * Output Compression
-     *
-     * 100 only: WebP and JPEG are written at quality 95.
-     */
-    output_compression?: number | null;
     /**
      * Moderation
      *
@@ -5116,6 +5240,12 @@ export type PictureVaryIn = {
      */
     output_format?: string;
     /**
+     * Output Compression
+     *
+     * How good WebP and JPEG are, 100 the best; left out: 95. PNG loses nothing.
+     */
+    output_compression?: number | null;
+    /**
      * User
      *
      * Taken, and without effect.
@@ -5164,11 +5294,11 @@ export type PictureVaryIn = {
      *
      * The picture to vary: PNG, WebP or JPEG.
      */
-    image?: Array<Blob | File>;
+    image?: Array<Blob | File | string>;
     /**
      * Image[]
      */
-    'image[]'?: Array<Blob | File>;
+    'image[]'?: Array<Blob | File | string>;
     /**
      * Strength
      *
@@ -5311,6 +5441,12 @@ export type PlanOut = {
      * Who would give way or is waited for, and why.
      */
     makes_room: Array<GoesOut>;
+    /**
+     * Left Out
+     *
+     * Load options that it would go without: what the last load with them lacked, and before the first one what is known of this machine.
+     */
+    left_out?: Array<LeftOutOut>;
     /**
      * Remedies
      *
@@ -5518,6 +5654,16 @@ export type RamOut = {
 };
 
 /**
+ * ReasoningTokens
+ */
+export type ReasoningTokens = {
+    /**
+     * Reasoning Tokens
+     */
+    reasoning_tokens: number;
+};
+
+/**
  * RefusedFileOut
  */
 export type RefusedFileOut = {
@@ -5561,7 +5707,7 @@ export type RemedyOut = {
     /**
      * Id
      */
-    id: 'half_precision' | 'fp8' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device';
+    id: 'half_precision' | 'fp8' | 'fp8_cache' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device' | 'more_devices';
     /**
      * Message
      */
@@ -5579,12 +5725,6 @@ export type RemedyOut = {
      * Saves Bytes
      */
     saves_bytes: number;
-    /**
-     * Available
-     *
-     * False where no engine of this Atelier can do it yet.
-     */
-    available?: boolean;
 };
 
 /**
@@ -5725,6 +5865,45 @@ export type SaidOut = {
 };
 
 /**
+ * SamplerSettingsIn
+ *
+ * What the steps of a scheduler are told, in A1111's words. `GET /api/schedulers` says which take what; null: the
+ * scheduler's own default.
+ */
+export type SamplerSettingsIn = {
+    /**
+     * Eta
+     *
+     * DDIM: how much noise is put back, 0 none.
+     */
+    eta?: number | null;
+    /**
+     * S Churn
+     *
+     * How much noise is put back before steps.
+     */
+    s_churn?: number | null;
+    /**
+     * S Tmin
+     *
+     * From this level of noise on.
+     */
+    s_tmin?: number | null;
+    /**
+     * S Tmax
+     *
+     * Up to this level of noise.
+     */
+    s_tmax?: number | null;
+    /**
+     * S Noise
+     *
+     * How strong what is put back is; 1: as it was.
+     */
+    s_noise?: number | null;
+};
+
+/**
  * SayIn
  *
  * What somebody says, or with `role` "tool" what a function answered.
@@ -5802,6 +5981,12 @@ export type SchedulerOut = {
      * Its schedule, in A1111's words.
      */
     schedule_type: string;
+    /**
+     * Settings
+     *
+     * What of `sampler_settings` it takes.
+     */
+    settings: Array<string>;
 };
 
 /**
@@ -6022,6 +6207,8 @@ export type SdExtrasSingleIn = {
     upscale_first?: boolean;
     /**
      * Image
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     image?: string;
 };
@@ -6060,6 +6247,8 @@ export type SdFaceRestorerOut = {
 export type SdFileData = {
     /**
      * Data
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     data: string;
     /**
@@ -6218,12 +6407,26 @@ export type SdImageToImageIn = {
     tiling?: boolean;
     /**
      * Eta
+     *
+     * Where the sampler takes it: DDIM.
      */
     eta?: number | null;
     /**
      * S Churn
+     *
+     * Where the sampler takes it.
      */
     s_churn?: number | null;
+    /**
+     * S Tmin
+     */
+    s_tmin?: number | null;
+    /**
+     * S Tmax
+     *
+     * 0: up to any level of noise.
+     */
+    s_tmax?: number | null;
     /**
      * S Noise
      */
@@ -6264,6 +6467,8 @@ export type SdImageToImageIn = {
     infotext?: string | null;
     /**
      * Init Images
+     *
+     * Base64, a `data:` URL, or an address where those are allowed.
      */
     init_images?: Array<string>;
     /**
@@ -6725,12 +6930,26 @@ export type SdTextToImageIn = {
     tiling?: boolean;
     /**
      * Eta
+     *
+     * Where the sampler takes it: DDIM.
      */
     eta?: number | null;
     /**
      * S Churn
+     *
+     * Where the sampler takes it.
      */
     s_churn?: number | null;
+    /**
+     * S Tmin
+     */
+    s_tmin?: number | null;
+    /**
+     * S Tmax
+     *
+     * 0: up to any level of noise.
+     */
+    s_tmax?: number | null;
     /**
      * S Noise
      */
@@ -7017,6 +7236,32 @@ export type StageOut = {
 };
 
 /**
+ * StartIn
+ *
+ * The picture that others are made from.
+ */
+export type StartIn = {
+    /**
+     * Image
+     *
+     * A picture of the gallery (`img_…`) or an upload (`inp_…`, from `POST /api/inputs`).
+     */
+    image: string;
+    /**
+     * Strength
+     *
+     * How much of it may change: 0 nothing, 1 all.
+     */
+    strength?: number;
+    /**
+     * Fit
+     *
+     * How it comes to the size of the result: cut, with its edges extended, or stretched.
+     */
+    fit?: 'crop' | 'pad' | 'stretch';
+};
+
+/**
  * StatusOut
  */
 export type StatusOut = {
@@ -7206,7 +7451,7 @@ export type TextToImageIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -7256,6 +7501,10 @@ export type TextToImageIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -7271,6 +7520,12 @@ export type TextToImageIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -7522,7 +7777,7 @@ export type UpscaleIn = {
     /**
      * Typed Prompt
      *
-     * What was typed, where `prompt` is its translation; kept in the recipe.
+     * What was typed, where `prompt` is its translation; kept in the recipe's `asked`.
      */
     typed_prompt?: string;
     /**
@@ -7572,6 +7827,10 @@ export type UpscaleIn = {
      */
     scheduler?: string | null;
     /**
+     * Refused where the scheduler takes none.
+     */
+    sampler_settings?: SamplerSettingsIn | null;
+    /**
      * Loras
      *
      * Any number; the model of each must be of this model's family.
@@ -7587,6 +7846,12 @@ export type UpscaleIn = {
      * Format
      */
     format?: 'png' | 'webp' | 'jpeg';
+    /**
+     * Quality
+     *
+     * Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.
+     */
+    quality?: number;
     /**
      * Styles
      *
@@ -7874,6 +8139,12 @@ export type AtelierChatConversationSchemasUsageOut = {
      * Completion Tokens
      */
     completion_tokens: number;
+    /**
+     * Left Out
+     *
+     * Messages at the beginning that were not sent, for the context was full.
+     */
+    left_out?: number;
 };
 
 /**
@@ -9071,9 +9342,9 @@ export type ChangeStyleResponse = ChangeStyleResponses[keyof ChangeStyleResponse
 export type AddInputData = {
     body: {
         /**
-         * PNG, JPEG or WebP.
+         * A `data:` URL, or an address where those are fetched.
          */
-        file: Blob | File;
+        url: string;
     };
     path?: never;
     query?: {
@@ -9533,6 +9804,36 @@ export type EditImageResponses = {
 
 export type EditImageResponse = EditImageResponses[keyof EditImageResponses];
 
+export type GetImageSettingsData = {
+    body?: never;
+    path: {
+        /**
+         * Image Id
+         */
+        image_id: string;
+    };
+    query?: never;
+    url: '/api/gallery/{image_id}/settings';
+};
+
+export type GetImageSettingsErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type GetImageSettingsError = GetImageSettingsErrors[keyof GetImageSettingsErrors];
+
+export type GetImageSettingsResponses = {
+    /**
+     * Successful Response
+     */
+    200: SettingsOut;
+};
+
+export type GetImageSettingsResponse = GetImageSettingsResponses[keyof GetImageSettingsResponses];
+
 export type ImageLineageData = {
     body?: never;
     path: {
@@ -9839,6 +10140,12 @@ export type ListConversationsData = {
          * Words that the title or a message holds.
          */
         q?: string | null;
+        /**
+         * Picture
+         *
+         * A picture that one of its messages shows.
+         */
+        picture?: string | null;
         /**
          * Archived
          */
@@ -11099,6 +11406,31 @@ export type ListModelsResponses = {
 
 export type ListModelsResponse = ListModelsResponses[keyof ListModelsResponses];
 
+export type AddModelData = {
+    body: ModelImportIn;
+    path?: never;
+    query?: never;
+    url: '/api/models/';
+};
+
+export type AddModelErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type AddModelError = AddModelErrors[keyof AddModelErrors];
+
+export type AddModelResponses = {
+    /**
+     * Successful Response
+     */
+    201: ModelOut;
+};
+
+export type AddModelResponse = AddModelResponses[keyof AddModelResponses];
+
 export type ImportModelData = {
     body: ModelImportIn;
     path?: never;
@@ -11658,7 +11990,33 @@ export type OpenaiGenerateImagesResponses = {
 export type OpenaiGenerateImagesResponse = OpenaiGenerateImagesResponses[keyof OpenaiGenerateImagesResponses];
 
 export type OpenaiEditImageData = {
-    body: PictureEditIn;
+    body: {
+        /**
+         * The picture to change: one.
+         */
+        images: Array<{
+            /**
+             * A `data:` URL, or an address where those are fetched.
+             */
+            image_url?: string;
+            /**
+             * A file of `/v1/files`.
+             */
+            file_id?: string;
+        }>;
+        mask?: {
+            /**
+             * A `data:` URL, or an address where those are fetched.
+             */
+            image_url?: string;
+            /**
+             * A file of `/v1/files`.
+             */
+            file_id?: string;
+        };
+        prompt: string;
+        [key: string]: unknown;
+    };
     path?: never;
     query?: never;
     url: '/v1/images/edits';
@@ -12198,6 +12556,14 @@ export type OpenaiCreateFileData = {
         'expires_after[anchor]'?: 'created_at';
         'expires_after[seconds]'?: number;
     };
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same answer, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/v1/files';
@@ -12349,6 +12715,14 @@ export type OpenaiListBatchesResponse = OpenaiListBatchesResponses[keyof OpenaiL
 
 export type OpenaiCreateBatchData = {
     body: BatchIn;
+    headers?: {
+        /**
+         * Idempotency-Key
+         *
+         * The same key gives the same answer, however often it is sent.
+         */
+        'idempotency-key'?: string | null;
+    };
     path?: never;
     query?: never;
     url: '/v1/batches';

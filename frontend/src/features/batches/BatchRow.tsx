@@ -50,7 +50,7 @@ export function BatchRow({ batch }: { batch: BatchObject }) {
       {going && <Bar value={total ? (completed + failed) / total : null} label={batch.input_filename} />}
       {(total > 0 || special) && (
         <Typography variant="body2" sx={{ color: "text.secondary" }}>
-          {[special && t(`batches.status.${batch.status as "validating" | "finalizing" | "expired"}`), total > 0 && t("batches.counts", { done: number(completed), count: total, total: number(total) }), failed > 0 && t("batches.failed", { count: failed })].filter(Boolean).join(" · ")}
+          {[special && t(`batches.status.${batch.status as "validating" | "finalizing" | "expired"}`), total > 0 && t("batches.counts", { done: number(completed), count: total, total: number(total) }), failed > 0 && t("batches.failed", { count: failed }), batch.usage.total_tokens > 0 && t("batches.tokens", { count: batch.usage.total_tokens, shown: number(batch.usage.total_tokens) })].filter(Boolean).join(" · ")}
         </Typography>
       )}
       {batch.errors && (

@@ -7,13 +7,14 @@ import { asProblem } from "@/api/errors";
 import * as api from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
 import { queries } from "@/api/queries";
-import { levelsIn } from "@/lib/levels";
+import { goalIn, levelsIn } from "@/lib/levels";
 import { isAddition } from "@/lib/models";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Field } from "@/ui/Field";
 import { card } from "@/ui/Section";
 
-const LIMITS = { requests: [1, 2000], prompt: [8, 32_768], answer: [1, 8192] } as const;
+const LIMITS = { requests: [1, 2000], prompt: [8, 32_768], answer: [1, 8192], rounds: [1, 20] } as const;
+const GOALS = ["ttftGoal", "tpotGoal"] as const;
 type Amount = keyof typeof LIMITS;
 
 /** What to measure: models, levels, sizes. */
@@ -24,7 +25,7 @@ export function NewBenchmark({ onBegun }: { onBegun: () => void }) {
   const list = useQuery(queries.models());
   const models = (list.data ?? []).filter((model) => model.task === "chat" && !isAddition(model) && model.available && !model.download);
   const [chosen, setChosen] = useState<string[] | null>(null);
-  const [form, setForm] = useState({ levels: "1, 2, 4, 8", requests: "16", prompt: "128", answer: "64", name: "" });
+  const [form, setForm] = useState({ levels: "1, 2, 4, 8", requests: "16", prompt: "128", answer: "64", rounds: "1", ttftGoal: "", tpotGoal: "", name: "" });
   const picked = chosen ?? models.slice(0, 1).map((model) => model.key);
   const levels = levelsIn(form.levels);
   const wrong = (amount: Amount) => {
@@ -33,14 +34,14 @@ export function NewBenchmark({ onBegun }: { onBegun: () => void }) {
     return Number.isInteger(value) && value >= least && value <= most ? undefined : t("benchmark.between", { least, most });
   };
   const start = useMutation({
-    mutationFn: () => api.createBenchmark({ body: { models: picked, concurrency: levels ?? [1], requests: Number(form.requests), prompt_tokens: Number(form.prompt), output_tokens: Number(form.answer), seed: Math.floor(Math.random() * 2 ** 31), name: form.name.trim() } }),
+    mutationFn: () => api.createBenchmark({ body: { models: picked, concurrency: levels ?? [1], requests: Number(form.requests), prompt_tokens: Number(form.prompt), output_tokens: Number(form.answer), rounds: Number(form.rounds), ttft_goal_ms: goalIn(form.ttftGoal), tpot_goal_ms: goalIn(form.tpotGoal), seed: Math.floor(Math.random() * 2 ** 31), name: form.name.trim() } }),
     onSuccess: () => {
       onBegun();
       void client.invalidateQueries({ queryKey: keys.benchmarks });
     },
   });
   const set = (field: keyof typeof form) => (value: string) => setForm((old) => ({ ...old, [field]: value }));
-  const ready = picked.length > 0 && levels !== null && !wrong("requests") && !wrong("prompt") && !wrong("answer");
+  const ready = picked.length > 0 && levels !== null && !wrong("requests") && !wrong("prompt") && !wrong("answer") && !wrong("rounds") && GOALS.every((goal) => goalIn(form[goal]) !== undefined);
   const problem = start.isError ? asProblem(start.error) : null;
   const none = list.isSuccess && models.length === 0;
   return (
@@ -58,6 +59,10 @@ export function NewBenchmark({ onBegun }: { onBegun: () => void }) {
         <Field label={t("benchmark.answer")} value={form.answer} onChange={set("answer")} mono error={wrong("answer")} />
         <Field label={t("benchmark.name")} value={form.name} onChange={(value) => set("name")(value.slice(0, 100))} />
         <Button type="submit" variant="contained" disabled={!ready || start.isPending} sx={{ mt: { lg: "21px" }, minHeight: 38, alignSelf: { xs: "end", lg: "start" } }}>{t("benchmark.start")}</Button>
+      </Box>
+      <Box sx={{ display: "grid", gap: 3, alignItems: "start", gridTemplateColumns: { xs: "repeat(2, minmax(0, 1fr))", sm: "repeat(3, minmax(0, 200px))" } }}>
+        <Field label={t("benchmark.rounds")} value={form.rounds} onChange={set("rounds")} mono error={wrong("rounds")} />
+        {GOALS.map((goal) => <Field key={goal} label={t(`benchmark.${goal}`)} value={form[goal]} onChange={set(goal)} mono placeholder={t("benchmark.anyTime")} error={goalIn(form[goal]) === undefined ? t("benchmark.between", { least: 1, most: 3_600_000 }) : undefined} />)}
       </Box>
       {none && <Typography variant="body2" sx={{ color: "text.secondary" }}>{t("benchmark.noModels")}</Typography>}
       {problem && <ErrorNote title={t("benchmark.refused")} error={problem} details={problem.details} />}

@@ -1,14 +1,13 @@
-import { Box, ButtonBase, Collapse, IconButton, Tooltip, Typography } from "@mui/material";
+import { Box, Button, ButtonBase, Collapse, IconButton, Tooltip, Typography } from "@mui/material";
 import { Brain, ChevronDown, ImagePlus, RotateCcw } from "lucide-react";
-import { useEffect, useState, type ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { AnswerWaitOut, MessageOut, ModelOut } from "@/api/types";
 import { useSaid } from "@/i18n/said";
 import { copyText } from "@/lib/browser";
-import { decimal, duration, percent } from "@/lib/numbers";
+import { decimal, duration } from "@/lib/numbers";
 import { toast } from "@/lib/toast";
-import { Bar } from "@/ui/Bar";
 import { CopyButton } from "@/ui/CopyButton";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { useNow } from "@/ui/useNow";
@@ -28,27 +27,26 @@ interface Props {
   onAgain: () => void;
   onPicture: (text: string) => void;
   onToolResult: (call: string, result: string) => void;
-  /** More of it has come: the page may follow its end. */
-  onGrown: () => void;
+  /** Answers once more without the oldest messages: where the context was full. */
+  onShorten: () => void;
   results: ReadonlyMap<string, string>;
 }
 
 /** What a model answers: its reasoning folded, then its words, what it calls, what went wrong, a few figures. */
-export function Answer({ conversation, message: kept, siblings, model, busy, onBranch, onAgain, onPicture, onToolResult, onGrown, results }: Props) {
+export function Answer({ conversation, message: kept, siblings, model, busy, onBranch, onAgain, onPicture, onToolResult, onShorten, results }: Props) {
   const { t } = useTranslation();
   const { message, waiting } = useAnswer(conversation, kept);
   const growing = message.state === "growing";
   const reasoning = message.reasoning ?? "";
   const said = message.content !== "" || (message.tool_calls ?? []).length > 0;
-  useEffect(onGrown, [message.content, reasoning, message.tool_calls, message.state, onGrown]);
   return (
     <Box component="article" aria-label={t("chat.answerOf", { model: model?.name ?? message.model ?? "" })} aria-busy={growing} data-state={message.state} sx={{ minWidth: 0 }}>
-      {reasoning && <Reasoning text={reasoning} growing={growing && !said} seconds={message.timing?.thought ?? null} onToggle={onGrown} />}
+      {reasoning && <Reasoning text={reasoning} growing={growing && !said} seconds={message.timing?.thought ?? null} />}
       {growing && !said && !reasoning && <Waiting waiting={waiting} since={message.created_at} />}
       {message.content && <Markdown text={message.content} growing={growing} />}
       {(message.tool_calls ?? []).map((call) => <ToolCall key={call.id} call={call} growing={growing} result={results.get(call.id)} onResult={(result) => onToolResult(call.id, result)} onPicture={onPicture} />)}
       {message.state === "failed" && message.error && (
-        <Box sx={{ mt: 3 }}><ErrorNote title={t("chat.answerFailed")} error={message.error} details={`${message.error.code}: ${message.error.message}\n${message.id}`} onRetry={onAgain} retrying={busy} /></Box>
+        <Box sx={{ mt: 3 }}><ErrorNote title={t("chat.answerFailed")} error={message.error} details={`${message.error.code}: ${message.error.message}\n${message.id}`} onRetry={onAgain} retrying={busy}>{message.error.code === "context_length_exceeded" && <Button size="small" variant="outlined" color="inherit" disabled={busy} onClick={onShorten}>{t("chat.dropOldestNow")}</Button>}</ErrorNote></Box>
       )}
       {(message.state === "stopped" || message.state === "interrupted") && <Typography variant="body2" sx={{ color: "text.faint", mt: said ? 2 : 0 }}>{t(`chat.states.${message.state}`)}</Typography>}
       {!growing && (
@@ -88,25 +86,12 @@ function Figures({ message }: { message: MessageOut }) {
     typeof timing?.waited === "number" && t("chat.loadedIn", { time: seconds(timing.waited, i18n.language) }),
     usage && t("chat.tokens", { count: usage.completion_tokens }),
     message.finish_reason === "length" && t("chat.cutOff"),
+    usage?.left_out ? t("chat.leftOut", { count: usage.left_out }) : null,
   ].filter(Boolean);
   return <Typography variant="mono" data-figures sx={{ color: "text.faint", ml: 2, minWidth: 0 }}>{words.join(" · ")}</Typography>;
 }
 
 const seconds = (value: number, locale: string) => (value < 10 ? `${decimal(value, value < 1 ? 2 : 1, locale)} s` : duration(value));
-
-/** How much of what a model can hold is used. */
-export function ContextUse({ message, most }: { message: MessageOut | undefined; most: number | null }) {
-  const { t, i18n } = useTranslation();
-  if (!message?.usage) return null;
-  const used = message.usage.prompt_tokens + message.usage.completion_tokens;
-  const count = new Intl.NumberFormat(i18n.language).format(used);
-  return (
-    <Box sx={{ display: "flex", alignItems: "center", gap: 2, color: "text.faint", fontSize: 12 }}>
-      {most && <Box sx={{ width: 56 }}><Bar value={Math.min(1, used / most)} label={t("chat.context")} tone="text.faint" /></Box>}
-      {most ? t("chat.contextShare", { used: count, share: percent(used / most, i18n.language) }) : t("chat.contextUsed", { used: count })}
-    </Box>
-  );
-}
 
 function Waiting({ waiting, since }: { waiting: AnswerWaitOut | null; since: string }) {
   const { t } = useTranslation();
@@ -114,14 +99,14 @@ function Waiting({ waiting, since }: { waiting: AnswerWaitOut | null; since: str
   const now = useNow(1000);
   const passed = Math.max(0, (now - Date.parse(since)) / 1000);
   return (
-    <Box role="status" sx={{ display: "flex", alignItems: "center", gap: 3, minHeight: 32, color: "text.secondary", fontSize: 14 }}>
+    <Box sx={{ display: "flex", alignItems: "center", gap: 3, minHeight: 32, color: "text.secondary", fontSize: 14 }}>
       <Box aria-hidden sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor: "primary.main", animation: "chat-breathe 1.4s ease-in-out infinite", "@keyframes chat-breathe": { "50%": { opacity: 0.25, scale: 0.7 } } }} />
       {waiting ? [said(waiting).text, waiting.seconds ? t("chat.waitsAbout", { time: duration(waiting.seconds) }) : passed > 3 && t("chat.waitsSince", { time: duration(passed) })].filter(Boolean).join(" · ") : passed > 3 ? t("chat.begins", { time: duration(passed) }) : t("chat.beginsSoon")}
     </Box>
   );
 }
 
-function Reasoning({ text, growing, seconds, onToggle }: { text: string; growing: boolean; seconds: number | null; onToggle: () => void }) {
+function Reasoning({ text, growing, seconds }: { text: string; growing: boolean; seconds: number | null }) {
   const { t } = useTranslation();
   const [open, setOpen] = useState(false);
   return (
@@ -131,7 +116,7 @@ function Reasoning({ text, growing, seconds, onToggle }: { text: string; growing
         {growing ? t("chat.thinking") : seconds !== null ? t("chat.thought", { time: duration(Math.max(1, seconds)) }) : t("chat.reasoning")}
         <Box component={ChevronDown} size={16} aria-hidden sx={{ ml: "auto", rotate: open ? "180deg" : 0, transition: "rotate 140ms ease-out" }} />
       </ButtonBase>
-      <Collapse in={open} unmountOnExit onEntered={onToggle}>
+      <Collapse in={open} unmountOnExit>
         <Box sx={{ px: 4, pb: 3, fontSize: 14, lineHeight: 1.6, color: "text.secondary", whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>{text.trim()}</Box>
       </Collapse>
     </Box>

@@ -1,14 +1,15 @@
-import { Box, IconButton, InputBase, Tooltip, Typography } from "@mui/material";
-import { ArrowUp, Camera, ImagePlus, Square, TriangleAlert, X } from "lucide-react";
-import { useRef, type KeyboardEvent, type ReactNode, type RefObject } from "react";
+import { Box, IconButton, Tooltip, Typography } from "@mui/material";
+import { ArrowUp, Square, TriangleAlert, X } from "lucide-react";
+import type { KeyboardEvent, ReactNode, RefObject } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useSaid } from "@/i18n/said";
 import { COARSE } from "@/lib/browser";
 import { useSignal, type Signal } from "@/lib/signal";
-import { toast } from "@/lib/toast";
+import { Writing } from "@/ui/Writing";
 
-import { accepts, attachFiles, detach, MOST_LETTERS, MOST_PICTURES, write, type Draft } from "./drafts";
+import { detach, MOST_LETTERS, MOST_PICTURES, write, type Draft } from "./drafts";
+import { PictureButtons } from "./PictureButtons";
 
 interface Props {
   draft: Signal<Draft>;
@@ -17,15 +18,17 @@ interface Props {
   growing: boolean;
   /** Why nothing can be sent now, in words; null when it can. */
   blocked: string | null;
-  /** Whether the model sees pictures; unknown is taken for yes. */
-  sees: boolean;
+  /** It is said above in full: on a phone it is not said again. */
+  told: boolean;
   onSend: () => void;
   onStop: () => void;
+  /** The last question is to be said differently. */
+  onEditLast: () => void;
   children?: ReactNode;
 }
 
 /** Where one writes: Enter sends, Shift Enter goes on; pictures are pasted, dropped, chosen or taken. */
-export function Composer({ draft, inputRef, sending, growing, blocked, sees, onSend, onStop, children }: Props) {
+export function Composer({ draft, inputRef, sending, growing, blocked, told, onSend, onStop, onEditLast, children }: Props) {
   const { t } = useTranslation();
   const { text, pictures } = useSignal(draft);
   const broken = pictures.some((one) => one.problem !== null);
@@ -36,12 +39,12 @@ export function Composer({ draft, inputRef, sending, growing, blocked, sees, onS
     if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing && !window.matchMedia(COARSE).matches) {
       event.preventDefault();
       if (ready) onSend();
-    } else if (event.key === "Escape" && growing) {
+    } else if (event.key === "ArrowUp" && text === "" && pictures.length === 0 && !growing) {
       event.preventDefault();
-      onStop();
+      onEditLast();
     }
   };
-  const note = long ? t("validation.tooLong", { max: MOST_LETTERS, count: [...text].length }) : pictures.length > 0 && !sees ? t("chat.modelBlind") : null;
+  const note = long ? t("validation.tooLong", { max: MOST_LETTERS, count: [...text].length }) : null;
   return (
     <Box
       component="form"
@@ -56,26 +59,21 @@ export function Composer({ draft, inputRef, sending, growing, blocked, sees, onS
           {pictures.map((one) => <Attachment key={one.key} picture={one} onRemove={() => detach(draft, one.key)} />)}
         </Box>
       )}
-      <InputBase
-        inputRef={inputRef}
-        multiline
-        minRows={1}
-        maxRows={10}
-        fullWidth
+      <Writing
+        inputRef={inputRef} minRows={1} maxRows={10}
         value={text}
         placeholder={t("chat.placeholder")}
-        onChange={(event) => write(draft, event.target.value)}
+        onWrite={(words) => write(draft, words)}
         onKeyDown={onKey}
-        inputProps={{ "aria-label": t("chat.message"), "aria-keyshortcuts": "Enter", spellCheck: true, enterKeyHint: "send" }}
-        sx={{ px: 4, pt: 3, pb: 1, fontSize: 16, lineHeight: 1.55, "& textarea:focus-visible": { outline: "none" } }}
+        input={{ "aria-label": t("chat.message"), "aria-keyshortcuts": "Enter", enterKeyHint: "send" }}
+        sx={{ px: 4, pt: 3, pb: 1, fontSize: 16, lineHeight: 1.55 }}
       />
       {note && <Typography variant="caption" role="status" sx={{ display: "flex", gap: 2, px: 4, pb: 1, color: "warning.main" }}><TriangleAlert size={14} aria-hidden />{note}</Typography>}
       <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: 2, pb: 2, minWidth: 0 }}>
-        <FileButton label={t("chat.addPicture")} draft={draft} disabled={pictures.length >= MOST_PICTURES}><ImagePlus size={18} /></FileButton>
-        <Box sx={{ display: "none", [`@media ${COARSE}`]: { display: "block" } }}><FileButton label={t("chat.takePicture")} draft={draft} disabled={pictures.length >= MOST_PICTURES} camera><Camera size={18} /></FileButton></Box>
+        <PictureButtons draft={draft} disabled={pictures.length >= MOST_PICTURES} />
         <Box sx={{ flex: 1, minWidth: 0, display: "flex", alignItems: "center", justifyContent: "flex-end", gap: 3, pr: 2 }}>
           {children}
-          <Typography variant="caption" noWrap sx={{ color: blocked ? "warning.main" : "text.faint", display: { xs: blocked ? "block" : "none", sm: "block" }, ...(blocked ? {} : { [`@media ${COARSE}`]: { display: "none" } }) }}>{blocked ?? t("chat.enterSends")}</Typography>
+          <Typography variant="caption" noWrap sx={{ color: blocked ? "warning.main" : "text.faint", display: { xs: blocked && !told ? "block" : "none", sm: "block" }, ...(blocked ? {} : { [`@media ${COARSE}`]: { display: "none" } }) }}>{blocked ?? t("chat.enterSends")}</Typography>
         </Box>
         {growing ? (
           <Tooltip title={t("chat.stop")}>
@@ -93,37 +91,13 @@ export function Composer({ draft, inputRef, sending, growing, blocked, sees, onS
 
 const round = { width: 38, height: 38, borderRadius: "50%", bgcolor: "primary.main", color: "primary.contrastText", "&:hover": { bgcolor: "primary.dark", color: "primary.contrastText" } } as const;
 
-function FileButton({ label, draft, disabled, camera, children }: { label: string; draft: Signal<Draft>; disabled: boolean; camera?: boolean; children: ReactNode }) {
-  const { t } = useTranslation();
-  const input = useRef<HTMLInputElement>(null);
-  return (
-    <>
-      <input
-        ref={input}
-        type="file"
-        hidden
-        multiple={!camera}
-        accept={accepts}
-        aria-label={label}
-        capture={camera ? "environment" : undefined}
-        onChange={(event) => {
-          if (!attachFiles(draft, [...(event.target.files ?? [])])) toast(t("chat.pictureRefused"), { tone: "bad" });
-          event.target.value = "";
-        }}
-      />
-      <Tooltip title={label}>
-        <span><IconButton size="small" aria-label={label} disabled={disabled} onClick={() => input.current?.click()} sx={{ width: 36, height: 36 }}>{children}</IconButton></span>
-      </Tooltip>
-    </>
-  );
-}
-
 function Attachment({ picture, onRemove }: { picture: Draft["pictures"][number]; onRemove: () => void }) {
   const { t } = useTranslation();
   const said = useSaid();
   const sending = picture.id === null && picture.problem === null;
+  const scaled = picture.scaled && t("chat.scaled", { from: picture.scaled.from.join(" × "), to: picture.scaled.to.join(" × ") });
   return (
-    <Tooltip title={picture.problem ? said(picture.problem).text : picture.name}>
+    <Tooltip title={picture.problem ? said(picture.problem).text : [picture.name, scaled].filter(Boolean).join(" · ")}>
       <Box sx={{ position: "relative", width: 64, height: 64, borderRadius: "10px", overflow: "hidden", border: 1, borderColor: picture.problem ? "error.main" : "divider", bgcolor: "background.sunken" }}>
         <Box component="img" src={picture.url} alt={picture.name || t("chat.picture")} sx={{ width: 1, height: 1, objectFit: "cover", opacity: sending || picture.problem ? 0.45 : 1 }} />
         {picture.problem && <Box component={TriangleAlert} size={18} aria-label={said(picture.problem).text} sx={{ position: "absolute", inset: 0, m: "auto", color: "error.main" }} />}

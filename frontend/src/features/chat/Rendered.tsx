@@ -7,9 +7,12 @@ import remarkGfm from "remark-gfm";
 import { blocksOf, withMath } from "@/lib/markdown";
 import { CopyButton } from "@/ui/CopyButton";
 
+import { usePaced } from "./usePaced";
+
 /** HTML in an answer is text; addresses are http(s) or mail. No picture is fetched from elsewhere: its address could tell somebody what was said. */
 const components: Components = {
-  a: ({ href, children }) => <a href={href} target="_blank" rel="noopener noreferrer nofollow">{children}</a>,
+  // An address of another kind is none: then its words are left.
+  a: ({ href, children }) => (href ? <a href={href} target="_blank" rel="noopener noreferrer nofollow">{children}</a> : <span>{children}</span>),
   img: ({ src, alt }) => (typeof src === "string" && src.startsWith("/api/") ? <Box component="img" src={src} alt={alt ?? ""} sx={{ maxWidth: 1, borderRadius: "8px" }} /> : <a href={typeof src === "string" ? src : undefined} target="_blank" rel="noopener noreferrer nofollow">{alt || src}</a>),
   pre: ({ node, children }) => <CodeBlock language={languageOf(node)} text={textOf(node)}>{children}</CodeBlock>,
   table: ({ children }) => <Box tabIndex={0} sx={{ overflowX: "auto" }}><table>{children}</table></Box>,
@@ -33,7 +36,8 @@ const Block = memo(function Block({ text }: { text: string }) {
 
 /** While it grows only its last part is drawn again; once it has ended it is read as a whole. What stands stays in place. */
 export default function Rendered({ text, growing }: { text: string; growing: boolean }) {
-  return <div>{(growing ? blocksOf(text) : [text]).map((block, index) => <Block key={index} text={block} />)}</div>;
+  const words = usePaced(text, growing);
+  return <div>{(growing ? blocksOf(words) : [words]).map((block, index) => <Block key={index} text={block} />)}</div>;
 }
 
 interface Element { type?: string; tagName?: string; value?: string; properties?: { className?: unknown }; children?: Element[] }

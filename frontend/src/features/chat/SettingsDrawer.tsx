@@ -40,10 +40,8 @@ export function SettingsDrawer({ shown, onChange, onClose }: Props) {
         />
         <Written key={`system-${round}`} label={t("chat.systemPrompt")} value={shown.system_prompt} rows={4} placeholder={t("chat.systemPlaceholder")} onChange={(system_prompt) => onChange({ system_prompt })} />
         {FIRST.map(number)}
-        <Box component="label" sx={{ display: "flex", alignItems: "center", justifyContent: "space-between", fontSize: 14 }}>
-          {t("chat.jsonAnswer")}
-          <Switch size="small" checked={parameters.json_answer === true} onChange={(_, on) => set({ json_answer: on || null })} />
-        </Box>
+        <Choice text={t("chat.jsonAnswer")} on={parameters.json_answer === true} onChange={(on) => set({ json_answer: on || null })} />
+        <Choice text={t("chat.dropOldest")} on={parameters.drop_oldest === true} onChange={(on) => set({ drop_oldest: on || null })} />
         <Box sx={{ px: 4, mx: -4 }}>
           <Fold title={t("chat.advanced")} note={changed ? t("chat.changed", { count: changed }) : null}>
             {MORE.map(number)}
@@ -53,6 +51,15 @@ export function SettingsDrawer({ shown, onChange, onClose }: Props) {
         </Box>
       </Box>
     </Drawer>
+  );
+}
+
+function Choice({ text, on, onChange }: { text: string; on: boolean; onChange: (on: boolean) => void }) {
+  return (
+    <Box component="label" sx={{ display: "flex", alignItems: "center", justifyContent: "space-between", gap: 3, fontSize: 14 }}>
+      {text}
+      <Switch size="small" checked={on} onChange={(_, now) => onChange(now)} />
+    </Box>
   );
 }
 

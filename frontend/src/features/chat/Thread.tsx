@@ -1,36 +1,83 @@
 import { Box } from "@mui/material";
-import { useMemo } from "react";
-
 import { useNavigate } from "@tanstack/react-router";
+import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import { memo, useLayoutEffect, useMemo, useRef, useState, type RefObject } from "react";
 
 import type { ConversationDetailOut, MessageOut, ModelOut } from "@/api/types";
 
 import { useAgain, useChange, useSay, type Said } from "./actions";
 import { Answer } from "./Answer";
 import { Question } from "./Question";
-import { branchOf, endOf, siblingsOf, turnsOf } from "./tree";
+import { branchOf, endOf, siblingsOf, turnsOf, type Turn } from "./tree";
 
-interface Props { conversation: ConversationDetailOut; beside: ConversationDetailOut | null; models: readonly ModelOut[]; onGrown: () => void }
+/** A conversation that is longer when it is opened has only those turns in the page that are near the window. */
+const MOST_AT_ONCE = 60;
+const GAP = 24;
+
+interface Props { conversation: ConversationDetailOut; beside: ConversationDetailOut | null; models: readonly ModelOut[]; onLeave: () => void }
 
 /** The branch that is looked at; of two conversations side by side, each in its column, what both were asked across. */
-export function Thread({ conversation, beside, models, onGrown }: Props) {
+export const Thread = memo(function Thread({ conversation, beside, models, onLeave }: Props) {
   const left = useBranch(conversation);
   const right = useBranch(beside);
-  const one = (at: ConversationDetailOut, branch: Branch, message: MessageOut) => <Message key={message.id} conversation={at} branch={branch} message={message} models={models} onGrown={onGrown} />;
-  if (!beside)
-    return <Box sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)" }}>{left.shown.map((message) => one(conversation, left, message))}</Box>;
+  const turns: Turn<MessageOut>[] = useMemo(() => (beside ? turnsOf(left.shown, right.shown) : left.shown.map((message) => ({ left: message, right: null }))), [beside, left.shown, right.shown]);
+  const [long] = useState(turns.length > MOST_AT_ONCE);
+  const one = (turn: Turn<MessageOut>) => <TurnRow turn={turn} left={{ conversation, branch: left }} right={beside && { conversation: beside, branch: right }} models={models} onLeave={onLeave} />;
+  if (long) return <Windowed turns={turns}>{one}</Windowed>;
+  return <Box sx={{ display: "grid", gap: `${GAP}px`, gridTemplateColumns: "minmax(0, 1fr)" }}>{turns.map((turn, at) => <div key={keyOf(turn, at)}>{one(turn)}</div>)}</Box>;
+});
+
+const keyOf = (turn: Turn<MessageOut>, at: number) => ("both" in turn ? turn.both[0].id : (turn.left?.id ?? turn.right?.id ?? at));
+
+/** About how high a turn will be, in pixels: a good guess keeps the scroll bar still. */
+function guess(turn: Turn<MessageOut> | undefined): number {
+  const messages = !turn ? [] : "both" in turn ? [turn.both[0]] : [turn.left, turn.right];
+  return Math.max(...messages.map((message) => (message ? 64 + 27 * message.content.split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 1) / 74), 0) + (message.pictures?.length ? 152 : 0) : 0)), 60);
+}
+
+function Windowed({ turns, children }: { turns: readonly Turn<MessageOut>[]; children: (turn: Turn<MessageOut>) => React.ReactNode }) {
+  const root = useRef<HTMLDivElement>(null);
+  const top = useTop(root);
+  const virtual = useWindowVirtualizer({
+    count: turns.length,
+    estimateSize: (index) => guess(turns[index]),
+    overscan: 4,
+    gap: GAP,
+    scrollMargin: top,
+    getItemKey: (index) => keyOf(turns[index] as Turn<MessageOut>, index),
+  });
+  const shown = virtual.getVirtualItems();
+  const [first, last] = [shown[0], shown.at(-1)];
+  return (
+    <Box ref={root} data-windowed style={{ paddingTop: first ? first.start - top : 0, paddingBottom: last ? virtual.getTotalSize() - (last.end - top) : 0 }} sx={{ display: "grid", gap: `${GAP}px`, gridTemplateColumns: "minmax(0, 1fr)", overflowAnchor: "none" }}>
+      {shown.map(({ key, index }) => <div key={key} data-index={index} ref={virtual.measureElement}>{children(turns[index] as Turn<MessageOut>)}</div>)}
+    </Box>
+  );
+}
+
+/** How far below the top of the page an element begins. */
+function useTop(element: RefObject<HTMLElement | null>): number {
+  const [top, setTop] = useState(0);
+  useLayoutEffect(() => {
+    const measure = () => setTop(Math.round((element.current?.getBoundingClientRect().top ?? 0) + window.scrollY));
+    const observer = new ResizeObserver(measure);
+    observer.observe(document.body);
+    return () => observer.disconnect();
+  }, [element]);
+  return top;
+}
+
+interface Side { conversation: ConversationDetailOut; branch: Branch }
+interface RowProps { turn: Turn<MessageOut>; left: Side; right: Side | null; models: readonly ModelOut[]; onLeave: () => void }
+
+function TurnRow({ turn, left, right, models, onLeave }: RowProps) {
+  const one = (side: Side, message: MessageOut, pair?: Pair) => <Message key={message.id} {...side} message={message} pair={pair} models={models} onLeave={onLeave} />;
+  if ("both" in turn) return one(left, turn.both[0], right ? { conversation: right.conversation, message: turn.both[1], busy: right.branch.busy } : undefined);
+  if (!right) return turn.left && one(left, turn.left);
   return (
     <Box sx={{ display: "grid", columnGap: 8, rowGap: 6, gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "repeat(2, minmax(0, 1fr))" } }}>
-      {turnsOf(left.shown, right.shown).map((turn, at) =>
-        "both" in turn ? (
-          <Box key={at} sx={{ gridColumn: "1 / -1" }}>{one(conversation, left, turn.both[0])}</Box>
-        ) : (
-          [
-            <Box key={`left-${at}`} data-side="left" sx={{ minWidth: 0, gridColumn: { md: 1 } }}>{turn.left && one(conversation, left, turn.left)}</Box>,
-            <Box key={`right-${at}`} data-side="right" sx={{ minWidth: 0, gridColumn: { md: 2 }, borderLeft: { md: 1 }, borderTop: { xs: turn.right ? 1 : 0, md: 0 }, borderColor: { xs: "divider", md: "divider" }, pl: { md: 8 }, ml: { md: -4 }, pt: { xs: turn.right ? 4 : 0, md: 0 } }}>{turn.right && one(beside, right, turn.right)}</Box>,
-          ]
-        ),
-      )}
+      <Box data-side="left" sx={{ minWidth: 0, gridColumn: { md: 1 } }}>{turn.left && one(left, turn.left)}</Box>
+      <Box data-side="right" sx={{ minWidth: 0, gridColumn: { md: 2 }, borderLeft: { md: 1 }, borderTop: { xs: turn.right ? 1 : 0, md: 0 }, borderColor: { xs: "divider", md: "divider" }, pl: { md: 8 }, ml: { md: -4 }, pt: { xs: turn.right ? 4 : 0, md: 0 } }}>{turn.right && one(right, turn.right)}</Box>
     </Box>
   );
 }
@@ -48,20 +95,32 @@ function useBranch(conversation: ConversationDetailOut | null): Branch {
 
 const PROMPT_LETTERS = 2000;
 
-interface MessageProps { conversation: ConversationDetailOut; branch: Branch; message: MessageOut; models: readonly ModelOut[]; onGrown: () => void }
+/** The same question in the conversation beside. */
+interface Pair { conversation: ConversationDetailOut; message: MessageOut; busy: boolean }
 
-function Message({ conversation, branch, message, models, onGrown }: MessageProps) {
+interface MessageProps extends Side { message: MessageOut; pair?: Pair; models: readonly ModelOut[]; onLeave: () => void }
+
+const placeOf = (message: MessageOut) => (message.parent_id === null ? { at_start: true } : { parent_id: message.parent_id });
+
+function Message({ conversation, branch, message, pair, models, onLeave }: MessageProps) {
   const go = useNavigate();
   const change = useChange();
   const again = useAgain(conversation.id);
   const say = useSay(conversation, null, undefined);
   const siblings = siblingsOf(conversation.messages, message).filter((one) => one.role === message.role);
-  const onBranch = (id: string) => change.mutate({ id: conversation.id, change: { head_id: endOf(conversation.messages, id) } });
-  const onPicture = (text: string) => void go({ to: "/", search: { prompt: [...text.replace(/\s+/g, " ").trim()].slice(0, PROMPT_LETTERS).join("") } });
+  const onBranch = (id: string) => {
+    change.mutate({ id: conversation.id, change: { head_id: endOf(conversation.messages, id) } });
+    const wanted = conversation.messages.find((one) => one.id === id);
+    // What was asked of both is shown of both.
+    const other = pair && siblingsOf(pair.conversation.messages, pair.message).find((one) => one.role === wanted?.role && one.content === wanted.content);
+    if (pair && other) change.mutate({ id: pair.conversation.id, change: { head_id: endOf(pair.conversation.messages, other.id) } });
+  };
+  const onPicture = (text: string) => void go({ to: "/", search: { prompt: [...text.replace(/\s+/g, " ").trim()].slice(0, PROMPT_LETTERS).join(""), chat: conversation.id } });
   const send = (said: Said) => say.mutate(said);
+  const askAgain = () => again.mutate({ message: message.id, model: conversation.model ?? undefined });
   if (message.role === "user") {
-    const place = message.parent_id === null ? { at_start: true } : { parent_id: message.parent_id };
-    return <Question message={message} siblings={siblings} busy={branch.busy || say.isPending} onBranch={onBranch} onPicture={onPicture} onEdit={(content) => send({ content, pictures: message.pictures, ...place })} />;
+    const both = pair ? { pair: { id: pair.conversation.id, ...placeOf(pair.message) } } : {};
+    return <Question message={message} siblings={siblings} busy={branch.busy || say.isPending || (pair?.busy ?? false)} onBranch={onBranch} onPicture={onPicture} onLeave={onLeave} onEdit={(content) => send({ content, pictures: message.pictures, ...placeOf(message), ...both })} />;
   }
   return (
     <Answer
@@ -72,10 +131,10 @@ function Message({ conversation, branch, message, models, onGrown }: MessageProp
       busy={branch.busy || again.isPending}
       results={branch.results}
       onBranch={onBranch}
-      onAgain={() => again.mutate({ message: message.id, model: conversation.model ?? undefined })}
+      onAgain={askAgain}
+      onShorten={() => change.mutate({ id: conversation.id, change: { parameters: { ...conversation.parameters, drop_oldest: true } } }, { onSuccess: askAgain })}
       onPicture={onPicture}
       onToolResult={(call, content) => send({ role: "tool", tool_call_id: call, content, parent_id: branch.shown.at(-1)?.id === message.id ? message.id : undefined })}
-      onGrown={onGrown}
     />
   );
 }

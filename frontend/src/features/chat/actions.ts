@@ -66,20 +66,23 @@ export function useDelete() {
   });
 }
 
-export interface Said { content: string; pictures?: string[]; parent_id?: string; at_start?: boolean; role?: "user" | "tool"; tool_call_id?: string; /** Whose pictures go along, once they have been sent. */ draft?: Signal<Draft> }
+export interface Said { content: string; pictures?: string[]; parent_id?: string; at_start?: boolean; role?: "user" | "tool"; tool_call_id?: string; /** Whose pictures go along, once they have been sent. */ draft?: Signal<Draft>; /** The same is said there as well: what was asked of both is changed in both. */ pair?: { id: string } & Pick<Said, "parent_id" | "at_start"> }
 
 /** Says something in a conversation; begins one where there is none yet, with a second one beside it if that is wished. */
 export function useSay(conversation: ConversationDetailOut | null, beside: ConversationDetailOut | null, model: string | undefined) {
   const client = useQueryClient();
   const go = useNavigate();
   return useMutation({
-    mutationFn: async ({ draft, ...given }: Said) => {
+    mutationFn: async ({ draft, pair, ...given }: Said) => {
       const said = draft ? { ...given, pictures: await attached(draft) } : given;
       if (!conversation) return begin(client, said, model);
       await Promise.all([settle(conversation.id), beside && settle(beside.id)]);
       const sent = await api.addMessage({ path: { conversation_id: conversation.id }, body: said });
       take(client, conversation.id, sent);
-      if (beside && said.parent_id === undefined && !said.at_start) take(client, beside.id, await api.addMessage({ path: { conversation_id: beside.id }, body: said }));
+      if (pair) {
+        const { id, ...place } = pair;
+        take(client, id, await api.addMessage({ path: { conversation_id: id }, body: { content: said.content, pictures: said.pictures, ...place } }));
+      } else if (beside && said.parent_id === undefined && !said.at_start) take(client, beside.id, await api.addMessage({ path: { conversation_id: beside.id }, body: said }));
       return null;
     },
     onSuccess: (made, said) => {
@@ -90,7 +93,7 @@ export function useSay(conversation: ConversationDetailOut | null, beside: Conve
   });
 }
 
-async function begin(client: QueryClient, message: Omit<Said, "draft">, model: string | undefined): Promise<string> {
+async function begin(client: QueryClient, message: Omit<Said, "draft" | "pair">, model: string | undefined): Promise<string> {
   const { beside, system_prompt, parameters } = setup.get();
   const made = await api.addConversation({ body: { model, system_prompt, parameters, message } });
   client.setQueryData(keys.chat(made.id), made);

@@ -2,11 +2,13 @@
 import { describe, expect, it } from "vitest";
 
 import { FrameReader } from "@/api/answers";
-import type { MessageOut } from "@/api/types";
+import type { MessageOut, ModelOut } from "@/api/types";
 import { blocksOf, withMath } from "@/lib/markdown";
 
+import { fuller, isFull, paceOf, roomOf } from "./context";
 import { grown } from "./growing";
 import { numberOf, stopsOf, toolsOf, trimmed } from "./parameters";
+import { smaller } from "./scaling";
 import { bodyOf, snippet } from "./snippets";
 import { branchOf, endOf, siblingsOf, turnsOf } from "./tree";
 
@@ -122,8 +124,54 @@ describe("parameters", () => {
   });
 });
 
+describe("the context", () => {
+  const model = { chat: { context: 1000 } } as ModelOut;
+  const setup = { system_prompt: "", parameters: {} };
+  const nothing = { text: "", pictures: [] };
+  const counted = { ...said("b", "a", "assistant", "x".repeat(400)), usage: { prompt_tokens: 50, completion_tokens: 100 } };
+
+  it("is what the engine counted, with an estimate of what it has not seen", () => {
+    const room = roomOf([said("a", null), counted], nothing, model, setup);
+    expect(room).toMatchObject({ used: 150, next: 150, most: 1000, counted: true });
+    expect(paceOf([counted])).toBe(0.25);
+    expect(roomOf([said("a", null), counted], { text: "y".repeat(400), pictures: [] }, model, setup).next).toBe(150 + 100 + 8);
+    expect(roomOf([said("a", null), counted, said("c", "b", "user", "z".repeat(40))], nothing, model, setup).used).toBe(150 + 10 + 8);
+    expect(roomOf([], { text: "y".repeat(100), pictures: [1] }, model, { ...setup, system_prompt: "s".repeat(10) })).toMatchObject({ used: 11, counted: false, next: 11 + 30 + 1200 + 8, alone: true });
+  });
+
+  it("does not count reasoning, which is not sent again", () => {
+    expect(roomOf([{ ...counted, reasoning: "t".repeat(400) }], nothing, model, setup).used).toBe(100);
+  });
+
+  it("is full before anything fails, unless the oldest may go or no model says how much it holds", () => {
+    const long = { text: "y".repeat(3500), pictures: [] };
+    const branch = [said("a", null), counted];
+    expect(isFull(roomOf(branch, long, model, setup))).toBe(true);
+    expect(isFull(roomOf(branch, nothing, model, setup))).toBe(false);
+    expect(isFull(roomOf(branch, long, undefined, setup))).toBe(false);
+    expect(isFull(roomOf(branch, long, model, { ...setup, parameters: { drop_oldest: true } }))).toBe(false);
+    expect(isFull(roomOf(branch, { text: "y".repeat(9000), pictures: [] }, model, { ...setup, parameters: { drop_oldest: true } }))).toBe(true);
+  });
+
+  it("of two side by side is that with less left", () => {
+    const [one, other] = [roomOf([counted], nothing, model, setup), roomOf([counted], nothing, { chat: { context: 200 } } as ModelOut, setup)];
+    expect(fuller(one, other)).toBe(other);
+    expect(fuller(other, one)).toBe(other);
+    expect(fuller(one, null)).toBe(one);
+  });
+});
+
+describe("a large picture", () => {
+  it("is made smaller, its sides alike; a small one stays", () => {
+    expect(smaller([4032, 3024], 4e6)).toEqual([2048, 1536]);
+    expect(smaller([9000, 10], 1e6)).toEqual([2048, 2]);
+    expect(smaller([1600, 1200], 1e6)).toBeNull();
+    expect(smaller([1600, 1200], 9e6)).toEqual([1600, 1200]);
+  });
+});
+
 describe("code", () => {
-  const body = bodyOf({ model: "lore", system_prompt: "Be brief.", parameters: { temperature: 0.2, top_k: 5, json_answer: true, seed: null }, messages: [said("1", null, "user", "it's"), said("2", "1", "assistant", "")] });
+  const body = bodyOf({ model: "lore", system_prompt: "Be brief.", parameters: { temperature: 0.2, top_k: 5, json_answer: true, drop_oldest: true, seed: null }, messages: [said("1", null, "user", "it's"), said("2", "1", "assistant", "")] });
 
   it("asks what was asked, without the answer", () => {
     expect(body).toEqual({ model: "lore", messages: [{ role: "system", content: "Be brief." }, { role: "user", content: "it's" }], temperature: 0.2, top_k: 5, response_format: { type: "json_object" } });

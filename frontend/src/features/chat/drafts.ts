@@ -6,6 +6,8 @@ import { upload } from "@/api/uploads";
 import { store, stored, uuid } from "@/lib/browser";
 import { Signal } from "@/lib/signal";
 
+import { fitted, type Size } from "./scaling";
+
 export interface Attached {
   key: string;
   /** What the server calls it; null until it is there. */
@@ -13,6 +15,8 @@ export interface Attached {
   name: string;
   url: string;
   problem: ApiProblem | null;
+  /** Width and height of a picture that was made smaller: before, and as it is sent. */
+  scaled?: { from: Size; to: Size } | null;
 }
 
 export interface Draft { text: string; pictures: Attached[] }
@@ -76,6 +80,13 @@ export async function attached(draft: Signal<Draft>): Promise<string[]> {
   return pictures.flatMap((one) => one.id ?? []);
 }
 
+async function send(file: File, change: (patch: Partial<Attached>) => void): Promise<void> {
+  const { file: small, from, to } = await fitted(file);
+  if (from && to) change({ scaled: { from, to } });
+  const { id } = await upload(small, file.name);
+  change({ id });
+}
+
 /** Files of this machine: shown at once, then sent. False when one of them is no picture that can be taken. */
 export function attachFiles(draft: Signal<Draft>, files: readonly File[]): boolean {
   const room = MOST_PICTURES - draft.get().pictures.length;
@@ -84,11 +95,17 @@ export function attachFiles(draft: Signal<Draft>, files: readonly File[]): boole
     const key = uuid();
     draft.set((now) => ({ ...now, pictures: [...now.pictures, { key, id: null, name: file.name, url: URL.createObjectURL(file), problem: null }] }));
     const change = (patch: Partial<Attached>) => draft.set((now) => ({ ...now, pictures: now.pictures.map((one) => (one.key === key ? { ...one, ...patch } : one)) }));
-    const done = upload(file, file.name).then(({ id }) => change({ id }), (error: unknown) => change({ problem: asProblem(error) }));
+    const done = send(file, change).catch((error: unknown) => change({ problem: asProblem(error) }));
     sending.set(key, done.finally(() => sending.delete(key)));
   }
   return taken.length === files.length;
 }
+
+/** What is being changed of earlier questions, by their ids: it outlives the part of the page that shows it. */
+export const edits = new Signal<Readonly<Record<string, string>>>({});
+
+export const edit = (message: string, text: string) => edits.set((now) => ({ ...now, [message]: text }));
+export const endEdit = (message: string) => edits.set(({ [message]: _, ...others }) => others);
 
 export const accepts = KINDS.join(",");
 

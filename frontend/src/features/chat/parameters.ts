@@ -1,7 +1,7 @@
 /** The parameters that the drawer shows, with what the server takes. */
 import type { ChatParameters } from "@/api/types";
 
-type Name = Exclude<keyof ChatParameters, "stop" | "json_answer" | "tools">;
+type Name = Exclude<keyof ChatParameters, "stop" | "json_answer" | "drop_oldest" | "tools">;
 export interface NumberParameter { name: Name; min: number; max: number; whole?: boolean }
 
 export const FIRST: NumberParameter[] = [

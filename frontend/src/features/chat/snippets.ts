@@ -8,7 +8,8 @@ interface Asked { model: string; system_prompt: string; parameters: ChatParamete
 /** The body of a request, without the pictures: they are many kilobytes, and whoever writes the program has them. */
 export function bodyOf({ model, system_prompt, parameters, messages }: Asked): Record<string, unknown> {
   const { json_answer, ...own } = parameters;
-  const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== null && value !== undefined));
+  // What is left out is decided before anything is asked.
+  const given = Object.fromEntries(Object.entries(own).filter(([name, value]) => value !== null && value !== undefined && name !== "drop_oldest"));
   const last = messages.at(-1);
   const turns = last?.role === "assistant" ? messages.slice(0, -1) : messages;
   return {

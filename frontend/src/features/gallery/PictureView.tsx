@@ -7,7 +7,7 @@ import { useTranslation } from "react-i18next";
 
 import { downloadImages, useDeleteImages } from "@/api/actions";
 import { asProblem } from "@/api/errors";
-import { plannedGrid, requestOf } from "@/api/grids";
+import { gridOf, plannedGrid } from "@/api/grids";
 import { useMark } from "@/api/marking";
 import { queries } from "@/api/queries";
 import type { ImageOut } from "@/api/types";
@@ -83,7 +83,7 @@ export function PictureView() {
           <>
             <Button color="inherit" startIcon={<CopyPlus size={16} />} onClick={reuse} sx={{ display: { xs: "none", sm: "inline-flex" } }}>{t("generate.same")}</Button>
             <Box sx={{ display: { xs: "block", sm: "none" } }}><Tool label={t("generate.same")} onClick={reuse}><CopyPlus size={18} /></Tool></Box>
-            {image.kind !== "video" && <Box sx={{ display: { xs: "none", sm: "block" } }}><Tool label={t("gallery.grid_")} onClick={() => plannedGrid.set(requestOf(image))}><Grid3x3 size={18} /></Tool></Box>}
+            {image.kind !== "video" && <Box sx={{ display: { xs: "none", sm: "block" } }}><Tool label={t("gallery.grid_")} onClick={() => plannedGrid.set(gridOf(image))}><Grid3x3 size={18} /></Tool></Box>}
             <PictureActions image={image} />
             <Tool label={t("common.download")} onClick={() => downloadImages([image])}><Download size={18} /></Tool>
             <Tool label={t("common.delete")} onClick={drop}><Trash2 size={18} /></Tool>

@@ -8,6 +8,7 @@ import { CopyButton } from "@/ui/CopyButton";
 import { Facts } from "@/ui/Section";
 
 import { Lineage } from "./Lineage";
+import { Talks } from "./Talks";
 import { Opinion } from "./Opinion";
 import { Verdict } from "./Verdict";
 
@@ -27,6 +28,7 @@ export function Recipe({ image }: { image: ImageOut }) {
         <CopyButton text={image.prompt} name={t("generate.copyPrompt")} />
       </Box>
       {image.negative_prompt && <Typography variant="body2" sx={{ color: "text.secondary", mt: 3 }}><Box component="span" sx={{ color: "text.faint" }}>{t("generate.negative")}: </Box>{image.negative_prompt}</Typography>}
+      {typedOf(image) && <Typography variant="body2" sx={{ color: "text.secondary", mt: 3 }}><Box component="span" sx={{ color: "text.faint" }}>{t("gallery.typed")}: </Box>{typedOf(image)}</Typography>}
       <Divider sx={{ my: 4 }} />
       <Facts
         facts={[
@@ -49,8 +51,9 @@ export function Recipe({ image }: { image: ImageOut }) {
           ["ID", <Box key="id" sx={{ display: "flex", alignItems: "center", my: "-5px" }}>{mono(image.id.length > 16 ? `${image.id.slice(0, 14)}…` : image.id)}<CopyButton text={image.id} /></Box>],
         ]}
       />
-      <Verdict key={image.id} image={image} />
+      {!image.recipe.grid && <Verdict key={image.id} image={image} />}
       <Lineage image={image} />
+      <Talks image={image} />
     </Box>
   );
 }
@@ -61,6 +64,12 @@ const NOTES = ["prompt_syntax_ignored", "prompt_and_ignored"] as const;
 function notesOf(image: ImageOut) {
   const { notes = [] } = image.recipe as { notes?: string[] };
   return NOTES.filter((note) => notes.includes(note));
+}
+
+/** What somebody typed, where styles, LoRAs or a translation made other words of it. */
+function typedOf(image: ImageOut): string {
+  const { asked: { prompt = "", typed_prompt: typed = prompt, styles = [] } = {} } = image.recipe as { asked?: { prompt?: string; typed_prompt?: string; styles?: string[] } };
+  return [typed, ...styles.map((name) => `“${name}”`)].filter(Boolean).join(" + ");
 }
 
 /** LoRAs with their weights, embeddings by their words. */

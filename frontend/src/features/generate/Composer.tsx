@@ -1,4 +1,4 @@
-import { Box, Button, Collapse, IconButton, InputBase, Tooltip, Typography } from "@mui/material";
+import { Box, Button, Collapse, IconButton, Tooltip, Typography } from "@mui/material";
 import { Code, Grid3x3, ImagePlus, MinusCircle, Sparkles } from "lucide-react";
 import { useId, useRef, useState, type ReactNode, type RefObject } from "react";
 import { useTranslation } from "react-i18next";
@@ -10,6 +10,7 @@ import { toast } from "@/lib/toast";
 import { FieldNote } from "@/ui/NumberField";
 import { PickMenu } from "@/ui/PickMenu";
 import { card } from "@/ui/Section";
+import { Writing } from "@/ui/Writing";
 
 import { PromptBook } from "./PromptBook";
 import { change, LIMITS, type Field, type Settings } from "./settings";
@@ -27,7 +28,7 @@ interface Props {
   /** A video takes none; what is only made larger may do without. */
   words: "needed" | "optional" | "none";
   onSubmit: () => void;
-  /** Asks for a grid of what the form says; left out where a picture is worked from. */
+  /** Asks for a grid of what the form says; left out where no grid is made of what is done. */
   onGrid?: () => void;
   onEdit: () => void;
   /** The picture that is worked from, and what to do with it. */
@@ -57,61 +58,53 @@ export function Composer({ promptRef, form, model, errors, sending, words, onSub
     >
       <Box component="label" htmlFor={id} sx={{ display: "block", px: { xs: 4, sm: 6 }, pt: 4, fontSize: 13, fontWeight: 550, color: "text.secondary" }}>{words === "none" ? t("task.noWordsTitle") : t("generate.prompt")}</Box>
       {words === "none" && <Typography sx={{ px: { xs: 4, sm: 6 }, pt: 2, pb: 4, color: "text.secondary" }}>{t("task.noWords")}</Typography>}
-      {words !== "none" && <InputBase
-        id={id}
-        inputRef={promptRef}
-        multiline
-        minRows={2}
-        maxRows={9}
-        fullWidth
-        autoFocus
+      {words !== "none" && <Writing
+        id={id} inputRef={promptRef} minRows={2} maxRows={9} autoFocus
         value={form.prompt}
         placeholder={words === "optional" ? t("task.ownWords") : t("generate.placeholder")}
-        onChange={(event) => {
-          change({ prompt: event.target.value });
+        onWrite={(prompt) => {
+          change({ prompt });
           onEdit();
         }}
-        inputProps={{ "aria-invalid": !!errors.prompt, "aria-describedby": `${id}-note`, "aria-keyshortcuts": "Control+Enter Meta+Enter", spellCheck: true }}
-        sx={{ px: { xs: 4, sm: 6 }, pt: 2, pb: 2, fontSize: 20, lineHeight: 1.4, letterSpacing: "-0.012em", "& textarea:focus-visible": { outline: "none" } }}
+        input={{ "aria-invalid": !!errors.prompt, "aria-describedby": `${id}-note`, "aria-keyshortcuts": "Control+Enter Meta+Enter" }}
+        sx={{ px: { xs: 4, sm: 6 }, pt: 2, pb: 2, fontSize: 20, lineHeight: 1.4, letterSpacing: "-0.012em" }}
       />}
       <Box sx={{ px: { xs: 4, sm: 6 } }}>
         <FieldNote id={`${id}-note`} error={errors.prompt} />
         <Collapse in={avoid && words !== "none"} unmountOnExit>
           <Box sx={{ borderTop: 1, borderColor: "divider", py: 2 }}>
             <Typography component="label" htmlFor={`${id}-avoid`} variant="overline" sx={{ color: "text.secondary" }}>{t("generate.negative")}</Typography>
-            <InputBase
-              id={`${id}-avoid`}
-              multiline
-              maxRows={5}
-              fullWidth
+            <Writing
+              id={`${id}-avoid`} minRows={1} maxRows={5}
               value={form.negative}
               placeholder={t("generate.negativePlaceholder")}
-              onChange={(event) => {
-                change({ negative: event.target.value });
+              onWrite={(negative) => {
+                change({ negative });
                 onEdit();
               }}
-              inputProps={{ "aria-invalid": !!errors.negative_prompt }}
-              sx={{ fontSize: 14, py: 1, "& textarea:focus-visible": { outline: "none" } }}
+              input={{ "aria-invalid": !!errors.negative_prompt }}
+              sx={{ fontSize: 14, py: 1 }}
             />
             <FieldNote error={errors.negative_prompt} />
           </Box>
         </Collapse>
       </Box>
       {children}
-      <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 3, sm: 4 }, py: 3, pl: { xs: 2, sm: 4 }, "& > *": { flexShrink: 0 }, "& > [aria-expanded]": { flexShrink: 1 } }}>
+      <Box sx={{ display: "flex", alignItems: "center", gap: { xs: 0, sm: 1 }, px: { xs: 3, sm: 4 }, py: 3, pl: { xs: 2, sm: 4 }, "& > *": { flexShrink: 0 }, "& > [aria-expanded]": { flexShrink: 1 } }}>
         <PictureButton />
         {words !== "none" && <Button
           size="small"
           color="inherit"
           startIcon={<MinusCircle size={15} />}
           aria-expanded={avoid}
+          aria-label={avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}
           onClick={() => {
             if (avoid) change({ negative: "" });
             setAvoid(!avoid);
           }}
-          sx={{ minWidth: 0 }}
+          sx={{ minWidth: 36, minHeight: 36, "& .MuiButton-startIcon": { mx: { xs: 0, sm: undefined } } }}
         >
-          <Box component="span" sx={{ minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>{avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}</Box>
+          <Box component="span" sx={{ display: { xs: "none", sm: "inline" }, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>{avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}</Box>
         </Button>}
         <PromptBook form={form} onPick={onEdit} />
         {words !== "none" && <TranslateButton form={form} onPick={onEdit} />}

@@ -1,7 +1,7 @@
 import { Box, ButtonBase, Collapse, useMediaQuery } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { ChevronDown, SlidersHorizontal } from "lucide-react";
+import { ChevronDown, MessagesSquare, SlidersHorizontal } from "lucide-react";
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -12,6 +12,7 @@ import { queries } from "@/api/queries";
 import { useSaid } from "@/i18n/said";
 import { useSignal } from "@/lib/signal";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { TextLink } from "@/ui/links";
 import { card } from "@/ui/Section";
 import { visuallyHidden } from "@/ui/StatusMark";
 
@@ -21,7 +22,7 @@ import { DropPlace } from "./DropPlace";
 import { Runs } from "./Runs";
 import { change, chooseModel, effective, settings, toRequest, type Field } from "./settings";
 import { SettingsPanel } from "./SettingsPanel";
-import { isEmpty, painting, source, takeImage } from "./source";
+import { isEmpty, painting, sentImage, source, takeImage } from "./source";
 import { SourcePart } from "./SourcePart";
 import { changeTask, checkAll, makes, ownSize, resultSize, taskForm, TASKS } from "./tasks";
 import { useGenerate } from "./useGenerate";
@@ -42,6 +43,8 @@ export function GeneratePage() {
   // What was chosen before may not be to be had now.
   const job = wish.task === "animate" && models.data && videos.length === 0 ? { ...wish, task: "change" as const } : wish;
   const animate = picture !== null && job.task === "animate";
+  // The words are of a whole picture, not of a part of one.
+  const whole = !picture || job.task === "change";
   const usable = animate ? videos : models.data?.filter(makes("image"));
   const wanted = animate ? job.videoModel : form.model;
   const model = usable?.find((item) => item.key === wanted) ?? usable?.find((item) => item.available) ?? usable?.[0];
@@ -50,6 +53,7 @@ export function GeneratePage() {
   const [tried, setTried] = useState(false);
   const prompt = useRef<HTMLTextAreaElement>(null);
   useStartFromAddress(prompt);
+  const { chat: from } = route.useSearch();
 
   const example = useCallback((words: string) => {
     change({ prompt: words });
@@ -76,7 +80,10 @@ export function GeneratePage() {
   const planGrid = () => {
     setTried(true);
     if (complaints.prompt || complaints.negative_prompt) prompt.current?.focus();
-    if (Object.keys(complaints).length === 0) plannedGrid.set(toRequest(form, model));
+    if (Object.keys(complaints).length > 0) return;
+    const request = toRequest(form, model, own);
+    if (!picture) return plannedGrid.set({ request, start: null, starts: false });
+    void sentImage().then((image) => image && plannedGrid.set({ request, start: { image, strength: job.strength, fit: job.fit, url: picture.url }, starts: true }));
   };
 
   const onKey = (event: KeyboardEvent) => {
@@ -90,7 +97,8 @@ export function GeneratePage() {
     <Box onKeyDown={onKey} sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gap: 8 }, alignItems: "start" }}>
       <Box component="h1" sx={visuallyHidden}>{t("generate.title")}</Box>
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
-        <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} words={!picture ? "needed" : job.task === "animate" ? "none" : job.task === "upscale" ? "optional" : "needed"} onSubmit={submit} onGrid={picture ? undefined : planGrid} onEdit={generate.forgive}>
+        {from && <TextLink to="/chat/$id" params={{ id: from }} variant="body2" sx={{ display: "inline-flex", alignItems: "center", gap: 2, justifySelf: "start" }}><MessagesSquare size={15} aria-hidden />{t("generate.backToChat")}</TextLink>}
+        <Composer promptRef={prompt} form={form} model={model} errors={errors} sending={generate.sending} words={!picture ? "needed" : job.task === "animate" ? "none" : job.task === "upscale" ? "optional" : "needed"} onSubmit={submit} onGrid={whole ? planGrid : undefined} onEdit={generate.forgive}>
           {picture && <SourcePart picture={picture} job={job} model={model} canAnimate={videos.length > 0} errors={errors} />}
         </Composer>
         <DropPlace />
@@ -101,7 +109,7 @@ export function GeneratePage() {
         <FoldedSettings summary={summary()}>
           <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
         </FoldedSettings>
-        <Runs onExample={example} />
+        <Runs onExample={whole ? example : undefined} />
       </Box>
       <Box component="aside" aria-label={t("generate.settings")} sx={{ display: "none", [BESIDE]: { display: "block" }, ...card, p: 4, position: "sticky", top: 80, maxHeight: "calc(100dvh - 104px)", overflowY: "auto" }}>
         <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
@@ -136,9 +144,10 @@ function useStartFromAddress(prompt: React.RefObject<HTMLTextAreaElement | null>
     if (search.input) void getImage({ path: { image_id: search.input } }).then(takeImage, () => undefined);
     const task = TASKS.find((each) => each === search.do);
     if (task) changeTask({ task });
-    void go({ to: "/", search: {}, replace: true });
+    // The way back to a conversation stays.
+    void go({ to: "/", search: { chat: search.chat }, replace: true });
     prompt.current?.focus();
-  }, [search.reuse, search.prompt, search.model, search.input, search.do, go, prompt]);
+  }, [search.reuse, search.prompt, search.model, search.input, search.do, search.chat, go, prompt]);
 }
 
 /** On a narrow window the panel folds away under one line that says what is set. */

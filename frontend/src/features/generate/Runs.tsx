@@ -20,7 +20,7 @@ const MOST = 12;
  * Everything under way, what was made in this tab, newest first, and below it what was made before. Teaches when there is
  * nothing at all. Until it is known which of these it is, the shape of it stands there: nothing is drawn that would move.
  */
-export const Runs = memo(function Runs({ onExample }: { onExample: (prompt: string) => void }) {
+export const Runs = memo(function Runs({ onExample }: { /** Left out where words for a whole picture do not fit. */ onExample?: (prompt: string) => void }) {
   const { t } = useTranslation();
   const ours = useSignal(shown);
   const jobs = useQuery(queries.recentJobs());
@@ -40,7 +40,7 @@ export const Runs = memo(function Runs({ onExample }: { onExample: (prompt: stri
           {runs.length > MOST && <TextLink to="/jobs" sx={{ fontSize: 13, color: "text.secondary", justifySelf: "start" }}>{t("generate.moreRuns", { count: runs.length - MOST })}</TextLink>}
         </Box>
       ) : (
-        <Ideas large={gallery.isSuccess && !gallery.data.pages[0]?.items.length} onExample={onExample} />
+        onExample && <Ideas large={gallery.isSuccess && !gallery.data.pages[0]?.items.length} onExample={onExample} />
       )}
       <EarlierStrip />
     </>

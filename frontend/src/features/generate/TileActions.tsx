@@ -5,7 +5,7 @@ import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import { downloadImages, useComplain, useDeleteImages } from "@/api/actions";
-import { plannedGrid, requestOf } from "@/api/grids";
+import { gridOf, plannedGrid } from "@/api/grids";
 import { queries } from "@/api/queries";
 import type { ImageOut } from "@/api/types";
 import { copyText } from "@/lib/browser";
@@ -65,7 +65,7 @@ function useActions(image: ImageOut): Action[] {
     { key: "outpaint", text: t("task.names.outpaint"), icon: <Expand size={16} />, run: start("outpaint") },
     { key: "upscale", text: t("task.names.upscale"), icon: <Scaling size={16} />, run: start("upscale") },
     ...(models.data?.some(makes("video")) ? [{ key: "animate", text: t("task.names.animate"), icon: <Clapperboard size={16} />, run: start("animate") }] : []),
-    { key: "grid", text: t("gallery.grid_"), icon: <Grid3x3 size={16} />, run: () => plannedGrid.set(requestOf(image)) },
+    { key: "grid", text: t("gallery.grid_"), icon: <Grid3x3 size={16} />, run: () => plannedGrid.set(gridOf(image)) },
     { key: "prompt", text: t("generate.copyPrompt"), icon: <Quote size={16} />, run: () => void copyPrompt() },
   ];
   return [

@@ -6,6 +6,7 @@ import { image, job, models } from "@/mocks/data";
 import { asked } from "./asked";
 import { check, fresh, reuse, seedOf, settings, toRequest } from "./settings";
 import { snippet } from "./snippets";
+import { wordsOf } from "./told";
 
 const model = models[0];
 const form = { ...fresh, prompt: "a fox" };
@@ -35,7 +36,9 @@ describe("the form", () => {
   it("counts characters as the server does", () => expect(check({ ...form, prompt: "🦊".repeat(2000) }, model)).toEqual({}));
 
   it("takes over everything that made a picture", () => {
+    settings.set({ ...fresh, styles: ["Noir"], translated: { from: "un", to: "one" } });
     reuse(image(3, { negative_prompt: "blur", seed: 99 }));
+    expect(toRequest(settings.get(), model)).not.toHaveProperty("styles"); // they stand in its words
     expect(toRequest(settings.get(), model)).toMatchObject({ prompt: image(3).prompt, negative_prompt: "blur", seed: 99, width: image(3).width, steps: 30, scheduler: "ddim" });
     settings.set(fresh);
   });
@@ -53,6 +56,13 @@ describe("the form", () => {
   it.each([["4 242", 4242], ["007", 7], ["", null], ["  ", null], ["0x10", Number.NaN], ["1e3", Number.NaN], ["-1", Number.NaN], ["dragon", Number.NaN]] as const)("reads %j as a seed", (text, seed) => expect(seedOf(text)).toBe(seed));
 
   it("sends no seed unless it is locked", () => expect(toRequest({ ...form, seed: 5 }, model).seed).toBeNull());
+});
+
+it("takes styles and a translation over by what was typed", () => {
+  const read = { source: "atelier" as const, missing: [], model_name: null, text: null, recipe: null, width: 1, height: 1 };
+  const words = wordsOf({ ...read, settings: { prompt: "a fox", styles: ["Noir"], typed_prompt: "un zorro", loras: [{ model: "ink", weight: 0.4 }] } });
+  expect(words).toEqual({ prompt: "a fox", styles: ["Noir"], translated: { from: "un zorro", to: "a fox" }, loras: [{ key: "ink", weight: 0.4, family: "" }] });
+  expect(wordsOf({ ...read, settings: { prompt: "a fox" } })).toEqual({ prompt: "a fox", styles: [], translated: null, loras: [] });
 });
 
 describe("what a job makes", () => {

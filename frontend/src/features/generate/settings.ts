@@ -61,15 +61,16 @@ export function resetToModel(): void {
 }
 
 /** What a recipe says of variations and of a second pass; nothing of them where it says nothing. */
-interface Refined { subseed?: number; subseed_strength?: number; width?: number; height?: number; hires?: { width: number; strength: number } | null }
+interface Refined { grid?: unknown; subseed?: number; subseed_strength?: number; width?: number; height?: number; hires?: { width: number; strength: number } | null }
 
 /** Takes over what made `image`, its seed locked. */
 export function reuse(image: ImageOut): void {
-  const { subseed = null, subseed_strength: variation = 0, hires, width = image.width, height = image.height } = image.recipe as Refined;
-  // With a second pass the file is larger than what was asked for.
-  const first = hires ? { width, height } : { width: image.width, height: image.height };
+  const { subseed = null, subseed_strength: variation = 0, hires, grid, width = image.width, height = image.height } = image.recipe as Refined;
+  // With a second pass, and as a grid's sheet, the file is larger than what was asked for.
+  const first = hires || grid ? { width, height } : { width: image.width, height: image.height };
   change({
-    prompt: image.prompt, negative: image.negative_prompt, model: image.model, ...first,
+    // As it was drawn: styles stand in the words.
+    prompt: image.prompt, negative: image.negative_prompt, styles: [], translated: null, model: image.model, ...first,
     variation, subseed, hires: !!hires, ...(hires ? { hiresStrength: hires.strength, hiresScale: nearestScale(hires.width / width) } : {}),
     steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format === "mp4" ? "png" : image.format,
     loras: lorasOf(image.recipe),

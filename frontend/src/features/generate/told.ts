@@ -22,17 +22,24 @@ export function forget(): number {
   return ++latest;
 }
 
-interface Said { prompt?: string; negative_prompt?: string; model?: string; steps?: number; guidance_scale?: number; width?: number; height?: number; seed?: number; scheduler?: string; subseed?: number; subseed_strength?: number; hires?: { scale: number; strength?: number } }
+interface Said { prompt?: string; styles?: string[]; typed_prompt?: string; negative_prompt?: string; model?: string; steps?: number; guidance_scale?: number; width?: number; height?: number; seed?: number; scheduler?: string; subseed?: number; subseed_strength?: number; hires?: { scale: number; strength?: number } }
+
+/** The words, and what is added to them by name. */
+export function wordsOf({ settings }: SettingsOut): Partial<Settings> {
+  const { prompt, negative_prompt: negative, styles = [], typed_prompt: from } = settings as Said;
+  const words = { prompt, negative, styles, translated: from && prompt ? { from, to: prompt.trim() } : null, loras: lorasOf(settings) };
+  return Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined));
+}
 
 /** What the form holds then; what the file does not say stays as it is. */
-export function formOf({ settings }: SettingsOut): Partial<Settings> {
+export function formOf(found: SettingsOut): Partial<Settings> {
+  const { settings } = found;
   const said = settings as Said;
   const form: Partial<Settings> = {
-    prompt: said.prompt, negative: said.negative_prompt, model: said.model, width: said.width, height: said.height, steps: said.steps, guidance: said.guidance_scale, scheduler: said.scheduler,
+    ...wordsOf(found), model: said.model, width: said.width, height: said.height, steps: said.steps, guidance: said.guidance_scale, scheduler: said.scheduler,
     ...(said.seed === undefined ? {} : { seed: said.seed, keepSeed: true }),
     variation: said.subseed_strength ?? 0, subseed: said.subseed ?? null,
     hires: !!said.hires, ...(said.hires ? { hiresScale: nearestScale(said.hires.scale), hiresStrength: said.hires.strength ?? 0.5 } : {}),
-    loras: lorasOf(settings),
   };
   return Object.fromEntries(Object.entries(form).filter(([, value]) => value !== undefined));
 }

@@ -28,12 +28,13 @@ export function useChoices(request: TextToImageIn, models: ModelOut[]): Choices 
 }
 
 /** What a field begins with: the first few of a list, else numbers that show a difference. */
-const BEGIN: Partial<Record<AxisField, string>> = { steps: "10, 20, 30", guidance_scale: "3, 5, 7.5", seed: "1-4", lora_weight: "0, 0.5, 1" };
+const BEGIN: Partial<Record<AxisField, string>> = { steps: "10, 20, 30", guidance_scale: "3, 5, 7.5", seed: "1-4", lora_weight: "0, 0.5, 1", strength: "0.3, 0.5, 0.7" };
+const FRACTIONS: Axis["field"][] = ["guidance_scale", "lora_weight", "strength"];
 
-interface Props { name: string; axis: Axis; choices: Choices; error: string | undefined; optional?: boolean; onChange: (axis: Axis) => void }
+interface Props { name: string; axis: Axis; choices: Choices; /** Whether there is a picture to start from. */ starts: boolean; error: string | undefined; optional?: boolean; onChange: (axis: Axis) => void }
 
 /** One side of the grid: which setting, and its values. */
-export function AxisRow({ name, axis, choices, error, optional, onChange }: Props) {
+export function AxisRow({ name, axis, choices, starts, error, optional, onChange }: Props) {
   const { t } = useTranslation();
   const begin = (field: Axis["field"]) => {
     const listed = field === "scheduler" || field === "model" ? choices[field] : [];
@@ -45,7 +46,7 @@ export function AxisRow({ name, axis, choices, error, optional, onChange }: Prop
         <Typography variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{name}</Typography>
         <Select size="small" fullWidth displayEmpty value={axis.field} inputProps={{ "aria-label": name }} onChange={(event) => begin(event.target.value as Axis["field"])}>
           {optional && <MenuItem value="">{t("common.none")}</MenuItem>}
-          {FIELDS.filter((field) => field !== "lora_weight" || choices.lora_weight.length > 0).map((field) => <MenuItem key={field} value={field}>{t(`gallery.axes.${field}`)}</MenuItem>)}
+          {FIELDS.filter((field) => (field !== "lora_weight" || choices.lora_weight.length > 0) && (field !== "strength" || starts)).map((field) => <MenuItem key={field} value={field}>{t(`gallery.axes.${field}`)}</MenuItem>)}
         </Select>
       </Box>
       <Box sx={{ display: "grid", gap: 3, gridTemplateColumns: "minmax(0, 1fr)" }}>
@@ -60,7 +61,7 @@ export function AxisRow({ name, axis, choices, error, optional, onChange }: Prop
         {isPicked(axis.field) ? (
           <Picked choices={choices[axis.field as "scheduler" | "model"]} picked={axis.picked} error={error} onChange={(picked) => onChange({ ...axis, picked })} />
         ) : (
-          axis.field && <Field label={t("gallery.gridValues")} value={axis.text} onChange={(text) => onChange({ ...axis, text })} error={error} hint={t(axis.field === "prompt_sr" ? "gallery.gridReplaceHint" : axis.field === "guidance_scale" || axis.field === "lora_weight" ? "gallery.gridCommas" : "gallery.gridValuesHint")} />
+          axis.field && <Field label={t("gallery.gridValues")} value={axis.text} onChange={(text) => onChange({ ...axis, text })} error={error} hint={t(axis.field === "prompt_sr" ? "gallery.gridReplaceHint" : FRACTIONS.includes(axis.field) ? "gallery.gridCommas" : "gallery.gridValuesHint")} />
         )}
       </Box>
     </Box>

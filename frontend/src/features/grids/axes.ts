@@ -1,11 +1,11 @@
 /** What a grid can vary, and values as people write them. */
 import type { AxisIn } from "@/api/types";
 
-export const FIELDS = ["steps", "guidance_scale", "seed", "scheduler", "model", "lora_weight", "prompt_sr", "width", "height"] as const;
+export const FIELDS = ["steps", "guidance_scale", "seed", "scheduler", "model", "lora_weight", "prompt_sr", "width", "height", "strength"] as const;
 export type AxisField = (typeof FIELDS)[number];
 export const MOST_CELLS = 64;
 
-const NUMBERS = new Set<string>(["steps", "guidance_scale", "seed", "width", "height", "lora_weight"]);
+const NUMBERS = new Set<string>(["steps", "guidance_scale", "seed", "width", "height", "lora_weight", "strength"]);
 
 /** One side of a grid as the form holds it: values are typed, or chosen from a list where there is one. */
 export interface Axis { field: AxisField | ""; text: string; picked: string[]; /** Whose weight is varied. */ lora: string | null }

@@ -1,10 +1,11 @@
 // @vitest-environment node
 import { expect, it } from "vitest";
 
-import { requestOf } from "@/api/grids";
+import { gridOf, requestOf } from "@/api/grids";
 import { image } from "@/mocks/data";
 
-import { axisIn, valuesOf } from "./axes";
+import { axisIn, valuesOf, type Axis } from "./axes";
+import { questions } from "./usePlan";
 
 it("reads the values of a grid as people write them", () => {
   expect(valuesOf("steps", "10, 20,,30-50:10")).toEqual([10, 20, 30, 40, 50]);
@@ -25,4 +26,20 @@ it("makes a picture of the gallery again with its LoRAs, and at the size before 
   expect(asked).toMatchObject({ width: 256, height: 256, clip_skip: 1, loras: [{ model: "ink", weight: 0.4 }], hires: { scale: 2, strength: 0.3 } });
   expect(requestOf({ ...one, recipe: {} })).not.toHaveProperty("loras");
   expect(requestOf({ ...one, recipe: {} })).toMatchObject({ width: 512 });
+});
+
+it("starts where the picture started, and else may start from the picture", () => {
+  const one = image(3);
+  expect(gridOf(one)).toMatchObject({ start: { image: one.id, strength: 0.6 }, starts: false });
+  const changed = gridOf({ ...one, recipe: { task: "image_to_image", image: "inp_0123456789abcdef0123", strength: 0.3, fit: "pad" } });
+  expect(changed).toMatchObject({ start: { image: "inp_0123456789abcdef0123", url: "/api/inputs/inp_0123456789abcdef0123/file", strength: 0.3, fit: "pad" }, starts: true });
+});
+
+it("asks how long it takes for each model and number of steps, at the largest size", () => {
+  const axis = (field: Axis["field"], text: string, picked: string[] = []): Axis => ({ field, text, picked, lora: null });
+  const request = { prompt: "a fox", model: "creatures", steps: 20, width: 256, height: 256 };
+  expect(questions(request, [axis("seed", "1-4"), axis("", "")])).toEqual([{ question: { model: "creatures", steps: 20, width: 256, height: 256 }, cells: 4 }]);
+  expect(questions(request, [axis("steps", "10, 30"), axis("model", "", ["creatures", "sdxl"])]).map(({ question, cells }) => [question.model, question.steps, cells])).toEqual([["creatures", 10, 1], ["creatures", 30, 1], ["sdxl", 10, 1], ["sdxl", 30, 1]]);
+  expect(questions(request, [axis("width", "256, 512, 9999999"), axis("", "")])[0]?.question).toMatchObject({ width: 512, height: 256 });
+  expect(questions(request, [axis("steps", ""), axis("", "")])).toEqual([]);
 });

@@ -1,6 +1,6 @@
 import { Box, Button, Skeleton, Typography } from "@mui/material";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { CircleCheck, CircleX, Clock, LogOut, Moon, Wand2 } from "lucide-react";
+import { CircleCheck, CircleX, Clock, LogOut, Moon, Unplug, Wand2 } from "lucide-react";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -40,7 +40,6 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOu
   const lang = i18n.language;
   const [Icon, colour] = LOOKS[plan.fit];
   const place = plan.devices.join(", ");
-  const helps = plan.remedies.filter((remedy) => plan.fit !== "now" || remedy.available !== false);
   const seconds = plan.seconds ?? plan.load_seconds;
   return (
     <Box sx={{ display: "grid", gap: 3, mt: 1 }}>
@@ -62,14 +61,17 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOu
           ))}
         </Box>
       )}
-      {helps.length > 0 && (
+      {!!plan.left_out?.length && (
+        <Box sx={{ display: "flex", gap: 2, color: "text.secondary", fontSize: 13 }}><Box sx={{ color: "text.faint", pt: "2px" }}><Unplug size={14} aria-hidden /></Box><span>{plan.left_out.map((one) => said(one).text).join(" ")}</span></Box>
+      )}
+      {plan.remedies.length > 0 && (
         <Box>
           <Typography variant="overline" component="h4" sx={{ color: "text.secondary", m: 0, mb: 1 }}>{t(plan.fit === "now" ? "models.estimate.smaller" : "models.estimate.remedies")}</Typography>
           <Box sx={{ display: "grid", gap: 1 }}>
-            {helps.slice(0, 5).map((remedy) => (
-              <Button key={remedy.id + remedy.message} disabled={remedy.available === false} size="small" variant="outlined" color="inherit" startIcon={<Wand2 size={14} />} onClick={() => onRemedy(remedy.change)} sx={{ justifyContent: "flex-start", whiteSpace: "normal", textAlign: "left", py: "6px", lineHeight: 1.35 }}>
-                <Box component="span" sx={{ flex: 1 }}>{said(remedy).text.replace(/\.$/, "")}{remedy.available === false && ` (${t("models.estimate.notYet")})`}</Box>
-                {remedy.saves_bytes > 0 && <Typography variant="mono" sx={{ color: remedy.available === false ? "inherit" : "success.main", ml: 3, whiteSpace: "nowrap" }}>−{bytes(remedy.saves_bytes, lang)}</Typography>}
+            {plan.remedies.slice(0, 5).map((remedy) => (
+              <Button key={remedy.id + remedy.message} size="small" variant="outlined" color="inherit" startIcon={<Wand2 size={14} />} onClick={() => onRemedy(remedy.change)} sx={{ justifyContent: "flex-start", whiteSpace: "normal", textAlign: "left", py: "6px", lineHeight: 1.35 }}>
+                <Box component="span" sx={{ flex: 1 }}>{said(remedy).text.replace(/\.$/, "")}</Box>
+                {remedy.saves_bytes > 0 && <Typography variant="mono" sx={{ color: "success.main", ml: 3, whiteSpace: "nowrap" }}>−{bytes(remedy.saves_bytes, lang)}</Typography>}
               </Button>
             ))}
           </Box>

@@ -1,10 +1,10 @@
-import { Box, Button, ButtonBase, MenuItem, Select, Typography } from "@mui/material";
+import { Box, Button, ButtonBase, Checkbox, FormControlLabel, MenuItem, Select, Typography } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
 import { Check, Zap } from "lucide-react";
-import { useId, useState, type ReactNode } from "react";
+import { useId, useState } from "react";
 import { useTranslation } from "react-i18next";
 
-import type { LoadOptions, ModelOut } from "@/api/types";
+import type { ModelOut } from "@/api/types";
 import * as api from "@/api/generated/sdk.gen";
 import { queries } from "@/api/queries";
 import { canDo, typeName } from "@/lib/models";
@@ -17,12 +17,11 @@ import { useModelActions, useOrder, useWho } from "./actions";
 import { Estimate } from "./Estimate";
 import { Frame } from "@/ui/Frame";
 import { CHAT_ENGINES, DTYPES, formOf, optionsOf, questionOf, remedied, sameOptions, TTLS, type ChatEngine, type Dtype, type LoadForm, type Ttl } from "./loading";
+import { ChatOptions } from "./ChatOptions";
+import { Labelled } from "./Labelled";
 import { SpeedOptions } from "./SpeedOptions";
 
 const CONTEXTS = [2048, 8192, 32_768, 131_072];
-
-/** What the form does not show stays as it is: parsers and pictures of chat models. */
-const pickKept = ({ tool_parser, reasoning_parser, images }: LoadOptions): LoadOptions => Object.fromEntries(Object.entries({ tool_parser, reasoning_parser, images }).filter(([, value]) => value !== undefined && value !== null));
 
 /** How a model is loaded, and beside it what that takes. Nothing starts before the button. */
 export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () => void }) {
@@ -32,8 +31,7 @@ export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () =>
   const who = useWho();
   const [form, setForm] = useState(() => formOf(model));
   const set = (change: Partial<LoadForm>) => setForm((old) => ({ ...old, ...change }));
-  const kept = pickKept(model.load_options);
-  const options = { ...kept, ...optionsOf(form, model.task, model.chat) };
+  const options = optionsOf(form, model.task, model.chat);
   const keep = () => order.mutate({ key: model.key, call: () => api.changeModel({ path: { key: model.key }, body: { load_options: options } }), meanwhile: { load_options: options }, done: () => toast(t("models.load.kept")) });
   const load = () => {
     acts.load(model, options);
@@ -54,21 +52,12 @@ export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () =>
         <Box sx={{ display: "grid", gap: 4, alignContent: "start", gridTemplateColumns: "minmax(0, 1fr)" }}>
           <Options model={model} form={form} set={set} />
           <Amounts model={model} form={form} set={set} />
+          {model.task === "chat" && model.chat && <ChatOptions chat={model.chat} form={form} set={set} />}
           {(model.task === "image" || model.task === "video") && <SpeedOptions speed={form.speed} onChange={(speed) => set({ speed })} />}
         </Box>
         <Estimate question={questionOf(model, form)} onRemedy={(change) => setForm((old) => remedied(old, change))} />
       </Box>
     </Frame>
-  );
-}
-
-function Labelled({ label, id, hint, children }: { label: string; id?: string; hint?: string; children: ReactNode }) {
-  return (
-    <Box>
-      <Typography id={id} variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{label}</Typography>
-      {children}
-      {hint && <Typography variant="caption" sx={{ color: "text.faint", display: "block", mt: 1 }}>{hint}</Typography>}
-    </Box>
   );
 }
 
@@ -151,10 +140,27 @@ function Amounts({ model, form, set }: { model: ModelOut; form: LoadForm; set: (
           <Select size="small" value={form.context} inputProps={{ "aria-label": t("models.load.context") }} onChange={(event) => set({ context: event.target.value })}>
             {[...new Set([...CONTEXTS, form.context])].map((count) => <MenuItem key={count} value={count}>{t("models.load.tokens", { count })}</MenuItem>)}
           </Select>
-          <Segmented label={t("models.load.batch")} value={form.batch} options={[1, 4, 16].map((count) => ({ value: count, label: count, name: t("models.load.chats", { count }) }))} onChange={(batch) => set({ batch })} />
+          <Segmented label={t("models.load.batch")} value={form.batch} options={[...new Set([1, 4, 16, form.batch])].sort((a, b) => a - b).map((count) => ({ value: count, label: count, name: t("models.load.chats", { count }) }))} onChange={(batch) => set({ batch })} />
         </Box>
+        <EightBits form={form} set={set} />
       </Labelled>
     );
   }
   return null;
+}
+
+/** What a chat model keeps in 8 bits, to leave room for more. */
+function EightBits({ form, set }: { form: LoadForm; set: (change: Partial<LoadForm>) => void }) {
+  const { t } = useTranslation();
+  const { quantization, ...speed } = form.speed;
+  const boxes: [string, boolean, (checked: boolean) => void][] = [
+    [t("models.load.weightsFp8"), quantization === "fp8", (checked) => set({ speed: checked ? { ...speed, quantization: "fp8" } : speed })],
+    [t("models.load.cacheFp8"), form.shortCache, (checked) => set({ shortCache: checked })],
+  ];
+  return (
+    <Box sx={{ mt: 1, display: "grid" }}>
+      {boxes.map(([label, on, put]) => <FormControlLabel key={label} control={<Checkbox size="small" checked={on} onChange={(_, checked) => put(checked)} />} label={<Typography variant="body2">{label}</Typography>} />)}
+      <Typography variant="caption" sx={{ color: "text.faint" }}>{t("models.load.fp8Hint")}</Typography>
+    </Box>
+  );
 }

@@ -1,4 +1,4 @@
-"""Pictures as clients of A1111 send them: base64, with or without the head of a `data:` URL."""
+"""Pictures that come as text: base64, with or without the head of a `data:` URL, or an address to fetch."""
 
 from __future__ import annotations
 
