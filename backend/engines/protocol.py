@@ -27,6 +27,9 @@ KEEP_ALIVE_SECONDS = 600
 OPENAI_SUFFIX = ".v1"
 """A worker that serves OpenAI's API does so on a second socket: the first one's path with this suffix."""
 
+TEMPORARY_SUFFIX = ".tmp"
+"""And this is the folder in which that server puts down what goes with it."""
+
 
 class WorkerPhase(StrEnum):
     """What a worker says of itself at `GET /health`.
