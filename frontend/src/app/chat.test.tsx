@@ -102,6 +102,10 @@ describe("Chat", () => {
     expect(await screen.findByText("what you asked for", { selector: "strong" }, slow)).toBeVisible();
     expect(await screen.findByText("hello", { selector: ".hljs-title" }, slow)).toBeVisible();
     await waitFor(() => expect(document.querySelector(".katex")).not.toBeNull(), slow);
+    // Nothing is fetched from elsewhere unasked, and no address runs anything.
+    for (const name of ["a link", "a picture"]) expect(screen.getByRole("link", { name })).toHaveAttribute("rel", "noopener noreferrer nofollow");
+    expect(screen.queryByRole("link", { name: "no link" })).toBeNull();
+    expect(document.querySelector("article img")).toBeNull();
   });
 
   it("asks two models the same", async () => {

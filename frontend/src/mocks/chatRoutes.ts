@@ -10,7 +10,7 @@ const refusal = (status: number, code: string, detail: string, said: Problem["sa
   new Response(JSON.stringify({ type: "about:blank", title: code, status, detail, code, errors: [], hint: "", said, request_id: "req_mock_01" } satisfies Problem), { status, headers: { "Content-Type": "application/problem+json" } });
 const now = () => new Date().toISOString();
 
-const MARKDOWN = "Here is **what you asked for**:\n\n1. a list\n2. with `code`\n\n```python\ndef hello(name: str) -> str:\n    return f\"Hello, {name}!\"\n```\n\nAnd $a^2 + b^2 = c^2$.";
+const MARKDOWN = "Here is **what you asked for**:\n\n1. a list\n2. with `code`\n\n```python\ndef hello(name: str) -> str:\n    return f\"Hello, {name}!\"\n```\n\nAnd $a^2 + b^2 = c^2$, [a link](https://elsewhere.example), [no link](javascript:alert(1)), ![a picture](https://elsewhere.example/x.png).";
 
 interface Kept { conversation: ConversationOut; messages: MessageOut[]; deleted: boolean }
 interface Begin { title?: string; model?: string | null; system_prompt?: string; parameters?: ChatParameters; beside_of?: string | null; message?: SayIn }

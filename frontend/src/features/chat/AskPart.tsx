@@ -59,7 +59,7 @@ export function AskPart({ conversation, beside, asked, models, draft, inputRef, 
   };
   return (
     <>
-      {away && <Box sx={{ position: "absolute", top: -52, left: 0, right: 0, display: "grid", justifyItems: "center", pointerEvents: "none" }}><Fab size="small" aria-label={t("chat.toEnd")} onClick={onToEnd} sx={{ pointerEvents: "auto", bgcolor: "background.raised", border: 1, borderColor: "divider", boxShadow: "none", "&:hover": { bgcolor: "background.sunken" } }}><ArrowDown size={17} /></Fab></Box>}
+      {away && <Box sx={{ position: "absolute", top: -52, left: 0, right: 0, display: "grid", justifyItems: "center", pointerEvents: "none" }}><Fab size="small" aria-label={t("chat.toEnd")} onClick={onToEnd} sx={{ pointerEvents: "auto", color: "text.primary", bgcolor: "background.raised", border: 1, borderColor: "divider", boxShadow: "none", "&:hover": { bgcolor: "background.sunken" } }}><ArrowDown size={17} /></Fab></Box>}
       {problem && problem.status !== 401 && <Box sx={{ mb: 3 }}><ErrorNote title={t("chat.sendFailed")} error={problem} details={problem.details} onRetry={onSend} retrying={say.isPending} /></Box>}
       {blind && <Blind model={blind} models={models} onModel={onModel} onRemove={() => written.pictures.forEach((one) => detach(draft, one.key))} />}
       {full && !blind && (
@@ -67,7 +67,7 @@ export function AskPart({ conversation, beside, asked, models, draft, inputRef, 
           {t(room.alone ? "chat.questionTooLong" : "chat.contextFull", { next: number(room.next), most: number(room.most ?? 0) })}
         </Obstacle>
       )}
-      <Composer draft={draft} inputRef={inputRef} sending={say.isPending} growing={growing} blocked={blocked ?? (blind ? t("chat.modelBlind", { model: blind.name }) : full ? t("chat.contextFullShort") : null)} onSend={onSend} onStop={onStop} onEditLast={onEditLast}>
+      <Composer draft={draft} inputRef={inputRef} sending={say.isPending} growing={growing} blocked={blocked ?? (blind ? t("chat.modelBlind", { model: blind.name }) : full ? t("chat.contextFullShort") : null)} told={blocked === null && (blind !== undefined || full)} onSend={onSend} onStop={onStop} onEditLast={onEditLast}>
         <ContextUse room={room} />
       </Composer>
     </>

@@ -18,6 +18,8 @@ interface Props {
   growing: boolean;
   /** Why nothing can be sent now, in words; null when it can. */
   blocked: string | null;
+  /** It is said above in full: on a phone it is not said again. */
+  told: boolean;
   onSend: () => void;
   onStop: () => void;
   /** The last question is to be said differently. */
@@ -26,7 +28,7 @@ interface Props {
 }
 
 /** Where one writes: Enter sends, Shift Enter goes on; pictures are pasted, dropped, chosen or taken. */
-export function Composer({ draft, inputRef, sending, growing, blocked, onSend, onStop, onEditLast, children }: Props) {
+export function Composer({ draft, inputRef, sending, growing, blocked, told, onSend, onStop, onEditLast, children }: Props) {
   const { t } = useTranslation();
   const { text, pictures } = useSignal(draft);
   const broken = pictures.some((one) => one.problem !== null);
@@ -71,7 +73,7 @@ export function Composer({ draft, inputRef, sending, growing, blocked, onSend, o
         <PictureButtons draft={draft} disabled={pictures.length >= MOST_PICTURES} />
         <Box sx={{ flex: 1, minWidth: 0, display: "flex", alignItems: "center", justifyContent: "flex-end", gap: 3, pr: 2 }}>
           {children}
-          <Typography variant="caption" noWrap sx={{ color: blocked ? "warning.main" : "text.faint", display: { xs: blocked ? "block" : "none", sm: "block" }, ...(blocked ? {} : { [`@media ${COARSE}`]: { display: "none" } }) }}>{blocked ?? t("chat.enterSends")}</Typography>
+          <Typography variant="caption" noWrap sx={{ color: blocked ? "warning.main" : "text.faint", display: { xs: blocked && !told ? "block" : "none", sm: "block" }, ...(blocked ? {} : { [`@media ${COARSE}`]: { display: "none" } }) }}>{blocked ?? t("chat.enterSends")}</Typography>
         </Box>
         {growing ? (
           <Tooltip title={t("chat.stop")}>

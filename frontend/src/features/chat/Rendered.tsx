@@ -11,7 +11,8 @@ import { usePaced } from "./usePaced";
 
 /** HTML in an answer is text; addresses are http(s) or mail. No picture is fetched from elsewhere: its address could tell somebody what was said. */
 const components: Components = {
-  a: ({ href, children }) => <a href={href} target="_blank" rel="noopener noreferrer nofollow">{children}</a>,
+  // An address of another kind is none: then its words are left.
+  a: ({ href, children }) => (href ? <a href={href} target="_blank" rel="noopener noreferrer nofollow">{children}</a> : <span>{children}</span>),
   img: ({ src, alt }) => (typeof src === "string" && src.startsWith("/api/") ? <Box component="img" src={src} alt={alt ?? ""} sx={{ maxWidth: 1, borderRadius: "8px" }} /> : <a href={typeof src === "string" ? src : undefined} target="_blank" rel="noopener noreferrer nofollow">{alt || src}</a>),
   pre: ({ node, children }) => <CodeBlock language={languageOf(node)} text={textOf(node)}>{children}</CodeBlock>,
   table: ({ children }) => <Box tabIndex={0} sx={{ overflowX: "auto" }}><table>{children}</table></Box>,

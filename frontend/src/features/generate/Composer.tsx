@@ -90,7 +90,7 @@ export function Composer({ promptRef, form, model, errors, sending, words, onSub
         </Collapse>
       </Box>
       {children}
-      <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 3, sm: 4 }, py: 3, pl: { xs: 2, sm: 4 }, "& > *": { flexShrink: 0 }, "& > [aria-expanded]": { flexShrink: 1 } }}>
+      <Box sx={{ display: "flex", alignItems: "center", gap: { xs: 0, sm: 1 }, px: { xs: 3, sm: 4 }, py: 3, pl: { xs: 2, sm: 4 }, "& > *": { flexShrink: 0 }, "& > [aria-expanded]": { flexShrink: 1 } }}>
         <PictureButton />
         {words !== "none" && <Button
           size="small"
