@@ -142,7 +142,7 @@ describe("load options", () => {
 
   it("of a chat model in 8 bits come back, are asked with, and come by a remedy", () => {
     const options = { quantization: "fp8", kv_cache: "fp8" } as const;
-    const chat = { engine: "vllm_chat", engine_reason: "", environment: "chat", environment_ready: true, context: 8192, sees: false, calls_tools: false, reasons: false };
+    const chat = { engine: "vllm_chat", engine_reason: "", environment: "chat", environment_ready: true, context: 8192, sees: false, calls_tools: false, reasons: false, adapts: false, usual: { tool_parser: null, reasoning_parser: null, images: null } };
     const model = image({ task: "chat", defaults: null, chat, load_options: options });
     expect(optionsOf(formOf(model), "chat", chat)).toEqual(options);
     expect(questionOf(model, formOf(model)).options).toMatchObject(options);
