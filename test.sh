@@ -145,7 +145,7 @@ run_part() {
       ;;
     faults)
       image_python >/dev/null
-      python_tests faults "$python" "${by_file[@]}" --numprocesses 4 backend/tests/faults --ignore=backend/tests/faults/test_memory_budget.py
+      python_tests faults "$python" "${by_file[@]}" --numprocesses 3 backend/tests/faults --ignore=backend/tests/faults/test_memory_budget.py
       ;;
     memory)
       # What a worker holds of its own is measured: nothing else may map the same libraries meanwhile.
