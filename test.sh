@@ -113,13 +113,15 @@ run_part() {
       export ATELIER_CONNECTORS_PYTHON=$connectors/bin/python
       python_tests server "$python" "${by_file[@]}" --numprocesses 4 backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
         --ignore=backend/tests/faults --ignore=backend/tests/gpu --ignore=backend/tests/container \
-        --ignore=backend/tests/contract/test_chat_engines.py
+        --ignore=backend/tests/chat_engines
       ;;
     engines) engine_tests engines "${by_file[@]}" --numprocesses 2 backend/tests/engines backend/tests/embedded ;;
     chat)
       # Not beside the server's tests: an engine that starts among four others takes several times as long.
       chat_environments
-      python_tests chat "$python" backend/tests/contract/test_chat_engines.py
+      connectors=$(environment connectors "$root/backend/requirements/connectors.txt") || exit 1
+      export ATELIER_CONNECTORS_PYTHON=$connectors/bin/python
+      python_tests chat "$python" backend/tests/chat_engines
       ;;
     gpu) engine_tests gpu backend/tests/gpu ;;
     dashboard)
@@ -143,7 +145,7 @@ run_part() {
       ;;
     faults)
       image_python >/dev/null
-      python_tests faults "$python" "${by_file[@]}" --numprocesses 4 backend/tests/faults --ignore=backend/tests/faults/test_memory_budget.py
+      python_tests faults "$python" "${by_file[@]}" --numprocesses 3 backend/tests/faults --ignore=backend/tests/faults/test_memory_budget.py
       ;;
     memory)
       # What a worker holds of its own is measured: nothing else may map the same libraries meanwhile.

@@ -26,7 +26,8 @@ export default defineConfig({
   use: {
     viewport: { width: 1440, height: 900 },
     locale: "en-GB",
-    trace: "retain-on-failure",
+    // A trace of every test costs a third of the whole run: `npm run e2e -- --trace retain-on-failure` records them.
+    screenshot: "only-on-failure",
     launchOptions: {
       executablePath: chromium(),
       args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],

@@ -9,6 +9,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import atelier.main
@@ -38,7 +39,8 @@ class TheMock:
 
 
 async def find(targets: Targets, actor: Any, name: str) -> Target:
-    target = Target("mock", "chat", None, WorkerSpec("fake", "mock", SOCKET), False, False)  # type: ignore[arg-type]
+    spec = WorkerSpec("fake", "mock", SOCKET)
+    target = Target("mock", "chat", SimpleNamespace(spec=spec), spec, False, False)  # type: ignore[arg-type]
     targets._known[actor.id, name] = (target, float("inf"))
     return target
 

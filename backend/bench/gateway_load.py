@@ -1,6 +1,6 @@
 """Asks a gateway as fast as it answers, on so many connections.
 
-    python -m bench.gateway_load PORT CONNECTIONS SECONDS plain|stream|paced PID
+    python -m bench.gateway_load PORT CONNECTIONS SECONDS plain|stream|paced|long PID
 
 Prints one JSON object: answers, seconds, CPU seconds of the process tree PID, events, latencies. Ends with 1 when one
 answer was wrong.
@@ -57,7 +57,7 @@ class Client(asyncio.Protocol):
 
 class Load:
     def __init__(self, port: int, kind: str) -> None:
-        words = "Say hello, please. " * 4 + ("paced" if kind == "paced" else "")
+        words = "Say hello, please. " * 4 + {"paced": "paced", "long": "paced long"}.get(kind, "")
         body: dict[str, Any] = {"model": "mock", "messages": [{"role": "user", "content": words}]}
         if kind != "plain":
             body["stream"] = True
@@ -98,7 +98,11 @@ def main() -> None:
     port, connections, seconds, kind, pid = sys.argv[1:6]
     pin(0)
     load = Load(int(port), kind)
-    print(json.dumps(uvloop.run(load.run(int(port), int(connections), float(seconds), int(pid), once=kind == "paced"))))
+    print(
+        json.dumps(
+            uvloop.run(load.run(int(port), int(connections), float(seconds), int(pid), once=kind in ("paced", "long")))
+        )
+    )
 
 
 if __name__ == "__main__":

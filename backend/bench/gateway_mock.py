@@ -2,7 +2,8 @@
 
     python -m bench.gateway_mock SOCKET PORT
 
-It answers every POST the same: whole, or 64 events at once (20 ms apart when the question says `paced`).
+It answers every POST the same: whole, or 64 events at once (20 ms apart when the question says `paced`, and four times
+as many when it says `long`).
 """
 
 from __future__ import annotations
@@ -66,15 +67,15 @@ class Mock(asyncio.Protocol):
         if b'"stream":true' not in body:
             self._transport.write(PLAIN)
         elif b"paced" in body:
-            asyncio.get_running_loop().create_task(self._paced(last))
+            asyncio.get_running_loop().create_task(self._paced(last, 4 if b"long" in body else 1))
         else:
             self._transport.write(HEAD + b"".join(WORDS) + last + END)
 
-    async def _paced(self, last: bytes) -> None:
+    async def _paced(self, last: bytes, times: int) -> None:
         loop = asyncio.get_running_loop()
         self._transport.write(HEAD)
         due = loop.time()
-        for word in WORDS:
+        for word in WORDS * times:
             due += PACE_SECONDS
             await asyncio.sleep(due - loop.time())
             self._transport.write(word)

@@ -30,7 +30,7 @@ def fits(pipe: Any, text: str) -> bool:
 
 
 def encode(
-    pipe: Any, segments: tuple[Segment, ...], clip_skip: int, parts_wanted: int = 1
+    pipe: Any, device: torch.device, segments: tuple[Segment, ...], clip_skip: int, parts_wanted: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """The embeddings [1, 77 · parts, width] and, of SDXL, the pooled ones [1, width] of the first part. At least
     `parts_wanted` parts, since a prompt and its negative must be of one length."""
@@ -41,7 +41,7 @@ def encode(
     for tokenizer, encoder in _readers(pipe):
         parts = cut[id(tokenizer)]
         parts = [*parts, *([[]] * (count - len(parts)))]
-        states, projected = _read(pipe._execution_device, tokenizer, encoder, parts, clip_skip, wide)
+        states, projected = _read(device, tokenizer, encoder, parts, clip_skip, wide)
         found.append(states)
         pooled = projected if projected is not None else pooled
     return torch.cat(found, dim=-1), pooled

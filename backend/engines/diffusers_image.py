@@ -166,7 +166,7 @@ class DiffusersImage:
         self._model_name = source.folder.stem if source.folder.is_file() else source.folder.name
         self._multiple = size_multiple(pipe)
         self._loras, self._embeddings = Loras(compiled=source.speed.compile), Embeddings()
-        self._prompts = Prompts(self._family, self._embeddings)
+        self._prompts = Prompts(self._family, self._embeddings, source.device)
         self._previews = Previews(pipe, self._family)
         self.weights_bytes = weights_bytes(pipe)
         self.load_peak_bytes = peak_bytes(self.device)

@@ -198,7 +198,10 @@ class FakeChat(FakeEngine):
     def __init__(self, model_path: Path, options: Options) -> None:
         super().__init__(options)
         self.left_out = []
-        names = str(options.get("served") or model_path.name).split("|")
+        names = [
+            *str(options.get("served") or model_path.name).split("|"),
+            *json.loads(str(options.get("loras") or "{}")),
+        ]
         socket = Path(str(options[OPENAI_SOCKET]))
         command = [sys.executable, "-m", "engines.fake_chat", "--socket", str(socket), "--task", str(options["task"])]
         command += [part for name in names for part in ("--name", name)]

@@ -143,7 +143,9 @@ class FakeServer:
                 steering = Steering.of(body, self.settings)
                 if steering.status:
                     raise Bad(steering.status, "the request says so")
-                answer = make(body, self.names[0], self.settings, request["path"])
+                loras = json.loads(str(self.settings.get("loras") or "{}"))
+                name = body["model"] if body.get("model") in loras else self.names[0]
+                answer = make(body, name, self.settings, request["path"])
                 answer.steering = steering
                 return answer
         raise Bad(404, "Not Found")

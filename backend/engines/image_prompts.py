@@ -67,10 +67,12 @@ class Reading:
 
 
 class Prompts:
-    """Encodes the prompts of one model, whatever the task. Forgets the oldest beyond `PROMPTS_KEPT`."""
+    """Encodes the prompts of one model, whatever the task. Forgets the oldest beyond `PROMPTS_KEPT`. `device`: where
+    the model computes; a pipeline that is asked looks through all of its modules to say so, which takes as long as a
+    few layers of its text encoders do."""
 
-    def __init__(self, family: Family, embeddings: Embeddings | None = None) -> None:
-        self._family = family
+    def __init__(self, family: Family, embeddings: Embeddings | None = None, device: str = "cpu") -> None:
+        self._family, self._device = family, torch.device(device)
         self._embeddings = embeddings or Embeddings()
         self._kept: OrderedDict[tuple, Reading] = OrderedDict()
 
@@ -131,7 +133,7 @@ class Prompts:
             "prompt_2": None,
             "prompt_3": None,
             "negative_prompt": negative or None,
-            "device": pipe._execution_device,
+            "device": self._device,
             "num_images_per_prompt": 1,
             "do_classifier_free_guidance": guided,
         }
@@ -155,7 +157,7 @@ class Prompts:
 
         @functools.cache
         def encoded(segments: tuple[Segment, ...]) -> tuple[torch.Tensor, torch.Tensor | None]:
-            return clip_prompts.encode(pipe, segments, task.clip_skip, parts)
+            return clip_prompts.encode(pipe, self._device, segments, task.clip_skip, parts)
 
         variants = []
         for words, unwanted in distinct:

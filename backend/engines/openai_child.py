@@ -5,7 +5,8 @@
            └── is ended ───────────────> SIGTERM, SIGKILL after 3 s         clients' bytes, never through the worker
 
 The child shares the worker's session and group, so that whatever ends a worker's group ends it too; and the kernel ends
-it with the worker's main thread, which starts it. Its output goes where the worker's goes: into the worker's log.
+it with the worker's main thread, which starts it. Its output goes where the worker's goes: into the worker's log. What
+it puts down for a while lies in a folder of its own beside the sockets, `.tmp`, and goes with it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from engines.engine import LoadFailed
+from engines.protocol import TEMPORARY_SUFFIX
 
 TERM_SECONDS = 3.0
 LOOK_SECONDS = 0.05
@@ -31,6 +34,10 @@ TAIL_LINES = 400
 """So many of its last lines may hold the reason: vLLM's is followed by the tracebacks of each of its processes."""
 DIED_STATUS = 70
 """Exit status of a worker whose server ended with status 0 (sysexits' EX_SOFTWARE): it was not asked to."""
+
+MOST_NAME = 107
+NAME_OF_A_SOCKET = 37
+"""Bytes that the path of a Unix socket may have, and of what vLLM calls its own in a folder: a slash and a UUID."""
 
 Explain = Callable[[Sequence[str]], LoadFailed | None]
 
@@ -41,14 +48,17 @@ class OpenAIChild:
     def __init__(self, command: Sequence[str], socket_path: Path, env: Mapping[str, str] | None = None) -> None:
         self.socket_path = socket_path
         self._command = [sys.executable, "-m", "engines.lifeline", str(os.getpid()), *command]
-        self._env = {**os.environ, **(env or {})}
+        self.temporary = socket_path.with_suffix(TEMPORARY_SUFFIX)
+        fits = len(os.fsencode(self.temporary)) + NAME_OF_A_SOCKET <= MOST_NAME
+        self._env = {**os.environ, **(env or {}), **({"TMPDIR": str(self.temporary)} if fits else {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._stopping = False
 
     def start(self, deadline_seconds: float, explain: Explain = lambda _tail: None) -> None:
         """Start it and wait until `GET /health` answers 200. Raises LoadFailed: `explain` reads its last lines."""
-        self.socket_path.unlink(missing_ok=True)  # a server that was killed leaves its socket, and none binds over it
+        self._forget()  # a server that was killed leaves its socket, and none binds over it
+        self.temporary.mkdir(mode=0o700)
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.DEVNULL,
@@ -106,9 +116,14 @@ class OpenAIChild:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(TERM_SECONDS)
             _kill({*below, *descendants(os.getpid())})
-        self.socket_path.unlink(missing_ok=True)
+        self._forget()
 
     # ── inside ──
+
+    def _forget(self) -> None:
+        """Its socket, and whatever it put down for a while."""
+        self.socket_path.unlink(missing_ok=True)
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
     def _wait_ready(self, deadline: float, seconds: float) -> None:
         assert self._process is not None
@@ -163,6 +178,7 @@ class OpenAIChild:
         with contextlib.suppress(OSError):
             os.write(2, f"the engine's server ended with {words}\n".encode())
         _kill(descendants(os.getpid()))
+        self._forget()
         os._exit(128 - status if status < 0 else status or DIED_STATUS)
 
 

@@ -21,8 +21,14 @@ import msgspec
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 HEARTBEAT_SECONDS = 1.0
+KEEP_ALIVE_SECONDS = 600
+"""So long a server of OpenAI's API keeps a connection on which nothing is asked."""
+
 OPENAI_SUFFIX = ".v1"
 """A worker that serves OpenAI's API does so on a second socket: the first one's path with this suffix."""
+
+TEMPORARY_SUFFIX = ".tmp"
+"""And this is the folder in which that server puts down what goes with it."""
 
 
 class WorkerPhase(StrEnum):

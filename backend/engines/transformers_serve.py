@@ -4,13 +4,16 @@
 
 The library's own server, with what OpenAI's clients expect and it does not do itself: the names that requests use
 for the model (it would tell its folder), usage and `[DONE]` at the end of a stream, errors in OpenAI's shape, vLLM's
-`/tokenize` and `/detokenize`, a limit on the context, sampling when a temperature is given. Fields that it does not
+`/tokenize` and `/detokenize`, a limit on the context, sampling when a temperature is given, pictures decoded by Pillow,
+which a build of torchvision for another device cannot, and only where a request brings them. Fields that it does not
 know are dropped, as it drops those that it knows and does not support.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import io
 import json
 import logging
 from collections.abc import Callable
@@ -20,10 +23,13 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from transformers import image_processing_backends
 from transformers.cli.serve import Serve
 from transformers.cli.serving.chat_completion import ChatCompletionHandler
 from transformers.cli.serving.completion import CompletionHandler
 from transformers.cli.serving.response import ResponseHandler
+
+from engines.protocol import KEEP_ALIVE_SECONDS
 
 Resolve = Callable[[dict[str, Any]], tuple[str, Any, Any]]
 Build = Callable[..., Any]
@@ -48,6 +54,7 @@ class UnixServe(Serve):
         logging.getLogger("uvicorn.access").disabled = True
         self.server.config.app = _Names(app, self)
         self.server.config.uds = self._uds
+        self.server.config.timeout_keep_alive = KEEP_ALIVE_SECONDS
         self.server.run()
 
     def _renamed(self, resolve: Resolve) -> Resolve:
@@ -237,6 +244,26 @@ def _text(content: Any) -> Any:
     if not isinstance(content, list):
         return content
     return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+
+
+def picture_of(url: Any, timeout: float | None = None) -> Any:
+    """The picture in a data URL as a tensor, uint8 of 3 × height × width. Raises HTTPException for anything else: what
+    the library would take for an address or a path is none here."""
+    from PIL import Image, ImageOps
+    from torchvision.transforms.v2.functional import pil_to_tensor
+
+    try:
+        head, _, data = url.partition(",")
+        if not head.startswith("data:image/"):
+            raise ValueError("no data URL")
+        with Image.open(io.BytesIO(base64.b64decode(data)), formats=PICTURES) as image:
+            return pil_to_tensor(ImageOps.exif_transpose(image).convert("RGB"))
+    except Exception as error:  # a decoder raises what it likes
+        raise HTTPException(400, f"a picture cannot be read: {error}") from error
+
+
+PICTURES = ("PNG", "JPEG", "WEBP", "GIF")
+image_processing_backends.load_image_as_tensor = picture_of
 
 
 # ── errors, tokens ────────────────────────────────────────────────────────────

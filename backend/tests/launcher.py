@@ -8,7 +8,8 @@ A server started here differs from `python -m atelier serve` in nothing but that
 names and no other, leads its own session, writes to its own log, and is killed like any other process. `rigs` names
 entries of `MODULE.RIGS`, changes to the child's own copy of the code. The product has no such switches.
 
-Ends with its standard input, and takes the servers with it.
+Ends with its standard input, and takes the servers with it, and the folder of their workers' sockets: a killed server
+cannot remove its own. (Its path is short, as a socket's must be.)
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import importlib
 import json
 import os
 import selectors
+import shutil
 import signal
 import sys
+import tempfile
 import traceback
 from typing import Any
 
@@ -107,13 +110,15 @@ def main(module: str | None = None) -> None:
     configure_mappers()
     gc.collect()
     gc.freeze()
-    tell(threads=len(os.listdir("/proc/self/task")))
+    sockets = tempfile.mkdtemp(prefix="at-")
+    tell(threads=len(os.listdir("/proc/self/task")), sockets=sockets)
     try:
         listen(children, wake, rigs)
     finally:
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(sockets, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ class Launcher:
         self._heard = threading.Condition()
         first = json.loads(self._out.readline())
         self.import_seconds = time.monotonic() - begun
+        self.sockets = str(first["sockets"])
+        """For XDG_RUNTIME_DIR; gone when this ends, however it ends."""
         assert first["threads"] == 1, "a library started a thread when it was imported: forking is not safe"
         threading.Thread(target=self._listen, daemon=True).start()
 

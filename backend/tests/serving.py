@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import atexit
 import functools
-import shutil
 import signal
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,15 +15,6 @@ from typing import Any
 import httpx2
 from tests.databases import migrated
 from tests.launching import BACKEND, Launched, Launcher, plain_environment
-
-
-@functools.cache
-def _sockets() -> str:
-    """Where the servers of this process have their workers' sockets: a short path, and gone with it, for a killed
-    server cannot remove its own."""
-    folder = tempfile.mkdtemp(prefix="at-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
 
 
 @functools.cache
@@ -79,7 +68,7 @@ class Server:
         raise AssertionError(f"the server did not start:\n{self.log_path.read_text()[-3000:]}")
 
     def _begin(self, port: int) -> subprocess.Popen[bytes] | Launched:
-        environment = {**plain_environment(), "PYTHONPATH": str(BACKEND), "XDG_RUNTIME_DIR": _sockets()}
+        environment = {**plain_environment(), "PYTHONPATH": str(BACKEND), "XDG_RUNTIME_DIR": _launcher().sockets}
         environment |= {"DATA_DIR": str(self.data_dir), **self._environment}
         if not self._from_nothing:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,29 +1,10 @@
-import AxeBuilder from "@axe-core/playwright";
-import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 
-import { expect, fits, test } from "./fixtures";
-
-const SIZES = { max_position_embeddings: 4096, hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 2, head_dim: 16, vocab_size: 512 };
-
-/** A folder that looks like a chat model; the fake engine answers for it. */
-async function chatModel(key: string): Promise<string> {
-  const folder = join(await mkdtemp(join(tmpdir(), "atelier-bench-")), key);
-  await mkdir(folder);
-  await writeFile(join(folder, "config.json"), JSON.stringify({ architectures: ["Qwen3ForCausalLM"], model_type: "qwen3", ...SIZES }));
-  const header = Buffer.from(JSON.stringify({ a: { dtype: "BF16", shape: [2, 2], data_offsets: [0, 8] } }));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(header.length));
-  await writeFile(join(folder, "model.safetensors"), Buffer.concat([length, header, Buffer.alloc(8)]));
-  return folder;
-}
+import { accessible, expect, fits, test } from "./fixtures";
+import { addChatModel } from "./weights";
 
 test.beforeAll(async ({ server }) => {
-  for (const key of ["first", "second"]) {
-    const answer = await fetch(`${server.url}/api/models/import`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ path: await chatModel(key), key }) });
-    expect([200, 201]).toContain(answer.status);
-  }
+  for (const key of ["first", "second"]) await addChatModel(server, key);
 });
 
 test("two models are measured, compared and exported", async ({ page }) => {
@@ -65,8 +46,7 @@ test("it fits a phone, in both themes, and is deleted after a question", async (
       await expect(page.getByRole("slider").first()).toBeVisible();
       await fits(page);
     }
-    const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]).analyze();
-    expect(violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)).toEqual([]);
+    await accessible(page);
   }
   const row = page.locator("[data-benchmark]").first();
   await row.getByRole("button", { name: "Delete" }).press("Enter");

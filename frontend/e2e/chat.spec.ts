@@ -1,40 +1,23 @@
 import type { Page } from "@playwright/test";
-import { mkdtemp, mkdir, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 
 import { expect, fits, test } from "./fixtures";
 import { png } from "./png";
-import type { AtelierServer } from "./server";
+import { addChatModel } from "./weights";
 
 const box = (page: Page) => page.getByLabel("Message", { exact: true });
 const answers = (page: Page) => page.getByRole("article", { name: /^Answer of/ });
 const figures = (page: Page) => page.locator("[data-figures]");
 
 async function ask(page: Page, words: string): Promise<void> {
+  await expect(page.getByRole("button", { name: /^Model: (?!No model to ask)/ }).first()).toBeVisible(); // the models are known
   await box(page).fill(words);
   await box(page).press("Enter");
 }
 
-/** A folder that looks like a chat model's; the fake engine answers for it. */
-async function addModel(server: AtelierServer, key: string, architecture = "Qwen3ForCausalLM", context = 4096): Promise<void> {
-  const folder = join(await mkdtemp(join(tmpdir(), "atelier-chat-")), key);
-  await mkdir(folder);
-  const sees = architecture.endsWith("ConditionalGeneration");
-  await writeFile(join(folder, "config.json"), JSON.stringify({ architectures: [architecture], model_type: "qwen3", max_position_embeddings: context, ...(sees ? { vision_config: {} } : {}) }));
-  const header = Buffer.from(JSON.stringify({ weight: { dtype: "F16", shape: [4, 8], data_offsets: [0, 64] } }));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(header.length));
-  await writeFile(join(folder, "model.safetensors"), Buffer.concat([length, header, Buffer.alloc(64)]));
-  await writeFile(join(folder, "tokenizer.json"), "{}");
-  const answer = await fetch(`${server.url}/api/models/import`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ path: folder, key }) });
-  if (!answer.ok) throw new Error(await answer.text());
-}
-
 test.beforeAll(async ({ server }) => {
-  await addModel(server, "echo");
-  await addModel(server, "seer", "Qwen3VLForConditionalGeneration");
-  await addModel(server, "small", "Qwen3ForCausalLM", 128);
+  await addChatModel(server, "echo");
+  await addChatModel(server, "seer", "Qwen3VLForConditionalGeneration");
+  await addChatModel(server, "small", "Qwen3ForCausalLM", 128);
 });
 
 test("asked, streamed, kept, found", async ({ page }) => {
@@ -55,15 +38,17 @@ test("asked, streamed, kept, found", async ({ page }) => {
 
 test("an answer goes on while nobody looks, and a reload finds it growing", async ({ page }) => {
   await page.goto("/chat");
-  await ask(page, "tell me more fake:tokens=60 fake:delay_ms=100");
+  await ask(page, "tell me more fake:tokens=80 fake:delay_ms=100");
   await expect(answers(page)).toContainText(/\w+ \w+ \w+/);
   await page.reload();
   await expect(page.getByRole("button", { name: "Stop" })).toBeVisible();
   await expect(answers(page)).toContainText(/\w+ \w+ \w+/);
+  const conversation = `/api${new URL(page.url()).pathname.replace("/chat/", "/chat/conversations/")}`;
   await page.goto("/jobs");
-  await page.waitForTimeout(1500);
+  const state = async () => ((await (await page.request.get(conversation)).json()) as { messages: { state: string }[] }).messages.at(-1)?.state;
+  await expect.poll(state).toBe("complete");
   await page.goBack();
-  await expect(figures(page)).toContainText("60 tokens");
+  await expect(figures(page)).toContainText("80 tokens");
 });
 
 test("stopped, answered again, said differently: nothing is lost", async ({ page }) => {

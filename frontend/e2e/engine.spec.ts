@@ -3,6 +3,19 @@ import { ask, expect, run, test } from "./fixtures";
 // The real engine with the shipped model: slow on a machine without a GPU, and the only place where previews are real.
 test.use({ environment: { ATELIER_FAKE_ENGINE: "0" } });
 
+test("a reload loses none of the previews", async ({ page }) => {
+  test.setTimeout(300_000);
+  await page.goto("/");
+  await page.getByRole("radio", { name: "4" }).click();
+  await page.getByRole("textbox", { name: "Steps" }).fill("100");
+  await ask(page, "a blue bird");
+  const tiles = run(page, "a blue bird").locator("[data-tile]");
+  await expect(tiles.nth(1)).toHaveAttribute("data-tile", "preview", { timeout: 240_000 });
+  await page.reload();
+  await expect(tiles.nth(0)).toHaveAttribute("data-tile", "preview"); // it is done and gets no more of its own
+  await expect(tiles.nth(3)).toHaveAttribute("data-tile", "image", { timeout: 120_000 });
+});
+
 test("a picture comes into focus in its own place, lies in the gallery, and is there after a restart", async ({ page, server }) => {
   test.setTimeout(600_000);
   await page.goto("/");
@@ -26,17 +39,4 @@ test("a picture comes into focus in its own place, lies in the gallery, and is t
   await page.reload();
   await expect(cell).toHaveCount(1);
   await expect(cell.locator("img")).toHaveJSProperty("complete", true);
-});
-
-test("a reload loses none of the previews", async ({ page }) => {
-  test.setTimeout(300_000);
-  await page.goto("/");
-  await page.getByRole("radio", { name: "4" }).click();
-  await page.getByRole("textbox", { name: "Steps" }).fill("100");
-  await ask(page, "a blue bird");
-  const tiles = run(page, "a blue bird").locator("[data-tile]");
-  await expect(tiles.nth(1)).toHaveAttribute("data-tile", "preview", { timeout: 240_000 });
-  await page.reload();
-  await expect(tiles.nth(0)).toHaveAttribute("data-tile", "preview"); // it is done and gets no more of its own
-  await expect(tiles.nth(3)).toHaveAttribute("data-tile", "image", { timeout: 120_000 });
 });

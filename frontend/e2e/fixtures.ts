@@ -1,14 +1,17 @@
+import AxeBuilder from "@axe-core/playwright";
 import { test as base, expect, type Page } from "@playwright/test";
 
 import { AtelierServer } from "./server";
 
 /** One server per worker; `page` watches for errors that nobody asserted on. */
-export const test = base.extend<{ quiet: void }, { environment: Record<string, string>; server: AtelierServer }>({
+export const test = base.extend<{ quiet: void }, { studio: string; environment: Record<string, string>; server: AtelierServer }>({
+  /** Files may share a server. One that counts what is there names a studio of its own: `test.use({ studio: "gallery" })`. */
+  studio: ["any", { scope: "worker", option: true }],
   /** Variables for the server, for a whole file: `test.use({ environment: {…} })`. */
   environment: [{}, { scope: "worker", option: true }],
   server: [
-    async ({ environment }, use) => {
-      const server = await AtelierServer.start(environment);
+    async ({ studio, environment }, use) => {
+      const server = await AtelierServer.start(studio, environment);
       await use(server);
       await server.remove();
     },
@@ -44,4 +47,23 @@ export const run = (page: Page, words: string) => page.getByRole("article", { na
 /** Nothing is wider than the window. */
 export async function fits(page: Page): Promise<void> {
   expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)).toBeLessThanOrEqual(0);
+}
+
+/** Every answer and font has come, nothing moves any more: the page is as it stays. */
+export async function settled(page: Page): Promise<void> {
+  await expect(page.locator("main > *").first()).toBeVisible();
+  await expect(page.locator("[data-connection=live]")).toBeVisible();
+  await expect(page.locator("[aria-busy=true]")).toHaveCount(0);
+  await page.waitForFunction(async () => {
+    await document.fonts.ready;
+    return document.getAnimations().every(({ playState, effect }) => playState !== "running" || effect?.getComputedTiming().endTime === Infinity);
+  });
+}
+
+/** axe finds nothing against WCAG 2.1 A and AA in what is on the screen now. */
+export async function accessible(page: Page): Promise<void> {
+  // Legacy: without a second page for putting the frames' findings together, since there are no frames.
+  const axe = new AxeBuilder({ page }).options({ resultTypes: ["violations"] }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]).setLegacyMode();
+  const { violations } = await axe.analyze();
+  expect(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)).toEqual([]);
 }

@@ -1,13 +1,6 @@
-import AxeBuilder from "@axe-core/playwright";
-import type { Page } from "@playwright/test";
+import { accessible, expect, fits, test } from "./fixtures";
 
-import { expect, fits, test } from "./fixtures";
-
-/** Nothing that axe calls serious, in what is on the screen now. */
-async function accessible(page: Page): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa"]).analyze();
-  expect(violations.map((one) => `${one.id}: ${one.nodes[0]?.html}`)).toEqual([]);
-}
+test.use({ studio: "gallery" });
 
 test.beforeAll(async ({ server }) => {
   const ids = await Promise.all([server.generate("a grey wolf", { num_outputs: 4, steps: 2 }), server.generate("a white rabbit", { num_outputs: 4, steps: 2 })]);
@@ -199,13 +192,14 @@ test("stars, tags and a note are kept beside the recipe; on a phone too", async 
   await expect(rating).toHaveAttribute("aria-valuenow", "0");
   await rating.press("ArrowRight");
   await expect(rating).toHaveAttribute("aria-valuenow", "1");
+  const kept = page.waitForResponse((answer) => answer.request().method() === "PATCH" && (answer.request().postData() ?? "").includes("for the wall"));
   await dialog.getByLabel("Note", { exact: true }).fill("for the wall");
   await dialog.getByRole("combobox", { name: "Add a tag" }).fill("soft");
   await dialog.getByRole("combobox", { name: "Add a tag" }).press("Enter");
   await expect(dialog.getByRole("button", { name: "Take “soft” off" })).toBeVisible();
   await fits(page);
   await accessible(page);
-  await page.waitForTimeout(1000);
+  await kept;
   await page.reload();
   await expect(dialog.getByLabel("Note", { exact: true })).toHaveValue("for the wall");
   await expect(rating).toHaveAttribute("aria-valuenow", "1");

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 import type { Locator, Page } from "@playwright/test";
 
-import { expect, fits, prompt, run, test as base } from "./fixtures";
+import { expect, fits, prompt, run, settled, test as base } from "./fixtures";
 
 interface Hub { endpoint: string; folder: string; bytesPerSecond: (speed: number) => void }
 
@@ -215,7 +215,7 @@ test("filters have addresses, and nothing is wider than a phone", async ({ page 
   await expect(card(page, "creatures")).toBeVisible();
   for (const path of ["/models", "/models/creatures", "/models?add=hub", "/models?add=disk", "/models?add=found", "/models?get=someone/lanterns"]) {
     await page.goto(path);
-    await page.waitForTimeout(500);
+    await settled(page);
     await fits(page);
   }
 });

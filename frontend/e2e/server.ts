@@ -1,5 +1,6 @@
 /** A real Atelier for the browser to talk to: starts it, kills it, starts it again with the same data. */
 import { spawn, type ChildProcess } from "node:child_process";
+import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -22,23 +23,33 @@ async function freePort(): Promise<number> {
 /** `ATELIER_PYTHON` is the interpreter of the server's environment; the fake engine answers unless told otherwise. */
 export class AtelierServer {
   readonly url: string;
+  /** Its data and whatever a test lays there for it; goes with it. */
+  readonly folder: string;
   #port: number;
-  #folder: string;
   #environment: Record<string, string>;
   #process: ChildProcess | null = null;
   #output: string[] = [];
 
   private constructor(port: number, folder: string, environment: Record<string, string>) {
     this.#port = port;
-    this.#folder = folder;
+    this.folder = folder;
     this.#environment = environment;
     this.url = `http://127.0.0.1:${port}`;
   }
 
-  static async start(environment: Record<string, string> = {}): Promise<AtelierServer> {
-    const server = new AtelierServer(await freePort(), await mkdtemp(join(tmpdir(), "atelier-e2e-")), environment);
-    await server.resume();
-    return server;
+  static async start(studio: string, environment: Record<string, string> = {}): Promise<AtelierServer> {
+    for (let attempt = 1; ; attempt++) {
+      const server = new AtelierServer(await freePort(), await mkdtemp(join(tmpdir(), `atelier-e2e-${studio}-`)), environment);
+      process.once("exit", () => server.#leave());
+      try {
+        await server.resume();
+        return server;
+      } catch (error) {
+        await server.remove();
+        // Between the asking and the taking another program may have got the port.
+        if (attempt === 3 || !/address already in use/i.test(String(error))) throw error;
+      }
+    }
   }
 
   async resume(): Promise<void> {
@@ -47,20 +58,22 @@ export class AtelierServer {
     const child = spawn(python, ["-m", "atelier", "serve", "--port", String(this.#port)], {
       cwd: BACKEND,
       env: {
-        ...inherited, PYTHONPATH: BACKEND, DATA_DIR: join(this.#folder, "data"), ATELIER_FRONTEND_DIR: process.env.ATELIER_FRONTEND_DIR ?? join(FRONTEND, "dist"),
-        ATELIER_FAKE_ENGINE: "1", ATELIER_FAKE_STEP_SECONDS: "0.1", ...this.#environment,
+        ...inherited, PYTHONPATH: BACKEND, DATA_DIR: join(this.folder, "data"), ATELIER_FRONTEND_DIR: process.env.ATELIER_FRONTEND_DIR ?? join(FRONTEND, "dist"),
+        ATELIER_FAKE_ENGINE: "1", ATELIER_FAKE_STEP_SECONDS: "0.03", ...this.#environment,
       },
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk: Buffer) => this.#output.push(chunk.toString()));
     this.#process = child;
+    const closed = new Promise((done) => child.once("close", done));
     const deadline = Date.now() + 90_000;
     while (Date.now() < deadline && child.exitCode === null) {
       const up = await fetch(`${this.url}/health`).then((answer) => answer.ok, () => false);
       if (up) return;
-      await new Promise((next) => setTimeout(next, 150));
+      await new Promise((next) => setTimeout(next, 50));
     }
-    throw new Error(`the server did not start:\n${this.#output.join("").slice(-3000)}`);
+    if (child.exitCode !== null) await closed; // its last words
+    throw new Error(`the server did not start (exit status ${child.exitCode}):\n${this.#output.join("").slice(-3000)}`);
   }
 
   /** As a power cut would: no goodbye. */
@@ -82,7 +95,14 @@ export class AtelierServer {
       await gone;
       clearTimeout(stubborn);
     }
-    await rm(this.#folder, { recursive: true, force: true });
+    if (process.env.ATELIER_E2E_KEEP) console.log(`${this.url} kept its data in ${this.folder}`);
+    else await rm(this.folder, { recursive: true, force: true, maxRetries: 5 }); // its engines may be writing their last line
+  }
+
+  /** When a run is broken off: no server stays behind, and none of its data. */
+  #leave(): void {
+    this.#process?.kill("SIGKILL");
+    if (!process.env.ATELIER_E2E_KEEP) rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   async generate(prompt: string, more: object = {}): Promise<string> {
@@ -98,7 +118,7 @@ export class AtelierServer {
       const job = (await (await fetch(`${this.url}/api/jobs/${id}`)).json()) as { status: string; request: Record<string, unknown>; images: { id: string; parent_id: string | null }[] };
       if (["completed", "failed", "cancelled"].includes(job.status)) return job;
       if (Date.now() > deadline) throw new Error(`job ${id} is still ${job.status}`);
-      await new Promise((next) => setTimeout(next, 200));
+      await new Promise((next) => setTimeout(next, 100));
     }
   }
 }

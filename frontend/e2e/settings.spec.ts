@@ -1,21 +1,13 @@
 /** What fills the form: LoRAs, files that say how they were made, earlier results, the prompt book; and grids of it. */
-import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
-import { rmSync } from "node:fs";
-import { join } from "node:path";
 
-import { ask, expect, fits, prompt, run, test } from "./fixtures";
+import { accessible, ask, expect, fits, prompt, run, test } from "./fixtures";
 import { png } from "./png";
-import { loraFile, videoModel } from "./weights";
+import { addLora, addVideoModel } from "./weights";
 
 test.use({ environment: { ATELIER_FAKE_STEP_SECONDS: "0.02" } });
 
 const send = (page: Page) => page.getByRole("button", { name: "Generate", exact: true }).click();
-
-async function accessible(page: Page): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa"]).analyze();
-  expect(violations.map((one) => `${one.id}: ${one.nodes[0]?.html}`)).toEqual([]);
-}
 
 async function lastRequest(page: Page, words: string): Promise<Record<string, unknown> & { resolved: Record<string, unknown> }> {
   await expect(run(page, words).first().locator("[data-tile=image]").first()).toBeVisible();
@@ -35,9 +27,7 @@ async function hand(page: Page, way: "paste" | "drop", body: Buffer, type = "ima
 }
 
 test("a LoRA is found by name, weighed, called by its word, and varied in a grid", async ({ page, server }) => {
-  const folder = loraFile("ink-wash", "brush strokes");
-  const added = await page.request.post(`${server.url}/api/models/import`, { data: { path: join(folder, "ink-wash.safetensors"), key: "ink", name: "Ink wash" } });
-  expect(added.ok(), await added.text()).toBe(true);
+  await addLora(server, "ink-wash", "brush strokes", "ink", "Ink wash");
   await page.goto("/");
   await page.getByRole("combobox", { name: "Add a LoRA" }).fill("ink");
   await page.getByRole("option", { name: "Ink wash" }).click();
@@ -67,7 +57,6 @@ test("a LoRA is found by name, weighed, called by its word, and varied in a grid
   await page.goto("/");
   await page.getByRole("button", { name: "Take Ink wash off" }).click();
   await expect(page.getByRole("textbox", { name: "Ink wash" })).toHaveCount(0);
-  rmSync(folder, { recursive: true });
 });
 
 test("a sampler is found by typing, in groups", async ({ page }) => {
@@ -127,9 +116,7 @@ test("the same settings bring a painted mask along", async ({ page }) => {
 });
 
 test("a video is made with its own steps, and the same settings make it again", async ({ page, server }) => {
-  const folder = videoModel();
-  const model = await page.request.post(`${server.url}/api/models/import`, { data: { path: folder, key: "svd", name: "Films" } });
-  expect(model.ok(), await model.text()).toBe(true);
+  await addVideoModel(server);
   const done = await server.ended(await server.generate("a weathercock", { steps: 1 }));
   await page.goto(`/?input=${done.images[0]?.id}&do=animate`);
   await page.getByRole("textbox", { name: "Steps" }).fill("300");
@@ -145,7 +132,6 @@ test("a video is made with its own steps, and the same settings make it again", 
   await expect(page.getByRole("radio", { name: "Animate" })).toBeChecked();
   for (const [name, value] of [["Steps", "4"], ["Guidance", "2.5"], ["Frames", "6"]] as const) await expect(page.getByRole("textbox", { name, exact: true })).toHaveValue(value);
   await expect(page.getByRole("textbox", { name: "Seed" })).toHaveValue(/^\d+$/);
-  rmSync(folder, { recursive: true });
 });
 
 test("the prompt book finds what was asked, keeps it, and adds a style", async ({ page }) => {

@@ -1,10 +1,8 @@
-import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
-import { rmSync } from "node:fs";
 
-import { ask, expect, fits, prompt, run, test } from "./fixtures";
+import { accessible, ask, expect, fits, prompt, run, test } from "./fixtures";
 import { png } from "./png";
-import { videoModel } from "./weights";
+import { addVideoModel } from "./weights";
 
 test.use({ environment: { ATELIER_FAKE_STEP_SECONDS: "0.02" } });
 
@@ -26,11 +24,6 @@ async function asked(page: Page, words: string): Promise<{ request: Record<strin
   return (await page.request.get(`/api/jobs/${id}`)).json();
 }
 
-async function serious(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]).analyze();
-  return violations.filter(({ impact }) => impact === "serious" || impact === "critical").map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
-}
-
 test("a picture from this machine is changed after words, and is still there after a reload", async ({ page }) => {
   await page.goto("/");
   await give(page);
@@ -39,7 +32,7 @@ test("a picture from this machine is changed after words, and is still there aft
   await ask(page, "a fox in the snow");
   const { request } = await asked(page, "a fox in the snow");
   expect(request).toMatchObject({ image: expect.stringMatching(/^inp_/), strength: 0.6, resolved: { task: "image_to_image", width: 384, height: 256 } });
-  expect(await serious(page)).toEqual([]);
+  await accessible(page);
 });
 
 test("what is no picture is refused where it was given, here and by the server", async ({ page }) => {
@@ -83,7 +76,7 @@ test("a mask is painted, undone, painted again, and only what is painted is made
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Shift+ArrowDown");
   await expect(status).not.toHaveText(painted ?? "");
-  expect(await serious(page)).toEqual([]);
+  await accessible(page);
   await page.getByRole("button", { name: "Done" }).click();
   await page.getByRole("button", { name: "Generate", exact: true }).click();
   const { request } = await asked(page, "a red hat");
@@ -133,14 +126,12 @@ test("a result is made larger without a word", async ({ page, server }) => {
 });
 
 test("a picture becomes a video, which plays where it is pointed at and in the full view", async ({ page, server }) => {
-  const folder = videoModel();
-  const model = await page.request.post(`${server.url}/api/models/import`, { data: { path: folder, key: "svd", name: "Films" } });
-  expect(model.ok(), await model.text()).toBe(true);
+  await addVideoModel(server);
   const done = await server.ended(await server.generate("a windmill", { steps: 1 }));
   await page.goto(`/?input=${done.images[0]?.id}&do=animate`);
   await expect(page.getByRole("radio", { name: "Animate" })).toBeChecked();
   await expect(prompt(page)).toHaveCount(0);
-  expect(await serious(page)).toEqual([]);
+  await accessible(page);
   await page.getByRole("button", { name: "Generate", exact: true }).click();
   const tile = run(page, "Animate").locator("[data-tile=image]");
   await expect(tile.locator("[data-video=rests]")).toBeVisible();
@@ -158,7 +149,6 @@ test("a picture becomes a video, which plays where it is pointed at and in the f
   const player = page.getByRole("dialog").locator("video");
   await expect(player).toHaveAttribute("controls", "");
   await expect.poll(() => player.evaluate((each: HTMLVideoElement) => each.currentTime)).toBeGreaterThan(0);
-  rmSync(folder, { recursive: true });
 });
 
 test.describe("on a phone", () => {

@@ -406,6 +406,28 @@ _TEXTS = frozenset(
 """Kinds of parts that have nothing to fetch and nothing to decode."""
 
 
+class Seen:
+    """The pictures of one request, counted."""
+
+    __slots__ = ("_count", "_target")
+
+    def __init__(self, target: Target) -> None:
+        self._target, self._count = target, 0
+
+    def one_more(self, field: str) -> None:
+        """Raises BadRequest where the model takes none, or no more."""
+        most, name = self._target.pictures, self._target.name
+        self._count += 1
+        if most == 0:
+            words = Said(f"{name} sees no pictures.", "chat.sees_nothing", model=name)
+            raise BadRequest(words, field=field, hint="Choose a model that does: GET /v1/models says which.")
+        if self._count > most:
+            words = Said(
+                f"{name} takes {most} pictures in one request at most.", "chat.pictures", model=name, most=most
+            )
+            raise BadRequest(words, field=field, hint="Send fewer, or allow more in the model's load options.")
+
+
 class Screen:
     """Looks requests over. `fetch` brings a picture from an address (`atelier.remote`); None: none are fetched."""
 
@@ -432,18 +454,19 @@ class Screen:
         if turns.__class__ is list:
             if len(turns) > MOST_MESSAGES:
                 raise _too_much(name, "messages", MOST_MESSAGES)
+            seen = Seen(target)
             for turn in turns:
                 if turn.__class__ is dict:
                     for holder in ("content", "output"):  # what a tool answered may have parts as well
                         if turn.get(holder).__class__ is list:
-                            changed = await self._parts(f"{name}.{holder}", turn[holder], target) or changed
+                            changed = await self._parts(f"{name}.{holder}", turn[holder], seen) or changed
                 elif name == "messages":
                     raise _wrong(name, "a list of objects")
         elif name == "messages" and name in body:
             raise _wrong(name, "a list")
         return changed
 
-    async def _parts(self, field: str, parts: list[Any], target: Target) -> bool:
+    async def _parts(self, field: str, parts: list[Any], seen: Seen) -> bool:
         changed = False
         for part in parts:
             if part.__class__ is not dict:
@@ -452,22 +475,17 @@ class Screen:
             if kind.__class__ is not str:  # engines guess what it is, by whatever else is in it
                 raise _wrong(f"{field}.type", "a text")
             if kind in _PICTURES:
-                self._takes_pictures(field, target)
+                seen.one_more(field)
                 changed = await self._picture(field, kind, part) or changed
             elif kind not in _TEXTS:
                 words = Said(f"Parts of the type {kind[:40]} are not taken.", "chat.part_refused", kind=kind[:40])
                 raise BadRequest(words, field=field, hint="Send text and pictures.")
             elif kind == "tool_result" and part.get("content").__class__ is list:
-                changed = await self._parts(field, part["content"], target) or changed
+                changed = await self._parts(field, part["content"], seen) or changed
             for inner in ("mm_processor_kwargs", "image_pil", "uuid"):
                 if part.get(inner) is not None:
                     raise _no(f"{field}.{inner}")
         return changed
-
-    def _takes_pictures(self, field: str, target: Target) -> None:
-        if not target.sees:
-            words = Said(f"{target.name} sees no pictures.", "chat.sees_nothing", model=target.name)
-            raise BadRequest(words, field=field, hint="Choose a model that does: GET /v1/models says which.")
 
     async def _picture(self, field: str, kind: str, part: Body) -> bool:
         """The picture of a part as a data URL; whether the part was changed for that."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from atelier.access.actor import Actor
+from atelier.errors import ModelNotFound
 from atelier.events import Envelope, EventBus
 from atelier.models.registry import ModelRegistry
 from atelier.models.sizing import Need, Sizing
@@ -21,20 +22,21 @@ CHAT_TASKS = frozenset({"chat", "embed"})
 SECONDS = 30.0
 """What a model needs is learned from its runs, and nobody announces that."""
 MOST_REMEMBERED = 1024
+FAKE_PICTURES = 16
+"""The fake engine counts pictures, whatever its model is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """A model as `/v1` sees it. `name` is what its engine calls it."""
+    """A model as `/v1` sees it. `name` is what its engine calls it; `reasons`: its answers may have reasoning apart;
+    `pictures`: so many of them in one request."""
 
     name: str
     task: str
     need: Need
     spec: WorkerSpec
-    """`reasons`: its answers may have reasoning apart; `sees`: it takes pictures."""
-
     reasons: bool
-    sees: bool
+    pictures: int
 
     @property
     def context(self) -> int:
@@ -62,18 +64,29 @@ class Targets:
         """Raises ModelNotFound, also for somebody else's model and one that a key may not use."""
         if found := self.known(actor, name):
             return found
-        row = await self._registry.named(actor, self.aliases.get(name, name), CHAT_TASKS)
-        target = await asyncio.to_thread(self._target, row)
+        row, called = await self._row(actor, self.aliases.get(name, name))
+        target = await asyncio.to_thread(self._target, row, called)
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
         self._known[actor.id, name] = (target, time.monotonic() + SECONDS)
         return target
 
-    def _target(self, row: ModelRow) -> Target:
+    async def _row(self, actor: Actor, name: str) -> tuple[ModelRow, str]:
+        """The model that answers to this name, and what its engine calls it: a LoRA is answered for by its base."""
+        try:
+            row = await self._registry.named(actor, name, CHAT_TASKS)
+        except ModelNotFound:
+            for lora, base in await self._registry.adapted(actor):
+                if name in (lora.key, lora.repo):
+                    return base, lora.key
+            raise
+        return row, row.key
+
+    def _target(self, row: ModelRow, called: str) -> Target:
         need = self._sizing.need(row)
         options = dict(need.spec.options)
-        sees = "images" in options or need.spec.engine == "fake"
-        return Target(row.key, row.task, need, need.spec, bool(options.get("reasoning_parser")), sees)
+        pictures = int(options.get("images", FAKE_PICTURES if need.spec.engine == "fake" else 0))
+        return Target(called, row.task, need, need.spec, bool(options.get("reasoning_parser")), pictures)
 
     def forget(self) -> None:
         """Look again: what an engine needs, or which one it is, may have changed."""

@@ -18,9 +18,11 @@ import asyncio
 from pathlib import Path
 
 import httptools
+from engines.protocol import KEEP_ALIVE_SECONDS
 
-IDLE_SECONDS = 3.0
-"""An engine's server hangs up on a connection that was idle for five."""
+IDLE_SECONDS = KEEP_ALIVE_SECONDS - 10.0
+"""Before the engine hangs up. A new connection costs a third of a request, and many streams that begin at once wait for
+each other's."""
 CONNECT_SECONDS = 5.0
 MOST_WAITING = 256 * 1024
 MOST_IDLE = 256

@@ -27,6 +27,8 @@ _CURSOR = re.compile(r"(?:(-?[0-9]{1,18})\.)?([0-9]{1,18})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Sort = Literal["newest", "oldest", "rating"]
+BEST = 5
+"""Stars at most."""
 Aspect = Literal["landscape", "portrait", "square"]
 _ASPECTS = {
     "landscape": text("(width > height) - (width < height) = 1"),
@@ -124,7 +126,8 @@ def _conditions(look: Look) -> list[ColumnElement[bool]]:
     if look.favourite is not None:
         found.append(text("favourite = 1") if look.favourite else text("favourite = 0"))
     if look.rating:
-        found.append(ImageRow.rating >= look.rating)
+        # Of equals the index says the order as well; of a range it would have to be sorted.
+        found.append(ImageRow.rating == BEST if look.rating == BEST else ImageRow.rating >= look.rating)
     if look.unrated:
         found.append(ImageRow.rating == 0)
     if look.parent is not None:

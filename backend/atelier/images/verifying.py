@@ -54,7 +54,8 @@ class Verifier:
         self._inputs, self._maker = inputs, maker
 
     async def ask(self, actor: Actor, image_id: str) -> AcceptedOut:
-        """Accepted when this returns. Raises ImageNotFound, BadRequest for a video, ModelNotFound, TooManyJobs."""
+        """Accepted when this returns. Raises ImageNotFound, BadRequest for a video and for a grid's sheet,
+        ModelNotFound, TooManyJobs."""
         row = await self._find(actor, image_id)
         if row.kind == "video":
             words = Said("Videos cannot be verified, pictures can.", "verify.video")
@@ -66,7 +67,7 @@ class Verifier:
                 field="image_id",
                 hint="Its recipe is still in the file: use its settings, and compare by eye.",
             )
-        resolved = _alone(request["resolved"], row.index)
+        resolved = _alone(request, row.index)
         await self._registry.require(actor, resolved["model"], "image")
         asked = {"image_id": row.id, "prompt": row.prompt, "resolved": resolved}
         job = NewJob(JobKind.IMAGE_VERIFY, actor.id, f"Verify: {row.prompt}", asked)
@@ -117,8 +118,14 @@ class Verifier:
         return VerdictOut(result=result, most=found["most"], share=found["share"], changed=changed, at=now())
 
 
-def _alone(resolved: dict[str, Any], index: int) -> dict[str, Any]:
-    """The request for one of its pictures only."""
+def _alone(request: dict[str, Any], index: int) -> dict[str, Any]:
+    """What is asked for one picture of a job only: of a grid, its cell. Raises BadRequest for a grid's sheet."""
+    if "cells" in request:
+        if index >= len(request["cells"]):
+            words = Said("The sheet of a grid is drawn from its pictures; it cannot be verified.", "verify.sheet")
+            raise BadRequest(words, field="image_id", hint="Verify the pictures on it.")
+        return request["cells"][index]
+    resolved = request["resolved"]
     return {**resolved, **{name: [resolved[name][index]] for name in ("seeds", "subseeds") if resolved.get(name)}}
 
 

@@ -6,6 +6,7 @@ all requests of a model share its worker.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from engines.protocol import LeftOut
 
 from atelier.models.anatomy import Anatomy
 from atelier.models.chat_engines import Choice
+from atelier.models.chat_loras import ChatLora
 from atelier.models.chat_presets import Preset
 from atelier.models.estimate import Parts, Work
 from atelier.models.schemas import LoadOptions
@@ -29,7 +31,8 @@ STORED = {"BF16": "bfloat16", "F16": "bfloat16"}
 
 @dataclass(frozen=True)
 class ChatSetup:
-    """How a model is run: `names` are what requests may call it, its key first; `context` in tokens."""
+    """How a model is run: `names` are what requests may call it, its key first; `context` in tokens; `usual` what
+    would count if nothing had been chosen."""
 
     choice: Choice
     names: tuple[str, ...]
@@ -38,14 +41,23 @@ class ChatSetup:
     images: int | None
     tool_parser: str | None
     reasoning_parser: str | None
+    usual: Preset = Preset()
     thinks: bool = True
+    loras: tuple[ChatLora, ...] = ()
 
     @property
     def work(self) -> Work:
         return Work(context=self.context, batch=self.sequences)
 
 
-def setup_of(names: Sequence[str], anatomy: Anatomy, options: LoadOptions, preset: Preset, choice: Choice) -> ChatSetup:
+def setup_of(
+    names: Sequence[str],
+    anatomy: Anatomy,
+    options: LoadOptions,
+    preset: Preset,
+    choice: Choice,
+    loras: tuple[ChatLora, ...] = (),
+) -> ChatSetup:
     """Pure: what was chosen for this model, else what its family is like."""
     made_for = anatomy.context or MOST_CONTEXT
     return ChatSetup(
@@ -56,7 +68,9 @@ def setup_of(names: Sequence[str], anatomy: Anatomy, options: LoadOptions, prese
         (preset.images if options.images is None else options.images) if anatomy.sees else None,
         _chosen(options.tool_parser, preset.tool_parser),
         _chosen(options.reasoning_parser, preset.reasoning_parser),
+        preset,
         preset.thinks,
+        loras,
     )
 
 
@@ -104,6 +118,8 @@ def engine_options(
         "reasoning_parser": setup.reasoning_parser,
         "thinks": None if setup.thinks else False,
         "images": setup.images,
+        "loras": json.dumps({one.name: str(one.path) for one in setup.loras}) if setup.loras else None,
+        "lora_rank": max((one.rank for one in setup.loras), default=None),
     }
     if setup.choice.engine is not EngineName.FAKE:
         chosen |= {

@@ -36,11 +36,11 @@ were measured, by how much of what is shared it wrote to.
 CUDA: the driver's context (0.4 to 0.6 GB on recent cards) and the libraries' workspaces."""
 
 SERVER_BYTES = {
-    "vllm_cpu_chat": {"cpu": 1500 * MIB, "cuda": 1500 * MIB},
+    "vllm_cpu_chat": {"cpu": 1050 * MIB, "cuda": 1050 * MIB},
     "vllm_chat": {"cpu": 1500 * MIB, "cuda": 2560 * MIB},
     "transformers_chat": {"cpu": 700 * MIB, "cuda": 900 * MIB},
 }
-"""Of a chat engine without weights and cache. CPU: measured, the private memory of vLLM's three processes and of
+"""Of a chat engine without weights and cache. CPU: measured, the private memory of vLLM's two processes and of
 transformers' one. CUDA: the driver's context and what vLLM records as CUDA graphs; not measured yet."""
 
 TYPE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "float8": 1.0}

@@ -49,6 +49,8 @@ class ModelLoader:
         """Begin to load; a load under way goes on. Raises ModelNotFound, Conflict, BadRequest, NotEnoughMemory."""
         row = await self._registry.runnable(actor, key)
         options = self._options(row, wanted)
+        if options is not None:
+            await self._registry.check_loras(actor, row, options)
         if options is not None and self._is_busy(key):
             raise Conflict(
                 Said(f"{key} is at work and cannot be loaded with other options now.", "loading.at_work", model=key),

@@ -31,12 +31,14 @@ from atelier.models.adapters import ADDED_TYPES, file_of, trigger_words
 from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapshots
 from atelier.models.cache import remove as remove_files
 from atelier.models.chat_engines import CHAT_TASKS
+from atelier.models.chat_loras import DoesNotFit, fitting, is_chat_lora
 from atelier.models.families import SIZES, image_defaults, image_limits, sampling, size_presets
 from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut, RemarkOut
 from atelier.models.keys import free_key
 from atelier.models.probe import Probe, probe
 from atelier.models.schemas import (
     ChatSetupOut,
+    ChatUsualOut,
     DownloadOut,
     FoundModelList,
     FoundModelOut,
@@ -99,6 +101,7 @@ class ModelRegistry:
                 else:
                     for name, value in values.items():
                         setattr(row, name, value)
+            self._sizing.loras.learn(await store.loras(session))
         log.info("ModelRegistry configured", models=[card["key"] for card in cards])
 
     # ── finding ──
@@ -168,6 +171,45 @@ class ModelRegistry:
         words = Said(f"There is no model {name[:80]!r}.", "model.none_such", model=name[:80], known=known)
         raise ModelNotFound(words, field="model", hint=f"These exist: {known}.")
 
+    async def adapted(self, actor: Actor) -> list[tuple[ModelRow, ModelRow]]:
+        """The LoRAs that answer as chat models do, each with the first model that is loaded with it."""
+        async with self._database.read() as session:
+            rows = await store.visible(session, actor)
+            self._sizing.loras.learn(await store.loras(session))
+        bases = [row for row in rows if row.task == "chat" and _is_runnable(row, self._sizing)]
+        return await asyncio.to_thread(self._adapted, actor, [row for row in rows if is_chat_lora(row)], bases)
+
+    def _adapted(
+        self, actor: Actor, loras: Sequence[ModelRow], bases: Sequence[ModelRow]
+    ) -> list[tuple[ModelRow, ModelRow]]:
+        chosen = [(base, one) for base in bases for one in self._sizing.chat_setup(base).loras]
+        found = []
+        for row in loras:
+            base = next((base for base, one in chosen if one.path == path_of(row)), None)
+            if base is not None and self._is_allowed(actor, row):
+                found.append((row, base))
+        return found
+
+    async def check_loras(self, actor: Actor, row: ModelRow, options: LoadOptions) -> None:
+        """Raises BadRequest for LoRAs that this model cannot be loaded with."""
+        if not options.loras:
+            return
+        async with self._database.read() as session:
+            theirs = {one.key: one for one in await store.visible(session, actor) if is_chat_lora(one)}
+            self._sizing.loras.learn(await store.loras(session))
+        engine = self._sizing.chat_engines.of(row.task, options.chat_engine).engine
+        if row.task != "chat" or not self._sizing.adapts(engine):
+            words = Said(f"The engine of {row.key} loads no LoRAs.", "lora.no_engine", model=row.key)
+            raise BadRequest(words, field="loras", hint="vLLM does, with chat models.")
+        for name in options.loras:
+            if name not in theirs:
+                words = Said(f"There is no LoRA {name!r} for chat models.", "lora.none_such", lora=name)
+                raise BadRequest(words, field="loras", hint="GET /api/models/?type=lora&task=chat lists them.")
+            try:
+                await asyncio.to_thread(fitting, theirs[name], row)
+            except DoesNotFit as misfit:
+                raise BadRequest(misfit.words, field="loras", hint="Choose another, or leave it out.") from misfit
+
     def path_of(self, row: ModelRow) -> Path:
         """Where the model's files lie; embedded ones are named relative to the backend folder."""
         return path_of(row)
@@ -226,6 +268,12 @@ class ModelRegistry:
             sees=setup.images is not None,
             calls_tools=setup.tool_parser is not None or engine is EngineName.FAKE,
             reasons=setup.reasoning_parser is not None,
+            adapts=row.task == "chat" and self._sizing.adapts(engine),
+            usual=ChatUsualOut(
+                tool_parser=setup.usual.tool_parser,
+                reasoning_parser=setup.usual.reasoning_parser,
+                images=setup.usual.images,
+            ),
         )
 
     async def found(self) -> FoundModelList:
@@ -288,6 +336,8 @@ class ModelRegistry:
         if empty:
             words = Said(f"{empty} cannot be null.", "request.field_null", name=empty)
             raise BadRequest(words, field=empty, hint="Leave it out to keep it as it is.")
+        if wanted.load_options is not None:
+            await self.check_loras(actor, await self.find(actor, key), wanted.load_options)
         async with self._database.write() as session:
             row = await self._find(session, actor, key)
             self._own(actor, row)
@@ -361,8 +411,11 @@ class ModelRegistry:
 
     def _may(self, actor: Actor, row: ModelRow) -> bool:
         """Whether an engine runs this model, and this actor may."""
+        return _is_runnable(row, self._sizing) and self._is_allowed(actor, row)
+
+    def _is_allowed(self, actor: Actor, row: ModelRow) -> bool:
         names = self._allowed.get(actor.id)
-        return _is_runnable(row, self._sizing) and (names is None or row.key in names or row.repo in names)
+        return names is None or row.key in names or row.repo in names
 
     async def _find(self, session: AsyncSession, actor: Actor, key: str) -> ModelRow:
         for row in await store.visible(session, actor):

@@ -115,6 +115,11 @@ class LoadOptions(BaseModel):
     reasoning_parser: str | None = Field(
         None, pattern=PARSER, description="The same for its reasoning, which then stands in a field of its own."
     )
+    loras: Annotated[list[Annotated[str, Field(pattern=KEY)]], Field(max_length=16)] | None = Field(
+        None,
+        description="Keys of LoRAs that vLLM loads with a chat model. Requests name them as they name models, and "
+        "`/v1/models` lists them.",
+    )
     ttl_seconds: float | None = Field(
         None,
         ge=0,
@@ -168,6 +173,14 @@ class DownloadOut(BaseModel):
     error: ErrorOut | None
 
 
+class ChatUsualOut(BaseModel):
+    """What is used where a model's load options do not say: by its family, and by what its template knows of."""
+
+    tool_parser: str | None
+    reasoning_parser: str | None
+    images: int | None = Field(description="Null for a model that takes no pictures.")
+
+
 class ChatSetupOut(BaseModel):
     """How a chat or embedding model is run on this machine."""
 
@@ -182,6 +195,8 @@ class ChatSetupOut(BaseModel):
     sees: bool = Field(description="It takes pictures.")
     calls_tools: bool = Field(description="Tools can be offered to it with `tool_choice` `auto`.")
     reasons: bool = Field(description="Its reasoning comes in a field of its own.")
+    adapts: bool = Field(description="LoRAs can be loaded with it.")
+    usual: ChatUsualOut
 
 
 class LeftOutOut(BaseModel):

@@ -22,6 +22,7 @@ from atelier.errors import BadRequest, WorkerStartFailed
 from atelier.models.anatomy import Anatomy, read_anatomy
 from atelier.models.chat_engines import CHAT_TASKS, ChatEngines
 from atelier.models.chat_loading import ChatSetup, dtype_of, engine_options, goes_without, held_as, setup_of
+from atelier.models.chat_loras import ChatLoras
 from atelier.models.chat_presets import preset_of
 from atelier.models.estimate import Band, Parts, Work, parts
 from atelier.models.learning import Learning, Measured, Subject
@@ -75,6 +76,7 @@ class Sizing:
     ) -> None:
         self.learning = learning
         self.chat_engines = chat_engines or ChatEngines(devices, lambda _environment: True, fake=settings.fake_engine)
+        self.loras = ChatLoras()
         self._devices, self._settings = devices, settings
         self._kind = devices[0].kind if devices else "cpu"
         self._by_hand: dict[str, LoadOptions] = {}
@@ -120,8 +122,10 @@ class Sizing:
         dtype, spread, work = dtype_of(row.dtype, self._kind, options), self._spread(engine, options), setup.work
         held = held_as(setup.choice.engine, self.anatomy_of(row), options)
         changed = "".join(f" {name} {value}" for name, value in held.items() if value != "none")
+        changed += f" +{len(setup.loras)}" if setup.loras else ""
         held["engine"] = engine
         sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, **held)
+        sized = replace(sized, weights=sized.weights + sum(one.size_bytes for one in setup.loras))
         subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
         allowed = [d for d in self._devices if not options.gpu_device_ids or d.index in options.gpu_device_ids]
         chosen = engine_options(setup, row.task, dtype, sized, options, allowed, spread)
@@ -136,7 +140,13 @@ class Sizing:
         anatomy, path = self.anatomy_of(row), path_of(row)
         preset = preset_of(path, row.family, sees=anatomy.sees)
         choice = self.chat_engines.of(row.task, options.chat_engine)
-        return setup_of((row.key, row.repo or ""), anatomy, options, preset, choice)
+        loras = self.loras.of(row, options.loras) if options.loras and self.adapts(choice.engine) else ()
+        return setup_of((row.key, row.repo or ""), anatomy, options, preset, choice, loras)
+
+    @staticmethod
+    def adapts(engine: str | None) -> bool:
+        """Whether an engine loads LoRAs of chat models."""
+        return engine in ABILITIES and ABILITIES[EngineName(engine)].adapts
 
     def _spread(self, engine: str, options: LoadOptions) -> int:
         spreads = engine in ENGINES and ENGINES[EngineName(engine)].spreads

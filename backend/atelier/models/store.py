@@ -44,6 +44,11 @@ async def keys_by_path(session: AsyncSession) -> dict[str, str]:
     return {row.path: row.key for row in await session.execute(select(ModelRow.path, ModelRow.key))}
 
 
+async def loras(session: AsyncSession) -> list[ModelRow]:
+    """All that there are, whoever owns them: which of them a model may be loaded with, its owner decides."""
+    return list(await session.scalars(select(ModelRow).where(ModelRow.type == "lora").order_by(ModelRow.created_at)))
+
+
 async def at_path(session: AsyncSession, path: str) -> ModelRow | None:
     return (await session.scalars(select(ModelRow).where(ModelRow.path == path))).first()
 

@@ -1,6 +1,6 @@
 """What each chat engine can do, so that what it cannot is said before it is tried. Plain data.
 
-The contract tests (`tests/contract/test_chat_engines.py`) hold this table against the engines themselves.
+The contract tests (`tests/chat_engines/test_promises.py`) hold this table against the engines themselves.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ class Abilities:
     """`routes`: of a chat model; `embed_routes`: of an embedding model (none: it runs none).
 
     `tool_choices`: how tools may be asked for; `auto` needs a tool parser as well. `many`: `n` above 1. `schema`: an
-    answer that is held to a JSON schema. `sees`: pictures in a request, for a model that sees. `sleeps`: its weights
-    can be put aside. `fp8_weights`, `fp8_cache`: it loads weights, or keeps keys and values, in 8 bits. `reserves`: the
-    memory of all requests that it may serve at once is taken when it loads.
+    answer that is held to a JSON schema. `sees`: pictures in a request, for a model that sees. `adapts`: LoRAs are
+    loaded with a model and answer by their own names. `sleeps`: its weights can be put aside. `fp8_weights`,
+    `fp8_cache`: it loads weights, or keeps keys and values, in 8 bits. `reserves`: the memory of all requests that it
+    may serve at once is taken when it loads.
     """
 
     routes: frozenset[str]
@@ -40,6 +41,7 @@ class Abilities:
     seed: bool = False
     stop: bool = False
     sees: bool = False
+    adapts: bool = False
     sleeps: bool = False
     fp8_weights: bool = False
     fp8_cache: bool = False
@@ -77,6 +79,7 @@ _VLLM = Abilities(
     seed=True,
     stop=True,
     sees=True,
+    adapts=True,
     fp8_cache=True,
     reserves=True,
 )

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -464,6 +465,7 @@ class Worker:
         await self._openai.close()
         self._socket_path.unlink(missing_ok=True)
         self.openai_socket.unlink(missing_ok=True)
+        await asyncio.to_thread(shutil.rmtree, self._socket_path.with_suffix(protocol.TEMPORARY_SUFFIX), True)
         state = WorkerState.STOPPED if cause.code == "stopped" else WorkerState.FAILED
         self._become(state, message=None if cause.code == "stopped" else cause.message, idle_since=None)
         if not self._ready.done():

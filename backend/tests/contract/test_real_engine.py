@@ -19,7 +19,7 @@ import webuiapi
 from client_pictures import drawing, hole, png
 from PIL import Image
 from serving import Server
-from tests.contract.test_notebooks import executed
+from tests.contract.notebooks import executed
 from tests.faults import real_models
 
 CURL = shutil.which("curl")

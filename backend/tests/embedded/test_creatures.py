@@ -157,12 +157,15 @@ class TestModel:
     )
     def test_red_comes_out_red(self, pipe, prompt):
         """Two seeds of three must be right by both measures: the model is right in about 97 of 100, not always."""
-        wanted, pictures = parse(prompt), [make(pipe, prompt, seed, steps=12) for seed in (1, 2, 3)]
-        right = [
-            v["species"] == wanted.species and v["colour"] == dominant_colour(p) == wanted.colour
-            for v, p in zip(judge(pictures), pictures, strict=True)
-        ]
-        assert sum(right) >= 2
+        wanted, right = parse(prompt), 0
+        for seed in (1, 2, 3):
+            picture = make(pipe, prompt, seed, steps=12)
+            (verdict,) = judge([picture])
+            hue = dominant_colour(picture)
+            right += verdict["species"] == wanted.species and verdict["colour"] == hue == wanted.colour
+            if right == 2:
+                return
+        raise AssertionError(f"{right} of 3 are right")
 
     def test_the_seed_reproduces_the_bytes(self, pipe):
         first, again, other = (make(pipe, "a green golem", seed, steps=6).tobytes() for seed in (7, 7, 8))

@@ -239,7 +239,7 @@ class TestFiles:
 
     @pytest.mark.parametrize("format", ["jpeg", "webp"])
     def test_less_quality_is_a_smaller_file(self, sd, tmp_path: Path, format: str) -> None:
-        size = {"width": 256, "height": 256, "steps": 1, "format": format}
+        size = {"width": 128, "height": 128, "steps": 1, "format": format}
         usual, less = make(sd, tmp_path, **size).files[0], make(sd, tmp_path, quality=30, **size).files[0]
         assert less.bytes < usual.bytes / 1.5
         assert less.recipe["quality"] == 30 and "quality" not in usual.recipe

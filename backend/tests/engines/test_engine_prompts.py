@@ -73,7 +73,7 @@ class TestWeights:
         for engine in (sd, sdxl):
             pipe = engine._pipe
             with torch.no_grad():
-                states, pooled = clip_prompts.encode(pipe, Prompt(PLAIN).segments(0, 1), 0)
+                states, pooled = clip_prompts.encode(pipe, pipe.device, Prompt(PLAIN).segments(0, 1), 0)
             own = read(engine).variants[0]
             assert torch.equal(states, own["prompt_embeds"])
             assert pooled is None or torch.equal(pooled, own["pooled_prompt_embeds"])

@@ -197,6 +197,53 @@ def build_turbo(folder: Path, seed: int = 0) -> Path:
     return _sdxl(folder, seed, EulerAncestralDiscreteScheduler(**BETAS, timestep_spacing="trailing"))
 
 
+def narrow_text_config(vocabulary: int, layers: int) -> CLIPTextConfig:
+    return CLIPTextConfig(**{**text_config(vocabulary).to_dict(), "num_hidden_layers": layers})
+
+
+def build_turbo_deep(folder: Path, seed: int = 0) -> Path:
+    """SDXL Turbo with all of its layers (12 and 32 in its text encoders, 70 attention blocks in its UNet, its decoder's
+    four levels), each a thirtieth as wide: what is left of its time is what calling so many layers takes, as on a GPU
+    that is done with each of them before the next is called."""
+    torch.manual_seed(seed)
+    words = tokenizer(folder / "tokenizer_2")
+    narrow = (16, 24, 40)
+    pipe = StableDiffusionXLPipeline(
+        vae=AutoencoderKL(
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            block_out_channels=(8, 16, 16, 16),
+            layers_per_block=2,
+            norm_num_groups=8,
+            scaling_factor=0.13025,
+        ),
+        text_encoder=CLIPTextModel(narrow_text_config(len(words), 12)),
+        text_encoder_2=CLIPTextModelWithProjection(narrow_text_config(len(words), 32)),
+        tokenizer=words,
+        tokenizer_2=words,
+        unet=UNet2DConditionModel(
+            sample_size=64,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            block_out_channels=narrow,
+            layers_per_block=2,
+            norm_num_groups=8,
+            transformer_layers_per_block=(1, 2, 10),
+            attention_head_dim=(2, 3, 5),
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=6 * 8 + TEXT_WIDTH,
+            cross_attention_dim=2 * TEXT_WIDTH,
+        ),
+        scheduler=EulerAncestralDiscreteScheduler(**BETAS, timestep_spacing="trailing"),
+        force_zeros_for_empty_prompt=True,
+        add_watermarker=False,
+    )
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
 def build_refiner(folder: Path, seed: int = 0) -> Path:
     """SDXL's second model: one text encoder, an aesthetic score, and pictures to start from only."""
     return _sdxl(folder, seed, cls=StableDiffusionXLImg2ImgPipeline, refines=True)

@@ -13,13 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import random
 import re
 import shutil
 import signal
 import sqlite3
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -81,6 +79,7 @@ class Victim:
         settings = {
             **plain_environment(),
             "PYTHONPATH": str(BACKEND),
+            "XDG_RUNTIME_DIR": self.launcher.sockets,
             "DATA_DIR": str(self.data),
             "ATELIER_FAKE_ENGINE": "1",
             "ATELIER_FAKE_STEP_SECONDS": str(STEP_SECONDS),
@@ -189,10 +188,6 @@ class Victim:
         for mark in self.marks:
             for pid in proc.marked(mark):
                 proc.kill(pid)
-        if (self.data / "instance").exists():  # a killed server cannot remove the folder of its sockets
-            name = f"atelier-{os.getuid()}-{(self.data / 'instance').read_text()[:12]}"
-            root = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-            shutil.rmtree(root / name, ignore_errors=True)
         if self._http is not None:
             await self._http.close()
         self.ledger.close()

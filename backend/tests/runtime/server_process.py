@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import structlog
 from atelier.runtime import processes
 from atelier.runtime.environments import Environments
 from atelier.runtime.gpu import Device
@@ -55,4 +56,5 @@ async def run(worker: Worker, folder: Path, phase: str) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # standard output is for the phase
     asyncio.run(main(Path(sys.argv[1]), sys.argv[2], sys.argv[3]))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from atelier.chat.upstream import IDLE_SECONDS
 from engines import transformers_chat, vllm_chat
 from engines.engine import LoadFailed, RunFailed
 from engines.openai_child import OpenAIChild, UnixConnection
@@ -68,6 +69,10 @@ class TestVLLM:
         env = vllm_chat.environment({"threads": 2}, on_gpu=False)
         assert (env["VLLM_TARGET_DEVICE"], env["OMP_NUM_THREADS"]) == ("cpu", "2")
         assert "VLLM_SERVER_DEV_MODE" not in env
+
+    def test_it_keeps_connections_for_longer_than_we_do(self) -> None:
+        env = vllm_chat.environment(QWEN, on_gpu=True)
+        assert int(env["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"]) > IDLE_SECONDS > 60
 
     def test_an_embedding_model_and_adapters(self) -> None:
         command = vllm_chat.command(MODEL, {"openai_socket": "/s", "task": "embed", "loras": "a=/x|b=/y"}, on_gpu=False)

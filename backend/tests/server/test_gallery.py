@@ -131,6 +131,10 @@ class TestFilters:
             facets = studio.client.get("/api/gallery/facets").json()
             assert facets["tags"] == [{"name": "keep", "count": 3}, {"name": "blue ones", "count": 2}]
             assert (facets["has_favourites"], facets["has_videos"]) == (True, False)
+            edit(studio, ["img_003", "img_011"], rating=5)
+            assert numbers(listed(studio, rating=5)) == [11, 3]
+            assert numbers(listed(studio, rating=5, sort="oldest")) == [3, 11]
+            assert numbers(listed(studio, rating=4)) == [11, 7, 3]
         finally:
             cleared = {"favourite": False, "rating": 0, "remove_tags": ["keep", "blue ones"]}
             edit(studio, ["img_003", "img_007", "img_011"], **cleared)

@@ -54,8 +54,13 @@ class TestGrid:
         assert [one["prompt"] for one in cells] == ["a red fox", "a blue fox", "a very old fox"]
 
     def test_seeds_are_what_the_axis_says(self, server: Server) -> None:
-        *cells, _ = made(server, request={"steps": 1}, x={"field": "seed", "values": [5, 9]})
+        *cells, sheet = made(server, request={"steps": 1}, x={"field": "seed", "values": [5, 9]})
         assert [one["seed"] for one in cells] == [5, 9]
+        accepted = server.client.post(f"/api/gallery/{cells[1]['id']}/verify")
+        assert server.wait_for(accepted.json()["job_id"])["status"] == "completed"
+        assert server.client.get(f"/api/gallery/{cells[1]['id']}").json()["verified"]["result"] == "same_bytes"
+        refused = server.client.post(f"/api/gallery/{sheet['id']}/verify")
+        assert (refused.status_code, refused.json()["said"]["code"]) == (422, "verify.sheet")
 
     def test_each_cell_starts_from_the_picture_and_strength_is_an_axis(self, server: Server) -> None:
         start = server.wait_for(server.generate("a red fox", width=256, height=320))["images"][0]

@@ -178,7 +178,7 @@ class TestVerify:
         assert found == pytest.approx(expected)
 
     def test_only_its_own_seed(self) -> None:
-        assert _alone({"seeds": [1, 2, 3], "steps": 4}, 1) == {"seeds": [2], "steps": 4}
+        assert _alone({"resolved": {"seeds": [1, 2, 3], "steps": 4}}, 1) == {"seeds": [2], "steps": 4}
 
     def test_what_changed_since(self) -> None:
         then = {"model_hash": "a", "device": "cpu", "versions": {"torch": "2.1", "diffusers": "1"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import time
@@ -13,8 +14,10 @@ from typing import Any
 import httpx2
 import pytest
 from atelier.chat.answers import both_spellings, openai_error
-from chat_models import add_chat_model, add_embedding_model
+from chat_models import add_chat_lora, add_chat_model, add_embedding_model
+from client_pictures import drawing, png
 from serving import Server
+from tests.hostile.bombs import header
 
 HELLO = [{"role": "user", "content": "Hello"}]
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -162,6 +165,64 @@ class TestModels:
         assert "somebody/something" in refused.json()["error"]["message"]
 
 
+class TestLoras:
+    """A LoRA of a chat model is a model of its own to whoever asks, and is answered for by its base."""
+
+    @pytest.fixture(scope="class")
+    def adapted(self, keyed: Server, tmp_path_factory: pytest.TempPathFactory) -> Server:
+        folder = tmp_path_factory.mktemp("loras")
+        keyed.client.headers["authorization"] = ADMIN["authorization"]
+        add_chat_lora(keyed, folder, "pirate")
+        add_chat_lora(keyed, folder, "of-another", rows=48)
+        assert self.chosen(keyed, "pirate").status_code == 200
+        del keyed.client.headers["authorization"]
+        return keyed
+
+    def chosen(self, server: Server, *loras: str, model: str = "echo", **more: Any) -> Any:
+        body = {"load_options": {"loras": list(loras), **more}}
+        return server.client.patch(f"/api/models/{model}", json=body, headers=ADMIN)
+
+    def test_it_is_listed_and_answers_by_its_name(self, adapted: Server) -> None:
+        listed = adapted.client.get("/v1/models", headers=key("one")).json()["data"]
+        (one,) = [model for model in listed if model["id"] == "pirate"]
+        assert (one["parent"], one["task"], one["max_model_len"]) == ("echo", "chat", 4096)
+        assert adapted.client.get("/v1/models/pirate", headers=key("one")).json() == one
+        for model in ("pirate", "echo"):
+            body = {"model": model, "messages": HELLO}
+            answer = adapted.client.post("/v1/chat/completions", json=body, headers=key("one"))
+            assert answer.status_code == 200 and answer.json()["model"] == model, answer.text
+        workers = adapted.client.get("/api/models/echo", headers=ADMIN).json()
+        assert workers["state"] == "ready" and workers["load_options"]["loras"] == ["pirate"]
+
+    def test_a_key_that_may_use_its_base_alone_may_not_use_it(self, adapted: Server) -> None:
+        body = {"model": "pirate", "messages": HELLO}
+        assert adapted.client.post("/v1/chat/completions", json=body, headers=key("two")).status_code == 404
+        listed = adapted.client.get("/v1/models", headers=key("two")).json()["data"]
+        assert [model["id"] for model in listed] == ["echo"]
+
+    @pytest.mark.parametrize(
+        ("model", "lora", "code"),
+        [
+            ("echo", "of-another", "lora.other_base"),
+            ("echo", "nobody", "lora.none_such"),
+            ("echo", "vectors", "lora.none_such"),
+            ("vectors", "pirate", "lora.no_engine"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, adapted: Server, model: str, lora: str, code: str) -> None:
+        for refused in (
+            self.chosen(adapted, lora, model=model),
+            adapted.client.post(f"/api/admin/models/{model}/load", json={"options": {"loras": [lora]}}, headers=ADMIN),
+        ):
+            assert refused.status_code == 422, refused.text
+            assert refused.json()["errors"][0]["field"] == "loras" and refused.json()["said"]["code"] == code
+
+    def test_one_that_nobody_loads_is_no_model(self, adapted: Server) -> None:
+        body = {"model": "of-another", "messages": HELLO}
+        answer = adapted.client.post("/v1/chat/completions", json=body, headers=key("one"))
+        assert answer.status_code == 404 and answer.json()["error"]["param"] == "model"
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("body", "field"),
@@ -214,6 +275,20 @@ class TestRefusals:
         anthropic = ask(chat, "/v1/messages", messages=[{"role": "user", "content": block}], max_tokens=5)
         assert anthropic.status_code == 400
         assert anthropic.json()["error"]["type"] == "invalid_request_error"
+
+    def test_pictures_are_looked_at_and_counted(self, chat: Server) -> None:
+        def sent(data: bytes, count: int = 1) -> Any:
+            url = "data:image/png;base64," + base64.b64encode(data).decode()
+            parts = [{"type": "image_url", "image_url": {"url": url}}] * count
+            return ask(chat, messages=[{"role": "user", "content": parts}])
+
+        assert sent(png(drawing())).status_code == 200
+        for wrong in (sent(b"BM" + bytes(100)), sent(header(30_000, 30_000)), sent(png(drawing()), 17)):
+            assert wrong.status_code == 400, wrong.text
+            assert wrong.json()["error"]["param"].startswith("messages.content")
+        source = {"type": "base64", "media_type": "image/png", "data": base64.b64encode(b"BM" + bytes(100)).decode()}
+        block = [{"role": "user", "content": [{"type": "image", "source": source}]}]
+        assert ask(chat, "/v1/messages", messages=block, max_tokens=5).status_code == 400
 
     def test_what_nobody_knows_is_dropped(self, chat: Server) -> None:
         assert ask(chat, something_new={"a": 1}).status_code == 200

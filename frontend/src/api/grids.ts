@@ -17,23 +17,24 @@ export interface PlannedGrid {
 /** Null while no grid is thought of. */
 export const plannedGrid = new Signal<PlannedGrid | null>(null);
 
-interface Made { task?: string; image?: string; strength?: number; fit?: GridStart["fit"]; width?: number; height?: number; clip_skip?: number; loras?: { model?: string; weight?: number }[]; hires?: { width: number; strength: number } | null }
+interface Made { grid?: unknown; task?: string; image?: string; strength?: number; fit?: GridStart["fit"]; width?: number; height?: number; clip_skip?: number; loras?: { model?: string; weight?: number }[]; hires?: { width: number; strength: number } | null }
 
 /** A grid of this picture: made as it was, from the picture that it was made from; else it may be what others start from. */
 export function gridOf(image: ImageOut): PlannedGrid {
-  const { task, image: from, strength = 0.6, fit = "crop" } = image.recipe as Made;
+  const { grid, task, image: from, strength = 0.6, fit = "crop" } = image.recipe as Made;
   const request = requestOf(image);
   if (task === "image_to_image" && from) return { request, start: { image: from, strength, fit, url: from.startsWith("img_") ? `/api/gallery/${from}/thumbnail` : `/api/inputs/${from}/file` }, starts: true };
+  if (grid) return { request, start: null, starts: false }; // a sheet is nothing to start from
   return { request, start: { image: image.id, strength: 0.6, fit: "crop", url: image.thumbnail_url }, starts: false };
 }
 
 /** The request that makes this picture again. With a second pass, the file is larger than what was asked for. */
 export function requestOf(image: ImageOut): TextToImageIn {
   const { prompt, negative_prompt, model, steps, guidance_scale, seed, scheduler } = image;
-  const { width = image.width, height = image.height, clip_skip, loras = [], hires } = image.recipe as Made;
+  const { width = image.width, height = image.height, clip_skip, loras = [], hires, grid } = image.recipe as Made;
   const added = loras.flatMap((one) => (one.model ? [{ model: one.model, weight: one.weight ?? 1 }] : []));
   return {
-    prompt, negative_prompt, model, steps, guidance_scale, seed, scheduler, ...(hires ? { width, height, hires: { scale: hires.width / width, strength: hires.strength } } : { width: image.width, height: image.height }),
+    prompt, negative_prompt, model, steps, guidance_scale, seed, scheduler, ...(hires ? { width, height, hires: { scale: hires.width / width, strength: hires.strength } } : grid ? { width, height } : { width: image.width, height: image.height }),
     ...(clip_skip ? { clip_skip } : {}), ...(added.length > 0 ? { loras: added } : {}),
   };
 }

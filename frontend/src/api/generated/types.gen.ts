@@ -976,6 +976,35 @@ export type ChatSetupOut = {
      * Its reasoning comes in a field of its own.
      */
     reasons: boolean;
+    /**
+     * Adapts
+     *
+     * LoRAs can be loaded with it.
+     */
+    adapts: boolean;
+    usual: ChatUsualOut;
+};
+
+/**
+ * ChatUsualOut
+ *
+ * What is used where a model's load options do not say: by its family, and by what its template knows of.
+ */
+export type ChatUsualOut = {
+    /**
+     * Tool Parser
+     */
+    tool_parser: string | null;
+    /**
+     * Reasoning Parser
+     */
+    reasoning_parser: string | null;
+    /**
+     * Images
+     *
+     * Null for a model that takes no pictures.
+     */
+    images: number | null;
 };
 
 /**
@@ -4208,6 +4237,12 @@ export type LoadOptions = {
      */
     reasoning_parser?: string | null;
     /**
+     * Loras
+     *
+     * Keys of LoRAs that vLLM loads with a chat model. Requests name them as they name models, and `/v1/models` lists them.
+     */
+    loras?: Array<string> | null;
+    /**
      * Ttl Seconds
      *
      * Unloaded after so long without use. 0 or null: never. Left out: as the server is set.
@@ -4404,6 +4439,12 @@ export type ModelObject = {
      * The model's repository on the hub, else its key. An alias has its model's.
      */
     root: string;
+    /**
+     * Parent
+     *
+     * Of a LoRA: the model that it changes.
+     */
+    parent?: string | null;
     /**
      * Task
      *

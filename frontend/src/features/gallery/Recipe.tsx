@@ -51,7 +51,7 @@ export function Recipe({ image }: { image: ImageOut }) {
           ["ID", <Box key="id" sx={{ display: "flex", alignItems: "center", my: "-5px" }}>{mono(image.id.length > 16 ? `${image.id.slice(0, 14)}…` : image.id)}<CopyButton text={image.id} /></Box>],
         ]}
       />
-      <Verdict key={image.id} image={image} />
+      {!image.recipe.grid && <Verdict key={image.id} image={image} />}
       <Lineage image={image} />
       <Talks image={image} />
     </Box>

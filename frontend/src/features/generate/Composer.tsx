@@ -90,20 +90,21 @@ export function Composer({ promptRef, form, model, errors, sending, words, onSub
         </Collapse>
       </Box>
       {children}
-      <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 3, sm: 4 }, py: 3, pl: { xs: 2, sm: 4 }, "& > *": { flexShrink: 0 }, "& > [aria-expanded]": { flexShrink: 1 } }}>
+      <Box sx={{ display: "flex", alignItems: "center", gap: { xs: 0, sm: 1 }, px: { xs: 3, sm: 4 }, py: 3, pl: { xs: 2, sm: 4 }, "& > *": { flexShrink: 0 }, "& > [aria-expanded]": { flexShrink: 1 } }}>
         <PictureButton />
         {words !== "none" && <Button
           size="small"
           color="inherit"
           startIcon={<MinusCircle size={15} />}
           aria-expanded={avoid}
+          aria-label={avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}
           onClick={() => {
             if (avoid) change({ negative: "" });
             setAvoid(!avoid);
           }}
-          sx={{ minWidth: 0 }}
+          sx={{ minWidth: 36, minHeight: 36, "& .MuiButton-startIcon": { mx: { xs: 0, sm: undefined } } }}
         >
-          <Box component="span" sx={{ minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>{avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}</Box>
+          <Box component="span" sx={{ display: { xs: "none", sm: "inline" }, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>{avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}</Box>
         </Button>}
         <PromptBook form={form} onPick={onEdit} />
         {words !== "none" && <TranslateButton form={form} onPick={onEdit} />}

@@ -61,13 +61,13 @@ export function resetToModel(): void {
 }
 
 /** What a recipe says of variations and of a second pass; nothing of them where it says nothing. */
-interface Refined { subseed?: number; subseed_strength?: number; width?: number; height?: number; hires?: { width: number; strength: number } | null }
+interface Refined { grid?: unknown; subseed?: number; subseed_strength?: number; width?: number; height?: number; hires?: { width: number; strength: number } | null }
 
 /** Takes over what made `image`, its seed locked. */
 export function reuse(image: ImageOut): void {
-  const { subseed = null, subseed_strength: variation = 0, hires, width = image.width, height = image.height } = image.recipe as Refined;
-  // With a second pass the file is larger than what was asked for.
-  const first = hires ? { width, height } : { width: image.width, height: image.height };
+  const { subseed = null, subseed_strength: variation = 0, hires, grid, width = image.width, height = image.height } = image.recipe as Refined;
+  // With a second pass, and as a grid's sheet, the file is larger than what was asked for.
+  const first = hires || grid ? { width, height } : { width: image.width, height: image.height };
   change({
     // As it was drawn: styles stand in the words.
     prompt: image.prompt, negative: image.negative_prompt, styles: [], translated: null, model: image.model, ...first,

@@ -1,10 +1,10 @@
 import { Box, Button, ButtonBase, Checkbox, FormControlLabel, MenuItem, Select, Typography } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
 import { Check, Zap } from "lucide-react";
-import { useId, useState, type ReactNode } from "react";
+import { useId, useState } from "react";
 import { useTranslation } from "react-i18next";
 
-import type { LoadOptions, ModelOut } from "@/api/types";
+import type { ModelOut } from "@/api/types";
 import * as api from "@/api/generated/sdk.gen";
 import { queries } from "@/api/queries";
 import { canDo, typeName } from "@/lib/models";
@@ -17,12 +17,11 @@ import { useModelActions, useOrder, useWho } from "./actions";
 import { Estimate } from "./Estimate";
 import { Frame } from "@/ui/Frame";
 import { CHAT_ENGINES, DTYPES, formOf, optionsOf, questionOf, remedied, sameOptions, TTLS, type ChatEngine, type Dtype, type LoadForm, type Ttl } from "./loading";
+import { ChatOptions } from "./ChatOptions";
+import { Labelled } from "./Labelled";
 import { SpeedOptions } from "./SpeedOptions";
 
 const CONTEXTS = [2048, 8192, 32_768, 131_072];
-
-/** What the form does not show stays as it is: parsers and pictures of chat models. */
-const pickKept = ({ tool_parser, reasoning_parser, images }: LoadOptions): LoadOptions => Object.fromEntries(Object.entries({ tool_parser, reasoning_parser, images }).filter(([, value]) => value !== undefined && value !== null));
 
 /** How a model is loaded, and beside it what that takes. Nothing starts before the button. */
 export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () => void }) {
@@ -32,8 +31,7 @@ export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () =>
   const who = useWho();
   const [form, setForm] = useState(() => formOf(model));
   const set = (change: Partial<LoadForm>) => setForm((old) => ({ ...old, ...change }));
-  const kept = pickKept(model.load_options);
-  const options = { ...kept, ...optionsOf(form, model.task, model.chat) };
+  const options = optionsOf(form, model.task, model.chat);
   const keep = () => order.mutate({ key: model.key, call: () => api.changeModel({ path: { key: model.key }, body: { load_options: options } }), meanwhile: { load_options: options }, done: () => toast(t("models.load.kept")) });
   const load = () => {
     acts.load(model, options);
@@ -54,21 +52,12 @@ export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () =>
         <Box sx={{ display: "grid", gap: 4, alignContent: "start", gridTemplateColumns: "minmax(0, 1fr)" }}>
           <Options model={model} form={form} set={set} />
           <Amounts model={model} form={form} set={set} />
+          {model.task === "chat" && model.chat && <ChatOptions chat={model.chat} form={form} set={set} />}
           {(model.task === "image" || model.task === "video") && <SpeedOptions speed={form.speed} onChange={(speed) => set({ speed })} />}
         </Box>
         <Estimate question={questionOf(model, form)} onRemedy={(change) => setForm((old) => remedied(old, change))} />
       </Box>
     </Frame>
-  );
-}
-
-function Labelled({ label, id, hint, children }: { label: string; id?: string; hint?: string; children: ReactNode }) {
-  return (
-    <Box>
-      <Typography id={id} variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{label}</Typography>
-      {children}
-      {hint && <Typography variant="caption" sx={{ color: "text.faint", display: "block", mt: 1 }}>{hint}</Typography>}
-    </Box>
   );
 }
 

@@ -23,6 +23,13 @@ function speedOf(options: LoadOptions): Speed {
 /** Called the same in every language. */
 export const CHAT_ENGINES = { vllm_chat: "vLLM (GPU)", vllm_cpu_chat: "vLLM (CPU)", transformers_chat: "transformers" } as const;
 export type ChatEngine = "default" | keyof typeof CHAT_ENGINES;
+/** What vLLM reads tool calls and reasoning with, of the families that Atelier knows; it has more, and they can be typed. */
+export const TOOL_PARSERS = ["hermes", "qwen3_coder", "llama3_json", "llama4_pythonic", "mistral", "pythonic", "gemma4", "granite", "glm45", "deepseek_v3", "openai", "phi4_mini_json", "internlm"];
+export const REASONING_PARSERS = ["qwen3", "deepseek_r1", "gemma4", "glm45", "openai_gptoss"];
+/** "none" is no parser at all. */
+export const NO_PARSER = "none";
+export const PARSER = /^[a-z0-9][a-z0-9_]{0,63}$/;
+export const IMAGES = [0, 1, 2, 4, 8, 16];
 /** Requests of the whole context that fit into a chat model's memory when nobody says otherwise. */
 export const SEQUENCES = 4;
 
@@ -39,16 +46,22 @@ export interface LoadForm {
   /** Pictures, or conversations, at once. */
   batch: number;
   context: number;
+  /** Empty: as usual for the model. */
+  toolParser: string;
+  reasoningParser: string;
+  images: number | "default";
+  loras: string[];
 }
 
 export function formOf(model: Pick<ModelOut, "load_options" | "defaults" | "chat">): LoadForm {
-  const { dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch, chat_engine: engine, context, sequences, kv_cache: cache } = model.load_options;
+  const { dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch, chat_engine: engine, context, sequences, tool_parser: tools, reasoning_parser: reasoning, images, loras, kv_cache: cache } = model.load_options;
   return {
     engine: engine ?? "default",
     speed: speedOf(model.load_options),
     shortCache: cache === "fp8",
     dtype: dtype ?? "default", ttl: ttl ?? "default", devices: devices ?? [],
     width: model.defaults?.width ?? 1024, height: model.defaults?.height ?? 1024, batch: model.chat ? (sequences ?? SEQUENCES) : (batch ?? 1), context: context ?? model.chat?.context ?? 8192,
+    toolParser: tools ?? "", reasoningParser: reasoning ?? "", images: images ?? "default", loras: loras ?? [],
   };
 }
 
@@ -70,6 +83,10 @@ function chatOptions(form: LoadForm, chat: NonNullable<ModelOut["chat"]>): LoadO
     ...(form.engine === "default" ? {} : { chat_engine: form.engine }),
     ...(form.context === chat.context ? {} : { context: form.context }),
     ...(form.batch === SEQUENCES ? {} : { sequences: form.batch }),
+    ...(form.toolParser ? { tool_parser: form.toolParser } : {}),
+    ...(form.reasoningParser ? { reasoning_parser: form.reasoningParser } : {}),
+    ...(form.images === "default" ? {} : { images: form.images }),
+    ...(form.loras.length ? { loras: form.loras } : {}),
     ...(form.speed.quantization ? { quantization: form.speed.quantization } : {}),
     ...(form.shortCache ? { kv_cache: "fp8" } : {}),
   };
@@ -101,6 +118,6 @@ export function remedied(form: LoadForm, change: RemedyOut["change"]): LoadForm 
 
 export function sameOptions(a: LoadOptions, b: LoadOptions): boolean {
   const plain = ({ dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch, ...rest }: LoadOptions) =>
-    JSON.stringify([rest.chat_engine ?? null, rest.context ?? null, rest.sequences ?? null, rest.kv_cache ?? null, dtype ?? null, ttl ?? null, devices ?? null, batch ?? 1, ...SPEED.map((name) => rest[name] ?? null)]);
+    JSON.stringify([rest.chat_engine ?? null, rest.context ?? null, rest.sequences ?? null, rest.tool_parser ?? null, rest.reasoning_parser ?? null, rest.images ?? null, rest.loras ?? [], rest.kv_cache ?? null, dtype ?? null, ttl ?? null, devices ?? null, batch ?? 1, ...SPEED.map((name) => rest[name] ?? null)]);
   return plain(a) === plain(b);
 }

@@ -121,6 +121,14 @@ describe("load options", () => {
     expect(sameOptions({}, { ttl_seconds: 0 })).toBe(false);
   });
 
+  it("of a chat model come back from the form as they are, and nothing that is usual is written down", () => {
+    const chat = { engine: "vllm_chat", engine_reason: "", environment: null, environment_ready: true, context: 4096, sees: true, calls_tools: true, reasons: true, adapts: true, usual: { tool_parser: "hermes", reasoning_parser: "qwen3", images: 4 } };
+    const load_options = { context: 2048, sequences: 16, tool_parser: "none", reasoning_parser: "deepseek_r1", images: 0, loras: ["pirate"] };
+    const model = { load_options, defaults: null, chat };
+    expect(optionsOf(formOf(model), "chat", chat)).toEqual(load_options);
+    expect(optionsOf(formOf({ ...model, load_options: {} }), "chat", chat)).toEqual({});
+    for (const name of ["tool_parser", "reasoning_parser", "images", "loras"] as const) expect(sameOptions({ ...load_options, [name]: undefined }, load_options)).toBe(false);
+  });
   it("become a question with the size of the pictures", () => expect(questionOf(model, { ...formOf(model), width: 640, batch: 4 })).toMatchObject({ width: 640, num_outputs: 4, batch: 4, options: { dtype: "float16", batch: 4 } }));
 
   it("take a remedy over, and nothing else", () => {
