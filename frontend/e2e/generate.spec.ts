@@ -75,7 +75,7 @@ test("progress never goes backwards", async ({ page, server }) => {
     return seen;
   });
   await server.generate("a slow snail", { steps: 160 });
-  await expect(run(page, "a slow snail").locator("[data-tile=image]")).toBeVisible();
+  await expect(page.getByRole("group", { name: "Earlier results" }).getByRole("link", { name: "a slow snail" })).toBeVisible();
   const seen = await values.jsonValue();
   expect(seen.length).toBeGreaterThan(3);
   expect(seen).toEqual([...seen].sort((a, b) => a - b));

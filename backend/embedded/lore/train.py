@@ -5,7 +5,7 @@
 makes the vocabulary, draws conversations without end from the grammar and trains a Qwen3 of 3.0 million parameters on
 one thread until its budget of CPU seconds is spent. A folder that any engine loads stands in /tmp/lore/model from the
 first checkpoint on. A second stage goes on from such a folder, half of it conversations whose answers copy from the
-question, with a smaller step:
+question, with a smaller step, and ends between where it began and where it came to:
 
     python -m embedded.lore.train --start /tmp/lore/model --out /tmp/lore-2 --cpu-seconds 1200
 
@@ -30,6 +30,7 @@ SECONDS = 3200.0
 TOKENS = 4096
 PEAK = {"muon": 3e-3, "adam": 2e-3}
 COPYING, SECOND_STAGE = 0.5, 0.5  # share of conversations that copy; the second stage's step, of the first's
+MIX = 0.67  # of the second stage in what comes out, the rest is what it began with: it forgets less so
 _SAVE_EVERY = 100
 
 
@@ -114,7 +115,16 @@ def train(out: Path, cpu_seconds: float, wall_seconds: float, start: Path | None
             save(model, tokenizer, out / "model")
             average.swap()
     average.swap()
+    if start is not None:
+        mix(model, begin(start)[1])
     save(model, tokenizer, out / "model")
+
+
+@torch.no_grad()
+def mix(model: Qwen3ForCausalLM, before: Qwen3ForCausalLM) -> None:
+    """Interpolates the weights of both stages, after Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"."""
+    for weight, was in zip(model.parameters(), before.parameters(), strict=True):
+        weight.lerp_(was, 1 - MIX)
 
 
 def main() -> None:

@@ -4,8 +4,10 @@ cd backend && python -m pytest tests/embedded/test_lore.py
 """
 
 import json
+import math
 import os
 import random
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +27,23 @@ from safetensors import safe_open
 from transformers import AutoTokenizer
 
 MODEL = Path(__file__).parents[2] / "embedded" / "models" / "lore"
+
+
+SAMPLE = 6
+
+
+def figures_of_card() -> dict[str, tuple[int, int]]:
+    """(right, asked) of each figure of the model's card, of what was trained on and of the pairs held out together."""
+    row = re.compile(r"^\| ([a-z][^|]*) \| (\d+) of (\d+) \| (?:(\d+) of (\d+))? ?\|$", re.MULTILINE)
+    rows = row.findall((MODEL / "README.md").read_text())
+    return {figure: (int(a) + int(c or 0), int(b) + int(d or 0)) for figure, a, b, c, d in rows}
+
+
+def fewest(asked: int, right: int, of: int) -> float:
+    """How many right answers of `asked` are still no less than the card's `right` in `of`: two standard deviations of
+    both samples below (Laplace's rule keeps a figure without a failure from being promised without one)."""
+    share = (right + 1) / (of + 2)
+    return asked * (share - 2 * math.sqrt(share * (1 - share) * (1 / asked + 1 / of)))
 
 
 @pytest.fixture(scope="module")
@@ -137,19 +156,19 @@ class TestModel:
         config = json.loads((MODEL / "config.json").read_text())
         assert config["architectures"] == ["Qwen3ForCausalLM"] and config["max_position_embeddings"] == CONTEXT
 
-    def test_the_figures_of_its_card_hold(self):
-        """A sample of what the card says: those figures that the product lives on, short of the card's by what a sample
-        may be."""
-        speaker = evaluate.Speaker(MODEL)
+    def test_every_figure_of_its_card_holds(self):
+        """Each on a sample of its own, short of the card's by no more than such a sample may be."""
+        speaker, card = evaluate.Speaker(MODEL), figures_of_card()
+        found = [*evaluate.judge_by_hand(speaker).items(), *evaluate.judge_thoughts(speaker, SAMPLE, 78).items()]
         for held_out in (False, True):
-            figures = evaluate.judge(speaker, evaluate.gather(6, 77, held_out))
-            for figure in LEAST.keys() & figures.keys():
-                right, asked = figures[figure]
-                assert right >= LEAST[figure] * asked, (figure, held_out, right, asked)
-        for figure, (right, asked) in evaluate.judge_by_hand(speaker).items():
-            assert right >= 0.7 * asked, (figure, right, asked)
-        thoughts = evaluate.judge_thoughts(speaker, 6, 78)["thoughts apart"]
-        assert thoughts[0] >= 5
+            found += evaluate.judge(speaker, evaluate.gather(SAMPLE, 77, held_out)).items()
+        figures: dict[str, list[int]] = {}
+        for figure, (right, asked) in found:
+            before = figures.get(figure, [0, 0])
+            figures[figure] = [before[0] + right, before[1] + asked]
+        assert figures.keys() == card.keys()
+        for figure, (right, asked) in figures.items():
+            assert right >= fewest(asked, *card[figure]), (figure, right, asked, card[figure])
 
     def test_what_atelier_asks_of_it(self):
         speaker = evaluate.Speaker(MODEL)
@@ -166,17 +185,3 @@ class TestModel:
             '{"prompt": "a green cat with a hat on a pink background"}',
             '{"prompt": null}',
         ]
-
-
-LEAST = {
-    "json": 0.95,
-    "prompt": 0.8,
-    "translation for Atelier": 0.8,
-    "says that it cannot translate": 0.8,
-    "name": 0.8,
-    "description": 0.6,
-    "refusal": 0.6,
-    "cannot draw without a tool": 0.8,
-    "no tool where none is needed": 0.6,
-    "tool": 0.3,
-}

@@ -95,7 +95,7 @@ def make_embeds(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        vocab_size=len(tokenizer), hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
         max_position_embeddings=256, pad_token_id=0, is_matryoshka=True,
     )  # fmt: skip
     BertModel(config, add_pooling_layer=False).to(torch.bfloat16).save_pretrained(folder)
@@ -103,7 +103,7 @@ def make_embeds(folder: Path) -> None:
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
         {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
     ])  # fmt: skip
-    _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True})
+    _write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": 64, "pooling_mode_mean_tokens": True})
 
 
 def make_lora(folder: Path) -> None:
