@@ -75,9 +75,10 @@ class TestVLLM:
         assert int(env["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"]) > IDLE_SECONDS > 60
 
     def test_an_embedding_model_and_adapters(self) -> None:
-        command = vllm_chat.command(MODEL, {"openai_socket": "/s", "task": "embed", "loras": "a=/x|b=/y"}, on_gpu=False)
-        assert value(command, "--runner") == "pooling"
-        assert command[-3:] == ["--lora-modules", "a=/x", "b=/y"]
+        loras = json.dumps({"a": "/x", "b": "/y"})
+        command = vllm_chat.command(MODEL, {"openai_socket": "/s", "task": "embed", "loras": loras}, on_gpu=False)
+        assert value(command, "--runner") == "pooling" and value(command, "--max-loras") == "2"
+        assert command[-3:] == ["--lora-modules", '{"name": "a", "path": "/x"}', '{"name": "b", "path": "/y"}']
 
     @pytest.mark.parametrize("on_gpu", [True, False])
     def test_never_runs_foreign_code_nor_tells_anybody(self, on_gpu: bool) -> None:

@@ -140,6 +140,19 @@ describe("load options", () => {
     expect(remedied(form, { options: { quantization: "fp8" } })).toEqual({ ...form, speed: { quantization: "fp8" } });
   });
 
+  it("of a chat model in 8 bits come back, are asked with, and come by a remedy", () => {
+    const options = { quantization: "fp8", kv_cache: "fp8" } as const;
+    const chat = { engine: "vllm_chat", engine_reason: "", environment: "chat", environment_ready: true, context: 8192, sees: false, calls_tools: false, reasons: false, adapts: false, usual: { tool_parser: null, reasoning_parser: null, images: null } };
+    const model = image({ task: "chat", defaults: null, chat, load_options: options });
+    expect(optionsOf(formOf(model), "chat", chat)).toEqual(options);
+    expect(questionOf(model, formOf(model)).options).toMatchObject(options);
+    const plain = formOf({ ...model, load_options: {} });
+    expect(optionsOf(plain, "chat", chat)).toEqual({});
+    expect(questionOf(model, plain).options).toMatchObject({ quantization: null, kv_cache: null });
+    expect(remedied(remedied(plain, { options: { kv_cache: "fp8" } }), { batch: 2 })).toEqual({ ...plain, shortCache: true, batch: 2 });
+    expect(sameOptions(options, { quantization: "fp8" })).toBe(false);
+  });
+
   it("keep what makes a model faster, and ask the planner with it", () => {
     const fast = image({ load_options: { quality: "fast", vae_tiling: true, share_batches: "never" } });
     expect(optionsOf(formOf(fast), "image")).toEqual(fast.load_options);
