@@ -25,13 +25,14 @@ def test_the_engine_is_killed_in_the_middle(studio: Studio, lore_on_vllm: Served
         assert "error" not in json.loads(first[6:])
         began = time.monotonic()
         os.kill(server, signal.SIGKILL)
-        last = [line for line in lines if line.startswith("data: ")][-1]
+        last = [line for line in lines if line.startswith("data: {")][-1]
     assert time.monotonic() - began < 5.0
     assert json.loads(last[6:])["error"]["message"], "a final error, in OpenAI's words"
     deadline = time.monotonic() + 5.0
     while (left := {pid for pid in everything if _lives(pid)}) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left == set()
+    deadline += 5.0
     while temporary.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not temporary.exists() and not lore_on_vllm.openai_socket.exists()
