@@ -1,7 +1,7 @@
 /** The server's own words, generated from openapi.json; this file only shortens the import and names the list pages. */
 export type {
-  AcceptedOut, AxisIn, BulkEditIn, CatalogueItemOut, CollectionOut, ConsequencesOut, CreatureOut, CreatureSettingsOut, DependencyList, DependencyOut, DeviceOut, DownloadOut, EndpointList, EndpointOut, EnvironmentOut, ErrorOut, Event, FacetsOut, FoundModelOut, GridIn, HistoryOut, HostOut, HubModelOut, HubPlanOut, ImageEditIn, ImageOut, JobKind, JobOut,
-  JobPage, JobStatus, LineageOut, LoadOptions, MeOut, ModelList, ModelOut, PlanIn, PlanOut, PreviewOut, Problem, PromptOut, RemedyOut, SchedulerList, SchedulerOut, ServerFrame, SettingsOut, SnapshotFrame, StartIn, StorageOut, StyleOut, SystemOut, TextToImageIn, TokenOut, VerdictOut, WaitingOut, WorkerOut,
+  AcceptedOut, AxisIn, BulkEditIn, CatalogueItemOut, CollectionOut, ConsequencesOut, CreatureOut, CreatureSettingsOut, DependencyList, DependencyOut, DeviceOut, DownloadOut, EndpointList, EndpointOut, EnvironmentOut, ErrorOut, Event, FacetsOut, FoundModelOut, GridIn, HiresIn, HistoryOut, HostOut, HubModelOut, HubPlanOut, ImageEditIn, ImageOut, JobKind, JobOut,
+  JobPage, JobStatus, LineageOut, LoadOptions, MeOut, ModelList, ModelOut, PlanIn, PlanOut, PreviewOut, Problem, PromptOut, RemedyOut, SamplerSettingsIn, SchedulerList, SchedulerOut, ServerFrame, SettingsOut, SnapshotFrame, StartIn, StorageOut, StyleOut, SystemOut, TextToImageIn, TokenOut, VerdictOut, WaitingOut, WorkerOut,
 } from "./generated/types.gen";
 export type { AnswerFrame, AnswerWaitOut, ChatParameters, ConversationDetailOut, ConversationOut, ConversationPage, SayIn, MessageOut, PresetIn, PresetOut, ToolCallOut } from "./generated/types.gen";
 export type { ImageToImageIn, ImageToVideoIn, InpaintIn, InputOut, OutpaintIn, UpscaleIn } from "./generated/types.gen";

@@ -129,6 +129,7 @@ function fieldOf(name: string): Field {
   if (["right", "top", "bottom"].includes(name)) return "left";
   if (name.startsWith("loras.")) return "loras";
   if (name.startsWith("hires.")) return "hires";
+  if (name.startsWith("sampler_settings.")) return "sampler_settings";
   return name as Field;
 }
 

@@ -1,13 +1,17 @@
 import { Box, FormControlLabel, Switch, Typography } from "@mui/material";
 import { useTranslation } from "react-i18next";
 
+import type { ModelOut } from "@/api/types";
 import { percent } from "@/lib/numbers";
 import { Fold } from "@/ui/Fold";
 import { FieldNote, NumberField } from "@/ui/NumberField";
 import { Segmented } from "@/ui/Segmented";
 
+import { SchedulerPicker } from "./SchedulerPicker";
 import { SeedInput } from "./SeedInput";
-import { change, HIRES_SCALES, type Field, type Settings } from "./settings";
+import { change, HIRES_SCALES, type Field, type Settings, type Upscaler } from "./settings";
+
+const UPSCALERS: Upscaler[] = ["lanczos", "latent", "nearest"];
 
 interface Props { form: Settings; errors: Partial<Record<Field, string>> }
 
@@ -23,7 +27,7 @@ export function Variations({ form, errors }: Props) {
 }
 
 /** The picture enlarged and drawn over once more. */
-export function SecondPass({ form, errors, size }: Props & { size: { width: number; height: number } }) {
+export function SecondPass({ form, errors, size, model }: Props & { size: { width: number; height: number }; model: ModelOut | undefined }) {
   const { t } = useTranslation();
   const [width, height] = [Math.round(size.width * form.hiresScale), Math.round(size.height * form.hiresScale)];
   return (
@@ -39,6 +43,11 @@ export function SecondPass({ form, errors, size }: Props & { size: { width: numb
             <Typography variant="caption" component="p" sx={{ mt: 1, color: "text.faint" }}>{t("task.comes", { size: `${width} × ${height}` })}</Typography>
           </Box>
           <NumberField label={t("task.redraw")} value={form.hiresStrength} min={0.05} max={1} step={0.05} hint={t("refine.hiresStrengthHint")} onChange={(hiresStrength) => change({ hiresStrength })} />
+          <SchedulerPicker label={t("refine.hiresScheduler")} otherwise={t("refine.hiresSame")} value={form.hiresScheduler} model={model} onChange={(hiresScheduler) => change({ hiresScheduler })} />
+          <Box>
+            <Typography variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{t("refine.upscaler")}</Typography>
+            <Segmented<Upscaler> label={t("refine.upscaler")} value={form.hiresUpscaler} options={UPSCALERS.map((value) => ({ value, label: value === "lanczos" ? "Lanczos" : t(`refine.upscalers.${value}`) }))} onChange={(hiresUpscaler) => change({ hiresUpscaler })} />
+          </Box>
         </>
       )}
     </Fold>

@@ -7,8 +7,8 @@ import { queries } from "@/api/queries";
 import type { ModelOut, SchedulerOut } from "@/api/types";
 import { FieldNote } from "@/ui/NumberField";
 
-/** Found by typing, in groups of one sampler with its schedules; empty is the model's own. */
-export function SchedulerPicker({ value, model, error, onChange }: { value: string | null; model: ModelOut | undefined; error?: string; onChange: (id: string | null) => void }) {
+/** Found by typing, in groups of one sampler with its schedules; empty is the model's own, or what `otherwise` says. */
+export function SchedulerPicker({ label, otherwise, value, model, error, onChange }: { label: string; otherwise?: string; value: string | null; model: ModelOut | undefined; error?: string; onChange: (id: string | null) => void }) {
   const { t } = useTranslation();
   const all = useQuery(queries.schedulers()).data ?? [];
   const id = useId();
@@ -16,7 +16,7 @@ export function SchedulerPicker({ value, model, error, onChange }: { value: stri
   const fitting = all.filter((one) => one.kind === (model?.sampling ?? "noise"));
   return (
     <Box>
-      <Typography component="label" htmlFor={id} variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{t("generate.scheduler")}</Typography>
+      <Typography component="label" htmlFor={id} variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{label}</Typography>
       <Autocomplete<SchedulerOut>
         id={id}
         size="small"
@@ -27,9 +27,9 @@ export function SchedulerPicker({ value, model, error, onChange }: { value: stri
         getOptionKey={(one) => one.id}
         isOptionEqualToValue={(one, other) => one.id === other.id}
         noOptionsText={t("generate.schedulerNoMatch")}
-        clearText={t("generate.schedulerDefault")}
+        clearText={otherwise ?? t("generate.schedulerDefault")}
         onChange={(_, one) => onChange(one?.id ?? null)}
-        renderInput={(params) => <TextField {...params} error={!!error} placeholder={[t("generate.schedulerDefault"), own && `(${own})`].filter(Boolean).join(" ")} />}
+        renderInput={(params) => <TextField {...params} error={!!error} placeholder={otherwise ?? [t("generate.schedulerDefault"), own && `(${own})`].filter(Boolean).join(" ")} />}
       />
       <FieldNote error={error} />
     </Box>

@@ -15,9 +15,10 @@ import { Segmented } from "@/ui/Segmented";
 
 import { LoraPicker } from "./LoraPicker";
 import { SecondPass, Variations } from "./Refinements";
+import { SamplerSettings } from "./SamplerSettings";
 import { SchedulerPicker } from "./SchedulerPicker";
 import { SeedInput } from "./SeedInput";
-import { change, chooseModel, effective, LIMITS, resetToModel, rollSeed, type Field, type FileFormat, type Settings } from "./settings";
+import { change, chooseModel, chooseScheduler, effective, LIMITS, resetToModel, rollSeed, type Field, type FileFormat, type Settings } from "./settings";
 import { ShapePicker } from "./ShapePicker";
 import { changeTask, taskForm, type Task, type TaskForm } from "./tasks";
 
@@ -64,7 +65,7 @@ export function SettingsPanel({ form, models, model, loading, task, picture, err
       <SeedField form={form} error={errors.seed} />
       <LoraPicker form={form} model={model} error={errors.loras} />
       <Variations form={form} errors={errors} />
-      {(!task || task === "change") && <SecondPass form={form} errors={errors} size={values} />}
+      {(!task || task === "change") && <SecondPass form={form} errors={errors} size={values} model={model} />}
       <Advanced form={form} errors={errors} model={model} />
     </Box>
   );
@@ -160,10 +161,13 @@ function Advanced({ form, errors, model }: { form: Settings; errors: Props["erro
   const { t } = useTranslation();
   return (
     <Fold title={t("generate.advanced")}>
-      <SchedulerPicker value={form.scheduler} model={model} error={errors.scheduler} onChange={(scheduler) => change({ scheduler })} />
+      <SchedulerPicker label={t("generate.scheduler")} value={form.scheduler} model={model} error={errors.scheduler} onChange={chooseScheduler} />
+      <SamplerSettings form={form} model={model} error={errors.sampler_settings} />
+      <NumberField label={t("generate.clipSkip")} value={form.clipSkip} min={0} max={8} step={1} error={errors.clip_skip} hint={t("generate.clipSkipHint")} onChange={(clipSkip) => change({ clipSkip })} />
       <Labelled label={t("generate.format")} error={errors.format}>
         <Segmented<FileFormat> label={t("generate.format")} value={form.format} options={[{ value: "png", label: "PNG" }, { value: "webp", label: "WebP" }, { value: "jpeg", label: "JPEG" }]} onChange={(format) => change({ format })} />
       </Labelled>
+      {form.format !== "png" && <NumberField label={t("generate.quality")} value={form.quality} min={1} max={100} step={1} error={errors.quality} hint={t("generate.qualityHint")} onChange={(quality) => change({ quality })} />}
       <Button size="small" variant="outlined" color="inherit" onClick={resetToModel}>{t("generate.reset")}</Button>
     </Fold>
   );

@@ -1,5 +1,5 @@
 /** What the form holds. `null` means "the model's own", so that a change of model brings its defaults along. */
-import type { ImageOut, ModelOut, TextToImageIn } from "@/api/types";
+import type { HiresIn, ImageOut, ModelOut, SamplerSettingsIn, TextToImageIn } from "@/api/types";
 import { randomSeed, store, stored } from "@/lib/browser";
 import { Signal } from "@/lib/signal";
 import { snap, type Size } from "@/lib/sizes";
@@ -7,6 +7,9 @@ import { snap, type Size } from "@/lib/sizes";
 import { lorasFor, lorasOf, type LoraChoice } from "./loras";
 
 export type FileFormat = "png" | "webp" | "jpeg";
+
+export type Upscaler = NonNullable<HiresIn["upscaler"]>;
+export type Sampling = Partial<Record<keyof SamplerSettingsIn, number>>;
 
 export interface Settings {
   prompt: string;
@@ -35,10 +38,19 @@ export interface Settings {
   hires: boolean;
   hiresScale: number;
   hiresStrength: number;
+  /** Null: the first pass's. */
+  hiresScheduler: string | null;
+  hiresUpscaler: Upscaler;
+  /** How many of CLIP's last layers are left out. */
+  clipSkip: number;
+  /** What is told to the scheduler's steps; what is not named is the scheduler's own. */
+  sampling: Sampling;
+  /** Of WebP and JPEG, 1 to 100. */
+  quality: number;
 }
 
 export const fresh: Settings = {
-  prompt: "", negative: "", translated: null, model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, styles: [], format: "png", loras: [], variation: 0, subseed: null, hires: false, hiresScale: 2, hiresStrength: 0.5,
+  prompt: "", negative: "", translated: null, model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, styles: [], format: "png", loras: [], variation: 0, subseed: null, hires: false, hiresScale: 2, hiresStrength: 0.5, hiresScheduler: null, hiresUpscaler: "lanczos", clipSkip: 0, sampling: {}, quality: 95,
 };
 
 /** Lives outside the page, so that leaving it or reloading loses nothing. */
@@ -53,7 +65,13 @@ function mended(form: Settings): Settings {
 export const change = (patch: Partial<Settings> | ((now: Settings) => Partial<Settings>)) => settings.set((now) => ({ ...now, ...(typeof patch === "function" ? patch(now) : patch) }));
 
 export function chooseModel(model: string): void {
-  change({ model, width: null, height: null, steps: null, guidance: null, scheduler: null });
+  change({ model, width: null, height: null, steps: null, guidance: null, hiresScheduler: null, clipSkip: 0 });
+  chooseScheduler(null);
+}
+
+/** What the steps are told belongs to the scheduler that takes it. */
+export function chooseScheduler(scheduler: string | null): void {
+  change({ scheduler, sampling: {} });
 }
 
 export function resetToModel(): void {
@@ -61,17 +79,25 @@ export function resetToModel(): void {
 }
 
 /** What a recipe says of variations and of a second pass; nothing of them where it says nothing. */
-interface Refined { grid?: unknown; subseed?: number; subseed_strength?: number; width?: number; height?: number; hires?: { width: number; strength: number } | null }
+interface Refined { grid?: unknown; subseed?: number; subseed_strength?: number; width?: number; height?: number; hires?: ({ width: number } & HiresSaid) | null; clip_skip?: number; sampler_settings?: SamplerSettingsIn | null; quality?: number }
+
+/** A second pass, as recipes and dropped files tell of it. */
+export interface HiresSaid { strength?: number; scheduler?: string | null; upscaler?: Upscaler }
+
+export const hiresOf = ({ strength, scheduler, upscaler }: HiresSaid) => ({ hiresStrength: strength ?? fresh.hiresStrength, hiresScheduler: scheduler ?? null, hiresUpscaler: upscaler ?? fresh.hiresUpscaler });
+
+export const samplingOf = (said: SamplerSettingsIn | null | undefined): Sampling => Object.fromEntries(Object.entries(said ?? {}).filter(([, value]) => typeof value === "number"));
 
 /** Takes over what made `image`, its seed locked. */
 export function reuse(image: ImageOut): void {
-  const { subseed = null, subseed_strength: variation = 0, hires, grid, width = image.width, height = image.height } = image.recipe as Refined;
+  const { subseed = null, subseed_strength: variation = 0, hires, grid, clip_skip: clipSkip = 0, sampler_settings: sampling, quality = fresh.quality, width = image.width, height = image.height } = image.recipe as Refined;
   // With a second pass, and as a grid's sheet, the file is larger than what was asked for.
   const first = hires || grid ? { width, height } : { width: image.width, height: image.height };
   change({
     // As it was drawn: styles stand in the words.
     prompt: image.prompt, negative: image.negative_prompt, styles: [], translated: null, model: image.model, ...first,
-    variation, subseed, hires: !!hires, ...(hires ? { hiresStrength: hires.strength, hiresScale: nearestScale(hires.width / width) } : {}),
+    variation, subseed, hires: !!hires, ...(hires ? { ...hiresOf(hires), hiresScale: nearestScale(hires.width / width) } : {}),
+    clipSkip, sampling: samplingOf(sampling), quality,
     steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format === "mp4" ? "png" : image.format,
     loras: lorasOf(image.recipe),
   });
@@ -119,9 +145,12 @@ export function toRequest(form: Settings, model: ModelOut | undefined, own: Size
     ...(form.scheduler ? { scheduler: form.scheduler } : {}),
     ...(form.styles.length > 0 ? { styles: form.styles } : {}),
     ...(form.variation > 0 ? { subseed_strength: form.variation, ...(form.subseed === null ? {} : { subseed: form.subseed }) } : {}),
-    ...(form.hires ? { hires: { scale: form.hiresScale, strength: form.hiresStrength } } : {}),
+    ...(form.hires ? { hires: { scale: form.hiresScale, strength: form.hiresStrength, ...(form.hiresScheduler ? { scheduler: form.hiresScheduler } : {}), ...(form.hiresUpscaler === fresh.hiresUpscaler ? {} : { upscaler: form.hiresUpscaler }) } } : {}),
+    ...(form.clipSkip > 0 ? { clip_skip: form.clipSkip } : {}),
+    ...(Object.keys(form.sampling).length > 0 ? { sampler_settings: form.sampling } : {}),
     ...(loras.length > 0 ? { loras } : {}),
     format: form.format,
+    ...(form.format === "png" ? {} : { quality: form.quality }),
   };
 }
 
@@ -136,7 +165,7 @@ export function sideLimits(model: ModelOut | undefined) {
   };
 }
 
-export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires" | "loras";
+export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires" | "loras" | "clip_skip" | "sampler_settings" | "quality";
 type Complaint =
   | { key: "validation.maskEmpty" | "validation.noGrowth" }
   | { key: "validation.sizeOver"; width: number; height: number; max: number }

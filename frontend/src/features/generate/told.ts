@@ -1,10 +1,10 @@
 /** What a dropped file says about how it was made, and the form that makes it again. */
 import { readSettings } from "@/api/generated/sdk.gen";
-import type { SettingsOut } from "@/api/types";
+import type { SamplerSettingsIn, SettingsOut } from "@/api/types";
 import { Signal } from "@/lib/signal";
 
 import { lorasOf } from "./loras";
-import { change, nearestScale, type Settings } from "./settings";
+import { change, fresh, hiresOf, nearestScale, samplingOf, type HiresSaid, type Settings } from "./settings";
 
 export const told = new Signal<SettingsOut | null>(null);
 
@@ -22,7 +22,7 @@ export function forget(): number {
   return ++latest;
 }
 
-interface Said { prompt?: string; styles?: string[]; typed_prompt?: string; negative_prompt?: string; model?: string; steps?: number; guidance_scale?: number; width?: number; height?: number; seed?: number; scheduler?: string; subseed?: number; subseed_strength?: number; hires?: { scale: number; strength?: number } }
+interface Said { prompt?: string; styles?: string[]; typed_prompt?: string; negative_prompt?: string; model?: string; steps?: number; guidance_scale?: number; width?: number; height?: number; seed?: number; scheduler?: string; subseed?: number; subseed_strength?: number; hires?: { scale: number } & HiresSaid; clip_skip?: number; sampler_settings?: SamplerSettingsIn; quality?: number }
 
 /** The words, and what is added to them by name. */
 export function wordsOf({ settings }: SettingsOut): Partial<Settings> {
@@ -39,7 +39,8 @@ export function formOf(found: SettingsOut): Partial<Settings> {
     ...wordsOf(found), model: said.model, width: said.width, height: said.height, steps: said.steps, guidance: said.guidance_scale, scheduler: said.scheduler,
     ...(said.seed === undefined ? {} : { seed: said.seed, keepSeed: true }),
     variation: said.subseed_strength ?? 0, subseed: said.subseed ?? null,
-    hires: !!said.hires, ...(said.hires ? { hiresScale: nearestScale(said.hires.scale), hiresStrength: said.hires.strength ?? 0.5 } : {}),
+    hires: !!said.hires, ...(said.hires ? { ...hiresOf(said.hires), hiresScale: nearestScale(said.hires.scale) } : {}),
+    clipSkip: said.clip_skip ?? 0, sampling: samplingOf(said.sampler_settings), quality: said.quality ?? fresh.quality,
   };
   return Object.fromEntries(Object.entries(form).filter(([, value]) => value !== undefined));
 }
