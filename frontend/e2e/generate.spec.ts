@@ -138,6 +138,22 @@ test("earlier pictures are one tab stop, with arrows along them", async ({ page,
   await expect(links.nth(1)).toBeFocused();
 });
 
+test("from the prompt it is a few keys to the number of pictures, however much was made before", async ({ page, server }) => {
+  await server.ended(await server.generate("a shelf of jars", { num_outputs: 4, steps: 1 }));
+  await page.goto("/");
+  await settled(page);
+  await ask(page, "a jar of plums");
+  await expect(run(page, "a jar of plums").locator("[data-tile=image]")).toBeVisible();
+  await prompt(page).focus();
+  const count = page.getByRole("complementary", { name: "Settings" }).getByRole("radio", { name: "1", exact: true });
+  const reached = () => count.evaluate((radio) => radio === document.activeElement);
+  let keys = 0;
+  for (; keys < 20 && !(await reached()); keys++) await page.keyboard.press("Tab");
+  expect(keys).toBeLessThanOrEqual(9);
+  await page.keyboard.press("ArrowRight");
+  await expect(page.getByRole("radio", { name: "2", exact: true })).toBeChecked();
+});
+
 test("the seed keeps what was typed and says what it may be", async ({ page }) => {
   await page.goto("/");
   const seed = page.getByRole("textbox", { name: "Seed" });

@@ -94,7 +94,7 @@ export function GeneratePage() {
   };
 
   return (
-    <Box onKeyDown={onKey} sx={{ display: "grid", gap: 6, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gap: 8 }, alignItems: "start" }}>
+    <Box onKeyDown={onKey} sx={{ display: "grid", rowGap: 4, columnGap: 8, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gridTemplateRows: "auto 1fr" }, alignItems: "start" }}>
       <Box component="h1" sx={visuallyHidden}>{t("generate.title")}</Box>
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
         {from && <TextLink to="/chat/$id" params={{ id: from }} variant="body2" sx={{ display: "inline-flex", alignItems: "center", gap: 2, justifySelf: "start" }}><MessagesSquare size={15} aria-hidden />{t("generate.backToChat")}</TextLink>}
@@ -109,10 +109,13 @@ export function GeneratePage() {
         <FoldedSettings summary={summary()}>
           <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
         </FoldedSettings>
-        <Runs onExample={whole ? example : undefined} />
       </Box>
-      <Box component="aside" aria-label={t("generate.settings")} sx={{ display: "none", [BESIDE]: { display: "block" }, ...card, p: 4, position: "sticky", top: 80, maxHeight: "calc(100dvh - 104px)", overflowY: "auto" }}>
+      {/* Before the results, however many they are: for the keyboard the settings follow the prompt. */}
+      <Box component="aside" aria-label={t("generate.settings")} sx={{ display: "none", [BESIDE]: { display: "block", gridColumn: 2, gridRow: "1 / span 2" }, ...card, p: 4, position: "sticky", top: 80, maxHeight: "calc(100dvh - 104px)", overflowY: "auto" }}>
         <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
+      </Box>
+      <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
+        <Runs onExample={whole ? example : undefined} />
       </Box>
     </Box>
   );

@@ -24,8 +24,8 @@ export function SamplerSettings({ form, model, error }: { form: Settings; model:
   const takes = all.find((one) => one.id === (form.scheduler ?? model?.defaults?.scheduler))?.settings ?? [];
   const names = (Object.keys(RANGES) as Name[]).filter((name) => takes.includes(name));
   const set = (name: Name, value: number) => {
-    const { [name]: _, ...others } = form.sampling;
-    change({ sampling: value === RANGES[name].own ? others : { ...others, [name]: value } });
+    const others = Object.entries(form.sampling).filter(([other]) => other !== name);
+    change({ sampling: Object.fromEntries(value === RANGES[name].own ? others : [...others, [name, value]]) });
   };
   return (
     <>
