@@ -35,6 +35,8 @@ def check_data(field: str, data: object) -> None:
     if len(data) > MOST_BYTES // 3 * 4 + 4:  # type: ignore[arg-type]
         raise _too_large(field)
     try:
+        if len(data) % 4:  # type: ignore[arg-type]
+            raise ValueError
         raw = binascii.a2b_base64(data, strict_mode=True)  # type: ignore[arg-type]
     except ValueError:
         words = Said("The picture's data is no base64.", "chat.picture_base64")

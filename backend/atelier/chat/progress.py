@@ -21,6 +21,8 @@ from atelier.runtime import processes
 
 COMPUTES_SHARE = 0.03
 """Of one processor. A server that waits for requests uses a tenth of that."""
+LOOK_COSTS = 0.05
+"""Seconds of the processor that answering us may take, told in hundredths."""
 SPINS = 5
 """So many times the limit on silence an engine on a GPU may compute without counting anything."""
 _COUNTERS = re.compile(
@@ -60,8 +62,8 @@ class Progress:
             self._counted = look.at
         if look.seconds is None or before.seconds is None:
             self._computed = look.at
-        elif abs(look.seconds - before.seconds) > COMPUTES_SHARE * (look.at - before.at):  # less: one of them ended
-            self._computed = look.at
+        elif abs(look.seconds - before.seconds) > LOOK_COSTS + COMPUTES_SHARE * (look.at - before.at):
+            self._computed = look.at  # less than before: one of them ended
 
     def is_stuck(self, since: float, now: float, limit: float) -> bool:
         """Whether it has done nothing for `limit` seconds; nobody has heard from it since `since`. False while there

@@ -59,7 +59,7 @@ def model(server: Server, key: str = "creatures") -> dict[str, Any]:
 
 
 def until(server: Server, condition: Callable[[dict[str, Any]], bool], key: str = "creatures") -> dict[str, Any]:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while not condition(found := model(server, key)):
         assert time.monotonic() < deadline, found
         time.sleep(0.03)

@@ -45,7 +45,9 @@ describe("Chat", () => {
   it("answers again beside the first answer, and goes back to it", async () => {
     await start();
     await ask("hello");
-    await user.click(await screen.findByRole("button", { name: "Answer again" }, slow));
+    const again = await screen.findByRole("button", { name: "Answer again" }, slow);
+    await waitFor(() => expect(again).toBeEnabled(), slow);
+    await user.click(again);
     expect(await screen.findByText("2/2", {}, slow)).toBeVisible();
     await waitFor(() => expect(screen.getByRole("button", { name: "Previous version" })).toBeEnabled(), slow);
     await user.click(screen.getByRole("button", { name: "Previous version" }));
