@@ -193,7 +193,11 @@ class _Names:
         if path == "/v1/completions" and isinstance(wanted["prompt"], str):
             return len(tokenizer(wanted["prompt"])["input_ids"])
         if "messages" not in wanted:
-            return len(tokenizer(json.dumps(wanted.get("input", "")))["input_ids"])
+            given = wanted.get("input", "")
+            if isinstance(given, list):  # pictures are not counted here: as text they would be thousands of tokens
+                plain = [{**i, "content": _text(i.get("content"))} for i in given if isinstance(i, dict)]
+                given = json.dumps(plain)
+            return len(tokenizer(str(given))["input_ids"])
         try:
             return len(_templated(tokenizer, wanted["messages"], wanted.get("tools")))
         except Exception as error:  # the model's template decides what it takes, and says so in its own exceptions

@@ -48,8 +48,8 @@ class Studio(Server):
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models of random weights: `sees`, `lora`."""
-    return tiny_models(tmp_path_factory.mktemp("tiny"), "sees", "lora")
+    """Models of random weights: `sees`, `embeds`, `lora`."""
+    return tiny_models(tmp_path_factory.mktemp("tiny"), "sees", "embeds", "lora")
 
 
 @pytest.fixture(scope="session")
