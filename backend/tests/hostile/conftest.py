@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 MARK = "SENTINEL-7f3a91-CONTENT"
 # Where the server is meant to write.
 OWN = ("atelier.db", "inputs", "images", "staging", "logs", "lock", "secrets")
+UPLOADED = re.compile("data/files/file-[0-9a-f]{20}")
+"""What `/v1/files` keeps, under names of its own making and no other."""
 
 
 @dataclass
@@ -52,7 +55,7 @@ def tree(folder: Path) -> dict[str, str]:
             files = [name for name in files if not name.startswith(OWN)]
         found |= {str(inside / name): "folder" for name in folders}
         for name in files:
-            if not name.endswith(".log"):
+            if not name.endswith(".log") and not UPLOADED.fullmatch(str(inside / name)):
                 found[str(inside / name)] = hashlib.sha256((Path(root) / name).read_bytes()).hexdigest()
     return found
 
