@@ -29,6 +29,8 @@ IDLE = 1.5
 KILLED, SILENT = 5.0, 15.0
 DEATHS = {"die_after": KILLED, "stop_after": SILENT, "hang_after": SILENT}
 """How the engine goes, and within how many seconds everybody must know."""
+ANEW = ("die_after", "stop_after")
+"""After these an answer of which nobody has heard anything may come from another engine; what hangs would hang again."""
 CHAT = "/v1/chat/completions"
 PATHS = (CHAT, "/v1/completions", "/v1/responses", "/v1/messages")
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -126,7 +128,7 @@ def test_ten_engines_at_once(chat: Server, how: str) -> None:
     heard = list(itertools.chain.from_iterable(asyncio.run(all_engines())))
     assert {one.path for one in heard} == set(PATHS)
     for one in heard:
-        assert one.is_told or (how == "die_after" and one.is_answered), (one.path, one.status, one.text[-500:])
+        assert one.is_told or (how in ANEW and one.is_answered), (one.path, one.status, one.text[-500:])
         assert one.begun == one.streams, "it went wrong in the middle of every stream, and before the end of the rest"
     slowest = max(one.seconds for one in heard if one.is_told)
     assert slowest < DEATHS[how], f"{how}: somebody waited {slowest:.1f} s"
@@ -178,7 +180,9 @@ def test_the_limits_that_ship(tmp_path: Path) -> None:
         assert slow == [200, 200]
         for how, heard in ends.items():
             told = [one for one in heard if one.is_told]
-            assert told == heard or how == "die_after", [(one.path, one.text[-300:]) for one in heard]
+            assert told, how
+            for one in heard:
+                assert one.is_told or (how in ANEW and one.is_answered), (how, one.path, one.text[-300:])
             assert max(one.seconds for one in told) < DEATHS[how], (how, [one.seconds for one in heard])
             print(how, *(f"{one.path} {'stream' if one.streams else 'whole'} {one.seconds:.1f} s" for one in heard))
         assert {name for name in DEATHS if name[:4] in failed_models(server)} == set(DEATHS)
