@@ -30,7 +30,7 @@ KILLED, SILENT = 5.0, 15.0
 DEATHS = {"die_after": KILLED, "stop_after": SILENT, "hang_after": SILENT}
 """How the engine goes, and within how many seconds everybody must know."""
 ANEW = ("die_after", "stop_after")
-"""After these an answer of which nobody has heard anything may come from another engine; what hangs would hang again."""
+"""After these an answer of which nobody heard anything may come from another engine; what hangs would hang again."""
 CHAT = "/v1/chat/completions"
 PATHS = (CHAT, "/v1/completions", "/v1/responses", "/v1/messages")
 HELLO = [{"role": "user", "content": "Hello"}]
