@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from atelier.chat.upstream import IDLE_SECONDS
-from engines import transformers_chat, vllm_chat
+from engines import openai_child, transformers_chat, vllm_chat
 from engines.engine import LoadFailed, RunFailed
 from engines.openai_child import OpenAIChild, UnixConnection
 from engines.protocol import Parked
@@ -126,6 +127,16 @@ class TestVLLM:
         assert vllm_chat.explain(("INFO starting", "RuntimeError: something new")) is None
 
 
+@pytest.fixture
+def below(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a worker all that descends from it is its child's, and ends with it. What these tests' process started before
+    is not: the launcher of servers, for one."""
+    before = openai_child.descendants(os.getpid())
+    found = openai_child.descendants
+    monkeypatch.setattr(openai_child, "descendants", lambda root: found(root) - before)
+
+
+@pytest.mark.usefixtures("below")
 class TestChild:
     """The child that is started: what it prints before it ends is the reason."""
 
@@ -147,6 +158,7 @@ class TestChild:
         assert self.failure(tmp_path, "import os; os.kill(os.getpid(), 11)").code == "openai_server_ended"
 
 
+@pytest.mark.usefixtures("below")
 class TestParking:
     """By vLLM's routes, as they stand in its source (`vllm/entrypoints/serve/dev/sleep/api_router.py`); that they are
     the same in the version that is pinned, `tests/contract/test_chat_engines.py` says. It never ran on CUDA here."""
