@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Runs every test: server, engines, embedded model, dashboard, browser, faults, container. Does its own set-up.
 #   ./test.sh            everything
-#   ./test.sh server engines browser faults memory chat dashboard container   only these parts
+#   ./test.sh server engines chat browser faults memory dashboard container   only these parts
 #   ./test.sh gpu        what needs an NVIDIA GPU; not part of everything
 # Ends with one line "tests: N passed, M failed"; the exit status is non-zero when anything failed.
 set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/scripts/setup.sh"
 cd "$root" || exit 1
-parts=${*:-server engines browser faults memory chat dashboard container}
+parts=${*:-server engines chat browser faults memory dashboard container}
 results=$(mktemp -d)
-beside=()
-trap '[ ${#beside[@]} = 0 ] || kill "${beside[@]}" 2>/dev/null; rm -rf "$results"' EXIT
+memory_runs=
+trap 'kill $memory_runs 2>/dev/null; rm -rf "$results"' EXIT
 export PYTHONPYCACHEPREFIX=${PYTHONPYCACHEPREFIX:-$ENVIRONMENTS_DIR/bytecode}
 unset PYTHONDONTWRITEBYTECODE
 
@@ -117,7 +117,7 @@ run_part() {
       ;;
     engines) engine_tests engines "${by_file[@]}" --numprocesses 2 backend/tests/engines backend/tests/embedded ;;
     chat)
-      # Not beside the server's tests: an engine that starts among four others takes several times as long.
+      # Alone: an engine that starts beside other tests takes several times as long, and spoils what those measure.
       chat_environments
       connectors=$(environment connectors "$root/backend/requirements/connectors.txt") || exit 1
       export ATELIER_CONNECTORS_PYTHON=$connectors/bin/python
@@ -156,27 +156,21 @@ run_part() {
       PATH=$(node_folder):$PATH
       python_tests container "$python" backend/tests/container
       ;;
-    *) die "There is no part $1. Parts: server engines browser faults memory chat dashboard container gpu" ;;
+    *) die "There is no part $1. Parts: server engines chat browser faults memory dashboard container gpu" ;;
   esac
 }
 
-# The memory tests take one core, those of the chat engines wait for their engines, and neither they nor those of the
-# dashboard and the container map a library that the first measure: they run beside each other. What those in the
-# background say is kept until the others have spoken.
-said=()
+# The memory tests take one core, and those of the dashboard and the container map no library that they measure: they
+# run beside each other. What the first say is kept until the others have spoken.
 for chosen in $parts; do
-  if [[ $chosen == @(memory|chat) && $parts == *$chosen*@(dashboard|container)* ]]; then
-    run_part "$chosen" > "$results/said-$chosen" 2>&1 &
-    beside+=($!) said+=("$results/said-$chosen")
+  if [ "$chosen" = memory ] && [[ $parts == *memory*@(dashboard|container)* ]]; then
+    run_part memory > "$results/memory-said" 2>&1 &
+    memory_runs=$!
   else
     run_part "$chosen"
   fi
 done
-for at in "${!beside[@]}"; do
-  wait "${beside[at]}"
-  cat "${said[at]}"
-done
-beside=()
+[ -z "$memory_runs" ] || { wait "$memory_runs"; cat "$results/memory-said"; }
 
 passed=0 failed=0 skipped=0
 while read -r good bad left; do
