@@ -64,7 +64,7 @@ async def test_three_models_on_room_for_two_answer_200_requests_of_8_clients(fol
 
         began = time.monotonic()
         await asyncio.gather(*(client() for _ in range(8)))
-        assert time.monotonic() - began < 180
+        assert time.monotonic() - began < 300
     assert answered.total() == 200 and len(answered) == 3
     assert studio.most_leased <= studio.device.budget_bytes
     assert not [info for info in studio.heard if info.state is WorkerState.FAILED]
