@@ -161,7 +161,7 @@ class TestChild:
 @pytest.mark.usefixtures("below")
 class TestParking:
     """By vLLM's routes, as they stand in its source (`vllm/entrypoints/serve/dev/sleep/api_router.py`); that they are
-    the same in the version that is pinned, `tests/contract/test_chat_engines.py` says. It never ran on CUDA here."""
+    the same in the version that is pinned, `tests/chat_engines/test_promises.py` says. It never ran on CUDA here."""
 
     def sleeps(self, socket: Path) -> bool:
         connection = UnixConnection(socket, 5.0)
