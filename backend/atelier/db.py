@@ -84,7 +84,7 @@ class Database:
         def _connect(connection, _record) -> None:  # type: ignore[no-untyped-def]
             connection.isolation_level = None  # transactions are begun below, not guessed by the driver
             cursor = connection.cursor()
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", *pragmas):
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000", *pragmas):
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from itertools import starmap
 from operator import attrgetter
 from typing import Any
 
@@ -20,6 +21,7 @@ _NAMES = tuple(column.name for column in _COLUMNS)
 _to_file = {column.name: column.type.dialect_impl(DIALECT).bind_processor(DIALECT) for column in _COLUMNS}
 _from_file = {column.name: column.type.dialect_impl(DIALECT).result_processor(DIALECT, None) for column in _COLUMNS}
 _TIME: Callable[[datetime], str] = _to_file["created_at"]  # type: ignore[assignment]
+_request, _time = _from_file["request"], _from_file["created_at"]
 _READ = [(at, convert) for at, name in enumerate(_NAMES) if (convert := _from_file[name]) is not None]
 
 # What new jobs differ in; all else begins alike.
@@ -31,12 +33,13 @@ _INSERT = f"""
     INSERT INTO jobs ({", ".join(_GIVEN)}, status, attempt, crashes, cancel_requested, step, total_steps, hidden)
     VALUES ({", ".join("?" * len(_GIVEN))}, 'queued', 0, 0, 0, 0, 0, 0)"""
 _WAITING = "SELECT count(*) FROM jobs WHERE status = 'queued'"
-_CLAIM = f"""
+_CLAIM = """
     UPDATE jobs SET status = 'running', attempt = attempt + 1, lease_until = ?, started_at = ?,
         step = 0, total_steps = 0, message = NULL, error = NULL
     WHERE status = 'queued' AND seq IN (
         SELECT seq FROM jobs WHERE status = 'queued' AND kind IN (%s) ORDER BY priority DESC, seq LIMIT ?)
-    RETURNING {", ".join(_NAMES)}"""
+    RETURNING seq, id, kind, owner_id, title, priority, request, idempotency_key, attempt, crashes, cancel_requested,
+        hidden, created_at, finished_at"""
 _LINE = f"""
     SELECT {", ".join(_NAMES)} FROM jobs WHERE status = 'queued' AND kind IN (%s) ORDER BY priority DESC, seq LIMIT ?"""
 _CLAIM_ONE = f"""
@@ -63,7 +66,17 @@ def claim(
     """Take up to `count` waiting jobs of `kinds`: highest priority first, then oldest. Each gets its next attempt."""
     statement = _CLAIM % ", ".join("?" * len(kinds))
     taken = connection.execute(statement, (_TIME(lease_until), _TIME(now), *kinds, count)).fetchall()
-    return sorted(map(_job, taken), key=lambda job: (-job.priority, job.seq))
+
+    def claimed(
+        seq, id, kind, owner, title, priority, request, key, attempt, crashes, cancel, hidden, created, finished
+    ) -> Job:  # type: ignore[no-untyped-def]
+        """What the statement set is known: only the rest is read back."""
+        return Job(
+            seq, id, kind, owner, title, "running", priority, _request(request), key, attempt, crashes, lease_until,
+            bool(cancel), 0, 0, None, None, bool(hidden), _time(created), now, finished and _time(finished),
+        )  # fmt: skip
+
+    return sorted(starmap(claimed, taken), key=lambda job: (-job.priority, job.seq))
 
 
 def claim_chosen(
