@@ -2823,6 +2823,34 @@ export type HistoryOut = {
 };
 
 /**
+ * HolderOut
+ *
+ * A model that has the memory somebody waits for.
+ */
+export type HolderOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Bytes
+     *
+     * What it has on each of its devices.
+     */
+    bytes: number;
+    /**
+     * Doing
+     */
+    doing: 'starting' | 'idle' | 'busy' | 'parking' | 'parked' | 'stopping' | 'pinned';
+    /**
+     * Deed
+     *
+     * `stop` and `park`: it gives way now. `yield`: it steps aside at its next step. `wait`: it is not disturbed.
+     */
+    deed: 'stop' | 'park' | 'yield' | 'wait';
+};
+
+/**
  * HostOut
  */
 export type HostOut = {
@@ -4637,6 +4665,10 @@ export type ModelOut = {
      * Which sentence `state_reason` is.
      */
     state_said?: SaidOut | null;
+    /**
+     * While a load that somebody asked for waits or starts: its place in the line, if it is in one.
+     */
+    waiting?: WaitingOut | null;
     /**
      * Worker Id
      */
@@ -7977,7 +8009,7 @@ export type VerdictOut = {
 /**
  * WaitingOut
  *
- * Why a job has not begun or does not move.
+ * Why a job or a load has not begun or does not move.
  */
 export type WaitingOut = {
     /**
@@ -8001,6 +8033,12 @@ export type WaitingOut = {
      * Until it begins, from how long runs and loads took before.
      */
     seconds?: number | null;
+    /**
+     * Holders
+     *
+     * Of one that waits for memory: who has it.
+     */
+    holders?: Array<HolderOut>;
 };
 
 /**
