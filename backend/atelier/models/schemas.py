@@ -148,7 +148,7 @@ SPEED = ("quality", "quantization", "attention", "compile", "vae_slicing", "vae_
 """Load options that the image engine takes as they are (`engines.image_speed`)."""
 
 ModelState = Literal["idle", "downloading", "loading", "ready", "parked", "error"]
-ModelType = Literal["base_model", "lora", "fine_tune", "embedding"]
+ModelType = Literal["base_model", "lora", "fine_tune", "embedding", "upscaler"]
 Task = Literal["image", "video", "chat", "transcribe", "diarize", "embed"]
 
 

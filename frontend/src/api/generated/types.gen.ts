@@ -2535,7 +2535,7 @@ export type FoundModelOut = {
     /**
      * Type
      */
-    type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | null;
+    type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | 'upscaler' | null;
     /**
      * Family
      */
@@ -2780,8 +2780,10 @@ export type HiresIn = {
     strength?: number;
     /**
      * Upscaler
+     *
+     * What enlarges before: `latent`, `lanczos`, `nearest`, or the key of a model of the type `upscaler`.
      */
-    upscaler?: 'latent' | 'lanczos' | 'nearest';
+    upscaler?: string;
     /**
      * Scheduler
      *
@@ -4023,7 +4025,7 @@ export type LackOut = {
     /**
      * Kind
      */
-    kind: 'model' | 'lora' | 'scheduler' | 'image';
+    kind: 'model' | 'lora' | 'scheduler' | 'upscaler' | 'image';
     /**
      * Name
      */
@@ -4500,7 +4502,7 @@ export type ModelOut = {
     /**
      * Type
      */
-    type: 'base_model' | 'lora' | 'fine_tune' | 'embedding';
+    type: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | 'upscaler';
     /**
      * Family
      */
@@ -7872,6 +7874,12 @@ export type UpscaleIn = {
      * Strength
      */
     strength?: number;
+    /**
+     * Upscaler
+     *
+     * What enlarges before: `lanczos`, or the key of a model of the type `upscaler`.
+     */
+    upscaler?: string;
 };
 
 /**
@@ -11377,7 +11385,7 @@ export type ListModelsData = {
          *
          * Only models of this type.
          */
-        type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | null;
+        type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | 'upscaler' | null;
         /**
          * Task
          *

@@ -14,6 +14,7 @@ import { Segmented } from "@/ui/Segmented";
 import { sideLimits, type Field } from "./settings";
 import type { Painting, Source } from "./source";
 import { changeTask, inWords, resultSize, type TaskForm } from "./tasks";
+import { UpscalerPicker } from "./UpscalerPicker";
 
 interface Props {
   picture: Source;
@@ -112,6 +113,7 @@ function Upscale({ picture, job, model, errors }: Props) {
       <Segmented label={t("task.scale")} value={job.scale} options={[1.5, 2, 4].map((value) => ({ value, label: `× ${value}` }))} onChange={(scale) => changeTask({ scale })} />
       <FieldNote error={errors.scale} />
       <Comes job={job} picture={picture} model={model} />
+      <UpscalerPicker plain={["lanczos"]} value={job.upscaler} error={errors.upscaler} onChange={(upscaler) => changeTask({ upscaler })} />
       <Strength value={job.redraw} label={t("task.redraw")} zero={t("task.redrawNone")} onChange={(redraw) => changeTask({ redraw })} />
     </>
   );
