@@ -1,10 +1,12 @@
 import type { ImageOut } from "@/api/types";
 
+import { taskOf } from "./facts";
+
 export interface Difference { name: string; one: string; other: string; same: boolean }
 
-const FIRST = ["model", "prompt", "negative_prompt", "seed", "steps", "guidance_scale", "sampler", "scheduler", "schedule_type", "size", "loras", "strength"];
+const FIRST = ["task", "model", "prompt", "negative_prompt", "seed", "steps", "guidance_scale", "sampler", "scheduler", "schedule_type", "size", "loras", "strength"];
 /** Said by others already, or different for every picture without meaning anything. */
-const LEFT_OUT = new Set(["width", "height", "format", "model_key", "num_outputs", "task"]);
+const LEFT_OUT = new Set(["width", "height", "format", "model_key", "num_outputs", "start", "inpaint", "image_size", "asked"]);
 
 /** Two recipes side by side: what people look at first, then the rest by name. */
 export function differences(one: ImageOut, other: ImageOut): Difference[] {
@@ -18,13 +20,13 @@ export function differences(one: ImageOut, other: ImageOut): Difference[] {
 
 function recipeOf(image: ImageOut): Record<string, unknown> {
   const { model, prompt, negative_prompt, seed, steps, guidance_scale, scheduler } = image;
-  return { ...image.recipe, model, prompt, negative_prompt, seed, steps, guidance_scale, scheduler, size: `${image.width} × ${image.height}` };
+  return { ...image.recipe, task: taskOf(image), model, prompt, negative_prompt, seed, steps, guidance_scale, scheduler, size: `${image.width} × ${image.height}` };
 }
 
 function said(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.map((each) => (isLora(each) ? `${each.key ?? each.model} ${each.weight ?? 1}` : said(each))).join(", ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? Object.entries(value).map(([name, each]) => `${name} ${said(each)}`.trimEnd()).join(", ") : String(value);
 }
 
 const isLora = (value: unknown): value is { key?: string; model?: string; weight?: number } => typeof value === "object" && value !== null && ("key" in value || "model" in value);
