@@ -8,12 +8,15 @@ const FIRST = ["task", "model", "prompt", "negative_prompt", "seed", "steps", "g
 /** Said by others already, or different for every picture without meaning anything. */
 const LEFT_OUT = new Set(["width", "height", "format", "model_key", "num_outputs", "start", "inpaint", "image_size", "asked"]);
 
+/** Pixels added there; none is no row. */
+const EDGES = new Set(["left", "right", "top", "bottom"]);
+
 /** Two recipes side by side: what people look at first, then the rest by name. */
 export function differences(one: ImageOut, other: ImageOut): Difference[] {
   const [a, b] = [recipeOf(one), recipeOf(other)];
   const names = [...new Set([...FIRST, ...[...Object.keys(a), ...Object.keys(b)].sort()])];
   return names.flatMap((name) => {
-    const [x, y] = [said(a[name]), said(b[name])];
+    const [x, y] = EDGES.has(name) ? [said(a[name] || null), said(b[name] || null)] : [said(a[name]), said(b[name])];
     return LEFT_OUT.has(name) || (x === "" && y === "") ? [] : [{ name, one: x, other: y, same: x === y }];
   });
 }

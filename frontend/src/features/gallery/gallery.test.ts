@@ -74,7 +74,7 @@ it("names the sides of a sheet and their values instead of those of its first ce
 
 it("compares what was asked, not how the server wrote it down", () => {
   const one = { ...image(0), recipe: { task: "text_to_image", versions: { torch: "2.13.0", diffusers: "0.42.1" } } };
-  const other = { ...image(0), recipe: { task: "outpaint", left: 64, start: { key: "img_1" }, inpaint: { blur: 0 }, image_size: [256, 256], versions: { torch: "2.14.0", diffusers: "0.42.1" } } };
+  const other = { ...image(0), recipe: { task: "outpaint", left: 64, right: 0, start: { key: "img_1" }, inpaint: { blur: 0 }, image_size: [256, 256], versions: { torch: "2.14.0", diffusers: "0.42.1" } } };
   expect(differences(one, other).filter((row) => !row.same)).toEqual([
     { name: "task", one: "", other: "outpaint", same: false },
     { name: "left", one: "", other: "64", same: false },
