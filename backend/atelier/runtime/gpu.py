@@ -7,6 +7,7 @@ budgets are given to the pool, samples to the pages and to the pool's look at fr
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
@@ -61,6 +62,7 @@ class GPUMonitor:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._one_at_a_time = threading.Lock()
         self.devices: list[Device] = source.devices()
         self.driver: Driver | None = source.driver()
         self.history = History(len(self.devices))
@@ -80,9 +82,11 @@ class GPUMonitor:
         return monitor
 
     def sample(self) -> list[DeviceSample]:
-        """Look now, and remember. When nothing answers, the last sample is given again."""
+        """Look now, and remember. When nothing answers, the last sample is given again. On a thread: drivers take their
+        time."""
         try:
-            samples = self._source.sample()
+            with self._one_at_a_time:
+                samples = self._source.sample()
         except Exception as reason:  # a driver that fell over must not take the pages with it
             log.warning("devices do not answer: %s", reason)
             return self.latest
@@ -104,9 +108,11 @@ class GPUMonitor:
             return {}
 
     def held_by(self, pids: Collection[int]) -> dict[int, int]:
-        """What these processes hold of each device right now, as far as the driver says whose memory is whose."""
+        """What these processes hold of each device right now, as far as the driver says whose memory is whose. On a
+        thread, as `sample`."""
         try:
-            samples = self._source.sample()
+            with self._one_at_a_time:
+                samples = self._source.sample()
         except Exception as reason:  # as above
             log.warning("devices do not answer: %s", reason)
             return {}

@@ -21,8 +21,8 @@ MEMORY_RETURN_SECONDS = 5.0
 @dataclass(eq=False)
 class Slot:
     """A worker and what the ledger knows of it. Its bytes count until the slot is removed. `mourned`: those who had
-    joined its start have heard that it failed. `wanted`: somebody waits for it or for its memory, which its holder
-    `hears`."""
+    joined its start have heard that it failed. `measured`: what its load took is known, as far as anybody knows; before
+    that nobody has it. `wanted`: somebody waits for it or for its memory, which its holder `hears`."""
 
     worker: Worker
     pinned: bool = False
@@ -32,6 +32,7 @@ class Slot:
     parking: bool = False
     parked: bool = False
     waking: bool = False
+    measured: bool = False
     mourned: bool = False
     rest_bytes: int | None = None
     idle_at: float = 0.0
@@ -51,7 +52,8 @@ class Slot:
             return placement.Use.PARKED
         if self.held or self.settling:
             return placement.Use.BUSY
-        return placement.Use.IDLE if self.worker.is_loaded and not self.waking else placement.Use.STARTING
+        is_there = self.worker.is_loaded and self.measured and not self.waking
+        return placement.Use.IDLE if is_there else placement.Use.STARTING
 
     @property
     def can_park(self) -> bool:
@@ -148,7 +150,8 @@ class Ledger:
         return {} if self._monitor is None else self._monitor.free_bytes()
 
     def seen(self, worker: Worker) -> int:
-        """What a worker's processes hold now of the device of which they hold most; 0 where the driver does not say."""
+        """What a worker's processes hold now of the device of which they hold most; 0 where the driver does not say.
+        Asks the driver and looks at every process there is: milliseconds to tenths of a second, on a thread."""
         if self._monitor is None or worker.process is None:
             return 0
         held = self._monitor.held_by({process.pid for process in processes.tree(worker.process)})

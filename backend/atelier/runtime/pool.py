@@ -381,9 +381,9 @@ class WorkerPool:
         free_before = self.ledger.free()
         try:
             await worker.ready()
-            slot.idle_at = self._clock()
             if worker.is_measured_by_driver:
-                worker.seen_bytes = self.ledger.seen(worker)
+                worker.seen_bytes = await asyncio.to_thread(self.ledger.seen, worker)
+            slot.measured, slot.idle_at = True, self._clock()
             self._line.loaded(worker.spec, worker.load_seconds)
             self._pump()
         except AtelierError as error:

@@ -17,7 +17,7 @@ from atelier.runtime import processes
 from atelier.runtime.devices import DeviceProcess, DeviceSample
 from atelier.runtime.exits import WorkerLost
 from atelier.runtime.gpu import Device, GPUMonitor, ScriptedDevices
-from atelier.runtime.worker import WorkerSpec, WorkerState
+from atelier.runtime.worker import Worker, WorkerSpec, WorkerState
 from engines import protocol
 from tests.runtime.studio import GB, MakeStudio, Studio, until
 
@@ -401,6 +401,38 @@ async def test_what_a_server_of_a_library_holds_of_a_gpu_the_driver_says(open_st
     silent = await open_studio(devices=[device], monitor=GPUMonitor(ScriptedDevices([device])))
     async with silent.pool.lease(silent.spec(device="cuda", task="chat")) as worker:
         assert worker.load_peak_bytes == 0, "nothing is learned from what nobody measured"
+
+
+async def test_a_driver_that_takes_its_time_holds_nobody_up_but_who_asked_for_that_worker(
+    open_studio: MakeStudio,
+) -> None:
+    class Slow(ScriptedDevices):
+        asked = 0.0
+
+        def sample(self) -> list[DeviceSample]:
+            self.asked = time.monotonic()
+            time.sleep(0.5)
+            held = [DeviceProcess(one.pid, 3_000_000) for one in psutil.Process().children(recursive=True)]
+            return [replace(super().sample()[0], processes=tuple(held))]
+
+    device = Device(0, "cuda", "H200", 2 * GB, GB)
+    source = Slow([device])
+    studio = await open_studio(devices=[device], monitor=GPUMonitor(source))
+    spec = studio.spec(device="cuda", task="chat")
+    asking = asyncio.create_task(leased(studio, spec))
+    await until(lambda: source.asked)
+    turns = 0
+    while not asking.done():
+        studio.pool.hurry(spec, 1)  # the line is looked at again and again while the driver thinks
+        await asyncio.sleep(0.01)
+        turns += 1
+    assert turns > 10, "the event loop stood still"
+    assert (await asking).load_peak_bytes == 6_000_000, "handed out before it was measured"
+
+
+async def leased(studio: Studio, spec: WorkerSpec) -> Worker:
+    async with studio.pool.lease(spec) as worker:
+        return worker
 
 
 async def test_a_lease_grows_only_where_nobody_gives_way(studio: Studio) -> None:
