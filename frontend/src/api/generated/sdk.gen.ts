@@ -1467,7 +1467,7 @@ export const detokenize = <ThrowOnError extends boolean = true>(options: Options
 /**
  * What was used of each chat model
  *
- * One's own; an administrator sees everybody's. A few seconds behind.
+ * One's own; an administrator sees everybody's. A few seconds behind. Kept by the hour.
  */
 export const chatUsage = <ThrowOnError extends boolean = true>(options?: Options<ChatUsageData, ThrowOnError>): RequestResult<ChatUsageResponses, ChatUsageErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<ChatUsageResponses, ChatUsageErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

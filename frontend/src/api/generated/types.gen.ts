@@ -965,6 +965,12 @@ export type ChatSetupOut = {
      */
     sees: boolean;
     /**
+     * Pictures
+     *
+     * Most pictures in one request; of a conversation the newest are sent.
+     */
+    pictures?: number;
+    /**
      * Calls Tools
      *
      * Tools can be offered to it with `tool_choice` `auto`.
@@ -4356,7 +4362,7 @@ export type MessageOut = {
      * Finish Reason
      */
     finish_reason: string | null;
-    usage: AtelierChatConversationSchemasUsageOut | null;
+    usage: UsageOut | null;
     timing: TimingOut | null;
     error: ErrorOut | null;
     /**
@@ -4545,6 +4551,12 @@ export type ModelOut = {
      * What a LoRA says it was made for.
      */
     base: string | null;
+    /**
+     * Answers With
+     *
+     * Of a chat model's LoRA: the model that is loaded with it; requests name the LoRA.
+     */
+    answers_with?: string | null;
     /**
      * Trigger Words
      *
@@ -7888,8 +7900,122 @@ export type UpscaleIn = {
 export type UsageList = {
     /**
      * Items
+     *
+     * By who asked and which model.
      */
-    items: Array<AtelierChatUsageRoutesUsageOut>;
+    items: Array<UsedByOut>;
+    /**
+     * Days
+     *
+     * By day and model, of all whom one sees. A day without use is left out.
+     */
+    days: Array<UsedOnOut>;
+};
+
+/**
+ * UsageOut
+ *
+ * Tokens, as the engine counted them.
+ */
+export type UsageOut = {
+    /**
+     * Prompt Tokens
+     */
+    prompt_tokens: number;
+    /**
+     * Completion Tokens
+     */
+    completion_tokens: number;
+    /**
+     * Left Out
+     *
+     * Messages at the beginning that were not sent, for the context was full.
+     */
+    left_out?: number;
+    /**
+     * Pictures Left Out
+     *
+     * Pictures at the beginning of what was sent that were not, for the model takes no more at once.
+     */
+    pictures_left_out?: number;
+};
+
+/**
+ * UsedByOut
+ */
+export type UsedByOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Requests
+     */
+    requests: number;
+    /**
+     * Failed
+     */
+    failed: number;
+    /**
+     * Prompt Tokens
+     */
+    prompt_tokens: number;
+    /**
+     * Completion Tokens
+     */
+    completion_tokens: number;
+    /**
+     * Seconds
+     *
+     * That its requests took, one after the other.
+     */
+    seconds: number;
+    /**
+     * Owner
+     *
+     * The id of the user, or of the holder of an API key.
+     */
+    owner: string;
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
+ * UsedOnOut
+ */
+export type UsedOnOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Requests
+     */
+    requests: number;
+    /**
+     * Failed
+     */
+    failed: number;
+    /**
+     * Prompt Tokens
+     */
+    prompt_tokens: number;
+    /**
+     * Completion Tokens
+     */
+    completion_tokens: number;
+    /**
+     * Seconds
+     *
+     * That its requests took, one after the other.
+     */
+    seconds: number;
+    /**
+     * Day
+     */
+    day: string;
 };
 
 /**
@@ -8131,68 +8257,6 @@ export type WorkerOut = {
      * Log Tail
      */
     log_tail: Array<string>;
-};
-
-/**
- * UsageOut
- *
- * Tokens, as the engine counted them.
- */
-export type AtelierChatConversationSchemasUsageOut = {
-    /**
-     * Prompt Tokens
-     */
-    prompt_tokens: number;
-    /**
-     * Completion Tokens
-     */
-    completion_tokens: number;
-    /**
-     * Left Out
-     *
-     * Messages at the beginning that were not sent, for the context was full.
-     */
-    left_out?: number;
-};
-
-/**
- * UsageOut
- */
-export type AtelierChatUsageRoutesUsageOut = {
-    /**
-     * Owner
-     *
-     * The id of the user, or of the holder of an API key.
-     */
-    owner: string;
-    /**
-     * Name
-     */
-    name: string;
-    /**
-     * Model
-     */
-    model: string;
-    /**
-     * Requests
-     */
-    requests: number;
-    /**
-     * Failed
-     */
-    failed: number;
-    /**
-     * Prompt Tokens
-     */
-    prompt_tokens: number;
-    /**
-     * Completion Tokens
-     */
-    completion_tokens: number;
-    /**
-     * Seconds
-     */
-    seconds: number;
 };
 
 /**
@@ -12463,9 +12527,15 @@ export type ChatUsageData = {
         /**
          * Days
          *
-         * Until now.
+         * The last of them is today.
          */
         days?: number;
+        /**
+         * East
+         *
+         * Days begin where clocks are so many minutes ahead of UTC.
+         */
+        east?: number;
     };
     url: '/api/chat/usage';
 };

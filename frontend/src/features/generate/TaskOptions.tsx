@@ -98,7 +98,7 @@ function Outpaint({ picture, job, model, errors }: Props) {
         </Box>
         <FieldNote error={room ? errors.left : undefined} hint={room ? undefined : t("task.noRoom", { max: limits.max_side })} />
       </Box>
-      <Comes job={job} picture={picture} model={model} />
+      {grows(job.growth) && <Comes job={job} picture={picture} model={model} />}
       <More>
         <NumberField label={t("task.feather")} value={job.feather} min={0} max={128} step={4} hint={t("task.featherHint")} onChange={(feather) => changeTask({ feather })} />
       </More>

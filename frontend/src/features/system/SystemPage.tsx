@@ -11,6 +11,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { card, Facts, PageHead, Section } from "@/ui/Section";
 
 import { Charts } from "./Charts";
+import { ChatUsage } from "./ChatUsage";
 import { Dependencies } from "./Dependencies";
 import { DeviceShelf } from "./DeviceShelf";
 import { Endpoints } from "./Endpoints";
@@ -48,6 +49,7 @@ function Parts({ data }: { data: SystemOut }) {
           {data.workers.map((worker) => <WorkerRow key={worker.id} worker={worker} />)}
         </Box>
       </Section>
+      <ChatUsage />
       <Section title={t("system.environments")} text={t("system.environmentsText")}>
         <Box sx={{ display: "grid", gap: 3, gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "repeat(auto-fill, minmax(420px, 1fr))" } }}>
           {data.environments.map((environment) => <EnvironmentCard key={environment.name} environment={environment} />)}
