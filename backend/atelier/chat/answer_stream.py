@@ -54,6 +54,7 @@ class GrowingAnswer:
         self.finish_reason: str | None = None
         self.usage: UsageOut | None = None
         self.left_out = 0
+        self.pictures_left_out = 0
         self.waiting: AnswerWaitOut | None = None
         self.final: MessageOut | None = None
         self._calls_changed = 0
@@ -90,6 +91,7 @@ class GrowingAnswer:
                 prompt_tokens=usage.get("prompt_tokens") or 0,
                 completion_tokens=usage.get("completion_tokens") or 0,
                 left_out=self.left_out,
+                pictures_left_out=self.pictures_left_out,
             )
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}

@@ -19,7 +19,7 @@ from atelier.chat.answer_stream import EngineSaid, GrowingAnswer, only
 from atelier.chat.answers import CONTEXT_FULL
 from atelier.chat.asking import body_of
 from atelier.chat.conversation_schemas import MessageOut
-from atelier.chat.fitting import newest, shorter
+from atelier.chat.fitting import newest, newest_pictures, pictures_left_out, shorter
 from atelier.chat.serving import ChatServing
 from atelier.clock import now
 from atelier.db import Database
@@ -144,15 +144,17 @@ class Answers:
         model: str,
         growing: GrowingAnswer,
     ) -> None:
-        """Feeds what the engine sends; without the oldest messages where they do not fit and may be left out."""
+        """Feeds what the engine sends; without the oldest pictures where there are more than it takes, and without the
+        oldest messages where they do not fit and may be left out."""
         parameters, sent = conversation.parameters, branch
         drops = bool(parameters.get("drop_oldest"))
+        target = await self._serving.targets.find(actor, model)
+        shown = newest_pictures(branch, target.pictures)
         if drops:
-            context = (await self._serving.targets.find(actor, model)).context
-            sent = newest(branch, context, conversation.system_prompt, parameters.get("max_tokens"))
+            sent = newest(branch, target.context, conversation.system_prompt, parameters.get("max_tokens"), shown)
         while True:
-            growing.left_out = len(branch) - len(sent)
-            body = await body_of(self._inputs, actor, conversation, sent, model)
+            growing.left_out, growing.pictures_left_out = len(branch) - len(sent), pictures_left_out(sent, shown)
+            body = await body_of(self._inputs, actor, conversation, sent, model, shown)
             try:
                 async with contextlib.aclosing(self._serving.stream(actor, PATH, body, tell=growing.wait)) as pieces:
                     async for piece in pieces:

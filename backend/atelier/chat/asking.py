@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from atelier.access.actor import Actor
+from atelier.chat.fitting import Shown
 from atelier.images.inputs import InputStore
 from atelier.tables import ConversationRow, MessageRow
 
@@ -17,14 +18,19 @@ SMALL_BYTES = 1024 * 1024
 
 
 async def body_of(
-    inputs: InputStore, actor: Actor, conversation: ConversationRow, branch: Sequence[MessageRow], model: str
+    inputs: InputStore,
+    actor: Actor,
+    conversation: ConversationRow,
+    branch: Sequence[MessageRow],
+    model: str,
+    shown: Shown,
 ) -> dict[str, Any]:
     """What to ask, streamed and with its usage. Raises NotFound for a picture that is gone, BadRequest for a video."""
     messages: list[dict[str, Any]] = []
     if conversation.system_prompt.strip():
         messages.append({"role": "system", "content": conversation.system_prompt})
     for row in branch:
-        if (said := await _message(inputs, actor, row)) is not None:
+        if (said := await _message(inputs, actor, row, shown.get(row.id, ()))) is not None:
             _append(messages, said)
     parameters = {name: value for name, value in conversation.parameters.items() if value is not None}
     parameters.pop("drop_oldest", None)  # done before, with the branch
@@ -51,8 +57,8 @@ def branch_of(messages: Sequence[MessageRow], end: str | None) -> list[MessageRo
     return found[::-1]
 
 
-async def _message(inputs: InputStore, actor: Actor, row: MessageRow) -> dict[str, Any] | None:
-    """None for an answer that never came."""
+async def _message(inputs: InputStore, actor: Actor, row: MessageRow, pictures: Sequence[str]) -> dict[str, Any] | None:
+    """With `pictures`, its own that are sent. None for an answer that never came."""
     if row.role == "assistant":
         calls = [
             {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": call["arguments"]}}
@@ -63,13 +69,17 @@ async def _message(inputs: InputStore, actor: Actor, row: MessageRow) -> dict[st
         return {"role": "assistant", "content": row.content or None, **({"tool_calls": calls} if calls else {})}
     if row.role == "tool":
         return {"role": "tool", "tool_call_id": row.tool_call_id, "content": row.content}
-    if not row.pictures:
-        return {"role": "user", "content": row.content}
+    text = row.content
+    if gone := len(row.pictures) - len(pictures):
+        # Else a model answers as if it had been asked about what it sees.
+        text = "\n\n".join(part for part in (f"[{gone} picture{'s' * (gone > 1)} left out]", text) if part)
+    if not pictures:
+        return {"role": "user", "content": text}
     parts: list[dict[str, Any]] = [
-        {"type": "image_url", "image_url": {"url": await _data_url(inputs, actor, ref)}} for ref in row.pictures
+        {"type": "image_url", "image_url": {"url": await _data_url(inputs, actor, ref)}} for ref in pictures
     ]
-    if row.content:
-        parts.append({"type": "text", "text": row.content})
+    if text:
+        parts.append({"type": "text", "text": text})
     return {"role": "user", "content": parts}
 
 

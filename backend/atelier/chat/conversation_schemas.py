@@ -143,6 +143,9 @@ class UsageOut(BaseModel):
     prompt_tokens: int
     completion_tokens: int
     left_out: int = Field(0, description="Messages at the beginning that were not sent, for the context was full.")
+    pictures_left_out: int = Field(
+        0, description="Pictures at the beginning of what was sent that were not, for the model takes no more at once."
+    )
 
 
 class TimingOut(BaseModel):

@@ -1,4 +1,5 @@
-"""How much of a conversation a model's context holds: the oldest turns are left out where somebody wants that.
+"""How much of a conversation a model takes: the newest pictures, and with them as much of what was said as its context
+holds. The oldest turns are left out where somebody wants that, the oldest pictures without being asked.
 
 Tokens are counted by engines only. What an answer of theirs took says how many letters a token has here; the rest is
 estimated by that, and an engine that still finds it too long is asked again with less.
@@ -6,7 +7,7 @@ estimated by that, and an engine that still finds it too long is asked again wit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from atelier.tables import MessageRow
 
@@ -19,14 +20,37 @@ MOST_FOR_ANSWER = 0.5
 """The share of the context that is kept free for the answer at most."""
 
 
-def newest(branch: Sequence[MessageRow], context: int, system: str, answer: int | None) -> Sequence[MessageRow]:
+Shown = Mapping[str, Sequence[str]]
+"""Pictures to send, by the message that they are in; a message that is not here sends none."""
+
+
+def newest_pictures(branch: Sequence[MessageRow], most: int) -> Shown:
+    """The last `most` of the pictures. Where a model sees none, those of the last question all the same: it is refused
+    with the reason, for without them it would be another question."""
+    shown: dict[str, Sequence[str]] = {}
+    if most == 0:
+        return {row.id: row.pictures for row in [row for row in branch if row.role == "user"][-1:]}
+    for row in reversed(branch):
+        if row.pictures and most > 0:
+            shown[row.id] = row.pictures[-most:]
+            most -= len(shown[row.id])
+    return shown
+
+
+def pictures_left_out(branch: Sequence[MessageRow], shown: Shown) -> int:
+    return sum(len(row.pictures) - len(shown.get(row.id, ())) for row in branch)
+
+
+def newest(
+    branch: Sequence[MessageRow], context: int, system: str, answer: int | None, shown: Shown
+) -> Sequence[MessageRow]:
     """The part of `branch` that fits beside an answer of `answer` tokens (a quarter of the context where that is open).
     It begins with what a person says, and always has the last of that."""
     room = context - min(answer or context // 4, int(context * MOST_FOR_ANSWER))
     pace = _pace(branch)
     left = room - len(system) * pace - TURN_TOKENS
     for row in reversed(branch):
-        left -= _letters(row) * pace + len(row.pictures) * PICTURE_TOKENS + TURN_TOKENS
+        left -= _letters(row) * pace + len(shown.get(row.id, ())) * PICTURE_TOKENS + TURN_TOKENS
         if left < 0:
             return shorter(branch, until=row) or _last_turn(branch)
     return branch

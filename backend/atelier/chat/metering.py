@@ -114,12 +114,17 @@ class Meter:
                 else:
                     tally.completion_tokens += int(number)
 
-    async def used(self, actor: Actor, days: int) -> Sequence[Any]:
-        """Rows of `usage_store.summed`."""
+    async def used(self, actor: Actor, days: int, east: int = 0) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Of the last `days`, today among them: rows of `usage_store.summed` and of `by_day`. Days begin at midnight
+        where clocks are `east` minutes ahead of UTC."""
         if self._database is None:
-            return []
+            return [], []
+        there = timedelta(minutes=east)
+        today = (now() + there).replace(hour=0, minute=0, second=0, microsecond=0) - there
+        since = today - timedelta(days=days - 1)
         async with self._database.read() as session:
-            return await usage_store.summed(session, actor, now() - timedelta(days=days))
+            summed = await usage_store.summed(session, actor, since)
+            return summed, await usage_store.by_day(session, actor, since, east)
 
     def refuse(self, code: str) -> None:
         """A request that never got to an engine."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -46,9 +46,19 @@ async def add(
 
 async def summed(session: AsyncSession, actor: Actor, since: datetime) -> Sequence[Any]:
     """Requests, failed, prompt and completion tokens, seconds, by owner and model. Administrators see everybody's."""
+    query = _sums(actor, since, UsageRow.owner_id, UsageRow.model)
+    return (await session.execute(query)).all()
+
+
+async def by_day(session: AsyncSession, actor: Actor, since: datetime, east: int) -> Sequence[Any]:
+    """The same sums by day and model. Days begin at midnight where clocks are `east` minutes ahead of UTC; an hour of
+    the table that is cut by that belongs to the day in which it begins."""
+    day = func.date(UsageRow.hour, f"{east:+d} minutes")
+    return (await session.execute(_sums(actor, since, day, UsageRow.model))).all()
+
+
+def _sums(actor: Actor, since: datetime, *by: Any) -> Select[Any]:
     row = UsageRow
     sums = [func.sum(one) for one in (row.requests, row.failed, row.prompt_tokens, row.completion_tokens, row.seconds)]
-    query = select(row.owner_id, row.model, *sums).where(row.hour >= since).group_by(row.owner_id, row.model)
-    if not actor.is_admin:
-        query = query.where(row.owner_id == actor.id)
-    return (await session.execute(query.order_by(row.owner_id, row.model))).all()
+    query = select(*by, *sums).where(row.hour >= since).group_by(*by).order_by(*by)
+    return query if actor.is_admin else query.where(row.owner_id == actor.id)

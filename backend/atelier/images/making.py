@@ -109,7 +109,7 @@ class Maker:
                 raise _too_large(again, task) from None
 
     async def _need(self, model: ModelRow, task: Task, together: int = 1, outputs: int = 0) -> Need:
-        work, added = work_of(task), await asyncio.to_thread(added_bytes, task)
+        work, added = work_of(task), await asyncio.to_thread(added_bytes, task, self._sizing)
         outputs = outputs or len(task.seeds)
         need = await asyncio.to_thread(
             self._sizing.need, model, work, steps=task.steps, outputs=outputs, together=together

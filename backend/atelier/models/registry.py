@@ -110,7 +110,7 @@ class ModelRegistry:
         async with self._database.read() as session:
             rows = await store.visible(session, actor)
             jobs = await _download_jobs(session, rows)
-        return await asyncio.to_thread(self._present_all, actor, rows, jobs)
+        return await asyncio.to_thread(self._present_all, actor, rows, jobs, rows)
 
     async def rows(self, actor: Actor) -> list[ModelRow]:
         async with self._database.read() as session:
@@ -121,7 +121,8 @@ class ModelRegistry:
         async with self._database.read() as session:
             row = await self._find(session, actor, key)
             jobs = await _download_jobs(session, [row])
-        return (await asyncio.to_thread(self._present_all, actor, [row], jobs))[0]
+            others = await store.visible(session, actor) if is_chat_lora(row) else ()
+        return (await asyncio.to_thread(self._present_all, actor, [row], jobs, others))[0]
 
     async def find(self, actor: Actor, key: str) -> ModelRow:
         """The row. Raises ModelNotFound, also for somebody else's."""
@@ -176,12 +177,13 @@ class ModelRegistry:
         async with self._database.read() as session:
             rows = await store.visible(session, actor)
             self._sizing.loras.learn(await store.loras(session))
-        bases = [row for row in rows if row.task == "chat" and _is_runnable(row, self._sizing)]
-        return await asyncio.to_thread(self._adapted, actor, [row for row in rows if is_chat_lora(row)], bases)
+        return await asyncio.to_thread(self._adapted, actor, rows)
 
-    def _adapted(
-        self, actor: Actor, loras: Sequence[ModelRow], bases: Sequence[ModelRow]
-    ) -> list[tuple[ModelRow, ModelRow]]:
+    def _adapted(self, actor: Actor, rows: Sequence[ModelRow]) -> list[tuple[ModelRow, ModelRow]]:
+        loras = [row for row in rows if is_chat_lora(row)]
+        if not loras:
+            return []
+        bases = [row for row in rows if row.task == "chat" and _is_runnable(row, self._sizing)]
         chosen = [(base, one) for base in bases for one in self._sizing.chat_setup(base).loras]
         found = []
         for row in loras:
@@ -219,11 +221,19 @@ class ModelRegistry:
         return self._present_all(actor, [row])[0]
 
     def _present_all(
-        self, actor: Actor, rows: Sequence[ModelRow], jobs: Mapping[str, Job] | None = None
+        self,
+        actor: Actor,
+        rows: Sequence[ModelRow],
+        jobs: Mapping[str, Job] | None = None,
+        among: Sequence[ModelRow] = (),
     ) -> list[ModelOut]:
-        """`jobs`: those that download these models, by the models' ids."""
+        """`jobs`: those that download these models, by the models' ids. `among`: LoRAs, and what answers for them."""
         standings = self._states.all()
-        return [self._present(actor, row, standings.get(row.key, IDLE), (jobs or {}).get(row.id)) for row in rows]
+        bases = {lora.id: base.key for lora, base in self._adapted(actor, among)}
+        shown = [self._present(actor, row, standings.get(row.key, IDLE), (jobs or {}).get(row.id)) for row in rows]
+        for one, row in zip(shown, rows, strict=True):
+            one.answers_with = bases.get(row.id)
+        return shown
 
     def _present(self, actor: Actor, row: ModelRow, standing: Standing, job: Job | None) -> ModelOut:
         download = self.download_of(row, job)
@@ -266,6 +276,7 @@ class ModelRegistry:
             environment_ready=ready,
             context=setup.context,
             sees=setup.images is not None,
+            pictures=setup.images or 0,
             calls_tools=setup.tool_parser is not None or engine is EngineName.FAKE,
             reasons=setup.reasoning_parser is not None,
             adapts=row.task == "chat" and self._sizing.adapts(engine),

@@ -148,7 +148,7 @@ SPEED = ("quality", "quantization", "attention", "compile", "vae_slicing", "vae_
 """Load options that the image engine takes as they are (`engines.image_speed`)."""
 
 ModelState = Literal["idle", "downloading", "loading", "ready", "parked", "error"]
-ModelType = Literal["base_model", "lora", "fine_tune", "embedding"]
+ModelType = Literal["base_model", "lora", "fine_tune", "embedding", "upscaler"]
 Task = Literal["image", "video", "chat", "transcribe", "diarize", "embed"]
 
 
@@ -193,6 +193,7 @@ class ChatSetupOut(BaseModel):
     environment_ready: bool
     context: int = Field(description="Most tokens of a conversation.")
     sees: bool = Field(description="It takes pictures.")
+    pictures: int = Field(0, description="Most pictures in one request; of a conversation the newest are sent.")
     calls_tools: bool = Field(description="Tools can be offered to it with `tool_choice` `auto`.")
     reasons: bool = Field(description="Its reasoning comes in a field of its own.")
     adapts: bool = Field(description="LoRAs can be loaded with it.")
@@ -222,6 +223,9 @@ class ModelOut(BaseModel):
     dtype: str = Field(description="The type of most of its weights, as safetensors names it: `F16`, `BF16`, `F32`.")
     parameters: int
     base: str | None = Field(description="What a LoRA says it was made for.")
+    answers_with: str | None = Field(
+        None, description="Of a chat model's LoRA: the model that is loaded with it; requests name the LoRA."
+    )
     trigger_words: list[str] = Field([], description="Words that a LoRA's file says it answers to.")
     repo: str | None = Field(description="The repository on Hugging Face that it comes from, as `owner/name`.")
     commit: str | None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from atelier.chat.conversations import new_message as message_row
-from atelier.chat.fitting import newest, shorter
+from atelier.chat.fitting import newest, newest_pictures, pictures_left_out, shorter
 from atelier.tables import MessageRow
 from chat_models import add_chat_model
 from serving import Server
@@ -127,6 +127,33 @@ class TestSaying:
         assert answer.status_code == 404 and answer.json()["errors"][0]["field"] == "pictures"
         assert say(chat, made["id"], "x", pictures=[image] * 9).status_code == 422
 
+    def test_of_more_pictures_than_a_model_takes_the_newest_are_sent(self, chat: Server) -> None:
+        """The fake engine takes 16, and says how many it sees."""
+        image = upload(chat, picture((50, 40))).json()["id"]
+        made = begin(chat, "one", said={"pictures": [image] * 8})
+        answer = made["messages"][-1]["id"]
+        for said in ("two", "three"):
+            assert ended(chat, made["id"], answer)["usage"]["pictures_left_out"] == 0
+            answer = say(chat, made["id"], said, pictures=[image] * 7).json()["answer"]["id"]
+        done = ended(chat, made["id"], answer)
+        assert done["state"] == "complete", done["error"]
+        assert "I see 16 pictures" in done["content"] and done["usage"]["pictures_left_out"] == 6
+
+    def test_the_last_pictures_are_kept(self) -> None:
+        def row(role: str, *pictures: str) -> MessageRow:
+            return message_row("cnv_x", None, role, pictures=list(pictures))
+
+        branch = [row("user", "a", "b"), row("assistant"), row("user", "c", "d", "e"), row("assistant"), row("user")]
+        first, second = branch[0].id, branch[2].id
+        assert newest_pictures(branch, 9) == {first: ["a", "b"], second: ["c", "d", "e"]}
+        four = newest_pictures(branch, 4)
+        assert four == {first: ["b"], second: ["c", "d", "e"]}
+        assert [pictures_left_out(part, four) for part in (branch, branch[2:])] == [1, 0]
+        assert newest_pictures(branch, 2) == {second: ["d", "e"]}
+        # A model that sees nothing is asked without those of earlier questions, and refuses those of the last.
+        assert pictures_left_out(branch, newest_pictures(branch, 0)) == 5
+        assert newest_pictures(branch[:3], 0) == {second: ["c", "d", "e"]}
+
     @pytest.mark.parametrize(
         ("body", "status"),
         [({"content": " "}, 422), ({"content": "x" * 200_001}, 422), ({"content": "x", "parent_id": "msg_no"}, 404)],
@@ -171,10 +198,10 @@ class TestFullContext:
         branch = [row("user", 100), row("assistant", 400, 100), row("tool", 40), row("assistant", 400, 100)]
         branch += [row("user", 100), row("assistant", 400, 100), row("user", 100)]
         # A quarter of a token each letter, as counted; eight for each turn; a quarter of the context for the answer.
-        assert newest(branch, 1000, "", None) == branch
-        assert newest(branch, 500, "", None) == branch[4:]
-        assert newest(branch, 500, "y" * 800, None) == branch[6:]
-        assert newest(branch, 150, "", 100) == branch[6:], "the last question goes along, whether it fits or not"
+        assert newest(branch, 1000, "", None, {}) == branch
+        assert newest(branch, 500, "", None, {}) == branch[4:]
+        assert newest(branch, 500, "y" * 800, None, {}) == branch[6:]
+        assert newest(branch, 150, "", 100, {}) == branch[6:], "the last question goes along, whether it fits or not"
         assert shorter(branch) == branch[4:] and shorter(branch[6:]) is None
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from chat_models import add_chat_lora, add_chat_model, add_embedding_model
 from client_pictures import drawing, png
 from serving import Server
 from tests.hostile.bombs import header
+from tests.server.test_accounts import PASSWORD, sign_in
 
 HELLO = [{"role": "user", "content": "Hello"}]
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -191,6 +194,10 @@ class TestLoras:
             body = {"model": model, "messages": HELLO}
             answer = adapted.client.post("/v1/chat/completions", json=body, headers=key("one"))
             assert answer.status_code == 200 and answer.json()["model"] == model, answer.text
+        models = adapted.client.get("/api/models/", headers=ADMIN).json()["items"]
+        loras = {one["key"]: one["answers_with"] for one in models if one["type"] == "lora"}
+        assert loras == {"pirate": "echo", "of-another": None}
+        assert adapted.client.get("/api/models/pirate", headers=ADMIN).json()["answers_with"] == "echo"
         workers = adapted.client.get("/api/models/echo", headers=ADMIN).json()
         assert workers["state"] == "ready" and workers["load_options"]["loras"] == ["pirate"]
 
@@ -412,6 +419,29 @@ class TestKeys:
         assert f'atelier_chat_request_duration_seconds_bucket{{{route},le="+Inf"}}' in page
         assert f'atelier_chat_tokens_total{{{route},kind="completion"}}' in page
         assert keyed.client.get("/metrics").status_code == 401
+
+    def test_what_one_used_oneself_by_the_day_where_one_lives(self, keyed: Server) -> None:
+        ana = keyed.client.post("/api/users", json={"name": "ana", "password": PASSWORD}, headers=ADMIN).json()["id"]
+        hers = {"authorization": f"Bearer {sign_in(keyed, 'ana', PASSWORD)}"}
+        day = datetime.now(UTC).date() - timedelta(days=9)
+        with sqlite3.connect(keyed.data_dir / "atelier.db") as rows:
+            for hour, model, requests in (("08", "echo", 2), ("23", "echo", 3), ("23", "gone", 4)):
+                counted = (f"{day} {hour}:00:00.000000", ana, model, "/v1/completions", requests, 1, 70, 7, 1.5)
+                rows.execute("INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", counted)
+
+        def told(**query: Any) -> tuple[list[tuple[str, int]], list[tuple[str, str, int]]]:
+            found = keyed.client.get("/api/chat/usage", params=query, headers=hers).json()
+            assert {one["name"] for one in found["items"]} <= {"ana"}, "somebody else's is not told"
+            items = [(one["model"], one["requests"]) for one in found["items"]]
+            return items, [(one["day"], one["model"], one["requests"]) for one in found["days"]]
+
+        next_day = str(day + timedelta(days=1))
+        assert told() == ([("echo", 5), ("gone", 4)], [(str(day), "echo", 5), (str(day), "gone", 4)])
+        assert told(east=120)[1] == [(str(day), "echo", 2), (next_day, "echo", 3), (next_day, "gone", 4)]
+        assert told(days=5) == ([], [])
+        everybody = keyed.client.get("/api/chat/usage", headers=ADMIN).json()
+        assert sum(one["requests"] for one in everybody["items"] if one["owner"] == ana) == 9
+        assert any(one["day"] == str(day) and one["prompt_tokens"] == 140 for one in everybody["days"])
 
 
 class TestWaiting:

@@ -38,6 +38,7 @@ export const keys = {
   creatureSettings: ["creatures", "settings"] as const,
   system: ["system"] as const,
   history: ["history"] as const,
+  chatUsage: (days: number) => ["chatUsage", days] as const,
   dependencies: ["dependencies"] as const,
   endpoints: ["endpoints"] as const,
   batches: ["batches"] as const,

@@ -118,6 +118,9 @@ export const queries = {
 
   system: () => queryOptions({ queryKey: keys.system, queryFn: ({ signal }) => api.system({ signal }), staleTime: 10_000 }),
 
+  /** Of the last days where the reader is; the server counts it every few seconds. */
+  chatUsage: (days: number) => queryOptions({ queryKey: keys.chatUsage(days), queryFn: ({ signal }) => api.chatUsage({ query: { days, east: -new Date().getTimezoneOffset() }, signal }), staleTime: 10_000, placeholderData: (before) => before }),
+
   /** The last quarter of an hour; live events go on from there (`samples`). */
   history: () =>
     queryOptions({

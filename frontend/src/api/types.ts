@@ -6,6 +6,7 @@ export type {
 export type { AnswerFrame, AnswerWaitOut, ChatParameters, ConversationDetailOut, ConversationOut, ConversationPage, SayIn, MessageOut, PresetIn, PresetOut, ToolCallOut } from "./generated/types.gen";
 export type { ImageToImageIn, ImageToVideoIn, InpaintIn, InputOut, OutpaintIn, UpscaleIn } from "./generated/types.gen";
 export type { GalleryPage as ImagePage, ImageDeletedOut as DeletedOut } from "./generated/types.gen";
+export type { UsageList, UsedOnOut } from "./generated/types.gen";
 export type { BenchmarkIn, BenchmarkOut, StageOut } from "./generated/types.gen";
 export type { BatchIn, BatchObject, FileObject } from "./generated/types.gen";
 export type { Task } from "@/lib/models";

@@ -110,6 +110,16 @@ describe("Chat", () => {
     expect(document.querySelector("article img")).toBeNull();
   });
 
+  it("asks a LoRA by its own name, and says whose it is", async () => {
+    const atelier = await start();
+    await user.click(await screen.findByRole("button", { name: /^Model: / }, slow));
+    await user.click(await screen.findByRole("menuitem", { name: /Pirate talk.*LoRA on SmolLM3 3B/ }, slow));
+    await ask("ahoy");
+    expect(await screen.findByText("You said: ahoy", {}, slow)).toBeVisible();
+    expect(screen.getByRole("article", { name: "Answer of Pirate talk" })).toBeVisible();
+    expect([...atelier.chats.kept.values()][0]?.messages.at(-1)?.model).toBe("smol-pirate");
+  });
+
   it("asks two models the same", async () => {
     const atelier = await start();
     await user.click(await screen.findByRole("button", { name: "Compare with another model" }, slow));

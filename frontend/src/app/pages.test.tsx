@@ -160,6 +160,21 @@ describe("System's parts", () => {
     expect(screen.getByRole("button", { name: `Copy: ${location.origin}/v1/chat/completions` })).toBeVisible();
   });
 
+  it("tells what was used of chat models: all days, one of them by the keyboard, each model", async () => {
+    await open("/system");
+    const chart = await screen.findByRole("slider", { name: "Tokens by day" }, slow);
+    const all = chart.getAttribute("aria-valuetext");
+    expect(all).toMatch(/^30 days: Tokens in [1-9][\d,]+, Tokens out [1-9][\d,]+, Requests [1-9]\d*$/);
+    chart.focus();
+    await user.keyboard("{ArrowLeft}{ArrowLeft}");
+    expect(chart).toHaveAttribute("aria-valuetext", expect.stringMatching(/^\w+ \d+: Tokens in 72,800, Tokens out 25,200, Requests 21$/));
+    const table = within(screen.getByRole("region", { name: "Usage by model" }));
+    expect(table.getAllByRole("rowheader").map((one) => one.textContent)).toEqual(["qwen", "smol"]);
+    await user.click(screen.getByRole("radio", { name: "7 days" }));
+    await waitFor(() => expect(chart).toHaveAttribute("aria-valuetext", expect.stringMatching(/^7 days/)), slow);
+    expect(chart.getAttribute("aria-valuetext")).not.toBe(all);
+  });
+
   it("goes on from the history with live events", async () => {
     const atelier = await open("/system", { devices: [device()] });
     const chart = () => screen.findByRole("img", { name: /Machine memory over the last 5 minutes/ }, slow);

@@ -15,7 +15,7 @@ export type Look = (typeof LOOKS)[number];
 
 export interface Standing {
   task: Task;
-  type: "base_model" | "lora" | "fine_tune" | "embedding";
+  type: "base_model" | "lora" | "fine_tune" | "embedding" | "upscaler";
   state: "idle" | "downloading" | "loading" | "ready" | "parked" | "error";
   available: boolean;
   runnable: boolean;
@@ -25,8 +25,8 @@ export interface Standing {
   waiting?: { position?: number | null } | null;
 }
 
-/** A LoRA or an embedding: no model of its own, but added to one. */
-export const isAddition = (model: { type: string }) => model.type === "lora" || model.type === "embedding";
+/** A LoRA, an embedding or an upscaler: no model of its own, but added to one. */
+export const isAddition = (model: { type: string }) => model.type === "lora" || model.type === "embedding" || model.type === "upscaler";
 
 const DOWNLOADS = { waiting: "downloading", downloading: "downloading", paused: "paused", cancelled: "paused", failed: "error" } as const;
 

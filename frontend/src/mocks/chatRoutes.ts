@@ -3,7 +3,7 @@
  *
  * Questions that do something special: "slow …", "think …", "load …", "fail …", "tool …", "markdown …"; "refuse" is not accepted.
  */
-import type { AnswerFrame, ChatParameters, ConversationDetailOut, ConversationOut, Event, SayIn, MessageOut, PresetOut, Problem } from "@/api/types";
+import type { AnswerFrame, ChatParameters, ConversationDetailOut, ConversationOut, Event, SayIn, MessageOut, PresetOut, Problem, UsageList } from "@/api/types";
 
 const json = (status: number, body: unknown) => new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
 const refusal = (status: number, code: string, detail: string, said: Problem["said"] = null) =>
@@ -11,6 +11,14 @@ const refusal = (status: number, code: string, detail: string, said: Problem["sa
 const now = () => new Date().toISOString();
 
 const MARKDOWN = "Here is **what you asked for**:\n\n1. a list\n2. with `code`\n\n```python\ndef hello(name: str) -> str:\n    return f\"Hello, {name}!\"\n```\n\nAnd $a^2 + b^2 = c^2$, [a link](https://elsewhere.example), [no link](javascript:alert(1)), ![a picture](https://elsewhere.example/x.png).";
+
+/** Two models, less on some days. */
+function usageOf(count: number): UsageList {
+  const days = Array.from({ length: count }, (_, ago) => ({ at: new Date(Date.now() - ago * 86_400_000), ago })).flatMap(({ at, ago }) => ["smol", "qwen"].map((model, which) => ({ day: at.toISOString().slice(0, 10), model, requests: ((ago * 7) % 11) * (which + 1), failed: ago % 9 === 4 ? 1 : 0, prompt_tokens: ((ago * 7) % 11) * 5200, completion_tokens: ((ago * 7) % 11) * 1800, seconds: 30 })));
+  const sum = (model: string, name: "requests" | "failed" | "prompt_tokens" | "completion_tokens") => days.reduce((all, one) => all + (one.model === model ? one[name] : 0), 0);
+  const items = ["smol", "qwen"].map((model) => ({ owner: "usr_1", name: "ada", model, requests: sum(model, "requests"), failed: sum(model, "failed"), prompt_tokens: sum(model, "prompt_tokens"), completion_tokens: sum(model, "completion_tokens"), seconds: 30 * count }));
+  return { items, days };
+}
 
 interface Kept { conversation: ConversationOut; messages: MessageOut[]; deleted: boolean }
 interface Begin { title?: string; model?: string | null; system_prompt?: string; parameters?: ChatParameters; beside_of?: string | null; message?: SayIn }
@@ -37,6 +45,7 @@ export class MockChats {
   async answer(request: Request, url: URL): Promise<Response> {
     const [, , , area = "", id = "", verb = "", message = "", deed = ""] = url.pathname.split("/");
     const body = async <T>() => (await request.json()) as T;
+    if (area === "usage") return json(200, usageOf(Number(url.searchParams.get("days") ?? 30)));
     if (area === "presets") return this.#preset(request, id);
     if (!id) return request.method === "GET" ? this.#list(url) : this.#begin(await body<Begin>());
     if (id === "import") return this.#bring(await body<{ title: string; messages: MessageOut[] }>());

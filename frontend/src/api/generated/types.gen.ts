@@ -965,6 +965,12 @@ export type ChatSetupOut = {
      */
     sees: boolean;
     /**
+     * Pictures
+     *
+     * Most pictures in one request; of a conversation the newest are sent.
+     */
+    pictures?: number;
+    /**
      * Calls Tools
      *
      * Tools can be offered to it with `tool_choice` `auto`.
@@ -2535,7 +2541,7 @@ export type FoundModelOut = {
     /**
      * Type
      */
-    type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | null;
+    type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | 'upscaler' | null;
     /**
      * Family
      */
@@ -2780,8 +2786,10 @@ export type HiresIn = {
     strength?: number;
     /**
      * Upscaler
+     *
+     * What enlarges before: `latent`, `lanczos`, `nearest`, or the key of a model of the type `upscaler`.
      */
-    upscaler?: 'latent' | 'lanczos' | 'nearest';
+    upscaler?: string;
     /**
      * Scheduler
      *
@@ -4051,7 +4059,7 @@ export type LackOut = {
     /**
      * Kind
      */
-    kind: 'model' | 'lora' | 'scheduler' | 'image';
+    kind: 'model' | 'lora' | 'scheduler' | 'upscaler' | 'image';
     /**
      * Name
      */
@@ -4382,7 +4390,7 @@ export type MessageOut = {
      * Finish Reason
      */
     finish_reason: string | null;
-    usage: AtelierChatConversationSchemasUsageOut | null;
+    usage: UsageOut | null;
     timing: TimingOut | null;
     error: ErrorOut | null;
     /**
@@ -4528,7 +4536,7 @@ export type ModelOut = {
     /**
      * Type
      */
-    type: 'base_model' | 'lora' | 'fine_tune' | 'embedding';
+    type: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | 'upscaler';
     /**
      * Family
      */
@@ -4571,6 +4579,12 @@ export type ModelOut = {
      * What a LoRA says it was made for.
      */
     base: string | null;
+    /**
+     * Answers With
+     *
+     * Of a chat model's LoRA: the model that is loaded with it; requests name the LoRA.
+     */
+    answers_with?: string | null;
     /**
      * Trigger Words
      *
@@ -7904,6 +7918,12 @@ export type UpscaleIn = {
      * Strength
      */
     strength?: number;
+    /**
+     * Upscaler
+     *
+     * What enlarges before: `lanczos`, or the key of a model of the type `upscaler`.
+     */
+    upscaler?: string;
 };
 
 /**
@@ -7912,8 +7932,122 @@ export type UpscaleIn = {
 export type UsageList = {
     /**
      * Items
+     *
+     * By who asked and which model.
      */
-    items: Array<AtelierChatUsageRoutesUsageOut>;
+    items: Array<UsedByOut>;
+    /**
+     * Days
+     *
+     * By day and model, of all whom one sees. A day without use is left out.
+     */
+    days: Array<UsedOnOut>;
+};
+
+/**
+ * UsageOut
+ *
+ * Tokens, as the engine counted them.
+ */
+export type UsageOut = {
+    /**
+     * Prompt Tokens
+     */
+    prompt_tokens: number;
+    /**
+     * Completion Tokens
+     */
+    completion_tokens: number;
+    /**
+     * Left Out
+     *
+     * Messages at the beginning that were not sent, for the context was full.
+     */
+    left_out?: number;
+    /**
+     * Pictures Left Out
+     *
+     * Pictures at the beginning of what was sent that were not, for the model takes no more at once.
+     */
+    pictures_left_out?: number;
+};
+
+/**
+ * UsedByOut
+ */
+export type UsedByOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Requests
+     */
+    requests: number;
+    /**
+     * Failed
+     */
+    failed: number;
+    /**
+     * Prompt Tokens
+     */
+    prompt_tokens: number;
+    /**
+     * Completion Tokens
+     */
+    completion_tokens: number;
+    /**
+     * Seconds
+     *
+     * That its requests took, one after the other.
+     */
+    seconds: number;
+    /**
+     * Owner
+     *
+     * The id of the user, or of the holder of an API key.
+     */
+    owner: string;
+    /**
+     * Name
+     */
+    name: string;
+};
+
+/**
+ * UsedOnOut
+ */
+export type UsedOnOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Requests
+     */
+    requests: number;
+    /**
+     * Failed
+     */
+    failed: number;
+    /**
+     * Prompt Tokens
+     */
+    prompt_tokens: number;
+    /**
+     * Completion Tokens
+     */
+    completion_tokens: number;
+    /**
+     * Seconds
+     *
+     * That its requests took, one after the other.
+     */
+    seconds: number;
+    /**
+     * Day
+     */
+    day: string;
 };
 
 /**
@@ -8161,68 +8295,6 @@ export type WorkerOut = {
      * Log Tail
      */
     log_tail: Array<string>;
-};
-
-/**
- * UsageOut
- *
- * Tokens, as the engine counted them.
- */
-export type AtelierChatConversationSchemasUsageOut = {
-    /**
-     * Prompt Tokens
-     */
-    prompt_tokens: number;
-    /**
-     * Completion Tokens
-     */
-    completion_tokens: number;
-    /**
-     * Left Out
-     *
-     * Messages at the beginning that were not sent, for the context was full.
-     */
-    left_out?: number;
-};
-
-/**
- * UsageOut
- */
-export type AtelierChatUsageRoutesUsageOut = {
-    /**
-     * Owner
-     *
-     * The id of the user, or of the holder of an API key.
-     */
-    owner: string;
-    /**
-     * Name
-     */
-    name: string;
-    /**
-     * Model
-     */
-    model: string;
-    /**
-     * Requests
-     */
-    requests: number;
-    /**
-     * Failed
-     */
-    failed: number;
-    /**
-     * Prompt Tokens
-     */
-    prompt_tokens: number;
-    /**
-     * Completion Tokens
-     */
-    completion_tokens: number;
-    /**
-     * Seconds
-     */
-    seconds: number;
 };
 
 /**
@@ -11415,7 +11487,7 @@ export type ListModelsData = {
          *
          * Only models of this type.
          */
-        type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | null;
+        type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | 'upscaler' | null;
         /**
          * Task
          *
@@ -12493,9 +12565,15 @@ export type ChatUsageData = {
         /**
          * Days
          *
-         * Until now.
+         * The last of them is today.
          */
         days?: number;
+        /**
+         * East
+         *
+         * Days begin where clocks are so many minutes ahead of UTC.
+         */
+        east?: number;
     };
     url: '/api/chat/usage';
 };

@@ -87,6 +87,7 @@ function Figures({ message }: { message: MessageOut }) {
     usage && t("chat.tokens", { count: usage.completion_tokens }),
     message.finish_reason === "length" && t("chat.cutOff"),
     usage?.left_out ? t("chat.leftOut", { count: usage.left_out }) : null,
+    usage?.pictures_left_out ? t("chat.picturesLeftOut", { count: usage.pictures_left_out }) : null,
   ].filter(Boolean);
   return <Typography variant="mono" data-figures sx={{ color: "text.faint", ml: 2, minWidth: 0 }}>{words.join(" · ")}</Typography>;
 }

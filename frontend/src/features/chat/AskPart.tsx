@@ -11,7 +11,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 
 import type { useSay } from "./actions";
 import { Composer } from "./Composer";
-import { fuller, isFull, roomOf } from "./context";
+import { fuller, isFull, picturesOver, roomOf } from "./context";
 import { ContextUse, Obstacle } from "./ContextUse";
 import { detach, draftOf, setup, type Draft } from "./drafts";
 import { usable } from "./models";
@@ -48,6 +48,8 @@ export function AskPart({ conversation, beside, asked, models, draft, inputRef, 
   const room = fuller(roomOf(branch(conversation), written, asked[0], own), asked[1] ? roomOf(branch(beside), written, asked[1], beside ?? own) : null);
   const blind = written.pictures.length > 0 ? asked.find((model) => !model.sees) : undefined;
   const full = !blocked && isFull(room);
+  const over = asked.map((model, at) => picturesOver(branch(at === 0 ? conversation : beside), written, model));
+  const limited = asked[over.indexOf(Math.max(1, ...over))];
   const problem = say.error ? asProblem(say.error) : null;
   const number = (value: number) => new Intl.NumberFormat(i18n.language).format(value);
 
@@ -67,7 +69,7 @@ export function AskPart({ conversation, beside, asked, models, draft, inputRef, 
           {t(room.alone ? "chat.questionTooLong" : "chat.contextFull", { next: number(room.next), most: number(room.most ?? 0) })}
         </Obstacle>
       )}
-      <Composer draft={draft} inputRef={inputRef} sending={say.isPending || (models.length === 0 && blocked === null)} growing={growing} blocked={blocked ?? (blind ? t("chat.modelBlind", { model: blind.name }) : full ? t("chat.contextFullShort") : null)} told={blocked === null && (blind !== undefined || full)} onSend={onSend} onStop={onStop} onEditLast={onEditLast}>
+      <Composer draft={draft} inputRef={inputRef} sending={say.isPending || (models.length === 0 && blocked === null)} growing={growing} blocked={blocked ?? (blind ? t("chat.modelBlind", { model: blind.name }) : full ? t("chat.contextFullShort") : null)} told={blocked === null && (blind !== undefined || full)} note={limited && !blind ? t("chat.picturesNewest", { count: Math.max(...over), model: limited.name, most: limited.chat?.pictures }) : null} onSend={onSend} onStop={onStop} onEditLast={onEditLast}>
         <ContextUse room={room} />
       </Composer>
     </>

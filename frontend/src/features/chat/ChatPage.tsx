@@ -22,7 +22,7 @@ import { ConversationList } from "./ConversationList";
 import { attachOfGallery, draftOf, edit, setup, write } from "./drafts";
 import { DropPictures } from "./DropPictures";
 import { loadMarkdown } from "./Markdown";
-import { answers, choose, usable } from "./models";
+import { answering, answers, choose, usable } from "./models";
 import { SettingsDrawer } from "./SettingsDrawer";
 import { Thread } from "./Thread";
 import { branchOf } from "./tree";
@@ -37,7 +37,7 @@ export function ChatPage() {
   const { t } = useTranslation();
   const { id } = useParams({ strict: false });
   const go = useNavigate();
-  const models = useQuery(queries.models());
+  const models = useQuery({ ...queries.models(), select: answering });
   const found = useQuery({ ...queries.conversation(id ?? ""), enabled: id !== undefined, retry: false });
   const conversation = (id !== undefined && found.data) || null;
   const other = useQuery({ ...queries.conversation(conversation?.beside ?? ""), enabled: !!conversation?.beside });

@@ -20,6 +20,8 @@ interface Props {
   blocked: string | null;
   /** It is said above in full: on a phone it is not said again. */
   told: boolean;
+  /** What is to be known of what will be sent. */
+  note: string | null;
   onSend: () => void;
   onStop: () => void;
   /** The last question is to be said differently. */
@@ -28,7 +30,7 @@ interface Props {
 }
 
 /** Where one writes: Enter sends, Shift Enter goes on; pictures are pasted, dropped, chosen or taken. */
-export function Composer({ draft, inputRef, sending, growing, blocked, told, onSend, onStop, onEditLast, children }: Props) {
+export function Composer({ draft, inputRef, sending, growing, blocked, told, note, onSend, onStop, onEditLast, children }: Props) {
   const { t } = useTranslation();
   const { text, pictures } = useSignal(draft);
   const broken = pictures.some((one) => one.problem !== null);
@@ -44,7 +46,7 @@ export function Composer({ draft, inputRef, sending, growing, blocked, told, onS
       onEditLast();
     }
   };
-  const note = long ? t("validation.tooLong", { max: MOST_LETTERS, count: [...text].length }) : null;
+  const warning = long ? t("validation.tooLong", { max: MOST_LETTERS, count: [...text].length }) : null;
   return (
     <Box
       component="form"
@@ -68,7 +70,8 @@ export function Composer({ draft, inputRef, sending, growing, blocked, told, onS
         input={{ "aria-label": t("chat.message"), "aria-keyshortcuts": "Enter", enterKeyHint: "send" }}
         sx={{ px: 4, pt: 3, pb: 1, fontSize: 16, lineHeight: 1.55 }}
       />
-      {note && <Typography variant="caption" role="status" sx={{ display: "flex", gap: 2, px: 4, pb: 1, color: "warning.main" }}><TriangleAlert size={14} aria-hidden />{note}</Typography>}
+      {warning && <Typography variant="caption" role="status" sx={{ display: "flex", gap: 2, px: 4, pb: 1, color: "warning.main" }}><TriangleAlert size={14} aria-hidden />{warning}</Typography>}
+      {note && <Typography variant="caption" role="status" component="p" sx={{ px: 4, pb: 1, color: "text.secondary" }}>{note}</Typography>}
       <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: 2, pb: 2, minWidth: 0 }}>
         <PictureButtons draft={draft} disabled={pictures.length >= MOST_PICTURES} />
         <Box sx={{ flex: 1, minWidth: 0, display: "flex", alignItems: "center", justifyContent: "flex-end", gap: 3, pr: 2 }}>

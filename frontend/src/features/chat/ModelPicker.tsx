@@ -44,7 +44,10 @@ export function ModelPicker({ label, models, model, wanted, onPick, small }: Pro
             }}
             sx={{ minWidth: 260 }}
           >
-            <Box sx={{ flex: 1, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>{one.name}</Box>
+            <Box sx={{ flex: 1, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>
+              {one.name}
+              {one.answers_with && <Typography variant="caption" component="span" sx={{ display: "block", color: "text.faint", overflow: "hidden", textOverflow: "ellipsis" }}>{t("chat.loraOf", { model: models?.find((base) => base.key === one.answers_with)?.name ?? one.answers_with })}</Typography>}
+            </Box>
             {one.sees && <Box component={Eye} size={15} aria-label={t("chat.sees")} sx={{ color: "text.faint" }} />}
             <ModelState look={lookOf(one)} />
           </MenuItem>

@@ -5,8 +5,9 @@ import { FrameReader } from "@/api/answers";
 import type { MessageOut, ModelOut } from "@/api/types";
 import { blocksOf, withMath } from "@/lib/markdown";
 
-import { fuller, isFull, paceOf, roomOf } from "./context";
+import { fuller, isFull, paceOf, picturesOver, roomOf } from "./context";
 import { grown } from "./growing";
+import { answering, answers, choose, usable } from "./models";
 import { numberOf, stopsOf, toolsOf, trimmed } from "./parameters";
 import { smaller } from "./scaling";
 import { bodyOf, snippet } from "./snippets";
@@ -158,6 +159,34 @@ describe("the context", () => {
     expect(fuller(one, other)).toBe(other);
     expect(fuller(other, one)).toBe(other);
     expect(fuller(one, null)).toBe(one);
+  });
+});
+
+describe("models that answer", () => {
+  const model = (over: Partial<ModelOut>) => ({ key: "base", task: "chat", type: "base_model", runnable: true, available: true, state: "idle", download: null, ...over }) as ModelOut;
+  const lora = (key: string, answers_with: string | null) => model({ key, type: "lora", runnable: false, answers_with });
+  const shown = answering([lora("pirate", "base"), lora("unused", null), model({ state: "ready", sees: true, worker_id: "w_1" }), model({ key: "other" })]);
+
+  it("are LoRAs too that one is loaded with, where and as that one is", () => {
+    expect(shown.filter(answers).map((one) => one.key)).toEqual(["pirate", "base", "other"]);
+    expect(shown[0]).toMatchObject({ key: "pirate", type: "lora", state: "ready", sees: true, worker_id: "w_1" });
+    expect(usable(shown[0] as ModelOut)).toBe(true);
+    expect(usable(answering([lora("pirate", "base"), model({ available: false })])[0] as ModelOut)).toBe(false);
+  });
+
+  it("answer when they are chosen; unasked only those that stand by themselves", () => {
+    expect(choose(shown, "pirate")?.key).toBe("pirate");
+    expect(choose(shown, null)?.key).toBe("base");
+    expect(choose(shown.slice(0, 2), null)).toBeUndefined();
+  });
+
+  it("take so many pictures at once", () => {
+    const seer = { sees: true, chat: { pictures: 4 } } as ModelOut;
+    const branch = [{ pictures: ["a", "b"] }, {}, { pictures: ["c"] }];
+    const written = (count: number) => ({ text: "", pictures: Array(count) as unknown[] });
+    expect([0, 1, 3].map((count) => picturesOver(branch, written(count), seer))).toEqual([0, 0, 2]);
+    expect(picturesOver(branch, written(9), { ...seer, sees: false })).toBe(0);
+    expect(picturesOver(branch, written(9), undefined)).toBe(0);
   });
 });
 

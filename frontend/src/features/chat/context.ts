@@ -52,6 +52,13 @@ export function roomOf(branch: readonly Said[], written: Written, model: ModelOu
   return { used: Math.round(used), next: Math.round(used + own), most, counted: counted !== undefined, alone: most !== null && own >= most, drops: setup.parameters.drop_oldest === true };
 }
 
+/** Pictures that go no more with what is being written: a model takes so many at once, the newest. */
+export function picturesOver(branch: readonly Pick<Said, "pictures">[], written: Written, model: ModelOut | undefined): number {
+  const most = model?.chat?.pictures ?? 0;
+  const all = branch.reduce((sum, one) => sum + (one.pictures?.length ?? 0), written.pictures.length);
+  return model?.sees && most > 0 ? Math.max(0, all - most) : 0;
+}
+
 /** What is asked would be longer than what the model takes, and nothing is left out. */
 export const isFull = (room: Room) => room.most !== null && (room.alone || (room.next >= room.most && !room.drops));
 

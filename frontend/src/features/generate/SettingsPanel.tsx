@@ -65,7 +65,7 @@ export function SettingsPanel({ form, models, model, loading, task, picture, err
       <SeedField form={form} error={errors.seed} />
       <LoraPicker form={form} model={model} error={errors.loras} />
       <Variations form={form} errors={errors} />
-      {(!task || task === "change") && <SecondPass form={form} errors={errors} size={values} model={model} />}
+      {(!task || task === "change") && <SecondPass form={form} errors={errors} size={values} steps={values.steps} model={model} />}
       <Advanced form={form} errors={errors} model={model} />
     </Box>
   );

@@ -45,8 +45,11 @@ describe("the form", () => {
 
   it("takes over variations and the second pass, at the size of the first", () => {
     const made = image(3, { width: 512, height: 768 });
-    reuse({ ...made, recipe: { ...made.recipe, width: 256, height: 384, subseed: 5, subseed_strength: 0.2, hires: { width: 512, height: 768, steps: 20, strength: 0.4, upscaler: "latent", scheduler: "ddim" }, clip_skip: 1, sampler_settings: { eta: 0.5, s_churn: null }, quality: 80 }, format: "webp" });
-    expect(toRequest(settings.get(), model)).toMatchObject({ width: 256, height: 384, subseed: 5, subseed_strength: 0.2, hires: { scale: 2, strength: 0.4, upscaler: "latent", scheduler: "ddim" }, clip_skip: 1, sampler_settings: { eta: 0.5 }, quality: 80 });
+    reuse({ ...made, recipe: { ...made.recipe, width: 256, height: 384, subseed: 5, subseed_strength: 0.2, hires: { width: 512, height: 768, steps: 7, strength: 0.4, upscaler: "latent", scheduler: "ddim" }, clip_skip: 1, sampler_settings: { eta: 0.5, s_churn: null }, quality: 80 }, format: "webp" });
+    expect(toRequest(settings.get(), model)).toMatchObject({ width: 256, height: 384, subseed: 5, subseed_strength: 0.2, hires: { scale: 2, steps: 7, strength: 0.4, upscaler: "latent", scheduler: "ddim" }, clip_skip: 1, sampler_settings: { eta: 0.5 }, quality: 80 });
+    reuse({ ...made, recipe: { ...made.recipe, hires: { width: 512, height: 768, steps: made.steps, strength: 0.4 } } });
+    expect(toRequest(settings.get(), model).hires).not.toHaveProperty("steps");
+    expect(check({ ...settings.get(), hiresSteps: 0 }, model)).toHaveProperty("hires_steps");
     reuse(image(4));
     expect(toRequest(settings.get(), model)).not.toHaveProperty("hires");
     expect(toRequest(settings.get(), model)).not.toHaveProperty("subseed_strength");

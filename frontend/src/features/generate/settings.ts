@@ -8,6 +8,7 @@ import { lorasFor, lorasOf, type LoraChoice } from "./loras";
 
 export type FileFormat = "png" | "webp" | "jpeg";
 
+/** What enlarges without a model, or the key of a model. */
 export type Upscaler = NonNullable<HiresIn["upscaler"]>;
 export type Sampling = Partial<Record<keyof SamplerSettingsIn, number>>;
 
@@ -38,6 +39,8 @@ export interface Settings {
   hires: boolean;
   hiresScale: number;
   hiresStrength: number;
+  /** Null: as many as the first pass. */
+  hiresSteps: number | null;
   /** Null: the first pass's. */
   hiresScheduler: string | null;
   hiresUpscaler: Upscaler;
@@ -50,7 +53,7 @@ export interface Settings {
 }
 
 export const fresh: Settings = {
-  prompt: "", negative: "", translated: null, model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, styles: [], format: "png", loras: [], variation: 0, subseed: null, hires: false, hiresScale: 2, hiresStrength: 0.5, hiresScheduler: null, hiresUpscaler: "lanczos", clipSkip: 0, sampling: {}, quality: 95,
+  prompt: "", negative: "", translated: null, model: null, outputs: 1, width: null, height: null, steps: null, guidance: null, seed: null, keepSeed: false, scheduler: null, styles: [], format: "png", loras: [], variation: 0, subseed: null, hires: false, hiresScale: 2, hiresStrength: 0.5, hiresSteps: null, hiresScheduler: null, hiresUpscaler: "lanczos", clipSkip: 0, sampling: {}, quality: 95,
 };
 
 /** Lives outside the page, so that leaving it or reloading loses nothing. */
@@ -82,9 +85,10 @@ export function resetToModel(): void {
 interface Refined { grid?: unknown; subseed?: number; subseed_strength?: number; width?: number; height?: number; hires?: ({ width: number } & HiresSaid) | null; clip_skip?: number; sampler_settings?: SamplerSettingsIn | null; quality?: number }
 
 /** A second pass, as recipes and dropped files tell of it. */
-export interface HiresSaid { strength?: number; scheduler?: string | null; upscaler?: Upscaler }
+export interface HiresSaid { steps?: number | null; strength?: number; scheduler?: string | null; upscaler?: Upscaler }
 
-export const hiresOf = ({ strength, scheduler, upscaler }: HiresSaid) => ({ hiresStrength: strength ?? fresh.hiresStrength, hiresScheduler: scheduler ?? null, hiresUpscaler: upscaler ?? fresh.hiresUpscaler });
+/** `first`: the first pass's steps. As many of them again are none of its own. */
+export const hiresOf = ({ steps, strength, scheduler, upscaler }: HiresSaid, first: number | undefined) => ({ hiresSteps: steps && steps !== first ? steps : null, hiresStrength: strength ?? fresh.hiresStrength, hiresScheduler: scheduler ?? null, hiresUpscaler: upscaler ?? fresh.hiresUpscaler });
 
 export const samplingOf = (said: SamplerSettingsIn | null | undefined): Sampling => Object.fromEntries(Object.entries(said ?? {}).filter(([, value]) => typeof value === "number"));
 
@@ -96,7 +100,7 @@ export function reuse(image: ImageOut): void {
   change({
     // As it was drawn: styles stand in the words.
     prompt: image.prompt, negative: image.negative_prompt, styles: [], translated: null, model: image.model, ...first,
-    variation, subseed, hires: !!hires, ...(hires ? { ...hiresOf(hires), hiresScale: nearestScale(hires.width / width) } : {}),
+    variation, subseed, hires: !!hires, ...(hires ? { ...hiresOf(hires, image.steps), hiresScale: nearestScale(hires.width / width) } : {}),
     clipSkip, sampling: samplingOf(sampling), quality,
     steps: image.steps, guidance: image.guidance_scale, seed: image.seed, keepSeed: true, scheduler: image.scheduler, format: image.format === "mp4" ? "png" : image.format,
     loras: lorasOf(image.recipe),
@@ -145,7 +149,7 @@ export function toRequest(form: Settings, model: ModelOut | undefined, own: Size
     ...(form.scheduler ? { scheduler: form.scheduler } : {}),
     ...(form.styles.length > 0 ? { styles: form.styles } : {}),
     ...(form.variation > 0 ? { subseed_strength: form.variation, ...(form.subseed === null ? {} : { subseed: form.subseed }) } : {}),
-    ...(form.hires ? { hires: { scale: form.hiresScale, strength: form.hiresStrength, ...(form.hiresScheduler ? { scheduler: form.hiresScheduler } : {}), ...(form.hiresUpscaler === fresh.hiresUpscaler ? {} : { upscaler: form.hiresUpscaler }) } } : {}),
+    ...(form.hires ? { hires: { scale: form.hiresScale, strength: form.hiresStrength, ...(form.hiresSteps === null ? {} : { steps: form.hiresSteps }), ...(form.hiresScheduler ? { scheduler: form.hiresScheduler } : {}), ...(form.hiresUpscaler === fresh.hiresUpscaler ? {} : { upscaler: form.hiresUpscaler }) } } : {}),
     ...(form.clipSkip > 0 ? { clip_skip: form.clipSkip } : {}),
     ...(Object.keys(form.sampling).length > 0 ? { sampler_settings: form.sampling } : {}),
     ...(loras.length > 0 ? { loras } : {}),
@@ -165,7 +169,7 @@ export function sideLimits(model: ModelOut | undefined) {
   };
 }
 
-export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires" | "loras" | "clip_skip" | "sampler_settings" | "quality";
+export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires" | "hires_steps" | "upscaler" | "loras" | "clip_skip" | "sampler_settings" | "quality";
 type Complaint =
   | { key: "validation.maskEmpty" | "validation.noGrowth" }
   | { key: "validation.sizeOver"; width: number; height: number; max: number }
@@ -195,6 +199,7 @@ export function check(form: Settings, model: ModelOut | undefined, own: Size | n
   const negative = [...form.negative.trim()].length;
   if (negative > LIMITS.prompt) complaints.negative_prompt = { key: "validation.tooLong", max: LIMITS.prompt, count: negative };
   Object.assign(complaints, checkMethod(steps, guidance));
+  if (form.hires && form.hiresSteps !== null && checkMethod(form.hiresSteps, 0).steps) complaints.hires_steps = { key: "validation.integer", min: 1, max: LIMITS.steps };
   for (const [field, side] of [["width", width], ["height", height]] as const) {
     if (snap(side, sides) !== side) complaints[field] = { key: "validation.multiple", multiple: sides.multiple, min: sides.min_side, max: sides.max_side };
   }

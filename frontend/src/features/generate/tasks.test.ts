@@ -102,6 +102,6 @@ it("knows from a job what was done with which picture", () => {
 describe("a file that says how it was made", () => {
   it("fills the form, and leaves alone what it does not say", () => {
     const found: SettingsOut = { source: "a1111", settings: { prompt: "a fox", steps: 12, seed: 7, hires: { scale: 1.9 }, loras: [{ model: "paper", weight: 0.7 }] }, missing: [], model_name: null, text: null, recipe: null, width: 64, height: 64 };
-    expect(formOf(found)).toEqual({ prompt: "a fox", steps: 12, seed: 7, keepSeed: true, variation: 0, subseed: null, hires: true, hiresScale: 2, hiresStrength: 0.5, hiresScheduler: null, hiresUpscaler: "lanczos", clipSkip: 0, sampling: {}, quality: 95, styles: [], translated: null, loras: [{ key: "paper", weight: 0.7, family: "" }] });
+    expect(formOf(found)).toEqual({ prompt: "a fox", steps: 12, seed: 7, keepSeed: true, variation: 0, subseed: null, hires: true, hiresScale: 2, hiresStrength: 0.5, hiresSteps: null, hiresScheduler: null, hiresUpscaler: "lanczos", clipSkip: 0, sampling: {}, quality: 95, styles: [], translated: null, loras: [{ key: "paper", weight: 0.7, family: "" }] });
   });
 });

@@ -39,7 +39,7 @@ export function formOf(found: SettingsOut): Partial<Settings> {
     ...wordsOf(found), model: said.model, width: said.width, height: said.height, steps: said.steps, guidance: said.guidance_scale, scheduler: said.scheduler,
     ...(said.seed === undefined ? {} : { seed: said.seed, keepSeed: true }),
     variation: said.subseed_strength ?? 0, subseed: said.subseed ?? null,
-    hires: !!said.hires, ...(said.hires ? { ...hiresOf(said.hires), hiresScale: nearestScale(said.hires.scale) } : {}),
+    hires: !!said.hires, ...(said.hires ? { ...hiresOf(said.hires, said.steps), hiresScale: nearestScale(said.hires.scale) } : {}),
     clipSkip: said.clip_skip ?? 0, sampling: samplingOf(said.sampler_settings), quality: said.quality ?? fresh.quality,
   };
   return Object.fromEntries(Object.entries(form).filter(([, value]) => value !== undefined));

@@ -15,6 +15,7 @@ import { ModelState } from "@/ui/ModelState";
 import { card, Facts, PageHead, Section } from "@/ui/Section";
 
 import { Charts } from "./Charts";
+import { ChatUsage } from "./ChatUsage";
 import { Dependencies } from "./Dependencies";
 import { DeviceShelf } from "./DeviceShelf";
 import { Endpoints } from "./Endpoints";
@@ -66,6 +67,7 @@ function Parts({ data }: { data: SystemOut }) {
           <WaitingLoads />
         </Box>
       </Section>
+      <ChatUsage />
       <Section title={t("system.environments")} text={t("system.environmentsText")}>
         <Box sx={{ display: "grid", gap: 3, gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "repeat(auto-fill, minmax(420px, 1fr))" } }}>
           {data.environments.map((environment) => <EnvironmentCard key={environment.name} environment={environment} />)}

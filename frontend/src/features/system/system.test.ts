@@ -5,6 +5,7 @@ import { device, worker } from "@/mocks/data";
 
 import { nearest, paths, roundTop, windowed } from "@/lib/chart";
 import { shelfOf } from "./shelf";
+import { daysOf, sumOf } from "./usage";
 
 const GIB = 1024 ** 3;
 const gpu = (over = {}) => device({ total_bytes: 100 * GIB, used_bytes: 40 * GIB, leased_bytes: 30 * GIB, processes: [], ...over });
@@ -82,5 +83,16 @@ describe("a line over time", () => {
 
   it("ends its axis at a round number", () => {
     expect([0, 0.9, 61, 212, 300, 1000].map(roundTop)).toEqual([1, 1, 100, 250, 500, 1000]);
+  });
+});
+
+describe("what was used of chat models", () => {
+  const row = (day: string, model: string, requests: number) => ({ day, model, requests, failed: 1, prompt_tokens: 10 * requests, completion_tokens: requests, seconds: 1 });
+  const rows = [row("2026-03-01", "a", 2), row("2026-03-01", "b", 3), row("2026-03-03", "a", 4), row("2026-01-01", "a", 100)];
+
+  it("is told for each of the last days, all models together, the quiet ones among them", () => {
+    const days = daysOf(rows, 4, new Date(2026, 2, 3, 23, 59));
+    expect(days.map((one) => [one.day, one.requests, one.prompt, one.completion, one.failed])).toEqual([["2026-02-28", 0, 0, 0, 0], ["2026-03-01", 5, 50, 5, 2], ["2026-03-02", 0, 0, 0, 0], ["2026-03-03", 4, 40, 4, 1]]);
+    expect(sumOf(rows.slice(0, 2))).toEqual({ requests: 5, failed: 2, prompt: 50, completion: 5 });
   });
 });
