@@ -12,7 +12,7 @@ from tests.faults import oracle, proc
 from tests.faults.victim import MakeVictim, until
 
 SEED = 20261121
-TARGETS = ["server", "worker", "both", "server", "worker", "both"]
+TARGETS = ["server", "worker", "both", "worker"]
 MODEL = BACKEND / "embedded" / "models" / "creatures"
 STEPS = 12
 START_SECONDS = 120
@@ -54,4 +54,4 @@ async def test_kills_under_the_real_engine(make_victim: MakeVictim) -> None:
         for each in asked:
             await victim.when(each, "completed", seconds=START_SECONDS)
     assert not await oracle.examine(victim)
-    assert sum(effective.values()) >= 5, f"only {effective} fell upon work"
+    assert sum(effective.values()) >= 3, f"only {effective} fell upon work"
