@@ -120,7 +120,7 @@ class Maker:
         """One run on one worker; what it took is remembered. Raises OutOfMemory besides what `_drive` raises."""
 
         def tell(what: Waiting) -> None:
-            attempt.waits(what.reason, what.words, what.position, what.seconds)
+            attempt.waits(what.reason, what.words, what.position, what.seconds, what.holders)
 
         async with self._pool.lease(
             need.spec, priority=attempt.job.priority, waiting=tell, run_seconds=need.run_expected

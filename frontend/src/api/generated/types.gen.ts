@@ -2831,6 +2831,34 @@ export type HistoryOut = {
 };
 
 /**
+ * HolderOut
+ *
+ * A model that has the memory somebody waits for.
+ */
+export type HolderOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Bytes
+     *
+     * What it has on each of its devices.
+     */
+    bytes: number;
+    /**
+     * Doing
+     */
+    doing: 'starting' | 'idle' | 'busy' | 'parking' | 'parked' | 'stopping' | 'pinned';
+    /**
+     * Deed
+     *
+     * `stop` and `park`: it gives way now. `yield`: it steps aside at its next step. `wait`: it is not disturbed.
+     */
+    deed: 'stop' | 'park' | 'yield' | 'wait';
+};
+
+/**
  * HostOut
  */
 export type HostOut = {
@@ -4651,6 +4679,10 @@ export type ModelOut = {
      * Which sentence `state_reason` is.
      */
     state_said?: SaidOut | null;
+    /**
+     * While a load that somebody asked for waits or starts: its place in the line, if it is in one.
+     */
+    waiting?: WaitingOut | null;
     /**
      * Worker Id
      */
@@ -8111,7 +8143,7 @@ export type VerdictOut = {
 /**
  * WaitingOut
  *
- * Why a job has not begun or does not move.
+ * Why a job or a load has not begun or does not move.
  */
 export type WaitingOut = {
     /**
@@ -8135,6 +8167,12 @@ export type WaitingOut = {
      * Until it begins, from how long runs and loads took before.
      */
     seconds?: number | null;
+    /**
+     * Holders
+     *
+     * Of one that waits for memory: who has it.
+     */
+    holders?: Array<HolderOut>;
 };
 
 /**
