@@ -1,10 +1,25 @@
 import AxeBuilder from "@axe-core/playwright";
-import { test as base, expect, type Page } from "@playwright/test";
+import { test as base, expect, type BrowserContext, type Page } from "@playwright/test";
 
 import { AtelierServer } from "./server";
 
-/** One server per worker; `page` watches for errors that nobody asserted on. */
-export const test = base.extend<{ quiet: void }, { studio: string; environment: Record<string, string>; server: AtelierServer }>({
+/** Makes the tab of a worker what it was: nothing stored, allowed, routed or listened to, nothing else open. Its renderer
+ *  stays, and with it the compiled scripts: a new one costs twice as much as all else that a page needs. */
+async function cleaned(tab: Page): Promise<void> {
+  const context = tab.context();
+  tab.removeAllListeners();
+  await Promise.all(context.pages().map((page) => page !== tab && page.close()));
+  await Promise.all([tab, context].map((one) => one.unrouteAll({ behavior: "ignoreErrors" })));
+  await Promise.all([context.clearCookies(), context.clearPermissions(), context.setOffline(false), tab.emulateMedia({ colorScheme: null, reducedMotion: null })]);
+  await tab.goto("/favicon.svg"); // of the same origin, with no script that could store anything after this
+  await tab.evaluate(() => {
+    localStorage.clear();
+    sessionStorage.clear();
+  });
+}
+
+/** One server and one tab per worker; `page` watches for errors that nobody asserted on. */
+export const test = base.extend<{ quiet: void }, { studio: string; environment: Record<string, string>; server: AtelierServer; tab: BrowserContext }>({
   /** Files may share a server. One that counts what is there names a studio of its own: `test.use({ studio: "gallery" })`. */
   studio: ["any", { scope: "worker", option: true }],
   /** Variables for the server, for a whole file: `test.use({ environment: {…} })`. */
@@ -17,7 +32,24 @@ export const test = base.extend<{ quiet: void }, { studio: string; environment: 
     },
     { scope: "worker", timeout: 120_000 },
   ],
+  tab: [
+    async ({ browser, server }, use, { project }) => {
+      const { viewport, locale } = project.use;
+      const context = await browser.newContext({ baseURL: server.url, viewport, locale });
+      await use(context);
+      await context.close();
+    },
+    { scope: "worker" },
+  ],
   baseURL: async ({ server }, use) => use(server.url),
+  /** What is a phone has a context of its own. */
+  context: async ({ context, isMobile, tab }, use) => use(isMobile ? context : tab),
+  page: async ({ context, isMobile, viewport }, use) => {
+    const page = context.pages()[0] ?? (await context.newPage());
+    if (!isMobile && viewport) await page.setViewportSize(viewport);
+    await use(page);
+    if (!isMobile) await cleaned(page);
+  },
   quiet: [
     async ({ page }, use) => {
       const errors: string[] = [];

@@ -167,6 +167,17 @@ test("the prompt book finds what was asked, keeps it, and adds a style", async (
   await opener.click();
   await book.getByRole("radio", { name: "Styles" }).click();
   await expect(book.getByRole("checkbox", { name: "Noir" })).toBeChecked();
+  // A style that was deleted comes back; the history does not, and is asked about first.
+  await book.getByRole("button", { name: /^Noir/ }).click();
+  await book.getByRole("button", { name: "Delete" }).click();
+  await expect(book.getByRole("checkbox", { name: "Noir" })).toHaveCount(0);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect(book.getByRole("checkbox", { name: "Noir" })).toBeVisible();
+  await book.getByRole("radio", { name: "Recent" }).click();
+  await book.getByRole("button", { name: "Forget the history" }).click();
+  await expect(book.getByRole("button", { name: "Forget “a lighthouse at night”" })).toBeVisible();
+  await book.getByRole("button", { name: "Forget it all, but the favourites?" }).click();
+  await expect(book.getByRole("button", { name: "Forget the history" })).toBeVisible();
   await page.keyboard.press("Escape");
   await page.setViewportSize({ width: 390, height: 844 });
   await fits(page);

@@ -146,9 +146,15 @@ test("a picture becomes a video, which plays where it is pointed at and in the f
   await expect(tile.locator("[data-video=rests]")).toBeVisible();
   await page.emulateMedia({ reducedMotion: "no-preference" });
   await tile.getByRole("link").click();
-  const player = page.getByRole("dialog").locator("video");
+  // It has no words: it is called by what it is.
+  const player = page.getByRole("dialog", { name: "A video" }).locator("video");
   await expect(player).toHaveAttribute("controls", "");
   await expect.poll(() => player.evaluate((each: HTMLVideoElement) => each.currentTime)).toBeGreaterThan(0);
+  // The controls stand on the video, not on the room beside it.
+  const made = (await (await page.request.get(`/api${new URL(page.url()).pathname}`)).json()) as { width: number; height: number };
+  const shown = await player.boundingBox();
+  expect((shown?.width ?? 0) / (shown?.height ?? 1)).toBeCloseTo(made.width / made.height, 1);
+  await expect(page.getByRole("complementary", { name: "Recipe" }).getByText("Animate")).toBeVisible();
 });
 
 test.describe("on a phone", () => {

@@ -26,7 +26,7 @@ from atelier.runtime.ledger import Ledger
 from atelier.runtime.line import never_fits
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
-from atelier.runtime.waiting import DOING, gigabytes
+from atelier.runtime.waiting import DOING, gigabytes, in_the_way
 from atelier.said import Said
 from atelier.shapes import SaidOut
 from atelier.tables import ModelRow
@@ -271,15 +271,6 @@ def _names(workers: tuple[str, ...], ledger: Ledger) -> str:
 
 def _goes(step: placement.Plan, ledger: Ledger) -> list[GoesOut]:
     """Who gives way, and why they."""
-    match step:
-        case placement.Evict(_, workers, park):
-            deeds = [*((id_, "stop") for id_ in workers), *((id_, "park") for id_ in park)]
-        case placement.Yield(_, asked, idle):
-            deeds = [*((id_, "yield") for id_ in asked), *((id_, "stop") for id_ in idle)]
-        case placement.Wait(_, workers):
-            deeds = [(id_, "wait") for id_ in workers]
-        case _:
-            deeds = []
     by_id = {worker.id: worker for worker in ledger.running()}
     return [
         GoesOut(
@@ -290,7 +281,7 @@ def _goes(step: placement.Plan, ledger: Ledger) -> list[GoesOut]:
             reason=_why(by_id[id_], deed),
             said=SaidOut.of(_why(by_id[id_], deed)),
         )
-        for id_, deed in deeds
+        for id_, deed in in_the_way(step)
         if id_ in by_id
     ]
 

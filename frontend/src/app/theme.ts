@@ -1,5 +1,5 @@
 /** Every colour, size and radius of Atelier. Components use these names and nothing else. */
-import { alpha, createTheme } from "@mui/material/styles";
+import { alpha, createTheme, type Theme } from "@mui/material/styles";
 import type {} from "@mui/material/themeCssVarsAugmentation";
 
 type Series = Record<"a" | "b" | "c" | "d" | "e" | "f", string>;
@@ -46,6 +46,12 @@ export const rail = { wide: 208, narrow: 76, bottom: 60, top: 56 };
 export const MONO = '"JetBrains Mono Variable", ui-monospace, monospace';
 const SANS = '"Inter Variable", system-ui, sans-serif';
 
+/** A finger is wider than a pointer. */
+const FINGER = "@media (pointer: coarse)";
+
+/** What lies above the page for a moment: menus, lists, small dialogs. */
+const floating = (t: Theme) => ({ borderRadius: radius.card, border: `1px solid ${t.vars.palette.divider}`, boxShadow: "0 12px 32px -10px rgb(8 12 20 / 0.28)", backgroundColor: t.vars.palette.background.raised });
+
 export const theme = createTheme({
   cssVariables: { colorSchemeSelector: '[data-scheme="%s"]', cssVarPrefix: "a" },
   colorSchemes: { light: { palette: palettes.light }, dark: { palette: palettes.dark } },
@@ -84,7 +90,7 @@ export const theme = createTheme({
         },
       }),
     },
-    MuiButtonBase: { defaultProps: { disableRipple: true } },
+    MuiButtonBase: { defaultProps: { disableRipple: true }, styleOverrides: { root: { fontFamily: "inherit" } } },
     MuiButton: {
       defaultProps: { disableElevation: true },
       styleOverrides: {
@@ -119,17 +125,20 @@ export const theme = createTheme({
     MuiPaper: { defaultProps: { elevation: 0 }, styleOverrides: { root: { backgroundImage: "none" } } },
     MuiDialog: { styleOverrides: { paper: ({ theme: t }) => ({ borderRadius: radius.card + 2, border: `1px solid ${t.vars.palette.divider}`, boxShadow: "0 24px 64px -16px rgb(8 12 20 / 0.38)" }) } },
     MuiBackdrop: { styleOverrides: { root: { "&:not(.MuiBackdrop-invisible)": { backgroundColor: "rgb(8 11 16 / 0.5)" } } } },
-    MuiMenu: {
+    MuiPopover: { styleOverrides: { paper: ({ theme: t }) => floating(t) } },
+    MuiMenu: { styleOverrides: { paper: { minWidth: 180 }, list: { padding: 4 } } },
+    MuiAutocomplete: {
       styleOverrides: {
-        paper: ({ theme: t }) => ({ borderRadius: radius.card, border: `1px solid ${t.vars.palette.divider}`, boxShadow: "0 12px 32px -10px rgb(8 12 20 / 0.28)", backgroundColor: t.vars.palette.background.raised, minWidth: 180 }),
-        list: { padding: 4 },
+        paper: ({ theme: t }) => ({ ...floating(t), margin: "4px 0" }),
+        listbox: { padding: 4, maxHeight: 340, "& .MuiAutocomplete-option": { borderRadius: radius.chip, minHeight: 34, fontSize: 14, padding: "5px 10px", [FINGER]: { minHeight: 44 } } },
       },
     },
-    MuiMenuItem: { styleOverrides: { root: { borderRadius: radius.chip, minHeight: 34, fontSize: 14, padding: "5px 10px", gap: 10 } } },
+    MuiMenuItem: { styleOverrides: { root: { borderRadius: radius.chip, minHeight: 34, fontSize: 14, padding: "5px 10px", gap: 10, [FINGER]: { minHeight: 44 } } } },
     MuiTooltip: {
       defaultProps: { enterDelay: 400, enterNextDelay: 200 },
-      styleOverrides: { tooltip: { fontSize: 12, fontWeight: 450, borderRadius: radius.chip, padding: "5px 9px", backgroundColor: "#1d242f", color: "#eef2f7", maxWidth: 320 } },
+      styleOverrides: { tooltip: { fontSize: 12, fontWeight: 450, borderRadius: radius.chip, padding: "5px 9px", border: "1px solid rgb(214 226 245 / 0.14)", backgroundColor: "#1d242f", color: "#eef2f7", maxWidth: 320 } },
     },
+    MuiInputBase: { styleOverrides: { input: ({ theme: t }) => ({ "&::placeholder": { color: t.vars.palette.text.faint, opacity: 1 } }) } },
     MuiOutlinedInput: {
       styleOverrides: {
         root: ({ theme: t }) => ({

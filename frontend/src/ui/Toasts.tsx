@@ -1,6 +1,6 @@
 import { Box, Button, IconButton, Paper } from "@mui/material";
 import { X } from "lucide-react";
-import { useEffect, useState } from "react";
+import { useEffect, useLayoutEffect, useRef, useState, type FocusEvent } from "react";
 import { createPortal } from "react-dom";
 import { useTranslation } from "react-i18next";
 
@@ -64,11 +64,16 @@ function OneToast({ item }: { item: Toast }) {
     return () => clearTimeout(timer);
   }, [item, held]);
   const [hold, release] = [() => setHeld(true), () => setHeld(false)];
+  const { paper, enter } = useFocusBack();
   return (
     <Paper
+      ref={paper}
       onPointerEnter={hold}
       onPointerLeave={release}
-      onFocus={hold}
+      onFocus={(event) => {
+        enter(event);
+        hold();
+      }}
       onBlur={release}
       sx={{
         display: "flex", alignItems: "center", gap: 2, pl: 4, pr: 1, py: 1, minHeight: 44, borderRadius: "10px", fontSize: 14,
@@ -95,4 +100,22 @@ function OneToast({ item }: { item: Toast }) {
       </IconButton>
     </Paper>
   );
+}
+
+/** Whoever is in a toast by keyboard when it goes is back where they came from, or in the dialog: the next key is for that. */
+function useFocusBack() {
+  const paper = useRef<HTMLDivElement>(null);
+  const from = useRef<HTMLElement | null>(null);
+  useLayoutEffect(() => {
+    const toast = paper.current;
+    return () => {
+      if (!toast?.contains(document.activeElement)) return;
+      const dialog = toast.closest("[role=dialog]")?.parentElement; // what MUI focuses when it opens
+      (dialog ?? from.current)?.focus();
+    };
+  }, []);
+  const enter = ({ relatedTarget, currentTarget }: FocusEvent) => {
+    if (relatedTarget instanceof HTMLElement && !currentTarget.contains(relatedTarget)) from.current = relatedTarget;
+  };
+  return { paper, enter };
 }

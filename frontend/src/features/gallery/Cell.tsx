@@ -4,6 +4,7 @@ import { memo, type MouseEvent } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { ImageOut } from "@/api/types";
+import { usePictureName } from "@/ui/pictureName";
 import { Loop } from "@/ui/Video";
 
 interface Props {
@@ -19,11 +20,12 @@ interface Props {
 
 export const Cell = memo(function Cell({ image, index, width, reachable, selected, selecting, onClick, onToggle }: Props) {
   const { t } = useTranslation();
+  const nameOf = usePictureName();
   return (
     <Box
       role="option"
       aria-selected={selected}
-      aria-label={[image.prompt, image.favourite && t("gallery.isFavourite"), !!image.rating && t("gallery.starsExactly", { count: image.rating })].filter(Boolean).join(", ")}
+      aria-label={[nameOf(image), image.favourite && t("gallery.isFavourite"), !!image.rating && t("gallery.starsExactly", { count: image.rating })].filter(Boolean).join(", ")}
       data-index={index}
       data-image={image.id}
       tabIndex={reachable ? 0 : -1}

@@ -5,8 +5,14 @@ import { useTranslation } from "react-i18next";
 import type { ImageOut } from "@/api/types";
 
 import { differences, wordsApart, type Word } from "./apart";
+import type { TaskName } from "./facts";
 
 const LONG = new Set(["prompt", "negative_prompt"]);
+/** What the forms call it already. */
+const ELSEWHERE = {
+  left: "task.edge.left", right: "task.edge.right", top: "task.edge.top", bottom: "task.edge.bottom", feather: "task.feather", fit: "task.fit", fps: "task.fps", image: "gallery.madeFrom",
+  mask_blur: "mask.blur", only_masked: "mask.onlyMasked", padding: "mask.padding", fill: "mask.under", clip_skip: "generate.clipSkip",
+} as const;
 
 /** Two recipes as a table: what differs is marked and comes with a sign, not by colour alone. */
 export function Differences({ one, other }: { one: ImageOut; other: ImageOut }) {
@@ -15,7 +21,11 @@ export function Differences({ one, other }: { one: ImageOut; other: ImageOut }) 
   const rows = differences(one, other);
   const apart = rows.filter((row) => !row.same);
   const shown = all ? rows : apart;
-  const name = (key: string) => (i18n.exists(`gallery.recipeNames.${key}`) ? t(`gallery.recipeNames.${key}` as "gallery.recipeNames.prompt") : key.replaceAll("_", " "));
+  const name = (key: string) => {
+    if (key in ELSEWHERE) return t(ELSEWHERE[key as keyof typeof ELSEWHERE]);
+    return i18n.exists(`gallery.recipeNames.${key}`) ? t(`gallery.recipeNames.${key}` as "gallery.recipeNames.prompt") : key.replaceAll("_", " ");
+  };
+  const value = (row: string, text: string) => (row === "task" && text ? t(`task.names.${text as TaskName}`) : text);
   const cell = { p: "7px 12px", verticalAlign: "top", overflowWrap: "anywhere", borderTop: 1, borderColor: "divider", textAlign: "start" } as const;
   return (
     <Box sx={{ px: { xs: 2, sm: 4 }, py: 3, bgcolor: "background.paper", borderTop: 1, borderColor: "divider" }}>
@@ -28,7 +38,7 @@ export function Differences({ one, other }: { one: ImageOut; other: ImageOut }) 
           <Box component="thead"><Box component="tr"><Box component="th" scope="col" sx={{ ...cell, width: { xs: 88, sm: 150 }, border: 0, color: "text.faint", fontWeight: 450 }}>{t("gallery.recipe")}</Box><Box component="th" scope="col" sx={{ ...cell, border: 0 }}>A</Box><Box component="th" scope="col" sx={{ ...cell, border: 0 }}>B</Box></Box></Box>
           <Box component="tbody">
             {shown.map((row) => {
-              const [left, right] = LONG.has(row.name) ? wordsApart(row.one, row.other) : [[{ text: row.one, own: !row.same }], [{ text: row.other, own: !row.same }]];
+              const [left, right] = LONG.has(row.name) ? wordsApart(row.one, row.other) : [[{ text: value(row.name, row.one), own: !row.same }], [{ text: value(row.name, row.other), own: !row.same }]];
               return (
                 <Box component="tr" key={row.name} data-differs={!row.same || undefined}>
                   <Box component="th" scope="row" sx={{ ...cell, color: row.same ? "text.faint" : "text.primary", fontWeight: row.same ? 450 : 600 }}>{row.same ? "" : "≠ "}{name(row.name)}</Box>

@@ -77,7 +77,7 @@ function Days({ since, until, onChange }: { since?: string; until?: string; onCh
   const day = (label: string, shown: string | undefined, pick: (day: string | undefined) => void) => <TextField type="date" size="small" label={label} value={shown ?? ""} onChange={(event) => pick(event.target.value || undefined)} slotProps={{ inputLabel: { shrink: true } }} />;
   return (
     <>
-      <Pill name={t("gallery.date")} value={value} spoken={value} open={!!anchor} onOpen={setAnchor} onClear={() => onChange({ since: undefined, until: undefined })} />
+      <Pill name={t("gallery.date")} value={value} spoken={value} opens="dialog" open={!!anchor} onOpen={setAnchor} onClear={() => onChange({ since: undefined, until: undefined })} />
       <Popover open={!!anchor} anchorEl={anchor} onClose={() => setAnchor(null)} anchorOrigin={{ vertical: "bottom", horizontal: "left" }} slotProps={{ paper: { "aria-label": t("gallery.date"), role: "dialog", sx: { p: 4, display: "grid", gap: 4, width: 280 } } }}>
         <Box sx={{ display: "grid", gridTemplateColumns: "1fr 1fr", gap: 2 }}>
           {SPANS.map((days) => <Button key={days} variant="outlined" color="inherit" size="small" onClick={() => { setAnchor(null); onChange({ since: daysAgo(days), until: undefined }); }}>{t(`gallery.spans.${days}`)}</Button>)}
@@ -89,12 +89,12 @@ function Days({ since, until, onChange }: { since?: string; until?: string; onCh
   );
 }
 
-function Pill({ name, value, spoken, open, plain, onOpen, onClear }: { name: string; value: ReactNode; spoken?: string; open: boolean; plain?: boolean; onOpen: (anchor: HTMLElement) => void; onClear?: () => void }) {
+function Pill({ name, value, spoken, opens = "menu", open, plain, onOpen, onClear }: { name: string; value: ReactNode; spoken?: string; opens?: "menu" | "dialog"; open: boolean; plain?: boolean; onOpen: (anchor: HTMLElement) => void; onClear?: () => void }) {
   const { t } = useTranslation();
   const on = value !== undefined && !plain;
   return (
     <Box sx={{ flex: "none", display: "flex", alignItems: "center", height: 30, borderRadius: "8px", border: 1, borderColor: on ? "primary.main" : "divider", bgcolor: on ? "background.paper" : "transparent", color: on ? "text.primary" : "text.secondary", "&:hover": { borderColor: on ? "primary.main" : "text.disabled" } }}>
-      <ButtonBase aria-haspopup="menu" aria-expanded={open} aria-label={spoken ? `${name}: ${spoken}` : name} onClick={(event) => onOpen(event.currentTarget)} sx={{ height: 28, pl: "10px", pr: on ? "4px" : "8px", gap: "5px", fontSize: 13, fontWeight: on ? 550 : 450, maxWidth: 240, borderRadius: "7px", "&.Mui-focusVisible": { outline: "2px solid", outlineColor: "primary.main" } }}>
+      <ButtonBase aria-haspopup={opens} aria-expanded={open} aria-label={spoken ? `${name}: ${spoken}` : name} onClick={(event) => onOpen(event.currentTarget)} sx={{ height: 28, pl: "10px", pr: on ? "4px" : "8px", gap: "5px", fontSize: 13, fontWeight: on ? 550 : 450, maxWidth: 240, borderRadius: "7px", "&.Mui-focusVisible": { outline: "2px solid", outlineColor: "primary.main" } }}>
         <Box component="span" sx={{ overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }}>{value ?? name}</Box>
         {!on && <ChevronDown size={14} aria-hidden />}
       </ButtonBase>

@@ -14,6 +14,7 @@ import type { ImageOut } from "@/api/types";
 import { stored, store } from "@/lib/browser";
 import { EmptyState, FramesArt } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { usePictureName } from "@/ui/pictureName";
 
 import { PictureActions } from "./PictureActions";
 import { Player } from "./Player";
@@ -25,6 +26,7 @@ const route = getRouteApi("/gallery/$id");
 /** One picture over the gallery, at an address of its own. The gallery stays where it was underneath. */
 export function PictureView() {
   const { t } = useTranslation();
+  const nameOf = usePictureName();
   const { id } = route.useParams();
   const look = route.useSearch();
   const go = route.useNavigate();
@@ -75,10 +77,10 @@ export function PictureView() {
   const missing = !image && one.isError;
   const problem = missing ? asProblem(one.error) : null;
   return (
-    <Dialog open fullScreen onClose={close} onKeyDown={onKey} slotProps={{ paper: { "aria-label": image?.prompt ?? t("common.loading"), sx: { bgcolor: "background.default", border: 0, borderRadius: 0 } } }}>
+    <Dialog open fullScreen onClose={close} onKeyDown={onKey} slotProps={{ paper: { "aria-label": image ? nameOf(image) : t("common.loading"), sx: { bgcolor: "background.default", border: 0, borderRadius: 0 } } }}>
       <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 2, sm: 4 }, height: 56, borderBottom: 1, borderColor: "divider", flexShrink: 0 }}>
         <Tool label={t("common.close")} onClick={close}><X size={19} /></Tool>
-        <Box sx={{ flex: 1, minWidth: 0, px: 2, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", color: "text.secondary", fontSize: 14 }}>{image?.prompt}</Box>
+        <Box sx={{ flex: 1, minWidth: 0, px: 2, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap", color: "text.secondary", fontSize: 14 }}>{image && nameOf(image)}</Box>
         {image && (
           <>
             <Button color="inherit" startIcon={<CopyPlus size={16} />} onClick={reuse} sx={{ display: { xs: "none", sm: "inline-flex" } }}>{t("generate.same")}</Button>

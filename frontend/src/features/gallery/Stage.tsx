@@ -87,7 +87,7 @@ export function Stage({ image }: { image: ImageOut }) {
       <Box onPointerDown={(event) => event.stopPropagation()} onDoubleClick={(event) => event.stopPropagation()} sx={{ position: "absolute", bottom: 10, height: BAR, justifySelf: "center", display: "flex", alignItems: "center", borderRadius: "10px", bgcolor: "background.raised", border: 1, borderColor: "divider", cursor: "default" }}>
         <Tooltip title={t("gallery.zoomOut")}><IconButton size="small" aria-label={t("gallery.zoomOut")} onClick={() => zoom(1 / 1.4)}><ZoomOut size={17} /></IconButton></Tooltip>
         <Tooltip title={t("gallery.actual")}>
-          <Typography component="button" variant="mono" aria-label={`${percent}, ${t("gallery.actual")}`} onClick={() => setView({ scale: 1, x: 0, y: 0 })} sx={{ width: 52, border: 0, bgcolor: "transparent", color: "text.secondary", cursor: "pointer", borderRadius: "6px", textAlign: "center" }}>
+          <Typography component="button" variant="mono" aria-label={`${percent}, ${t("gallery.actual")}`} onClick={() => setView({ scale: 1, x: 0, y: 0 })} sx={{ width: 52, alignSelf: "stretch", border: 0, bgcolor: "transparent", color: "text.secondary", cursor: "pointer", borderRadius: "6px", textAlign: "center" }}>
             {percent}
           </Typography>
         </Tooltip>

@@ -75,7 +75,7 @@ function Free({ title, size, text, children }: { title: string; size: string; te
   return (
     <Box sx={{ display: "flex", flexWrap: "wrap", alignItems: "center", gap: 2, p: 3, border: 1, borderColor: "divider", borderRadius: "8px" }}>
       <Box sx={{ flex: "1 1 220px", minWidth: 0 }}>
-        <Typography sx={{ fontWeight: 550 }}>{title} <Box component="span" sx={{ color: "text.secondary", fontWeight: 450, fontVariantNumeric: "tabular-nums" }}>{size}</Box></Typography>
+        <Typography sx={{ fontWeight: 550 }}>{title} <Box component="span" sx={{ color: "text.secondary", fontWeight: 450, fontVariantNumeric: "tabular-nums", whiteSpace: "nowrap" }}>{size}</Box></Typography>
         <Typography variant="body2" sx={{ color: "text.secondary" }}>{text}</Typography>
       </Box>
       <Box sx={{ display: "flex", gap: 1, ml: "auto" }}>{children}</Box>

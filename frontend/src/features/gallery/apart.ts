@@ -1,30 +1,35 @@
 import type { ImageOut } from "@/api/types";
 
+import { taskOf } from "./facts";
+
 export interface Difference { name: string; one: string; other: string; same: boolean }
 
-const FIRST = ["model", "prompt", "negative_prompt", "seed", "steps", "guidance_scale", "sampler", "scheduler", "schedule_type", "size", "loras", "strength"];
+const FIRST = ["task", "model", "prompt", "negative_prompt", "seed", "steps", "guidance_scale", "sampler", "scheduler", "schedule_type", "size", "loras", "strength"];
 /** Said by others already, or different for every picture without meaning anything. */
-const LEFT_OUT = new Set(["width", "height", "format", "model_key", "num_outputs", "task"]);
+const LEFT_OUT = new Set(["width", "height", "format", "model_key", "num_outputs", "start", "inpaint", "image_size", "asked"]);
+
+/** Pixels added there; none is no row. */
+const EDGES = new Set(["left", "right", "top", "bottom"]);
 
 /** Two recipes side by side: what people look at first, then the rest by name. */
 export function differences(one: ImageOut, other: ImageOut): Difference[] {
   const [a, b] = [recipeOf(one), recipeOf(other)];
   const names = [...new Set([...FIRST, ...[...Object.keys(a), ...Object.keys(b)].sort()])];
   return names.flatMap((name) => {
-    const [x, y] = [said(a[name]), said(b[name])];
+    const [x, y] = EDGES.has(name) ? [said(a[name] || null), said(b[name] || null)] : [said(a[name]), said(b[name])];
     return LEFT_OUT.has(name) || (x === "" && y === "") ? [] : [{ name, one: x, other: y, same: x === y }];
   });
 }
 
 function recipeOf(image: ImageOut): Record<string, unknown> {
   const { model, prompt, negative_prompt, seed, steps, guidance_scale, scheduler } = image;
-  return { ...image.recipe, model, prompt, negative_prompt, seed, steps, guidance_scale, scheduler, size: `${image.width} × ${image.height}` };
+  return { ...image.recipe, task: taskOf(image), model, prompt, negative_prompt, seed, steps, guidance_scale, scheduler, size: `${image.width} × ${image.height}` };
 }
 
 function said(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.map((each) => (isLora(each) ? `${each.key ?? each.model} ${each.weight ?? 1}` : said(each))).join(", ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? Object.entries(value).map(([name, each]) => `${name} ${said(each)}`.trimEnd()).join(", ") : String(value);
 }
 
 const isLora = (value: unknown): value is { key?: string; model?: string; weight?: number } => typeof value === "object" && value !== null && ("key" in value || "model" in value);

@@ -7,6 +7,7 @@ import { applied, plainTag, shared } from "@/lib/marks";
 import { image } from "@/mocks/data";
 
 import { differences, wordsApart } from "./apart";
+import { sidesOf, taskOf, toldTo } from "./facts";
 import { FITTED, fitted, moved, zoomed } from "./zoom";
 
 it("reads what an address asks for, and leaves out what it does not understand", () => {
@@ -53,4 +54,30 @@ it("finds what two recipes differ in, and which words", () => {
   expect(left.filter((word) => word.own).map((word) => word.text)).toEqual(["red"]);
   expect(right.filter((word) => word.own).map((word) => word.text.trim()).filter(Boolean)).toEqual(["blue", "deep"]);
   expect(left.map((word) => word.text).join("")).toBe("a red fox in snow");
+});
+
+it("says what was done with a picture, and what it was told", () => {
+  const made = (recipe: Record<string, unknown>) => ({ ...image(0), recipe });
+  expect(taskOf(image(0))).toBeNull();
+  expect(toldTo(image(0), "en")).toEqual([]);
+  expect(toldTo(made({ task: "inpaint", strength: 0.85 }), "en")).toEqual([{ name: "strength", text: "85%" }]);
+  expect(toldTo(made({ task: "upscale", scale: 1.5, strength: 0 }), "fr").map(({ text }) => text?.replace(/\s/g, " "))).toEqual(["× 1,5", "0 %"]);
+  expect(toldTo(made({ task: "outpaint", left: 64, right: 0, top: 0, bottom: 32, strength: 1 }), "en")).toEqual([{ name: "growth", edges: [["left", 64], ["bottom", 32]] }]);
+  expect(toldTo(made({ task: "image_to_video", frames: 6, fps: 4, motion: 127, noise: 0.02 }), "en").map(({ name, text }) => `${name} ${text}`)).toEqual(["frames 6", "fps 4", "motion 127", "noise 0.02"]);
+});
+
+it("names the sides of a sheet and their values instead of those of its first cell", () => {
+  const sheet = { ...image(0), recipe: { grid: { x: "guidance_scale", y: "prompt_sr", labels: { x: ["guidance scale 2", "guidance scale 6"], y: ["fox", "owl"] } } } };
+  expect(sidesOf(sheet)).toEqual([{ field: "guidance_scale", values: "2, 6" }, { field: "prompt_sr", values: "fox, owl" }]);
+  expect(sidesOf(image(0))).toEqual([]);
+});
+
+it("compares what was asked, not how the server wrote it down", () => {
+  const one = { ...image(0), recipe: { task: "text_to_image", versions: { torch: "2.13.0", diffusers: "0.42.1" } } };
+  const other = { ...image(0), recipe: { task: "outpaint", left: 64, right: 0, start: { key: "img_1" }, inpaint: { blur: 0 }, image_size: [256, 256], versions: { torch: "2.14.0", diffusers: "0.42.1" } } };
+  expect(differences(one, other).filter((row) => !row.same)).toEqual([
+    { name: "task", one: "", other: "outpaint", same: false },
+    { name: "left", one: "", other: "64", same: false },
+    { name: "versions", one: "torch 2.13.0, diffusers 0.42.1", other: "torch 2.14.0, diffusers 0.42.1", same: false },
+  ]);
 });

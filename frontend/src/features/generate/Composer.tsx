@@ -102,7 +102,7 @@ export function Composer({ promptRef, form, model, errors, sending, words, onSub
             if (avoid) change({ negative: "" });
             setAvoid(!avoid);
           }}
-          sx={{ minWidth: 36, minHeight: 36, "& .MuiButton-startIcon": { mx: { xs: 0, sm: undefined } } }}
+          sx={{ minWidth: 36, minHeight: 36, "& .MuiButton-startIcon": { ml: { xs: 0, sm: "-2px" }, mr: { xs: 0, sm: "7px" } } }}
         >
           <Box component="span" sx={{ display: { xs: "none", sm: "inline" }, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis" }}>{avoid ? t("generate.negativeNone") : t("generate.negativeAdd")}</Box>
         </Button>}

@@ -7,6 +7,7 @@ import { useTranslation } from "react-i18next";
 import { queries } from "@/api/queries";
 import { useSignal } from "@/lib/signal";
 import { BoxLink, TextLink } from "@/ui/links";
+import { usePictureName } from "@/ui/pictureName";
 
 import { shown } from "./useGenerate";
 
@@ -16,6 +17,7 @@ const MOST = 40;
 /** What was made before, in one line that scrolls. One tab stop: the arrow keys, Home and End move along it. */
 export const EarlierStrip = memo(function EarlierStrip() {
   const { t } = useTranslation();
+  const nameOf = usePictureName();
   const ours = useSignal(shown);
   const gallery = useInfiniteQuery(queries.gallery());
   const images = (gallery.data?.pages[0]?.items ?? []).filter((image) => !ours.includes(image.job_id)).slice(0, MOST);
@@ -35,14 +37,14 @@ export const EarlierStrip = memo(function EarlierStrip() {
     <Box component="section" aria-labelledby="earlier" sx={{ mt: 4, minWidth: 0 }}>
       <Box sx={{ display: "flex", alignItems: "baseline", justifyContent: "space-between", mb: 2 }}>
         <Typography variant="h4" component="h2" id="earlier">{t("generate.earlier")}</Typography>
-        <TextLink to="/gallery" sx={{ display: "inline-flex", alignItems: "center", gap: 1, fontSize: 13, color: "text.secondary" }}>
+        <TextLink to="/gallery" sx={{ display: "inline-flex", alignItems: "center", gap: 1, py: 1, fontSize: 13, color: "text.secondary" }}>
           {t("generate.allPictures")} <ArrowRight size={14} aria-hidden />
         </TextLink>
       </Box>
       <Box ref={strip} role="group" aria-labelledby="earlier" onKeyDown={onKey} sx={{ display: "flex", gap: 2, overflowX: "auto", pb: 3, borderRadius: "8px", scrollSnapType: "x proximity" }}>
         {images.map((image, index) => (
-          <BoxLink key={image.id} to="/gallery/$id" params={{ id: image.id }} title={image.prompt} tabIndex={index === at ? 0 : -1} onFocus={() => setReached(image.id)} sx={{ flex: "none", scrollSnapAlign: "start", borderRadius: "8px", "&:focus-visible": { outlineOffset: -3 } }}>
-            <Box component="img" src={image.thumbnail_url} alt={image.prompt} loading="lazy" decoding="async" sx={{ display: "block", height: HEIGHT, aspectRatio: `${image.width} / ${image.height}`, objectFit: "cover", borderRadius: "8px", bgcolor: "background.sunken" }} />
+          <BoxLink key={image.id} to="/gallery/$id" params={{ id: image.id }} title={nameOf(image)} tabIndex={index === at ? 0 : -1} onFocus={() => setReached(image.id)} sx={{ flex: "none", scrollSnapAlign: "start", borderRadius: "8px", "&:focus-visible": { outlineOffset: -3 } }}>
+            <Box component="img" src={image.thumbnail_url} alt={nameOf(image)} loading="lazy" decoding="async" sx={{ display: "block", height: HEIGHT, aspectRatio: `${image.width} / ${image.height}`, objectFit: "cover", borderRadius: "8px", bgcolor: "background.sunken" }} />
           </BoxLink>
         ))}
       </Box>

@@ -9,6 +9,7 @@ import * as api from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
 import { queries } from "@/api/queries";
 import type { PromptOut, StyleOut } from "@/api/types";
+import { toast } from "@/lib/toast";
 import { Field } from "@/ui/Field";
 import { Segmented } from "@/ui/Segmented";
 
@@ -45,6 +46,8 @@ export function PromptBook({ form, onPick }: { form: Settings; onPick: () => voi
 function Prompts({ kept, onPick }: { kept: boolean; onPick: (one: PromptOut) => void }) {
   const { t } = useTranslation();
   const [words, setWords] = useState("");
+  // Nothing brings the history back: the same button asks once more.
+  const [sure, setSure] = useState(false);
   const list = useQuery(queries.prompts(words.trim(), kept));
   const acts = useBook();
   return (
@@ -63,7 +66,7 @@ function Prompts({ kept, onPick }: { kept: boolean; onPick: (one: PromptOut) => 
           </Box>
         ))}
       </Box>
-      {!kept && (list.data?.length ?? 0) > 0 && <Button size="small" color="inherit" onClick={() => acts.clear.mutate()} sx={{ mt: 2 }}>{t("prompts.clear")}</Button>}
+      {!kept && (list.data?.length ?? 0) > 0 && <Button size="small" color={sure ? "error" : "inherit"} onClick={() => (sure ? acts.clear.mutate(undefined, { onSettled: () => setSure(false) }) : setSure(true))} onBlur={() => setSure(false)} sx={{ mt: 2 }}>{t(sure ? "prompts.clearSure" : "prompts.clear")}</Button>}
     </>
   );
 }
@@ -118,6 +121,7 @@ function StyleForm({ style, onDone }: { style: StyleOut | null; onDone: () => vo
 
 /** What can be done with prompts and styles; a failure is told. */
 function useBook() {
+  const { t } = useTranslation();
   const client = useQueryClient();
   const onError = useComplain();
   const again = () => client.invalidateQueries({ queryKey: keys.prompts });
@@ -134,6 +138,8 @@ function useBook() {
       mutationFn: async (style: StyleOut) => {
         await api.deleteStyle({ path: { style_id: style.id } });
         change((now) => ({ styles: now.styles.filter((name) => name !== style.name) }));
+        const undo = () => void api.addStyle({ body: { name: style.name, prompt: style.prompt, negative_prompt: style.negative_prompt } }).then(again, onError);
+        toast(t("prompts.styleDeleted", { name: style.name }), { seconds: 10, action: { label: t("common.undo"), run: undo } });
       },
       ...options,
     }),

@@ -14,6 +14,7 @@ import { Segmented } from "@/ui/Segmented";
 import { sideLimits, type Field } from "./settings";
 import type { Painting, Source } from "./source";
 import { changeTask, inWords, resultSize, type TaskForm } from "./tasks";
+import { UpscalerPicker } from "./UpscalerPicker";
 
 interface Props {
   picture: Source;
@@ -97,7 +98,7 @@ function Outpaint({ picture, job, model, errors }: Props) {
         </Box>
         <FieldNote error={room ? errors.left : undefined} hint={room ? undefined : t("task.noRoom", { max: limits.max_side })} />
       </Box>
-      <Comes job={job} picture={picture} model={model} />
+      {grows(job.growth) && <Comes job={job} picture={picture} model={model} />}
       <More>
         <NumberField label={t("task.feather")} value={job.feather} min={0} max={128} step={4} hint={t("task.featherHint")} onChange={(feather) => changeTask({ feather })} />
       </More>
@@ -112,6 +113,7 @@ function Upscale({ picture, job, model, errors }: Props) {
       <Segmented label={t("task.scale")} value={job.scale} options={[1.5, 2, 4].map((value) => ({ value, label: `× ${value}` }))} onChange={(scale) => changeTask({ scale })} />
       <FieldNote error={errors.scale} />
       <Comes job={job} picture={picture} model={model} />
+      <UpscalerPicker plain={["lanczos"]} value={job.upscaler} error={errors.upscaler} onChange={(upscaler) => changeTask({ upscaler })} />
       <Strength value={job.redraw} label={t("task.redraw")} zero={t("task.redrawNone")} onChange={(redraw) => changeTask({ redraw })} />
     </>
   );

@@ -69,7 +69,7 @@ export function GridDialog({ request, start, starts: usually }: PlannedGrid) {
   return (
     <Frame
       title={t("gallery.grid_")} note={t("gallery.gridNote")} width="md" onClose={onClose} onSubmit={() => ready && make.mutate()}
-      actions={<><Box role="status" sx={{ mr: "auto", color: count > MOST_CELLS || !apart ? "error.main" : "text.secondary", fontSize: 13 }}>{!apart ? t("gallery.gridAlike") : count > MOST_CELLS ? t("gallery.gridTooMany", { max: MOST_CELLS }) : [t("gallery.gridCount", { count }), seconds !== null && count > 0 && t("gallery.gridTakes", { time: duration(seconds) })].filter(Boolean).join(", ")}</Box><Button color="inherit" onClick={onClose}>{t("common.cancel")}</Button><Button type="submit" variant="contained" disabled={!ready}>{t("gallery.gridMake")}</Button></>}
+      actions={<><Box role="status" sx={{ mr: "auto", flexBasis: { xs: "100%", sm: "auto" }, color: count > MOST_CELLS || !apart ? "error.main" : "text.secondary", fontSize: 13 }}>{!apart ? t("gallery.gridAlike") : count > MOST_CELLS ? t("gallery.gridTooMany", { max: MOST_CELLS }) : [t("gallery.gridCount", { count }), seconds !== null && count > 0 && t("gallery.gridTakes", { time: duration(seconds) })].filter(Boolean).join(", ")}</Box><Button color="inherit" onClick={onClose}>{t("common.cancel")}</Button><Button type="submit" variant="contained" disabled={!ready}>{t("gallery.gridMake")}</Button></>}
     >
       <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: "minmax(0, 1fr)" }}>
         <AxisRow name={t("gallery.gridX")} axis={x} choices={choices} starts={starts} error={errorOf("x")} onChange={setX} />
