@@ -117,11 +117,11 @@ run_part() {
       ;;
     engines) engine_tests engines "${by_file[@]}" --numprocesses 2 backend/tests/engines backend/tests/embedded ;;
     chat)
-      # Alone: an engine that starts beside other tests takes several times as long, and spoils what those measure.
+      # Alone: engines that start take both cores, and spoil what others measure.
       chat_environments
       connectors=$(environment connectors "$root/backend/requirements/connectors.txt") || exit 1
       export ATELIER_CONNECTORS_PYTHON=$connectors/bin/python
-      python_tests chat "$python" backend/tests/chat_engines
+      python_tests chat "$python" --dist loadgroup --numprocesses 2 backend/tests/chat_engines
       ;;
     gpu) engine_tests gpu backend/tests/gpu ;;
     dashboard)

@@ -24,6 +24,7 @@ export default defineConfig(({ mode }) => ({
     setupFiles: ["src/mocks/setup.ts"],
     include: ["src/**/*.test.{ts,tsx}"],
     pool: "threads",
+    isolate: false, // what a file leaves behind is cleared in setup.ts
     maxWorkers: 2,
     restoreMocks: true,
     testTimeout: 45_000,

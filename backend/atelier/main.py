@@ -53,6 +53,7 @@ from atelier.images.archive import Archive
 from atelier.images.collections import Collections
 from atelier.images.delivery import Delivery
 from atelier.images.editing import Editor
+from atelier.images.enlarging import Enlarger
 from atelier.images.gallery import Gallery
 from atelier.images.grids import GridService
 from atelier.images.inputs import InputStore
@@ -319,7 +320,8 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             door.open(serving, Keys(gate), Caps(settings.chat.limit, settings.chat.limit_each))
             stack.callback(door.close)
         captions = Captions(registry, inputs, serving)
-        sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts, captions, storage.sdapi_options)
+        enlarger = Enlarger(registry, sizing, pool)
+        sdapi = SdApi(Checkpoints(registry), delivery, inputs, prompts, captions, storage.sdapi_options, enlarger)
         translator = Translator(settings.translation, serving)
         creatures = CreatureService(
             settings.creatures, settings.log, settings.server, registry, images, gallery, serving

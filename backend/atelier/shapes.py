@@ -5,10 +5,11 @@ Times are ISO 8601 in UTC, sizes are bytes, durations seconds, fractions 0 to 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.errors import AtelierError
 from atelier.said import Said
@@ -132,14 +133,29 @@ class ErrorOut(BaseModel):
         return cls(code=code, message=message, hint=hint, said=SaidOut.of(message), log_tail=log_tail)
 
 
+class HolderOut(BaseModel):
+    """A model that has the memory somebody waits for."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    model: str
+    bytes: int = Field(description="What it has on each of its devices.")
+    doing: Literal["starting", "idle", "busy", "parking", "parked", "stopping", "pinned"]
+    deed: Literal["stop", "park", "yield", "wait"] = Field(
+        description="`stop` and `park`: it gives way now. `yield`: it steps aside at its next step. `wait`: it is not "
+        "disturbed."
+    )
+
+
 class WaitingOut(BaseModel):
-    """Why a job has not begun or does not move."""
+    """Why a job or a load has not begun or does not move."""
 
     reason: Literal["queue", "environment", "memory", "model"]
     message: str
     said: SaidOut | None = None
     position: int | None = Field(None, description="Place in the line that it waits in, 1 = next.")
     seconds: float | None = Field(None, description="Until it begins, from how long runs and loads took before.")
+    holders: list[HolderOut] = Field([], description="Of one that waits for memory: who has it.")
 
     @classmethod
     def told(
@@ -148,8 +164,17 @@ class WaitingOut(BaseModel):
         message: str,
         position: int | None = None,
         seconds: float | None = None,
+        holders: Sequence[object] = (),
     ) -> WaitingOut:
-        return cls(reason=reason, message=message, said=SaidOut.of(message), position=position, seconds=seconds)
+        """`holders` are like HolderOut."""
+        return cls(
+            reason=reason,
+            message=message,
+            said=SaidOut.of(message),
+            position=position,
+            seconds=seconds,
+            holders=[HolderOut.model_validate(one) for one in holders],
+        )
 
 
 class JobOut(BaseModel):

@@ -44,17 +44,17 @@ from engines.image_batch import RowPrompts, Rows
 from engines.image_checks import MAX_SEED, MAX_STEPS, check_files, check_sampling, check_size
 from engines.image_embeddings import Embeddings
 from engines.image_families import family_of, size_multiple, weights_bytes
-from engines.image_inputs import canvas
 from engines.image_loras import Loras
 from engines.image_memory import brought_back, is_out_of_memory, measured_run, no_room_to_wake, peak_bytes, put_aside
 from engines.image_options import Source, chosen_dtype
-from engines.image_passes import Passes, Pipelines, schedules
+from engines.image_passes import Passes, Pipelines, begun_from, schedules
 from engines.image_previews import Previews, small_jpeg
 from engines.image_prompts import Prompts
 from engines.image_recipe import model_hash, recipe
 from engines.image_sampling import Sampling, samplings_of
 from engines.image_speed import attention, chosen_speed, left_out
 from engines.image_steps import Steps
+from engines.image_upscalers import Upscalers
 from engines.measured import give_back
 from engines.model_folder import check_model_folder
 from engines.picture_files import FORMATS, write_picture
@@ -63,6 +63,7 @@ from engines.protocol import (
     BatchDone,
     Cancelled,
     Done,
+    Enlarge,
     Failed,
     File,
     ImageToVideo,
@@ -71,13 +72,16 @@ from engines.protocol import (
     Progress,
     TextToImage,
 )
+from engines.safetensors_file import read_header
 from engines.schedulers import SCHEDULERS
 from engines.single_file import check_checkpoint
+from engines.upscaler_files import upscaler_architecture
 
 if TYPE_CHECKING:
     from engines.image_to_video import DiffusersVideo
+    from engines.upscaler import Upscaler
 
-TASKS = (TextToImage, Batch, ImageToVideo)
+TASKS = (TextToImage, Batch, ImageToVideo, Enlarge)
 
 FINAL_PREVIEW_SIDE = 256
 VIDEO_PIPELINES = ("StableVideoDiffusionPipeline",)
@@ -119,8 +123,14 @@ def preload() -> None:
     Image.init()
 
 
-def load(model_path: Path, options: Options) -> DiffusersImage | DiffusersVideo:
+def load(model_path: Path, options: Options) -> DiffusersImage | DiffusersVideo | Upscaler:
     """Check the folder or file, then load its weights onto the device. Raises LoadFailed."""
+    device = str(options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu"))
+    torch.set_num_threads(int(options.get("threads") or max(1, len(os.sched_getaffinity(0)) // 2)))
+    if _is_upscaler(model_path):
+        from engines.upscaler import Upscaler
+
+        return Upscaler(model_path, device)
     index = check_checkpoint(model_path) if model_path.is_file() else check_model_folder(model_path)
     preload()
     cls = getattr(diffusers, index["_class_name"], None)
@@ -131,8 +141,6 @@ def load(model_path: Path, options: Options) -> DiffusersImage | DiffusersVideo:
             version=diffusers.__version__,
             pipeline=index["_class_name"],
         )
-    device = str(options.get("device") or ("cuda" if torch.cuda.is_available() else "cpu"))
-    torch.set_num_threads(int(options.get("threads") or max(1, len(os.sched_getaffinity(0)) // 2)))
     dtype = chosen_dtype(device, str(options.get("dtype", "")))
     source = Source(model_path, device, dtype, chosen_speed(options))
     try:
@@ -150,6 +158,14 @@ def load(model_path: Path, options: Options) -> DiffusersImage | DiffusersVideo:
         ) from error
 
 
+def _is_upscaler(path: Path) -> bool:
+    """A damaged file is not: whoever loads it as a checkpoint says what is wrong with it."""
+    try:
+        return path.suffix == ".safetensors" and upscaler_architecture(read_header(path)) is not None
+    except (ValueError, OSError):
+        return False
+
+
 # ── run ───────────────────────────────────────────────────────────────────────
 
 
@@ -165,6 +181,7 @@ class DiffusersImage:
         self._batch = max(1, int(options.get("batch", 1)))
         self._model_name = source.folder.stem if source.folder.is_file() else source.folder.name
         self._multiple = size_multiple(pipe)
+        self._upscalers = Upscalers(source.device)
         self._loras, self._embeddings = Loras(compiled=source.speed.compile), Embeddings()
         self._prompts = Prompts(self._family, self._embeddings, source.device)
         self._previews = Previews(pipe, self._family)
@@ -178,7 +195,7 @@ class DiffusersImage:
     def _pipe(self) -> Any:
         return self._pipelines.loaded
 
-    def run(self, task: TextToImage | Batch | ImageToVideo, run: Run) -> Done | BatchDone:
+    def run(self, task: TextToImage | Batch | ImageToVideo | Enlarge, run: Run) -> Done | BatchDone:
         """Make the task's pictures. Raises RunFailed naming the field, RunCancelled at the next step after a cancel."""
         if isinstance(task, Batch):
             return self._run_batch(task, run)
@@ -186,6 +203,8 @@ class DiffusersImage:
             raise RunFailed(
                 "unfit_task", "this model makes pictures, no videos", "Take a video model.", sentence="no_videos"
             )
+        if isinstance(task, Enlarge):
+            raise RunFailed("unfit_task", "this model is no upscaler", "Take an upscaler.", sentence="no_upscaler")
         self._check(task)
         samplings, total = self._plan(task)
         failpoint("engine.before_run")
@@ -195,8 +214,8 @@ class DiffusersImage:
         try:
             with measured_run(self.device):
                 steps = Steps(task, run, self._previews, total * len(task.seeds))
-                begun = None if task.start is None else canvas(task.start, task.inpaint, task.width, task.height)
-                passes = Passes(self._pipelines, self._prompts, task, samplings, steps, begun)
+                begun = begun_from(task, self._upscalers, steps)
+                passes = Passes(self._pipelines, self._prompts, task, samplings, steps, begun, self._upscalers)
                 for first in range(0, len(task.seeds), self._batch):
                     made = passes.make(first, min(self._batch, len(task.seeds) - first))
                     for index, image in enumerate(made, first):
@@ -254,7 +273,7 @@ class DiffusersImage:
         samplings, total = self._plan(rows.merged)
         steps = Steps(rows.merged, run, self._previews, total * len(rows))
         prompts = RowPrompts(self._prompts, rows)
-        passes = Passes(self._pipelines, prompts, rows.merged, samplings, steps, None)
+        passes = Passes(self._pipelines, prompts, rows.merged, samplings, steps, None, self._upscalers)
         first = 0
         while first < len(rows):
             count = rows.part(first, at_once)
@@ -330,6 +349,7 @@ class DiffusersImage:
         """Free the device; the process keeps the libraries, the tokenizers, the schedulers and the prompts it read."""
         self._prompts.clear()
         self._pipelines.forget()
+        self._upscalers.forget()
         self._embeddings.use(self._pipe, [])
         if self.device != "cuda":  # the weights go, and what was made of them
             self._previews.watch(None)

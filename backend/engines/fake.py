@@ -50,6 +50,7 @@ from engines.protocol import (
     BatchDone,
     Cancelled,
     Done,
+    Enlarge,
     Failed,
     FakeTask,
     File,
@@ -59,9 +60,10 @@ from engines.protocol import (
     Parked,
     Progress,
     TextToImage,
+    UpscalerUse,
 )
 
-TASKS = (TextToImage, Batch, ImageToVideo, FakeTask)
+TASKS = (TextToImage, Batch, ImageToVideo, Enlarge, FakeTask)
 CHAT_TASKS = ("chat", "embed")
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -102,7 +104,7 @@ class FakeEngine:
         self.left_out = [] if wanted == "none" else [LeftOut(option=f"quantization: {wanted}", why="model")]
         self.attention = Attention(backend="sdpa", without=[LeftOut(option="flash", why="cpu")])
 
-    def run(self, task: TextToImage | Batch | ImageToVideo | FakeTask, run: Run) -> Done | BatchDone:
+    def run(self, task: TextToImage | Batch | ImageToVideo | Enlarge | FakeTask, run: Run) -> Done | BatchDone:
         failpoint("engine.before_run")
         match task:
             case TextToImage():
@@ -111,6 +113,8 @@ class FakeEngine:
                 done = self._draw_together(task, run)
             case ImageToVideo():
                 done = self._film(task, run)
+            case Enlarge():
+                done = _enlarge(task)
             case _:
                 done = Script(task, run).play()
         done.peak_bytes = int(self._options.get("peak_bytes", 0))
@@ -347,11 +351,26 @@ def _told(task: TextToImage) -> dict[str, object]:
     if task.start:
         told |= {"task": "image_to_image"}
         told["start"] = {**_named(task.start.image), "strength": task.start.strength, "fit": task.start.fit}
+        told["start"] |= _upscaler(task.start.upscaler)
     if task.inpaint:
         told |= {"task": "inpaint", "inpaint": {"mask": _named(task.inpaint.mask), "blur": task.inpaint.blur}}
     if task.hires:
         told["hires"] = {"width": task.hires.width, "height": task.hires.height, "steps": task.hires.steps}
+        told["hires"] |= {"upscaler": task.hires.upscaler, **_upscaler(task.hires.network)}
     return told
+
+
+def _upscaler(use: UpscalerUse | None) -> dict[str, str]:
+    return {"upscaler": use.key, "upscaler_sha256": use.sha256} if use else {}
+
+
+def _enlarge(task: Enlarge) -> Done:
+    """Of one colour, and not the source's."""
+    colour = hashlib.sha256(Path(task.source).read_bytes()).digest()[:3]
+    data = png(colour, task.width, task.height)
+    _write(Path(task.target), data)
+    answer = {"width": task.width, "height": task.height, "bytes": len(data)}
+    return Done(answer=answer | {"sha256": hashlib.sha256(data).hexdigest()})
 
 
 def write_picture(

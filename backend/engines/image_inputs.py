@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ FITS = ("crop", "pad", "stretch")
 FILLS = ("original", "blur", "noise", "nothing")
 CELL = 8
 """Pixels that an autoencoder makes one of: finer noise would be averaged away."""
+
+Larger = Callable[[Image.Image], Image.Image]
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels."""
@@ -46,9 +49,14 @@ class Canvas:
         return Image.composite(placed, self.whole, self.edge)
 
 
-def canvas(start: ImageStart, inpaint: Inpaint | None, width: int, height: int) -> Canvas:
-    """Raises RunFailed for a file that is no picture, an unknown word, and a mask without a white pixel."""
+def canvas(
+    start: ImageStart, inpaint: Inpaint | None, width: int, height: int, enlarge: Larger | None = None
+) -> Canvas:
+    """`enlarge`: how the picture is made larger before it comes to the size. Raises RunFailed for a file that is no
+    picture, an unknown word, and a mask without a white pixel."""
     picture = opened(start.image, "RGB")
+    if enlarge is not None:
+        picture = enlarge(picture)
     whole = fitted(picture, width, height, start.fit)
     if inpaint is None:
         return Canvas(whole, whole)

@@ -9,6 +9,7 @@ hires              after any of these but the last: enlarged, then image once mo
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,14 @@ from engines.image_batch import RowPrompts
 from engines.image_checks import MAX_STEPS
 from engines.image_composition import side_by_side
 from engines.image_families import Family, sibling
-from engines.image_inputs import Canvas
+from engines.image_inputs import Canvas, canvas
 from engines.image_latents import Outside, encode, enlarge, pack, unpack
 from engines.image_noise import Noise
 from engines.image_prompts import Prompts
 from engines.image_sampling import Sampling, tell
 from engines.image_steps import Schedule, Steps, from_picture, more_steps
-from engines.protocol import TextToImage
+from engines.image_upscalers import Upscalers
+from engines.protocol import Hires, TextToImage
 
 # How pixels are enlarged; with "latent" they are only where there is no second pass to enlarge latents for.
 UPSCALERS = {
@@ -101,9 +103,19 @@ def check_task(task: TextToImage, family: Family) -> None:
             "Make the picture first, then enlarge it.",
             sentence="no_hires",
         )
-    if task.hires.upscaler not in UPSCALERS:
+    if task.hires.network is None and task.hires.upscaler not in UPSCALERS:
         known = ", ".join(UPSCALERS)
         raise RunFailed("invalid_upscaler", f"upscaler must be one of {known}", known=known)
+
+
+def begun_from(task: TextToImage, upscalers: Upscalers, steps: Steps) -> Canvas | None:
+    """The picture that a task starts from, at its size; None where it starts from words. Raises RunFailed."""
+    if (start := task.start) is None:
+        return None
+    size, enlarge = (task.width, task.height), None
+    if start.upscaler is not None:
+        enlarge = partial(upscalers.enlarged, use=start.upscaler, size=size, between=steps.between_tiles)
+    return canvas(start, task.inpaint, *size, enlarge)
 
 
 class Passes:
@@ -117,9 +129,10 @@ class Passes:
         samplings: list[Sampling],
         steps: Steps,
         canvas: Canvas | None,
+        upscalers: Upscalers,
     ) -> None:
         self._pipelines, self._prompts, self._task = pipelines, prompts, task
-        self._samplings, self._steps, self._canvas = samplings, steps, canvas
+        self._samplings, self._steps, self._canvas, self._upscalers = samplings, steps, canvas, upscalers
         self._schedules = schedules(task, pipelines.family)
         self._encoded: torch.Tensor | None = None
 
@@ -127,7 +140,7 @@ class Passes:
         """The task's pictures from the number `first` on."""
         task, schedule = self._task, self._schedules[0]
         self._first, self._count = first, pictures
-        to_latents = task.hires is not None and task.hires.upscaler == "latent" and self._schedules[1].kept > 0
+        to_latents = task.hires is not None and _enlarges_latents(task.hires) and self._schedules[1].kept > 0
         size = (task.width, task.height)
         if self._canvas is None:
             made = self._from_words(schedule, size, to_latents)
@@ -185,7 +198,7 @@ class Passes:
             small = unpack(made, family, self._task.height // factor, self._task.width // factor)
             latents = enlarge(small, hires.height // factor, hires.width // factor)
         else:
-            large = [image.resize(size, UPSCALERS[hires.upscaler]) for image in made]
+            large = [self._enlarged(image, hires, size) for image in made]
             if not self._schedules[1].kept:
                 return large
             latents = torch.cat([encode(pipe, image) for image in large])
@@ -195,6 +208,12 @@ class Passes:
         return self._call(self._pipelines.named(name), self._schedules[1], size, noise, number=1, **again)
 
     # what they are made of
+
+    def _enlarged(self, image: Image.Image, hires: Hires, size: tuple[int, int]) -> Image.Image:
+        if hires.network is None:
+            return image.resize(size, UPSCALERS[hires.upscaler])
+        larger = self._upscalers.enlarged(image, hires.network, size, self._steps.between_tiles)
+        return larger.resize(size, Image.Resampling.LANCZOS)
 
     @property
     def _text(self) -> str:
@@ -255,6 +274,10 @@ class Passes:
         with side_by_side(pipe, reading, self._count):
             made = pipe(**{name: value for name, value in arguments.items() if name in known}).images
         return made if to_latents else _pictures(made)
+
+
+def _enlarges_latents(hires: Hires) -> bool:
+    return hires.network is None and hires.upscaler == "latent"
 
 
 def _pictures(pixels: torch.Tensor) -> list[Image.Image]:

@@ -15,7 +15,7 @@ from engines.image_passes import task_of
 from engines.image_sampling import Sampling
 from engines.model_folder import weight_files
 from engines.picture_files import QUALITY
-from engines.protocol import InputImage, TextToImage
+from engines.protocol import InputImage, TextToImage, UpscalerUse
 
 DENOISERS = ("unet", "transformer")
 """What pipelines call their denoiser."""
@@ -109,12 +109,17 @@ def _from_pictures(task: TextToImage, last: Sampling) -> dict[str, Any]:
     told: dict[str, Any] = {}
     if (start := task.start) is not None:
         told["start"] = {**named(start.image), "strength": start.strength, "fit": start.fit}
+        told["start"] |= _upscaler(start.upscaler)
     if (inpaint := task.inpaint) is not None:
         told["inpaint"] = {"mask": named(inpaint.mask), "blur": inpaint.blur, "fill": inpaint.fill}
         told["inpaint"] |= {"only_masked": inpaint.only_masked, "padding": inpaint.padding}
     if (hires := task.hires) is not None:
         told["hires"] = {"width": hires.width, "height": hires.height, "steps": hires.steps}
-        told["hires"] |= {"strength": hires.strength, "upscaler": hires.upscaler}
+        told["hires"] |= {"strength": hires.strength, "upscaler": hires.upscaler, **_upscaler(hires.network)}
         if hires.scheduler is not None:
             told["hires"] |= {"scheduler": last.key, "sampler": last.sampler, "schedule_type": last.schedule_type}
     return told
+
+
+def _upscaler(use: UpscalerUse | None) -> dict[str, str]:
+    return {} if use is None else {"upscaler": use.key, "upscaler_sha256": use.sha256}

@@ -102,6 +102,12 @@ class Steps:
         self._first, self._pictures, self._size, self._after = first, pictures, size, after
         self._view = watch(scheduler)
 
+    def between_tiles(self) -> None:
+        """While pictures are enlarged: to be called again and again, as a sign of life and to cancel."""
+        if self._run.cancelled:
+            raise RunCancelled
+        self._run.report(Progress(step=self._before + self._here, total=self._total))
+
     def repeat_pass(self) -> None:
         """The pass under way came to nothing: its pictures are in those that follow."""
         self._here = 0

@@ -17,7 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from engines.protocol import File
-from engines.sampler_names import SETTING_WORDS
+from engines.sampler_names import SETTING_WORDS, UPSCALER_NAMES
 
 FORMATS = ("png", "jpeg", "webp")
 QUALITY = 95
@@ -147,7 +147,7 @@ def _second_pass(recipe: dict) -> dict[str, object]:
         "Hires schedule type": hires.get("schedule_type", ""),
         "Hires upscale": f"{scale:.4g}",
         "Hires steps": hires["steps"],
-        "Hires upscaler": hires["upscaler"].capitalize(),
+        "Hires upscaler": UPSCALER_NAMES.get(hires["upscaler"], hires["upscaler"]),
     }
 
 

@@ -114,6 +114,15 @@ class EmbeddingUse(msgspec.Struct, kw_only=True):
     key: str = ""
 
 
+class UpscalerUse(msgspec.Struct, kw_only=True):
+    """A network that enlarges pixels: a safetensors file of one that spandrel knows. `key` names it in recipes,
+    `sha256` too (hex)."""
+
+    key: str
+    path: str
+    sha256: str = ""
+
+
 class InputImage(msgspec.Struct, kw_only=True):
     """A picture to start from: a PNG that the server decoded and wrote itself, upright, RGB (masks: L). `key` names it
     in recipes: an id of the gallery or of an upload."""
@@ -125,11 +134,13 @@ class InputImage(msgspec.Struct, kw_only=True):
 
 class ImageStart(msgspec.Struct, kw_only=True):
     """Begin from `image` instead of noise. `strength` 0 to 1: how much of it may change. `fit`: how it comes to the
-    size of the result: "crop" (fill and cut), "pad" (whole, edges extended), "stretch"."""
+    size of the result: "crop" (fill and cut), "pad" (whole, edges extended), "stretch". `upscaler` enlarges it
+    before."""
 
     image: InputImage
     strength: float = 0.6
     fit: str = "crop"
+    upscaler: UpscalerUse | None = None
 
 
 class Inpaint(msgspec.Struct, kw_only=True):
@@ -146,13 +157,14 @@ class Inpaint(msgspec.Struct, kw_only=True):
 
 class Hires(msgspec.Struct, kw_only=True):
     """A second pass over the finished picture, enlarged to `width` × `height` by `upscaler` ("latent", "lanczos",
-    "nearest"): `steps` more steps at `strength`, with `scheduler` (None: that of the first pass)."""
+    "nearest", or `network`): `steps` more steps at `strength`, with `scheduler` (None: that of the first pass)."""
 
     width: int
     height: int
     steps: int
     strength: float = 0.5
     upscaler: str = "lanczos"
+    network: UpscalerUse | None = None
     scheduler: str | None = None
 
 
@@ -241,6 +253,19 @@ class ImageToVideo(Message):
     format: str = "mp4"
     model_key: str = ""
     preview_every: int = 1
+
+
+class Enlarge(Message):
+    """Bring the picture `source` (a PNG that the server wrote) to `width` × `height` pixels by an upscaler, which is
+    the worker's model, and write it to `target`, a PNG. With `crop` what its shape has too much is cut off, else it is
+    stretched. Answer: `width`, `height`, `bytes`, `sha256`."""
+
+    task_id: str
+    source: str
+    target: str
+    width: int
+    height: int
+    crop: bool = False
 
 
 class FakeTask(Message):
@@ -405,7 +430,7 @@ class DrawSheet(Message):
 
 PictureTask = ReadPicture | ReadMetadata | ComparePictures | ExtendCanvas | DrawSheet
 HubTask = HubSearch | HubToken | HubPlan | HubDownload
-Task = TextToImage | Batch | ImageToVideo | FakeTask | Park | Wake | HubTask | PictureTask
+Task = TextToImage | Batch | ImageToVideo | Enlarge | FakeTask | Park | Wake | HubTask | PictureTask
 
 
 class Cancel(Message):

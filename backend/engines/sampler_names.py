@@ -126,6 +126,9 @@ SETTING_WORDS = {
 }
 """What an infotext calls the settings of `schedulers.SETTINGS`."""
 
+UPSCALER_NAMES = {"latent": "Latent", "lanczos": "Lanczos", "nearest": "Nearest"}
+"""What it calls the ways to enlarge that need no model."""
+
 
 def _plain(name: str) -> str:
     """Names are the same in any case, with any spaces, with or without k-diffusion's "k_"."""

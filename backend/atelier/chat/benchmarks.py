@@ -195,7 +195,7 @@ class _Run:
             raise RuntimeError(error.message) from error
 
     def _waits(self, what: Waiting) -> None:
-        self._attempt.waits(what.reason, what.words, what.position, what.seconds)
+        self._attempt.waits(what.reason, what.words, what.position, what.seconds, what.holders)
 
     def _count(self, model: str, concurrency: int) -> None:
         self._done += 1

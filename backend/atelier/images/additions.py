@@ -1,4 +1,5 @@
-"""LoRAs and embeddings of a request: named in its fields, by `<lora:name:weight>` in its prompt, or by a word of it.
+"""What is added to a model for a request. LoRAs and embeddings are named in its fields, by `<lora:name:weight>` in its
+prompt, or by a word of it; upscalers in its fields (`upscalers`).
 
 `resolve` finds them when the request is accepted and says what is wrong with the words of it; `uses_of` turns what it
 decided into what the engine is told, when the job runs.
@@ -18,6 +19,7 @@ from engines import protocol
 
 from atelier.access.actor import Actor
 from atelier.errors import BadRequest, ModelNotFound
+from atelier.images import upscalers
 from atelier.images.schemas import MAX_LORA_WEIGHT, GenerationIn
 from atelier.models.adapters import file_of, names_of, sha256_of
 from atelier.models.registry import ModelRegistry
@@ -173,17 +175,19 @@ async def _spoken(rows: list[ModelRow], words: str, model: ModelRow, registry: M
 
 @dataclass(frozen=True)
 class Uses:
-    """What the engine is told, and the bytes of the files."""
+    """What the engine is told."""
 
     loras: list[protocol.LoraUse]
     embeddings: list[protocol.EmbeddingUse]
+    upscaler: protocol.UpscalerUse | None = None
 
 
 async def uses_of(owner: Actor, resolved: dict[str, Any], registry: ModelRegistry) -> Uses:
     """For a job that runs now. Raises ModelNotFound when one has gone since it was asked for."""
     loras, embeddings = resolved.get("loras", []), resolved.get("embeddings", [])
+    upscaler = await upscalers.use_of(owner, resolved, registry)
     if not loras and not embeddings:
-        return Uses([], [])
+        return Uses([], [], upscaler)
     rows = {row.key: row for row in await registry.rows(owner)}
 
     def path(key: str) -> str:
@@ -210,6 +214,7 @@ async def uses_of(owner: Actor, resolved: dict[str, Any], registry: ModelRegistr
                 )
                 for one in embeddings
             ],
+            upscaler,
         )
 
     return await asyncio.to_thread(found)

@@ -194,11 +194,16 @@ def _larger(size: dict[str, int], scale: float, model: ModelRow, field: str) -> 
     """A size times the scale. It may go beyond what the model draws in one piece: it has a picture to go by."""
     multiple = ImageLimits(**model.limits).multiple
     result = {name: max(1, round(side * scale / multiple)) * multiple for name, side in size.items()}
-    if (largest := max(result.values())) > MAX_SIDE:
+    check_sides(result["width"], result["height"], field)
+    return result
+
+
+def check_sides(width: int, height: int, field: str) -> None:
+    """Raises BadRequest for a result that is too large for any model."""
+    if (largest := max(width, height)) > MAX_SIDE:
         words = f"The picture would be {largest} pixels on a side; {MAX_SIDE} are made at most."
         said = Said(words, "request.upscale_too_large", side=largest, max=MAX_SIDE)
         raise BadRequest(said, field=field, hint="Take a smaller scale.")
-    return result
 
 
 def _canvas(wanted: OutpaintIn, model: ModelRow, source: Source) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import asyncio
 import errno
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -136,6 +136,21 @@ class InputStore:
             raise _refused(error) from error
         finally:
             await asyncio.to_thread(drop, part, fresh)
+
+    async def made_anew(self, data: bytes, make: Callable[[Path, Path], Awaitable[None]]) -> bytes:
+        """What `make` makes of a picture that is in memory: from one file to another, both PNGs. Nothing
+        of it is kept. Raises InputRefused, and what `make` raises."""
+        name = new_id("inp")
+        part, fresh, made = (self._storage.input_file(name, kind) for kind in ("part", "new.png", "made.png"))
+        try:
+            await asyncio.to_thread(part.write_bytes, data)
+            await self.reader.read(part, fresh)
+            await make(fresh, made)
+            return await asyncio.to_thread(made.read_bytes)
+        except OSError as error:
+            raise _refused(error) from error
+        finally:
+            await asyncio.to_thread(drop, part, fresh, made)
 
     async def size_of(self, data: bytes) -> tuple[int, int]:
         """Width and height of a picture that is in memory. Raises InputRefused."""

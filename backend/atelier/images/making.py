@@ -109,7 +109,7 @@ class Maker:
                 raise _too_large(again, task) from None
 
     async def _need(self, model: ModelRow, task: Task, together: int = 1, outputs: int = 0) -> Need:
-        work, added = work_of(task), await asyncio.to_thread(added_bytes, task)
+        work, added = work_of(task), await asyncio.to_thread(added_bytes, task, self._sizing)
         outputs = outputs or len(task.seeds)
         need = await asyncio.to_thread(
             self._sizing.need, model, work, steps=task.steps, outputs=outputs, together=together
@@ -120,7 +120,7 @@ class Maker:
         """One run on one worker; what it took is remembered. Raises OutOfMemory besides what `_drive` raises."""
 
         def tell(what: Waiting) -> None:
-            attempt.waits(what.reason, what.words, what.position, what.seconds)
+            attempt.waits(what.reason, what.words, what.position, what.seconds, what.holders)
 
         async with self._pool.lease(
             need.spec, priority=attempt.job.priority, waiting=tell, run_seconds=need.run_expected

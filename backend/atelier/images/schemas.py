@@ -70,7 +70,15 @@ class HiresIn(BaseModel):
     scale: Annotated[float, Field(gt=1, le=4, allow_inf_nan=False)] = 2.0
     steps: Annotated[int | None, Field(ge=1, le=200, description="Null: as many as the first pass.")] = None
     strength: Annotated[float, Field(gt=0, le=1, description="How much of the picture may change.")] = 0.5
-    upscaler: Literal["latent", "lanczos", "nearest"] = "lanczos"
+    upscaler: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=200,
+            description="What enlarges before: `latent`, `lanczos`, `nearest`, or the key of a model of the type "
+            "`upscaler`.",
+        ),
+    ] = "lanczos"
     scheduler: Annotated[
         str | None, Field(max_length=50, description="A key of GET /api/schedulers. Null: that of the first pass.")
     ] = None
@@ -206,6 +214,14 @@ class UpscaleIn(GenerationIn):
     image: ImageRef
     scale: Annotated[float, Field(gt=1, le=4, allow_inf_nan=False)] = 2.0
     strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.3
+    upscaler: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=200,
+            description="What enlarges before: `lanczos`, or the key of a model of the type `upscaler`.",
+        ),
+    ] = "lanczos"
 
     @field_validator("prompt")
     @classmethod

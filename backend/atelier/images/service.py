@@ -22,7 +22,7 @@ from atelier.db import Database, after_commit
 from atelier.errors import AtelierError, ModelNotFound
 from atelier.events import EventBus, ImagesAdded
 from atelier.failpoints import failpoint
-from atelier.images import additions, store
+from atelier.images import additions, store, upscalers
 from atelier.images.asking import TASKS, Wanted, resolve
 from atelier.images.finishing import Gone, OnProgress, finished
 from atelier.images.inputs import InputStore
@@ -104,6 +104,7 @@ class ImageService:
         resolved = await resolve(actor, styled, model, self._inputs)
         if isinstance(styled, GenerationIn):
             resolved = await additions.resolve(actor, styled, resolved, model, self._registry)
+            resolved = await upscalers.resolve(actor, styled, resolved, self._registry)
         if isinstance(wanted, GenerationIn) and (asked := typed(wanted, resolved)):
             resolved["asked"] = asked
         return model, resolved

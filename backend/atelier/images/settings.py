@@ -21,6 +21,7 @@ from atelier.images.prompt_schemas import StyleOut
 from atelier.images.prompts import PromptBook
 from atelier.images.schemas import TextToImageIn
 from atelier.images.typed import as_typed
+from atelier.images.upscalers import WITHOUT_MODEL
 from atelier.models.registry import ModelRegistry
 from atelier.models.schemas import ModelOut
 from atelier.shapes import ImageOut
@@ -32,7 +33,7 @@ MAX_JSON = 200_000
 class LackOut(BaseModel):
     """Something that the picture was made with and that is not to be had here."""
 
-    kind: Literal["model", "lora", "scheduler", "image"]
+    kind: Literal["model", "lora", "scheduler", "upscaler", "image"]
     name: str
 
 
@@ -87,7 +88,8 @@ def settings_of(found: Mapping[str, Any], models: Sequence[ModelOut], styles: Se
     if recipe is not None and not any(one.kind == "lora" for one in missing):
         told = as_typed(told, {style.name: style for style in styles})
         loras = _loras(told.get("loras"), models, missing)
-    settings = _fitting(told, model, loras, missing)
+    upscalers = [one for one in models if one.type == "upscaler" and one.available]
+    settings = _fitting(told, model, loras, upscalers, missing)
     if "start" in told:
         missing.append(LackOut(kind="image", name=str((told["start"] or {}).get("image", "")) or "?"))
     return SettingsOut(
@@ -140,6 +142,8 @@ def _from_a1111(pairs: Mapping[str, str]) -> dict[str, Any]:
     if scale := _number(pairs.get("Hires upscale"), float):
         strength, steps = _number(pairs.get("Denoising strength"), float), _number(pairs.get("Hires steps"), int)
         told["hires"] = {"scale": scale, "strength": strength or 0.5, "steps": steps or None}
+        if upscaler := pairs.get("Hires upscaler"):
+            told["hires"]["upscaler"] = "latent" if upscaler.startswith("Latent") else upscaler
         if pairs.get("Hires sampler") or pairs.get("Hires schedule type"):
             sampler = pairs.get("Hires sampler") or pairs.get("Sampler")
             told["hires"] |= {"sampler": sampler, "schedule_type": pairs.get("Hires schedule type")}
@@ -162,7 +166,7 @@ def _number(text: str | None, kind: type) -> Any:
 
 def _model(told: Mapping[str, Any], models: Sequence[ModelOut], missing: list[LackOut]) -> ModelOut | None:
     name = str(told.get("model") or "")
-    usable = [one for one in models if one.task == "image" and one.type != "lora" and one.runnable]
+    usable = [one for one in models if one.task == "image" and one.runnable]
     model = _named(name, usable)
     if model is None and name:
         missing.append(LackOut(kind="model", name=name[:200]))
@@ -180,7 +184,11 @@ def _named(name: str, models: Sequence[ModelOut]) -> ModelOut | None:
 
 
 def _fitting(
-    told: Mapping[str, Any], model: ModelOut | None, loras: list[dict[str, Any]], missing: list[LackOut]
+    told: Mapping[str, Any],
+    model: ModelOut | None,
+    loras: list[dict[str, Any]],
+    upscalers: Sequence[ModelOut],
+    missing: list[LackOut],
 ) -> dict[str, Any]:
     """The fields that a request takes, each only when it is taken."""
     wanted: dict[str, Any] = {name: told[name] for name in TextToImageIn.model_fields if told.get(name) is not None}
@@ -194,7 +202,7 @@ def _fitting(
             wanted["sampler_settings"] = settings
     if loras:
         wanted["loras"] = loras
-    if hires := _hires(told, model, missing):
+    if hires := _hires(told, model, upscalers, missing):
         wanted["hires"] = hires
     return {name: value for name, value in wanted.items() if _taken(name, value)}
 
@@ -249,14 +257,27 @@ def _sampler_settings(told: Mapping[str, Any], scheduler: str | None) -> dict[st
     return {name: value for name, value in given.items() if name in known} if isinstance(given, dict) else {}
 
 
-def _hires(told: Mapping[str, Any], model: ModelOut | None, missing: list[LackOut]) -> dict[str, Any] | None:
+def _hires(
+    told: Mapping[str, Any], model: ModelOut | None, upscalers: Sequence[ModelOut], missing: list[LackOut]
+) -> dict[str, Any] | None:
     hires = told.get("hires")
     if not isinstance(hires, dict):
         return None
     scale = hires.get("scale")
     if scale is None and hires.get("width") and told.get("width"):
         scale = hires["width"] / told["width"]
-    kept = {key: hires[key] for key in ("steps", "strength", "upscaler") if hires.get(key) is not None}
+    kept = {key: hires[key] for key in ("steps", "strength") if hires.get(key) is not None}
+    if upscaler := _upscaler(str(hires.get("upscaler") or ""), upscalers, missing):
+        kept["upscaler"] = upscaler
     if model is not None and (hires.get("scheduler") or hires.get("sampler")):
         kept["scheduler"] = _scheduler({**hires, "steps": hires.get("steps", 0)}, model, missing)
     return {"scale": scale, **kept} if scale else None
+
+
+def _upscaler(name: str, upscalers: Sequence[ModelOut], missing: list[LackOut]) -> str | None:
+    if name.casefold() in WITHOUT_MODEL:
+        return name.casefold()
+    found = _named(name, upscalers)
+    if found is None and name and name != "None":
+        missing.append(LackOut(kind="upscaler", name=name[:200]))
+    return found.key if found else None

@@ -12,6 +12,7 @@ from atelier.images.additions import Uses
 from atelier.images.inputs import InputStore
 from atelier.jobs.attempt import Attempt
 from atelier.models.estimate import Work
+from atelier.models.sizing import Sizing
 from atelier.tables import ModelRow
 
 Task = protocol.TextToImage | protocol.ImageToVideo
@@ -39,6 +40,7 @@ async def task_of(attempt: Attempt, model: ModelRow, folder: Path, inputs: Input
             inpaint = None
     # A canvas has the result's size already; of an enlarged picture the rounding is cut off.
     start = protocol.ImageStart(image=image, strength=resolved["strength"], fit=resolved.get("fit", "crop"))
+    start.upscaler = uses.upscaler if resolved["task"] == "upscale" else None
     return protocol.TextToImage(**common, **_words(resolved, uses), start=start, inpaint=inpaint)
 
 
@@ -77,11 +79,20 @@ def work_of(task: Task) -> Work:
     return Work(larger.width, larger.height, len(task.seeds), guided=task.guidance_scale > 1, frames=frames)
 
 
-def added_bytes(task: Task) -> int:
-    """What the task's LoRAs take beside the model: their files are of half precision, and may be kept in whole. Looks
-    at the disk."""
+def added_bytes(task: Task, sizing: Sizing) -> int:
+    """What the task's LoRAs and its upscaler take beside the model: LoRAs' files are of half precision, and may be kept
+    in whole. Looks at the disk."""
     files = {lora.path for lora in getattr(task, "loras", ())}
-    return sum(2 * Path(file).stat().st_size for file in files if Path(file).is_file())
+    loras = sum(2 * Path(file).stat().st_size for file in files if Path(file).is_file())
+    work = work_of(task)
+    return loras + sum(sizing.upscaler_bytes(Path(use.path), work.width * work.height) for use in _upscalers(task))
+
+
+def _upscalers(task: Task) -> list[protocol.UpscalerUse]:
+    if isinstance(task, protocol.ImageToVideo):
+        return []
+    uses = (task.start and task.start.upscaler, task.hires and task.hires.network)
+    return [use for use in uses if use is not None]
 
 
 def _common(attempt: Attempt, resolved: dict[str, Any], model: ModelRow, folder: Path) -> dict[str, Any]:
@@ -94,8 +105,11 @@ def _common(attempt: Attempt, resolved: dict[str, Any], model: ModelRow, folder:
     }
 
 
-def _second_pass(resolved: dict[str, Any]) -> protocol.Hires | None:
-    return protocol.Hires(**resolved["hires"]) if "hires" in resolved else None
+def _second_pass(resolved: dict[str, Any], uses: Uses) -> protocol.Hires | None:
+    if "hires" not in resolved:
+        return None
+    told = {name: value for name, value in resolved["hires"].items() if name != "upscaler_sha256"}
+    return protocol.Hires(**told, network=uses.upscaler)
 
 
 def _sampler_settings(resolved: dict[str, Any]) -> protocol.SamplerSettings | None:
@@ -114,6 +128,6 @@ def _words(resolved: dict[str, Any], uses: Uses) -> dict[str, Any]:
         **({"quality": resolved["quality"]} if "quality" in resolved else {}),
         "subseeds": resolved.get("subseeds", []),
         "subseed_strength": resolved.get("subseed_strength", 0.0),
-        "hires": _second_pass(resolved),
+        "hires": _second_pass(resolved, uses),
         "asked": resolved.get("asked", {}),
     }

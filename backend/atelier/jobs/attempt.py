@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,9 +73,17 @@ class Attempt:
     def fence(self) -> Fence:
         return Fence(self.job.id, self.job.attempt)
 
-    def waits(self, reason: Any, message: str, position: int | None = None, seconds: float | None = None) -> None:
-        """Say why nothing moves, at which place in the line and for how long; shown until the next progress."""
-        waiting = WaitingOut.told(reason, message, position, seconds)
+    def waits(
+        self,
+        reason: Any,
+        message: str,
+        position: int | None = None,
+        seconds: float | None = None,
+        holders: Sequence[object] = (),
+    ) -> None:
+        """Say why nothing moves, at which place in the line, for how long and for whom; shown until the next
+        progress."""
+        waiting = WaitingOut.told(reason, message, position, seconds, holders)
         if waiting != self.waiting:
             self.waiting = waiting
             self.changed(self)

@@ -72,7 +72,7 @@ async def _run(
     holding: list[Worker],
 ) -> protocol.Done:
     def tell(what: Waiting) -> None:
-        attempt.waits(what.reason, what.words, what.position, what.seconds)
+        attempt.waits(what.reason, what.words, what.position, what.seconds, what.holders)
 
     async with pool.lease(spec, priority=attempt.job.priority, waiting=tell) as worker:
         holding.append(worker)

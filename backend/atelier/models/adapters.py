@@ -1,4 +1,5 @@
-"""The one file of a LoRA or an embedding: where it is, its hash, the names it goes by, the words that call it."""
+"""The one file of a LoRA, an embedding or an upscaler: where it is, its hash, the names it goes by, the words that call
+it."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from engines.safetensors_file import read_header
 
 from atelier.tables import ModelRow
 
-ADDED_TYPES = ("lora", "embedding")
-"""Types of models that are no model of their own: they are added to one of the same family."""
+ADDED_TYPES = ("lora", "embedding", "upscaler")
+"""Types of models that are no model of their own: they are added to one, the first two to one of the same family."""
 
 MAX_WORDS = 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")

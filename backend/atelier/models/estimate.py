@@ -52,6 +52,14 @@ OFFLOADED_SHARE = {"none": 1.0, "model": 0.35, "group": 0.1}
 `enable_model_cpu_offload`: the largest part, most often the denoiser without text encoders and decoder), or block by
 block."""
 
+UPSCALER_TILE_BYTES = {"cpu": 1024 * MIB, "cuda": 768 * MIB}
+"""What an upscaler takes of memory beside its weights: a tile of `engines.image_upscalers` through 64 feature maps,
+four times as wide and high. CPU: float32; CUDA: half."""
+
+ENLARGED_BYTES = 12
+"""For each pixel of a result: the picture as the network leaves it, mostly twice as wide and high, three bytes a pixel.
+"""
+
 TENSORS = 8
 TOKEN_TENSORS = 24
 FRAMES_DECODED = 2
@@ -169,6 +177,12 @@ def _pictures(anatomy: Anatomy, work: Work, size: float) -> float:
 def _chat(anatomy: Anatomy, work: Work) -> float:
     tokens = min(PREFILL_TOKENS, work.context * work.batch)
     return tokens * anatomy.hidden * TOKEN_TENSORS * 2.0 + work.batch * anatomy.vocabulary * 4.0
+
+
+def upscaler_bytes(file_bytes: int, pixels: int, kind: str) -> int:
+    """What an upscaler takes beside everything else, for a result of so many pixels. Files of half precision are held
+    in whole on a CPU."""
+    return 2 * file_bytes + UPSCALER_TILE_BYTES[kind] + ENLARGED_BYTES * pixels
 
 
 # ── learning ──────────────────────────────────────────────────────────────────

@@ -62,7 +62,7 @@ class ModelLoader:
         need = await asyncio.to_thread(self._sizing.need, row)
         there = (spec.key == need.spec.key and use in (Use.IDLE, Use.BUSY) for spec, use in self._running())
         if key not in self._loads and not any(there):
-            self._states.waits(key, being_loaded(key))
+            self._states.waits(key, Waiting("model", being_loaded(key)))
             self._loads[key] = asyncio.create_task(self._load(key, need), name=f"load {key}")
         self._announce()
         return await self._registry.get(actor, key)
@@ -100,7 +100,7 @@ class ModelLoader:
 
     async def _load(self, key: str, need: Need) -> None:
         def tell(what: Waiting) -> None:
-            self._states.waits(key, what.words)
+            self._states.waits(key, what)
             self._announce()
 
         try:
@@ -115,7 +115,7 @@ class ModelLoader:
             self._announce()
 
     async def _start(self, tell: Callable[[Waiting], None], need: Need) -> Worker:
-        async with self._pool.lease(need.spec, waiting=tell) as worker:
+        async with self._pool.lease(need.spec, waiting=tell, run_seconds=0.0) as worker:
             self._sizing.note_load(need, worker)
         return worker
 

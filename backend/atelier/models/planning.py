@@ -26,7 +26,7 @@ from atelier.runtime.ledger import Ledger
 from atelier.runtime.line import never_fits
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
-from atelier.runtime.waiting import DOING, gigabytes
+from atelier.runtime.waiting import DOING, gigabytes, in_the_way
 from atelier.said import Said
 from atelier.shapes import SaidOut
 from atelier.tables import ModelRow
@@ -42,7 +42,9 @@ class Planner:
         """Raises ModelNotFound, BadRequest for another task than the model's and for unknown devices."""
         row = await self._registry.find(actor, wanted.model)
         if wanted.task not in (None, row.task):
-            words = Said(f"{row.key} is a {row.task} model.", "plan.other_task", model=row.key, task=row.task)
+            words = Said(
+                f"{row.key} is a model for the task {row.task}.", "plan.other_task", model=row.key, task=row.task
+            )
             raise BadRequest(words, field="task", hint="Leave it out.")
         ledger = self._pool.ledger
         check_devices(wanted.gpu_device_ids or [], list(ledger.devices))
@@ -200,7 +202,7 @@ def _of_chat(need: Need, gpus: list[int], add: Callable[..., None]) -> None:
         add(words, {"gpu_device_ids": gpus[:more]}, over=more)
     if work.batch > 1:
         half = work.batch // 2
-        text = f"Allow {half} requests of the whole context at once instead of {work.batch}."
+        text = f"Allow {half} request{'s' * (half > 1)} of the whole context at once instead of {work.batch}."
         words = Said(text, "remedy.fewer_requests", count=half, now=work.batch)
         add(words, {"batch": half}, "smaller_batch", batch=half)
     if work.context > 1024:
@@ -271,15 +273,6 @@ def _names(workers: tuple[str, ...], ledger: Ledger) -> str:
 
 def _goes(step: placement.Plan, ledger: Ledger) -> list[GoesOut]:
     """Who gives way, and why they."""
-    match step:
-        case placement.Evict(_, workers, park):
-            deeds = [*((id_, "stop") for id_ in workers), *((id_, "park") for id_ in park)]
-        case placement.Yield(_, asked, idle):
-            deeds = [*((id_, "yield") for id_ in asked), *((id_, "stop") for id_ in idle)]
-        case placement.Wait(_, workers):
-            deeds = [(id_, "wait") for id_ in workers]
-        case _:
-            deeds = []
     by_id = {worker.id: worker for worker in ledger.running()}
     return [
         GoesOut(
@@ -290,7 +283,7 @@ def _goes(step: placement.Plan, ledger: Ledger) -> list[GoesOut]:
             reason=_why(by_id[id_], deed),
             said=SaidOut.of(_why(by_id[id_], deed)),
         )
-        for id_, deed in deeds
+        for id_, deed in in_the_way(step)
         if id_ in by_id
     ]
 

@@ -4,7 +4,7 @@
     transformers folder  config.json names the architecture
     peft folder          adapter_config.json beside adapter_model.safetensors
     pyannote folder      config.yaml with a pipeline of pyannote.audio
-    one .safetensors     the names and shapes of its tensors: a LoRA, an embedding, or a checkpoint in one file
+    one .safetensors     the names and shapes of its tensors: a LoRA, an embedding, an upscaler, or a checkpoint
 
 What cannot be told is refused with words, not guessed: a model that is registered wrongly fails later, and worse.
 """
@@ -22,11 +22,13 @@ from typing import Any
 from engines.checkpoint_files import CROSS_ATTENTION, checkpoint_family
 from engines.remote_code import code_in
 from engines.safetensors_file import Header, read_header
+from engines.upscaler_files import upscaler_architecture
 
 from atelier.errors import ModelNotRecognised
 from atelier.said import Said
 
 MAX_JSON_BYTES = 4 * 1024 * 1024
+PICKLES = (".pth", ".pt", ".ckpt", ".bin", ".pkl")
 MAX_VECTORS = 75  # of a textual inversion: as many tokens as CLIP reads at once
 FLOATS = ("F64", "F32", "BF16", "F16", "F8_E4M3", "F8_E5M2", "F4")
 
@@ -260,6 +262,16 @@ def _probe_pyannote(folder: Path) -> Probe:
 
 
 def _probe_file(file: Path) -> Probe:
+    if file.suffix.lower() in PICKLES:
+        raise ModelNotRecognised(
+            Said(
+                f"{file.name} is a PyTorch pickle, not a safetensors file: reading one may run code.",
+                "probe.pickle",
+                name=file.name,
+            ),
+            field="path",
+            hint="Take it as safetensors, or convert it where you trust it: doc/models.md says how.",
+        )
     header = _header(file)
     figures = _figures([(file, header)])
     names = header.tensors
@@ -269,11 +281,14 @@ def _probe_file(file: Path) -> Probe:
     if (embedding := _embedding_family(header)) is not None:
         return Probe("image", "embedding", embedding, None, *figures)
     family = checkpoint_family(header)
+    if family is None and (network := upscaler_architecture(header)) is not None:
+        return Probe("image", "upscaler", network.lower(), None, *figures)
     if family is None:
         raise ModelNotRecognised(
             Said(f"{file.name} is no LoRA and no checkpoint that Atelier knows.", "probe.file_unknown", name=file.name),
             field="path",
-            hint="It reads LoRAs (kohya, diffusers, peft), embeddings, and checkpoints of SD 1.5, 2, XL, 3 and FLUX.",
+            hint="It reads LoRAs (kohya, diffusers, peft), embeddings, upscalers, and checkpoints of SD 1.5, 2, XL, 3 "
+            "and FLUX.",
         )
     return Probe("image", "base_model", family, "diffusers_image", *figures, pipeline="single_file")
 

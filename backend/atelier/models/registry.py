@@ -88,6 +88,7 @@ class ModelRegistry:
         self._cache, self._embedded = cache, embedded
         self._allowed = dict(allowed or {})
         self.download_of: Callable[[ModelRow, Job | None], DownloadOut | None] = lambda _row, _job: None
+        self.is_offered: Callable[[str], bool] = lambda _key: False
 
     async def start(self) -> None:
         cards = await asyncio.to_thread(_read_cards, self._embedded)
@@ -432,6 +433,9 @@ class ModelRegistry:
         for row in await store.visible(session, actor):
             if row.key == key:
                 return row
+        if self.is_offered(key):
+            words = Said(f"The model {key!r} has not been downloaded.", "model.not_downloaded", model=key)
+            raise ModelNotFound(words, hint=f"POST /api/admin/models/{key}/download fetches it.")
         raise ModelNotFound(f"There is no model {key[:80]!r}.", hint="GET /api/models/ lists what there is.")
 
     async def _why_kept(self, row: ModelRow) -> Said | None:

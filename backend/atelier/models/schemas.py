@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
-from atelier.shapes import ErrorOut, SaidOut
+from atelier.shapes import ErrorOut, SaidOut, WaitingOut
 
 LEAST_CONTEXT = 128
 PARSER = r"^[a-z0-9][a-z0-9_]{0,63}$"
@@ -148,7 +148,7 @@ SPEED = ("quality", "quantization", "attention", "compile", "vae_slicing", "vae_
 """Load options that the image engine takes as they are (`engines.image_speed`)."""
 
 ModelState = Literal["idle", "downloading", "loading", "ready", "parked", "error"]
-ModelType = Literal["base_model", "lora", "fine_tune", "embedding"]
+ModelType = Literal["base_model", "lora", "fine_tune", "embedding", "upscaler"]
 Task = Literal["image", "video", "chat", "transcribe", "diarize", "embed"]
 
 
@@ -247,6 +247,10 @@ class ModelOut(BaseModel):
     )
     state_reason: str | None = Field(description="In words: what it waits for, or why it failed.")
     state_said: SaidOut | None = Field(None, description="Which sentence `state_reason` is.")
+    waiting: WaitingOut | None = Field(
+        None,
+        description="While a load that somebody asked for waits or starts: its place in the line, if it is in one.",
+    )
     worker_id: str | None
     device: str | None = Field(description="Where it is: `cuda:0`, or several with commas.")
     loaded_bytes: int = Field(description="Memory that its worker has leased, on all its devices together.")

@@ -24,7 +24,7 @@ from atelier.models.chat_engines import CHAT_TASKS, ChatEngines
 from atelier.models.chat_loading import ChatSetup, dtype_of, engine_options, goes_without, held_as, setup_of
 from atelier.models.chat_loras import ChatLoras
 from atelier.models.chat_presets import preset_of
-from atelier.models.estimate import Band, Parts, Work, parts
+from atelier.models.estimate import FRAMEWORK_BYTES, Band, Parts, Work, parts, upscaler_bytes
 from atelier.models.learning import Learning, Measured, Subject
 from atelier.models.schemas import SPEED, LoadOptions
 from atelier.runtime.abilities import ABILITIES
@@ -225,6 +225,16 @@ class Sizing:
             return [left_out(LeftOut(option=f"offload: {options.offload}", why="cpu"))] if by_cpu else []
         engine = self.chat_engines.of(row.task, options.chat_engine).engine
         return [left_out(one) for one in goes_without(engine, self._kind, need.anatomy, options)]
+
+    def upscaler_spec(self, row: ModelRow, file: Path, pixels: int) -> WorkerSpec:
+        """A worker that holds an upscaler alone, for a result of so many pixels. Looks at the disk."""
+        needed = FRAMEWORK_BYTES[self._kind] + self.upscaler_bytes(file, pixels)
+        threads = (("threads", self._settings.threads),) if self._settings.threads else ()
+        engine = "fake" if self._settings.fake_engine else "diffusers_image"
+        return WorkerSpec(engine, row.key, file, threads, bytes_needed=needed, pinned=row.pinned)
+
+    def upscaler_bytes(self, file: Path, pixels: int) -> int:
+        return upscaler_bytes(file.stat().st_size if file.is_file() else 0, pixels, self._kind)
 
     # ── after ──
 

@@ -15,7 +15,9 @@ from atelier.models.schemas import DownloadOut, ModelState
 from atelier.runtime.gpu import Device
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerInfo, WorkerState
+from atelier.runtime.waiting import Waiting
 from atelier.said import Said
+from atelier.shapes import WaitingOut
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Standing:
     loaded_bytes: int = 0
     log_tail: tuple[str, ...] = ()
     left_out: tuple[Said, ...] = ()
+    waiting: WaitingOut | None = None
 
 
 IDLE = Standing("idle")
@@ -56,7 +59,7 @@ class ModelStates:
     def __init__(self, pool: WorkerPool, devices: Sequence[Device]) -> None:
         self._pool = pool
         self._kinds = {device.index: device.kind for device in devices}
-        self._waiting: dict[str, str] = {}
+        self._waiting: dict[str, Waiting] = {}
         self._failures: dict[str, Standing] = {}
 
     def hear(self, info: WorkerInfo) -> None:
@@ -66,13 +69,13 @@ class ModelStates:
         elif info.state is WorkerState.READY:
             self._failures.pop(info.model, None)
 
-    def waits(self, model: str, words: str | None) -> None:
+    def waits(self, model: str, what: Waiting | None) -> None:
         """A load by hand waits for this; None: no more."""
-        if words is None:
+        if what is None:
             self._waiting.pop(model, None)
         else:
             self._failures.pop(model, None)
-            self._waiting[model] = words
+            self._waiting[model] = what
 
     def failed(self, model: str, reason: str, log_tail: str | None) -> None:
         """A load by hand came to nothing."""
@@ -85,7 +88,8 @@ class ModelStates:
 
     def all(self) -> dict[str, Standing]:
         """Of every model that is not simply idle. Looks at the workers' processes and logs."""
-        found = {model: Standing("loading", words) for model, words in self._waiting.items()} | self._failures
+        loads = {model: Standing("loading", what.words, waiting=_told(what)) for model, what in self._waiting.items()}
+        found = loads | self._failures
         for info in self._pool.running():
             if info.state in STATES:
                 found[info.model] = self._of_worker(info)
@@ -95,12 +99,18 @@ class ModelStates:
         return self.all().get(model, IDLE)
 
     def _of_worker(self, info: WorkerInfo) -> Standing:
+        state, what = STATES[info.state], self._waiting.get(info.model)
         return Standing(
-            STATES[info.state],
-            info.message or self._waiting.get(info.model),
+            state,
+            info.message or (what.words if what else None),
             info.id,
             ",".join(f"{self._kinds.get(index, 'cuda')}:{index}" for index in info.devices),
             info.bytes_leased * len(info.devices),
             info.log_tail,
             info.left_out,
+            _told(what) if what and state == "loading" else None,
         )
+
+
+def _told(what: Waiting) -> WaitingOut:
+    return WaitingOut.told(what.reason, what.words, what.position, what.seconds, what.holders)

@@ -101,7 +101,7 @@ class BatchRun:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _waits(self, what: Waiting) -> None:
-        self._attempt.waits(what.reason, what.words, what.position, what.seconds)
+        self._attempt.waits(what.reason, what.words, what.position, what.seconds, what.holders)
 
     def _tell(self) -> None:
         done, total = len(self._journal.kept), self._batch.total

@@ -29,6 +29,9 @@ TAIL_LINES = 40
 SILENCE_SECONDS = 900.0
 INSTALL_PAUSE = 1.0
 
+ALONE = "# --no-deps "
+"""Begins a line of a list that names a package which comes without what it asks for."""
+
 DOWNLOAD = re.compile(r"\s*(?:Downloading|Using cached|Processing) (?:\S*/)?([^\s/]+)( \([\d.]+ \w?B\))?")
 
 # Shares of the whole: downloading takes by far the longest, then unpacking, then compiling.
@@ -83,7 +86,8 @@ class Builder:
         self._path = path
         self._folder = path.with_name(f"{path.name}{BUILDING}{os.getpid()}")
         self._tell = tell
-        self._count = max(1, len(requirements_in(requirements)))
+        self._alone = alone_in(requirements)
+        self._count = max(1, len(requirements_in(requirements)) + len(self._alone))
         self._collected = 0
         self._downloaded = 0
         self._fraction = 0.0
@@ -118,9 +122,10 @@ class Builder:
         watch = asyncio.create_task(self._count_installed())
         pip = [self._base_python, "-m", "pip", "--python", self._python, "--disable-pip-version-check", "--no-input"]
         try:
-            await self._run(
-                [*pip, "install", "--no-compile", "--progress-bar", "off", "-r", self._requirements], self._pip_said
-            )
+            install = [*pip, "install", "--no-compile", "--progress-bar", "off"]
+            await self._run([*install, "-r", self._requirements], self._pip_said)
+            if self._alone:
+                await self._run([*install, "--no-deps", *self._alone], self._pip_said)
         finally:
             watch.cancel()
 
@@ -232,6 +237,12 @@ def requirements_in(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
     lines = (line.partition(" #")[0].strip() for line in text.splitlines())
     return [line.split(" --")[0].strip() for line in lines if line and not line.startswith(("#", "-"))]
+
+
+def alone_in(path: Path) -> list[str]:
+    """The requirements of a pinned list that are installed last, and without their own."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line.removeprefix(ALONE).partition(" #")[0].strip() for line in lines if line.startswith(ALONE)]
 
 
 def sweep(directory: Path, held: Path) -> None:

@@ -1,14 +1,19 @@
-"""Making pictures larger without a model, and reading what stands in their files. It is no job, and nothing is kept."""
+"""Making pictures larger, and reading what stands in their files. It is no job, and nothing is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import partial
 from typing import TypeVar
 
+from atelier.access.actor import Actor
 from atelier.errors import AtelierError, BadRequest
+from atelier.images.asking import check_sides
+from atelier.images.enlarging import Enlarger
 from atelier.images.file_texts import picture_format, texts_of
 from atelier.images.infotext import parse
 from atelier.images.inputs import InputStore
+from atelier.images.upscalers import not_found
 from atelier.said import Said
 from atelier.sdapi.schemas import SdExtrasIn, SdPngInfoOut
 from atelier.sdapi.upscalers import UPSCALERS
@@ -16,17 +21,15 @@ from atelier.sdapi.upscalers import UPSCALERS
 Answer = TypeVar("Answer")
 
 
-class UpscalerNotFound(BadRequest):
-    code = "upscaler_not_found"
-
-
-async def enlarged(inputs: InputStore, wanted: SdExtrasIn, image: str, field: str) -> bytes:
-    """A PNG. Raises UpscalerNotFound, RemoteRefused, BadRequest, InputRefused."""
+async def enlarged(
+    actor: Actor, inputs: InputStore, enlarger: Enlarger, wanted: SdExtrasIn, image: str, field: str
+) -> bytes:
+    """A PNG. Raises UpscalerNotFound, RemoteRefused, BadRequest, InputRefused, and what enlarging by a model raises."""
     name = next((one for one in UPSCALERS if one.casefold() == wanted.upscaler_1.casefold()), None)
-    if name is None:
-        known = ", ".join(UPSCALERS)
-        words = Said(f"Upscaler {wanted.upscaler_1!r} not found", "upscaler_not_found", known=known)
-        raise UpscalerNotFound(words, field="upscaler_1", hint=f"Take one of {known}.")
+    model = await enlarger.find(actor, wanted.upscaler_1) if name is None else None
+    if name is None and model is None:
+        known = ", ".join([*UPSCALERS, *(row.key for row in await enlarger.rows(actor))])
+        raise not_found(wanted.upscaler_1, known, "upscaler_1")
     data = await inputs.bytes_of(image, field)
     if name == "None":
         return await blaming(field, inputs.rewritten(data))
@@ -39,7 +42,11 @@ async def enlarged(inputs: InputStore, wanted: SdExtrasIn, image: str, field: st
     else:
         scale = max(wanted.upscaling_resize_w / width, wanted.upscaling_resize_h / height)
         width, height = round(width * scale), round(height * scale)
-    resized = inputs.rewritten(data, width=width, height=height, resample=name.lower(), crop=crop)
+    if model is not None:
+        check_sides(width, height, "upscaling_resize")
+        made = partial(enlarger.enlarge, model, width=width, height=height, crop=crop)
+        return await blaming(field, inputs.made_anew(data, made))
+    resized = inputs.rewritten(data, width=width, height=height, resample=str(name).lower(), crop=crop)
     return await blaming(field, resized)
 
 

@@ -27,7 +27,7 @@ from atelier.sdapi.schemas import (
     SdVaeOut,
 )
 from atelier.sdapi.timed import TimedRoute
-from atelier.sdapi.upscalers import LATENT_MODES, UPSCALERS
+from atelier.sdapi.upscalers import LATENT_MODES, UPSCALERS, scale_of
 
 router = Router(prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False)
 
@@ -67,8 +67,18 @@ async def schedulers(_actor: BasicUser) -> list[SdScheduleOut]:
 
 
 @router.get("/upscalers", summary="List the upscalers", name="sdapi_upscalers")
-async def upscalers(_actor: BasicUser) -> list[SdUpscalerOut]:
-    return [SdUpscalerOut(name=name) for name in UPSCALERS]
+async def upscalers(actor: BasicUser, services: ServicesDep) -> list[SdUpscalerOut]:
+    """Those without a model, then the models by their keys."""
+    enlarger = services.sdapi.enlarger
+    return [SdUpscalerOut(name=name) for name in UPSCALERS] + [
+        SdUpscalerOut(
+            name=row.key,
+            model_name=row.name,
+            model_path=str(enlarger.path_of(row)),
+            scale=scale_of(f"{row.key} {row.name}"),
+        )
+        for row in await enlarger.rows(actor)
+    ]
 
 
 @router.get("/latent-upscale-modes", summary="List the ways to enlarge before a second pass", name="sdapi_latent_modes")

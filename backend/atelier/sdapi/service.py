@@ -16,6 +16,7 @@ from engines import sampler_names
 from atelier.access.actor import Actor
 from atelier.errors import AtelierError, BadRequest, NotFound
 from atelier.images.delivery import Delivery, counted_up, encoded, portions, with_prompt
+from atelier.images.enlarging import Enlarger
 from atelier.images.finishing import Gone
 from atelier.images.inputs import InputStore
 from atelier.images.prompts import PromptBook
@@ -83,18 +84,20 @@ class SdApi:
         prompts: PromptBook,
         captions: Captions,
         options_file: Path,
+        enlarger: Enlarger,
     ) -> None:
         self.checkpoints, self.delivery, self._inputs, self._prompts = checkpoints, delivery, inputs, prompts
         self.options = Options(checkpoints, options_file)
         self.orders = Orders()
-        self.captions = captions
+        self.captions, self.enlarger = captions, enlarger
 
     # ── drawing ──
 
     async def text_to_image(self, actor: Actor, wanted: SdTextToImageIn, gone: Gone) -> SdImagesOut:
         """Raises ModelNotFound, SamplerNotFound, ScriptNotFound, BadRequest, TooManyJobs, JobFailed."""
         plan = await self._plan(actor, wanted)
-        hires = second_pass(wanted, plan.settings["width"], plan.notes)
+        model = await self.enlarger.find(actor, wanted.hr_upscaler or "") if wanted.enable_hr else None
+        hires = second_pass(wanted, plan.settings["width"], plan.notes, model.key if model else None)
         if hires is not None:
             hires = hires.model_copy(update={"scheduler": self._again(wanted, plan)})
         settings = plan.settings | {"hires": hires}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
 
 from atelier.images.schemas import HiresIn
 from atelier.sdapi.schemas import SdTextToImageIn
@@ -22,8 +22,15 @@ LATENT_MODES = (
 MOST_SCALE = 4.0
 
 
-def second_pass(wanted: SdTextToImageIn, width: int, notes: list[str]) -> HiresIn | None:
-    """A1111's "hires fix" in our words; what is done otherwise joins the `notes`. `width`: of the first pass."""
+def scale_of(name: str) -> float:
+    """By how much an upscaler enlarges, as far as its name says ("4x-UltraSharp", "RealESRGAN_x2plus"); else 4."""
+    told = re.search(r"(?<![0-9a-z])(?:x([1248])|([1248])x)(?![0-9])", name.casefold().replace("_", " "))
+    return float(told[1] or told[2]) if told else 4.0
+
+
+def second_pass(wanted: SdTextToImageIn, width: int, notes: list[str], model: str | None) -> HiresIn | None:
+    """A1111's "hires fix" in our words; what is done otherwise joins the `notes`. `width`: of the first pass; `model`:
+    the key of the upscaler that it names, if it is one of ours."""
     if not wanted.enable_hr:
         return None
     scale = wanted.hr_scale
@@ -36,18 +43,18 @@ def second_pass(wanted: SdTextToImageIn, width: int, notes: list[str]) -> HiresI
         return None
     if scale > MOST_SCALE:
         notes.append(f"The second pass enlarges {MOST_SCALE:g} times at most.")
-    upscaler, exact = _enlarger(wanted.hr_upscaler)
+    upscaler, exact = (model, True) if model else _enlarger(wanted.hr_upscaler)
     if not exact:
         notes.append(f"The upscaler {wanted.hr_upscaler} was replaced by {upscaler}.")
     steps = wanted.hr_second_pass_steps or None
     return HiresIn(scale=min(scale, MOST_SCALE), steps=steps, strength=strength, upscaler=upscaler)
 
 
-def _enlarger(name: str | None) -> tuple[Literal["latent", "lanczos", "nearest"], bool]:
+def _enlarger(name: str | None) -> tuple[str, bool]:
     """What enlarges before a second pass, and whether it is what was asked for."""
     plain = (name or "Latent").casefold()
     if plain.startswith("latent"):
         return "latent", plain == "latent"
     if plain in {"lanczos", "nearest"}:
-        return plain, True  # type: ignore[return-value]
+        return plain, True
     return "lanczos", plain in {"none", ""}

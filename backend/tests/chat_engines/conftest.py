@@ -1,4 +1,5 @@
-"""One server for all of this folder, with `lore` on vLLM and a LoRA beside it: a start of that engine is dear."""
+"""One server for each of two processes: starts of the engines take most of the time, and one core each. The one has
+`lore` on vLLM with a LoRA beside it, the other the models that need an engine of their own."""
 
 from __future__ import annotations
 
@@ -13,7 +14,14 @@ from serving import Server
 from tests.chat_engines.running import RunningEngine, ServedEngine, not_built, tiny_models
 
 LORA = "sea-shanty"
+OWN_ENGINES = {"test_embeddings", "test_pictures"}
 HERE = (EngineName.VLLM_CPU_CHAT, EngineName.TRANSFORMERS_CHAT, EngineName.FAKE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("own" if item.path.stem in OWN_ENGINES else "lore"))
 
 
 class Studio(Server):

@@ -16,7 +16,7 @@ from client_pictures import drawing, jobs, wait_until
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from serving import Server
-from tests.models.weights import transformers_folder
+from tests.models.weights import ESRGAN, safetensors, transformers_folder, write
 
 
 def api_of(server: Server, **how: Any) -> webuiapi.WebUIApi:
@@ -337,6 +337,23 @@ class TestExtras:
         result = api.extra_single_image(drawing((30, 20)), upscaler_1=upscaler, upscaling_resize=3)
         assert result.image.size == (90, 60)
         assert result.image.getpixel((0, 0)) == (255, 0, 0) and result.image.getpixel((89, 59)) == (0, 0, 255)
+
+    def test_by_a_model(self, api: webuiapi.WebUIApi, server: Server, tmp_path: Path) -> None:
+        file = write(tmp_path / "2x-Fine.safetensors", safetensors(ESRGAN))
+        key = server.client.post("/api/models/import", json={"path": str(file)}).json()["key"]
+        try:
+            listed = api.get_upscalers()[-1]
+            assert (listed["name"], listed["model_name"], listed["scale"]) == (key, "2x-Fine", 2)
+            asks = {"upscaler_1": "2x-Fine", "upscaling_resize": 3}
+            assert api.extra_single_image(drawing((30, 20)), **asks).image.size == (90, 60)
+            with pytest.raises(RuntimeError):
+                api.extra_single_image(drawing((1000, 20)), **asks | {"upscaling_resize": 5})
+            again = {"enable_hr": True, "hr_scale": 1.5, "hr_upscaler": "2x-fine", "denoising_strength": 0.4}
+            result = api.txt2img(prompt="x", width=256, height=256, **again)
+            assert jobs(server)[0]["request"]["resolved"]["hires"]["upscaler"] == key
+            assert result.info["comments"] == ""
+        finally:
+            server.client.delete(f"/api/models/{key}")
 
     def test_to_a_size(self, api: webuiapi.WebUIApi) -> None:
         asks = {"upscaler_1": "Lanczos", "resize_mode": 1, "upscaling_resize_w": 60, "upscaling_resize_h": 60}

@@ -185,10 +185,10 @@ async def test_after_eight_runs_the_peak_is_predicted(folder: Path, tiny: list[P
 
 async def _run(studio: RealStudio, sizing: Sizing, row: ModelRow, side: tuple[int, int]) -> int:
     """One picture on a fresh worker; the peak that was measured and learned."""
-    need = sizing.need(row, Work(*side), steps=2)
+    need = sizing.need(row, Work(*side), steps=1)
     async with studio.pool.lease(need.spec) as worker:
         sizing.note_load(need, worker)
-        done = await studio.draw(worker, side[0], 2, width=side[0], height=side[1])
+        done = await studio.draw(worker, side[0], 1, width=side[0], height=side[1])
         assert isinstance(done, protocol.Done), done
         sizing.note_run(need, worker, done)
     await studio.pool.stop_worker(worker.id)

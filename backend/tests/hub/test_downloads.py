@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -369,21 +370,24 @@ class TestOffline:
 
 class TestMemory:
     def test_no_byte_of_a_model_goes_through_the_server(self, hub: FakeHub, studio: Studio) -> None:
-        """2 GiB may cost it 64 MiB; what is kept in its memory would show at a twentieth of that too."""
-        size, name = (
-            96 * 1024**2,
-            "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight",
-        )
-        hub.add(Repo("large/style", {"style.safetensors": safetensors({name: (size // 2 // 768, 768)})}, tags=["lora"]))
+        """2 GiB may cost it 64 MiB; what is kept in its memory would show at a twentieth of that too. DOWNLOAD_MIB=2048
+        measures the whole, `-s` shows the figure."""
+        mib = int(os.environ.get("DOWNLOAD_MIB", "96"))
+        size, allowed = mib * 1024**2, 64 if mib >= 2048 else 32
+        name = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight"
+        weights = safetensors({name: (size // 2 // 768, 768)})
+        repo = hub.add(Repo("large/style", {"style.safetensors": weights}, tags=["lora"]))
+        repo.info()  # hashed before anybody waits for it
         own = studio(ATELIER_DOWNLOAD_CHUNK=str(16 * 1024**2))
         fetch(own, "large/style")
         most = before = psutil.Process(own.pid).memory_info().rss
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 60 + mib / 4
         while model(own, "style")["download"] is not None:
             assert time.monotonic() < deadline, str(model(own, "style"))
             most = max(most, psutil.Process(own.pid).memory_info().rss)
             time.sleep(0.02)
-        assert sum(hub.sent.values()) >= size and most - before < 32 * 1024**2
+        print(f"{mib} MiB came down; the server's memory grew by {(most - before) / 1024**2:.1f} MiB")
+        assert sum(hub.sent.values()) >= len(weights) and most - before < allowed * 1024**2
 
     def test_neither_waits_for_a_full_device_nor_fills_it(self, hub: FakeHub, server: Server, studio: Studio) -> None:
         hub.add(chat_repo("beside/chat"))

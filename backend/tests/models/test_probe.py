@@ -12,7 +12,7 @@ import pytest
 from atelier.config import BACKEND
 from atelier.models.probe import ModelNotRecognised, probe
 from atelier.models.registry import columns_of
-from tests.models.weights import Shapes, diffusers_folder, safetensors, transformers_folder, write
+from tests.models.weights import ESRGAN, Shapes, diffusers_folder, safetensors, transformers_folder, write
 
 LAST, V = {"timestep_spacing": "trailing"}, {"prediction_type": "v_prediction"}
 LORA = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
@@ -199,6 +199,23 @@ class TestEmbedding:
     def test_something_else(self, tmp_path: Path, shapes: Shapes) -> None:
         with pytest.raises(ModelNotRecognised):
             probe(write(tmp_path / "x.safetensors", safetensors(shapes)))
+
+
+class TestUpscaler:
+    @pytest.mark.parametrize("prefix", ["", "module."])
+    def test_by_the_names_of_its_tensors(self, tmp_path: Path, prefix: str) -> None:
+        shapes = {prefix + name: shape for name, shape in ESRGAN.items()}
+        found = probe(write(tmp_path / "4x.safetensors", safetensors(shapes)))
+        assert (found.task, found.type, found.family, found.engine) == ("image", "upscaler", "esrgan", None)
+        assert found.parameters == 8 * 27 + 32 * 9
+
+    def test_the_usual_pickle_is_told_how_to_come_in(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelNotRecognised, match="4x.pth is a PyTorch pickle") as refused:
+            probe(write(tmp_path / "4x.pth", b"PK"))
+        assert (
+            "doc/models.md" in str(refused.value.hint)
+            and "Converting" in (BACKEND.parent / "doc" / "models.md").read_text()
+        )
 
 
 class Canary:

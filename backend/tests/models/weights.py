@@ -10,6 +10,8 @@ from typing import Any
 
 BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8, "U8": 1}
 Shapes = dict[str, tuple[int, ...]]
+ESRGAN: Shapes = {"model.0.weight": (8, 3, 3, 3), "model.1.sub.0.RDB1.conv1.0.weight": (4, 8, 3, 3)}
+"""Of what an upscaler is told by."""
 
 
 def safetensors(shapes: Shapes, dtype: str = "F16", metadata: dict[str, str] | None = None) -> bytes:

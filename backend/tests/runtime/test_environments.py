@@ -20,13 +20,16 @@ from tests.runtime.studio import until
 BACKEND = Path(__file__).resolve().parents[2]
 
 
-def wheel(folder: Path, name: str, version: str = "1.0", requires_python: str = ">=3.8") -> Path:
-    """A pure wheel with one module of that name."""
+def wheel(
+    folder: Path, name: str, version: str = "1.0", requires_python: str = ">=3.8", requires: str | None = None
+) -> Path:
+    """A pure wheel with one module of that name, which asks for another package."""
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr(f"{name}.py", f"VERSION = {version!r}\n")
         meta = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Python: {requires_python}\n"
+        meta += f"Requires-Dist: {requires}\n" if requires else ""
         file.writestr(f"{info}/METADATA", meta)
         file.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -60,6 +63,9 @@ class Told:
 
 class TestBuild:
     async def test_builds_reports_and_is_found_again(self, folder: Path, lists: Path) -> None:
+        wheel(lists.parent / "wheels", "gamma", requires="nowhere")
+        with (lists / "tiny.txt").open("a") as file:
+            file.write("# --no-deps gamma==1.0  # alone\n")
         environments = Environments(folder / "e", lists)
         assert environments.status("tiny").state is EnvironmentState.MISSING and environments.python("tiny") is None
         told = Told()
@@ -68,10 +74,11 @@ class TestBuild:
         fractions = [fraction for fraction, _ in told.all]
         assert fractions == sorted(fractions) and fractions[0] == 0 and told.all[-1] == (1.0, "Ready")
         words = " | ".join(message for _, message in told.all)
-        assert "alpha-1.0-py3-none-any.whl (1 of 2)" in words and "beta-1.0-py3-none-any.whl (2 of 2)" in words
+        assert "alpha-1.0-py3-none-any.whl (1 of 3)" in words and "beta-1.0-py3-none-any.whl (2 of 3)" in words
+        assert "gamma-1.0-py3-none-any.whl (3 of 3)" in words, "and what it asks for is not looked for"
         python = environments.python("tiny")
         assert python == path / "bin" / "python"
-        code = "import alpha, beta, sys; print(alpha.VERSION, sys.prefix, alpha.__cached__)"
+        code = "import alpha, beta, gamma, sys; print(alpha.VERSION, sys.prefix, alpha.__cached__)"
         env = {"PATH": os.environ["PATH"]}
         said = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, env=env).stdout.split()
         assert said[:2] == ["1.0", str(path)], "it works after the rename"
@@ -80,7 +87,7 @@ class TestBuild:
         again = Environments(folder / "e", lists)
         info = again.status("tiny")
         assert info.state is EnvironmentState.READY and info.path == path
-        assert info.packages == {"alpha": "1.0", "beta": "1.0"}
+        assert info.packages == {"alpha": "1.0", "beta": "1.0", "gamma": "1.0"}
         began = time.monotonic()
         assert await again.build("tiny", Told()) == path
         assert time.monotonic() - began < 0.5

@@ -188,6 +188,32 @@ class TestBudget:
 
 
 class TestWaiting:
+    def test_a_load_in_line_has_a_place_a_forecast_and_who_has_the_memory(
+        self, server: Server, second: str, tmp_path: Path
+    ) -> None:
+        third = add_chat_model(server, tmp_path, "third")
+        load(server, third)
+        load(server, second)
+        server.wait_for(server.generate("a fox fake:step:0.3", steps=1), "completed")
+        job = server.generate("a fox fake:step:60", steps=1)
+        server.wait_for(job, "running")
+        for key in (second, third):
+            server.client.post(f"/api/admin/models/{key}/load")
+        next_, after = (
+            until(server, lambda found: (found["waiting"] or {}).get("position"), k) for k in (second, third)
+        )
+        for shown, place in ((next_["waiting"], 1), (after["waiting"], 2)):
+            assert (shown["reason"], shown["position"]) == ("memory", place) and shown["seconds"] is not None
+        [holder] = next_["waiting"]["holders"]
+        assert holder.pop("bytes") > 50 * MIB
+        assert holder == {"model": "creatures", "doing": "busy", "deed": "wait"}
+        assert (next_["state"], next_["worker_id"]) == ("loading", None)
+        left = server.client.post(f"/api/admin/models/{second}/unload").json()
+        assert (left["state"], left["waiting"]) == ("idle", None)
+        until(server, lambda found: found["waiting"]["position"] == 1, third)
+        server.client.delete(f"/api/jobs/{job}")
+        assert until(server, lambda found: found["state"] == "ready", third)["waiting"] is None
+
     def test_the_line_has_places_and_a_forecast(self, server: Server) -> None:
         for _ in range(2):
             server.wait_for(server.generate("a fox fake:step:0.5", steps=1), "completed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from atelier.models.families import image_limits
 from atelier.models.schemas import ImageDefaults
 from PIL import Image
 from serving import Server
-from tests.models.weights import diffusers_folder
+from tests.models.weights import ESRGAN, diffusers_folder, safetensors, write
 
 SDXL = ImageDefaults(steps=30, guidance_scale=6.0, width=1024, height=1024)
 
@@ -290,6 +291,42 @@ class TestVariations:
             assert "euler, " in problem["hint"]
         listed = {one["id"]: one["settings"] for one in server.client.get("/api/schedulers").json()["items"]}
         assert listed["ddim"] == ["eta"] and "s_churn" in listed["euler_karras"] and listed["euler_a"] == []
+
+    def test_by_a_model_that_enlarges(self, server: Server, tmp_path: Path) -> None:
+        file = write(tmp_path / "4x-Fine.safetensors", safetensors(ESRGAN))
+        answer = server.client.post("/api/models/import", json={"path": str(file)})
+        assert answer.status_code == 201, answer.text
+        model = answer.json()
+        assert (model["type"], model["family"], model["runnable"], model["available"]) == (
+            "upscaler",
+            "esrgan",
+            False,
+            True,
+        )
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        told = {"upscaler": model["key"], "upscaler_sha256": digest}
+
+        job = made(server, "text-to-image", prompt="a fox", hires={"upscaler": "4X-FINE"})
+        assert job["images"][0]["recipe"]["hires"].items() >= told.items()
+        first = job["images"][0]["id"]
+        again = server.client.get(f"/api/gallery/{first}/settings").json()
+        assert again["settings"]["hires"]["upscaler"] == model["key"] and again["missing"] == []
+        job = made(server, "upscale", image=upload(server, (64, 64)), upscaler=model["key"], strength=0)
+        assert job["images"][0]["recipe"]["start"].items() >= told.items()
+        for task, more, field in (
+            ("text-to-image", {"hires": {"upscaler": "R-ESRGAN"}}, "hires.upscaler"),
+            ("upscale", {"image": upload(server, (64, 64)), "upscaler": "latent"}, "upscaler"),
+        ):
+            answer = ask(server, task, prompt="a fox", **more)
+            problem = answer.json()
+            assert (problem["code"], problem["errors"][0]["field"]) == ("upscaler_not_found", field)
+            assert answer.status_code == 422 and model["key"] in problem["hint"] and "lanczos" in problem["hint"]
+        file.unlink()
+        answer = ask(server, "text-to-image", prompt="a fox", hires={"upscaler": model["key"]})
+        assert (answer.status_code, "missing" in answer.json()["detail"]) == (404, True)
+        assert server.client.delete(f"/api/models/{model['key']}").status_code == 200
+        again = server.client.get(f"/api/gallery/{first}/settings").json()
+        assert again["missing"] == [{"kind": "upscaler", "name": model["key"]}]
 
     @pytest.mark.parametrize("scale", [1, 4.1, "NaN"])
     def test_its_limits(self, server: Server, scale: Any) -> None:

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 
 import { advance, mergeJob, phaseOf } from "./jobs";
-import { ago, bytes, duration, percent } from "./numbers";
+import { ago, bytes, duration, gib, percent } from "./numbers";
 import { justify } from "./rows";
 import { snap } from "./sizes";
 
@@ -12,6 +12,10 @@ describe("numbers", () => {
     expect(bytes(1536)).toBe("1.5 KiB");
     expect(bytes(48 * 1024 ** 3)).toBe("48 GiB");
     expect(bytes(1.5 * 1024 ** 3, "fr")).toBe("1,5 GiB");
+  });
+
+  it("gives memory in GiB, and what is less in MiB", () => {
+    expect([0, 194 * 1024 ** 2, 1.04 * 1024 ** 3, 141 * 1024 ** 3].map((size) => gib(size))).toEqual(["0 GiB", "194 MiB", "1 GiB", "141 GiB"]);
   });
 
   it("tells durations in the two largest units", () => {

@@ -4,33 +4,35 @@ export const TASKS = ["image", "video", "chat", "transcribe", "diarize", "embed"
 export type Task = (typeof TASKS)[number];
 
 /**
- * How a card stands. The first six are the server's states; the others say why a model is none of these:
+ * How a card stands: the server's states, and what they leave open.
  *
- *     offered ──download──> downloading <──> paused ──> idle ──load──> loading ──> ready <──> parked
- *                               │                                        │
- *                               └────────────────> error <───────────────┘         missing: its files are gone
+ *     offered ──download──> downloading <──> paused ──> idle ──load──> (waiting ──>) loading ──> ready <──> parked
+ *                               │                                                      │
+ *                               └───────────────────────> error <──────────────────────┘   missing: its files are gone
  */
-export const LOOKS = ["ready", "loading", "parked", "downloading", "paused", "error", "missing", "idle", "offered"] as const;
+export const LOOKS = ["ready", "loading", "waiting", "parked", "downloading", "paused", "error", "missing", "idle", "offered"] as const;
 export type Look = (typeof LOOKS)[number];
 
 export interface Standing {
   task: Task;
-  type: "base_model" | "lora" | "fine_tune" | "embedding";
+  type: "base_model" | "lora" | "fine_tune" | "embedding" | "upscaler";
   state: "idle" | "downloading" | "loading" | "ready" | "parked" | "error";
   available: boolean;
   runnable: boolean;
   size_bytes: number;
   repo?: string | null;
   download?: { state: keyof typeof DOWNLOADS } | null;
+  waiting?: { position?: number | null } | null;
 }
 
-/** A LoRA or an embedding: no model of its own, but added to one. */
-export const isAddition = (model: { type: string }) => model.type === "lora" || model.type === "embedding";
+/** A LoRA, an embedding or an upscaler: no model of its own, but added to one. */
+export const isAddition = (model: { type: string }) => model.type === "lora" || model.type === "embedding" || model.type === "upscaler";
 
 const DOWNLOADS = { waiting: "downloading", downloading: "downloading", paused: "paused", cancelled: "paused", failed: "error" } as const;
 
 export function lookOf(model: Standing): Look {
   if (model.download) return DOWNLOADS[model.download.state];
+  if (model.state === "loading" && typeof model.waiting?.position === "number") return "waiting";
   if (model.state === "downloading" || model.state === "error" || model.state === "loading") return model.state;
   if (!model.available) return "missing";
   return model.state;
@@ -52,6 +54,7 @@ export function nextStep(model: Standing, { admin }: Who): Step {
     case "paused":
       return admin ? "resume" : "open";
     case "loading":
+    case "waiting":
       return admin ? "stop" : "open";
     case "ready":
       return usable ? "use" : admin ? "unload" : "open";
@@ -86,7 +89,7 @@ export function canDo(model: Standing & { removable: boolean }, { admin }: Who) 
     options: admin && runs && !["downloading", "paused"].includes(look),
     pin: model.removable || admin,
     edit: model.removable,
-    remove: model.removable && look !== "loading",
+    remove: model.removable && look !== "loading" && look !== "waiting",
   };
 }
 
@@ -111,7 +114,7 @@ export function compact(count: number, locale = "en"): string {
   return new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 }).format(count);
 }
 
-const FAMILIES: Record<string, string> = { sd15: "SD 1.5", sd2: "SD 2", sdxl: "SDXL", "sdxl-turbo": "SDXL Turbo", sd3: "SD 3", flux: "FLUX", svd: "SVD", qwen3vl: "Qwen3-VL" };
+const FAMILIES: Record<string, string> = { sd15: "SD 1.5", sd2: "SD 2", sdxl: "SDXL", "sdxl-turbo": "SDXL Turbo", sd3: "SD 3", flux: "FLUX", svd: "SVD", qwen3vl: "Qwen3-VL", qwen3_vl: "Qwen3-VL", qwen3_vl_moe: "Qwen3-VL", qwen3: "Qwen3", qwen3_moe: "Qwen3" };
 export const familyName = (family: string): string => FAMILIES[family] ?? family;
 
 const TYPES: Record<string, string> = { F64: "float64", F32: "float32", F16: "float16", BF16: "bfloat16", F8_E4M3: "float8", F8_E5M2: "float8", I8: "int8", U8: "int8" };

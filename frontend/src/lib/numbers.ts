@@ -15,8 +15,10 @@ export function bytes(value: number, locale = "en"): string {
   return `${decimal(scaled, digits, locale)} ${units[unit]}`;
 }
 
+/** Memory of a device or a disk, in GiB so that figures compare; below one, where a decimal says nothing, in whole MiB. */
 export function gib(value: number, locale = "en"): string {
   const scaled = value / GIB;
+  if (value > 0 && scaled < 0.95) return `${decimal(value / 1024 ** 2, 0, locale)} MiB`;
   return `${decimal(scaled, scaled >= 100 ? 0 : 1, locale)} GiB`;
 }
 

@@ -19,7 +19,7 @@ if (typeof window !== "undefined") {
   });
   window.scrollTo = () => undefined;
   Element.prototype.scrollIntoView = () => undefined;
-  Object.defineProperty(HTMLElement.prototype, "clientWidth", { get: () => 1000 });
+  Object.defineProperty(HTMLElement.prototype, "clientWidth", { get: () => 1000, configurable: true });
 }
 
 afterEach(() => {

@@ -1,4 +1,4 @@
-import { ArrowDownToLine, CircleCheck, CircleDashed, CirclePause, CirclePlus, CircleX, FileX2, LoaderCircle, Moon } from "lucide-react";
+import { ArrowDownToLine, CircleCheck, CircleDashed, CirclePause, CirclePlus, CircleX, Clock, FileX2, LoaderCircle, Moon } from "lucide-react";
 import { useTranslation } from "react-i18next";
 
 import type { Look } from "@/lib/models";
@@ -8,6 +8,7 @@ import { Mark } from "./Mark";
 const LOOKS = {
   ready: [CircleCheck, "success.main"],
   loading: [LoaderCircle, "primary.main"],
+  waiting: [Clock, "warning.main"],
   parked: [Moon, "info.main"],
   downloading: [ArrowDownToLine, "primary.main"],
   paused: [CirclePause, "warning.main"],

@@ -1734,6 +1734,8 @@ export const sdapiSchedulers = <ThrowOnError extends boolean = true>(options?: O
 
 /**
  * List the upscalers
+ *
+ * Those without a model, then the models by their keys.
  */
 export const sdapiUpscalers = <ThrowOnError extends boolean = true>(options?: Options<SdapiUpscalersData, ThrowOnError>): RequestResult<SdapiUpscalersResponses, SdapiUpscalersErrors, ThrowOnError, 'data'> => (options?.client ?? client).get<SdapiUpscalersResponses, SdapiUpscalersErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1906,7 +1908,7 @@ export const sdapiRefreshEmbeddings = <ThrowOnError extends boolean = true>(opti
 /**
  * Make a picture larger
  *
- * By `Lanczos` or `Nearest`. The result is no picture of the gallery.
+ * By `Lanczos`, `Nearest` or an upscaler of `/upscalers`. The result is no picture of the gallery.
  */
 export const sdapiExtraSingle = <ThrowOnError extends boolean = true>(options: Options<SdapiExtraSingleData, ThrowOnError>): RequestResult<SdapiExtraSingleResponses, SdapiExtraSingleErrors, ThrowOnError, 'data'> => (options.client ?? client).post<SdapiExtraSingleResponses, SdapiExtraSingleErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

@@ -2541,7 +2541,7 @@ export type FoundModelOut = {
     /**
      * Type
      */
-    type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | null;
+    type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | 'upscaler' | null;
     /**
      * Family
      */
@@ -2786,8 +2786,10 @@ export type HiresIn = {
     strength?: number;
     /**
      * Upscaler
+     *
+     * What enlarges before: `latent`, `lanczos`, `nearest`, or the key of a model of the type `upscaler`.
      */
-    upscaler?: 'latent' | 'lanczos' | 'nearest';
+    upscaler?: string;
     /**
      * Scheduler
      *
@@ -2826,6 +2828,34 @@ export type HistoryOut = {
      * Devices
      */
     devices: Array<DeviceHistoryOut>;
+};
+
+/**
+ * HolderOut
+ *
+ * A model that has the memory somebody waits for.
+ */
+export type HolderOut = {
+    /**
+     * Model
+     */
+    model: string;
+    /**
+     * Bytes
+     *
+     * What it has on each of its devices.
+     */
+    bytes: number;
+    /**
+     * Doing
+     */
+    doing: 'starting' | 'idle' | 'busy' | 'parking' | 'parked' | 'stopping' | 'pinned';
+    /**
+     * Deed
+     *
+     * `stop` and `park`: it gives way now. `yield`: it steps aside at its next step. `wait`: it is not disturbed.
+     */
+    deed: 'stop' | 'park' | 'yield' | 'wait';
 };
 
 /**
@@ -4029,7 +4059,7 @@ export type LackOut = {
     /**
      * Kind
      */
-    kind: 'model' | 'lora' | 'scheduler' | 'image';
+    kind: 'model' | 'lora' | 'scheduler' | 'upscaler' | 'image';
     /**
      * Name
      */
@@ -4506,7 +4536,7 @@ export type ModelOut = {
     /**
      * Type
      */
-    type: 'base_model' | 'lora' | 'fine_tune' | 'embedding';
+    type: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | 'upscaler';
     /**
      * Family
      */
@@ -4649,6 +4679,10 @@ export type ModelOut = {
      * Which sentence `state_reason` is.
      */
     state_said?: SaidOut | null;
+    /**
+     * While a load that somebody asked for waits or starts: its place in the line, if it is in one.
+     */
+    waiting?: WaitingOut | null;
     /**
      * Worker Id
      */
@@ -7884,6 +7918,12 @@ export type UpscaleIn = {
      * Strength
      */
     strength?: number;
+    /**
+     * Upscaler
+     *
+     * What enlarges before: `lanczos`, or the key of a model of the type `upscaler`.
+     */
+    upscaler?: string;
 };
 
 /**
@@ -8103,7 +8143,7 @@ export type VerdictOut = {
 /**
  * WaitingOut
  *
- * Why a job has not begun or does not move.
+ * Why a job or a load has not begun or does not move.
  */
 export type WaitingOut = {
     /**
@@ -8127,6 +8167,12 @@ export type WaitingOut = {
      * Until it begins, from how long runs and loads took before.
      */
     seconds?: number | null;
+    /**
+     * Holders
+     *
+     * Of one that waits for memory: who has it.
+     */
+    holders?: Array<HolderOut>;
 };
 
 /**
@@ -11441,7 +11487,7 @@ export type ListModelsData = {
          *
          * Only models of this type.
          */
-        type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | null;
+        type?: 'base_model' | 'lora' | 'fine_tune' | 'embedding' | 'upscaler' | null;
         /**
          * Task
          *

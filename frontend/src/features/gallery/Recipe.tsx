@@ -82,11 +82,15 @@ function typedOf(image: ImageOut): string {
   return [typed, ...styles.map((name) => `“${name}”`)].filter(Boolean).join(" + ");
 }
 
-/** LoRAs with their weights, embeddings by their words. */
+interface Enlarged { upscaler?: string; upscaler_sha256?: string }
+
+/** LoRAs with their weights, embeddings by their words, upscalers that are models. */
 function additionsOf(image: ImageOut) {
-  const { loras = [], embeddings = [] } = image.recipe as { loras?: { model: string; weight: number }[]; embeddings?: { token: string }[] };
+  const { loras = [], embeddings = [], start, hires } = image.recipe as { loras?: { model: string; weight: number }[]; embeddings?: { token: string }[]; start?: Enlarged; hires?: Enlarged };
+  const upscaler = [start, hires].flatMap((one) => (one?.upscaler_sha256 ? [one.upscaler] : [])).join(", ");
   return [
     { label: "generate.loras" as const, text: loras.map(({ model, weight }) => `${model} × ${weight}`).join(", ") },
+    { label: "models.types.upscaler" as const, text: upscaler },
     { label: "models.types.embedding" as const, text: embeddings.map(({ token }) => token).join(", ") },
   ].filter(({ text }) => text !== "");
 }

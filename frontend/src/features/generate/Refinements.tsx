@@ -9,9 +9,8 @@ import { Segmented } from "@/ui/Segmented";
 
 import { SchedulerPicker } from "./SchedulerPicker";
 import { SeedInput } from "./SeedInput";
-import { change, HIRES_SCALES, LIMITS, type Field, type Settings, type Upscaler } from "./settings";
-
-const UPSCALERS: Upscaler[] = ["lanczos", "latent", "nearest"];
+import { change, HIRES_SCALES, LIMITS, type Field, type Settings } from "./settings";
+import { UpscalerPicker } from "./UpscalerPicker";
 
 interface Props { form: Settings; errors: Partial<Record<Field, string>> }
 
@@ -45,10 +44,7 @@ export function SecondPass({ form, errors, size, steps, model }: Props & { size:
           <NumberField label={t("task.redraw")} value={form.hiresStrength} min={0.05} max={1} step={0.05} hint={t("refine.hiresStrengthHint")} onChange={(hiresStrength) => change({ hiresStrength })} />
           <NumberField label={t("refine.hiresSteps")} value={form.hiresSteps ?? steps} min={1} max={LIMITS.steps} sliderMax={50} step={1} error={errors.hires_steps} hint={form.hiresSteps === null ? t("refine.hiresStepsHint") : undefined} onChange={(hiresSteps) => change({ hiresSteps })} />
           <SchedulerPicker label={t("refine.hiresScheduler")} otherwise={t("refine.hiresSame")} value={form.hiresScheduler} model={model} onChange={(hiresScheduler) => change({ hiresScheduler })} />
-          <Box>
-            <Typography variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{t("refine.upscaler")}</Typography>
-            <Segmented<Upscaler> label={t("refine.upscaler")} value={form.hiresUpscaler} options={UPSCALERS.map((value) => ({ value, label: value === "lanczos" ? "Lanczos" : t(`refine.upscalers.${value}`) }))} onChange={(hiresUpscaler) => change({ hiresUpscaler })} />
-          </Box>
+          <UpscalerPicker plain={["lanczos", "latent", "nearest"]} value={form.hiresUpscaler} onChange={(hiresUpscaler) => change({ hiresUpscaler })} />
         </>
       )}
     </Fold>

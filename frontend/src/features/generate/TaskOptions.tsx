@@ -14,6 +14,7 @@ import { Segmented } from "@/ui/Segmented";
 import { sideLimits, type Field } from "./settings";
 import type { Painting, Source } from "./source";
 import { changeTask, inWords, resultSize, type TaskForm } from "./tasks";
+import { UpscalerPicker } from "./UpscalerPicker";
 
 interface Props {
   picture: Source;
@@ -112,18 +113,19 @@ function Upscale({ picture, job, model, errors }: Props) {
       <Segmented label={t("task.scale")} value={job.scale} options={[1.5, 2, 4].map((value) => ({ value, label: `× ${value}` }))} onChange={(scale) => changeTask({ scale })} />
       <FieldNote error={errors.scale} />
       <Comes job={job} picture={picture} model={model} />
+      <UpscalerPicker plain={["lanczos"]} value={job.upscaler} error={errors.upscaler} onChange={(upscaler) => changeTask({ upscaler })} />
       <Strength value={job.redraw} label={t("task.redraw")} zero={t("task.redrawNone")} onChange={(redraw) => changeTask({ redraw })} />
     </>
   );
 }
 
 function Animate({ job, model }: Props) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const frames = job.frames ?? model?.defaults?.frames ?? 14;
   return (
     <>
       <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "1fr 1fr" } }}>
-        <NumberField label={t("task.frames")} value={frames} min={2} max={64} step={1} hint={t("task.framesHint", { seconds: (frames / job.fps).toFixed(1) })} onChange={(value) => changeTask({ frames: value })} />
+        <NumberField label={t("task.frames")} value={frames} min={2} max={64} step={1} hint={t("task.framesHint", { seconds: new Intl.NumberFormat(i18n.language, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(frames / job.fps) })} onChange={(value) => changeTask({ frames: value })} />
         <NumberField label={t("task.fps")} value={job.fps} min={1} max={60} sliderMax={30} step={1} onChange={(fps) => changeTask({ fps })} />
         <NumberField label={t("task.motion")} value={job.motion} min={1} max={255} step={1} hint={t("task.motionHint")} onChange={(motion) => changeTask({ motion })} />
         <NumberField label={t("task.noise")} value={job.noise} min={0} max={1} sliderMax={0.5} step={0.01} hint={t("task.noiseHint")} onChange={(noise) => changeTask({ noise })} />

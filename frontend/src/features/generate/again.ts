@@ -6,7 +6,7 @@ import { NO_GROWTH, type Growth } from "@/lib/frame";
 import { TASK_OF } from "./asked";
 import { change, reuse as asDrawn } from "./settings";
 import { clearSource, takeImage, takeInput, takeMask } from "./source";
-import { changeTask, type TaskForm } from "./tasks";
+import { changeTask, freshTask, type TaskForm } from "./tasks";
 import { wordsOf } from "./told";
 
 /** What a recipe says about the picture that it began from: as it was asked for. */
@@ -23,6 +23,7 @@ interface Began extends Partial<Growth> {
   fill?: TaskForm["fill"];
   feather?: number;
   scale?: number;
+  upscaler?: string;
   frames?: number;
   fps?: number;
   motion?: number;
@@ -49,10 +50,10 @@ export async function again(image: ImageOut): Promise<void> {
   if (task === "inpaint" && began.mask) await takeMask(began.mask, began.invert_mask);
 }
 
-function settingsOf(task: TaskForm["task"], { strength, fit, mask_blur: blur, only_masked: onlyMasked, padding, fill, feather, scale, frames, fps, motion, noise, ...edges }: Began): Partial<TaskForm> {
+function settingsOf(task: TaskForm["task"], { strength, fit, mask_blur: blur, only_masked: onlyMasked, padding, fill, feather, scale, upscaler, frames, fps, motion, noise, ...edges }: Began): Partial<TaskForm> {
   const { left, right, top, bottom } = { ...NO_GROWTH, ...edges };
   const told: Partial<TaskForm> = {
-    change: { strength, fit }, inpaint: { repaint: strength, fit, blur, onlyMasked, padding, fill }, outpaint: { growth: { left, right, top, bottom }, feather }, upscale: { redraw: strength, scale }, animate: { frames, fps, motion, noise },
+    change: { strength, fit }, inpaint: { repaint: strength, fit, blur, onlyMasked, padding, fill }, outpaint: { growth: { left, right, top, bottom }, feather }, upscale: { redraw: strength, scale, upscaler: upscaler ?? freshTask.upscaler }, animate: { frames, fps, motion, noise },
   }[task];
   return Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined));
 }

@@ -8,6 +8,7 @@ import { lorasFor, lorasOf, type LoraChoice } from "./loras";
 
 export type FileFormat = "png" | "webp" | "jpeg";
 
+/** What enlarges without a model, or the key of a model. */
 export type Upscaler = NonNullable<HiresIn["upscaler"]>;
 export type Sampling = Partial<Record<keyof SamplerSettingsIn, number>>;
 
@@ -168,7 +169,7 @@ export function sideLimits(model: ModelOut | undefined) {
   };
 }
 
-export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires" | "hires_steps" | "loras" | "clip_skip" | "sampler_settings" | "quality";
+export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires" | "hires_steps" | "upscaler" | "loras" | "clip_skip" | "sampler_settings" | "quality";
 type Complaint =
   | { key: "validation.maskEmpty" | "validation.noGrowth" }
   | { key: "validation.sizeOver"; width: number; height: number; max: number }

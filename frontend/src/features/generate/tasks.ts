@@ -5,7 +5,7 @@ import { grown, grows, NO_GROWTH, type Growth } from "@/lib/frame";
 import { Signal } from "@/lib/signal";
 import { fitted, type Size } from "@/lib/sizes";
 
-import { check, checkMethod, sideLimits, toRequest, type Complaints, type Settings } from "./settings";
+import { check, checkMethod, sideLimits, toRequest, type Complaints, type Settings, type Upscaler } from "./settings";
 import type { Source } from "./source";
 
 export const TASKS = ["change", "inpaint", "outpaint", "upscale", "animate"] as const;
@@ -28,6 +28,7 @@ export interface TaskForm {
   /** Upscale. */
   scale: number;
   redraw: number;
+  upscaler: Upscaler;
   /** Animate; null is the model's own. */
   videoModel: string | null;
   frames: number | null;
@@ -40,7 +41,7 @@ export interface TaskForm {
 }
 
 export const freshTask: TaskForm = {
-  task: "change", strength: 0.6, fit: "crop", repaint: 0.85, blur: 4, onlyMasked: false, padding: 32, fill: "original", growth: NO_GROWTH, feather: 16, scale: 2, redraw: 0.3,
+  task: "change", strength: 0.6, fit: "crop", repaint: 0.85, blur: 4, onlyMasked: false, padding: 32, fill: "original", growth: NO_GROWTH, feather: 16, scale: 2, redraw: 0.3, upscaler: "lanczos",
   videoModel: null, frames: null, videoSteps: null, videoGuidance: null, fps: 7, motion: 127, noise: 0.02, videoFormat: "mp4",
 };
 
@@ -94,7 +95,7 @@ export function toWanted(form: Settings, model: ModelOut | undefined, job: TaskF
     case "outpaint":
       return { path: "outpaint", body: { ...sizeless, image, ...job.growth, feather: job.feather } };
     case "upscale":
-      return { path: "upscale", body: { ...sizeless, image, scale: job.scale, strength: job.redraw } };
+      return { path: "upscale", body: { ...sizeless, image, scale: job.scale, strength: job.redraw, ...(job.upscaler === freshTask.upscaler ? {} : { upscaler: job.upscaler }) } };
     case "animate":
       return { path: "image-to-video", body: toVideo(form, model, job, image) };
   }

@@ -69,12 +69,12 @@ export function ModelFacts({ card: { model, offer, task, family, size } }: { car
   const { t, i18n } = useTranslation();
   const lang = i18n.language;
   const repo = model?.repo ?? offer?.repo;
-  const needed = model?.bytes_needed ?? offer?.bytes_needed;
+  const needed = model && (isAddition(model) || !(model.available || model.download)) ? 0 : (model?.bytes_needed ?? offer?.bytes_needed);
   const { dtype, ttl_seconds: ttl, gpu_device_ids: devices } = model?.load_options ?? {};
   const facts: [string, ReactNode][] = [
     [t("models.facts.task"), t(`models.tasks.${task}`)],
     ...(model && model.type !== "base_model" ? [[t("models.facts.type"), t(`models.types.${model.type}`)] as [string, ReactNode]] : []),
-    [t("models.facts.family"), familyName(family)],
+    ...(family ? [[t("models.facts.family"), familyName(family)] as [string, ReactNode]] : []),
     ...(model?.base ? [[t("models.facts.base"), model.base] as [string, ReactNode]] : []),
     ...(model?.parameters ? [[t("models.parameters"), parameters(model.parameters, lang)] as [string, ReactNode]] : []),
     ...(model?.dtype ? [[t("models.facts.dtype"), typeName(model.dtype)] as [string, ReactNode]] : []),

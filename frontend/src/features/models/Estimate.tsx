@@ -23,7 +23,7 @@ export function Estimate({ question, onRemedy }: { question: PlanIn; onRemedy: (
   const plan = useQuery({ ...queries.plan(body), placeholderData: keepPreviousData });
   const problem = plan.isError ? asProblem(plan.error) : null;
   return (
-    <Box aria-live="polite" aria-busy={plan.isPending} sx={{ bgcolor: "background.sunken", borderRadius: "10px", p: 4, minHeight: 300, alignSelf: "stretch", opacity: plan.isPlaceholderData ? 0.65 : 1, transition: "opacity 120ms ease-out" }}>
+    <Box aria-live="polite" aria-busy={plan.isPending} sx={{ bgcolor: "background.sunken", borderRadius: "10px", p: 4, minHeight: 300, flex: 1, opacity: plan.isPlaceholderData ? 0.65 : 1, transition: "opacity 120ms ease-out" }}>
       <Typography variant="overline" component="h3" sx={{ color: "text.secondary", m: 0 }}>{t("models.estimate.title")}</Typography>
       {plan.isPending && <Box sx={{ display: "grid", gap: 3, mt: 2 }}><Skeleton variant="rectangular" width={150} height={32} sx={bright} /><Skeleton variant="rectangular" height={14} sx={bright} /><Skeleton variant="rectangular" height={22} width="70%" sx={bright} /></Box>}
       {problem && <Box sx={{ mt: 2 }}><ErrorNote title={t("models.estimate.failed")} error={problem} details={problem.details} onRetry={() => void plan.refetch()} /></Box>}
@@ -52,7 +52,7 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOu
       {seconds && <Typography variant="body2" sx={{ color: "text.secondary", display: "flex", gap: 2, alignItems: "center" }}><Clock size={14} aria-hidden />{t("models.estimate.seconds", { time: duration(seconds.expected), low: duration(seconds.low), high: duration(seconds.high) })}</Typography>}
       {plan.makes_room.length > 0 && (
         <Box>
-          <Typography variant="overline" component="h4" sx={{ color: "text.secondary", m: 0 }}>{t("models.estimate.leaves")}</Typography>
+          <Typography variant="overline" component="h4" sx={{ color: "text.secondary", m: 0 }}>{t(plan.fit === "wait" ? "models.estimate.holds" : "models.estimate.leaves")}</Typography>
           {plan.makes_room.map((each) => (
             <Box key={each.worker_id} sx={{ display: "flex", gap: 2, mt: 1, fontSize: 13 }}>
               <Box sx={{ color: "text.faint", pt: "2px" }}>{each.deed === "park" ? <Moon size={14} aria-hidden /> : each.deed === "wait" ? <Clock size={14} aria-hidden /> : <LogOut size={14} aria-hidden />}</Box>

@@ -1,13 +1,13 @@
 import { Box, Button, ButtonBase, Checkbox, FormControlLabel, MenuItem, Select, Typography } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
-import { Check, Zap } from "lucide-react";
+import { Check, Square, Zap } from "lucide-react";
 import { useId, useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { ModelOut } from "@/api/types";
 import * as api from "@/api/generated/sdk.gen";
 import { queries } from "@/api/queries";
-import { canDo, typeName } from "@/lib/models";
+import { canDo, lookOf, typeName } from "@/lib/models";
 import { duration, gib } from "@/lib/numbers";
 import { said } from "@/i18n/said";
 import { toast } from "@/lib/toast";
@@ -16,6 +16,7 @@ import { Segmented } from "@/ui/Segmented";
 import { useModelActions, useOrder, useWho } from "./actions";
 import { Estimate } from "./Estimate";
 import { Frame } from "@/ui/Frame";
+import { InLine } from "@/ui/InLine";
 import { CHAT_ENGINES, DTYPES, formOf, optionsOf, questionOf, remedied, sameOptions, TTLS, type ChatEngine, type Dtype, type LoadForm, type Ttl } from "./loading";
 import { ChatOptions } from "./ChatOptions";
 import { Labelled } from "./Labelled";
@@ -32,6 +33,9 @@ export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () =>
   const [form, setForm] = useState(() => formOf(model));
   const set = (change: Partial<LoadForm>) => setForm((old) => ({ ...old, ...change }));
   const options = optionsOf(form, model.task, model.chat);
+  const [look, same] = [lookOf(model), sameOptions(options, model.load_options)];
+  // One that is in memory can be loaded anew with other options; the server says when it is at work.
+  const again = look === "ready" && !same && canDo(model, who).options;
   const keep = () => order.mutate({ key: model.key, call: () => api.changeModel({ path: { key: model.key }, body: { load_options: options } }), meanwhile: { load_options: options }, done: () => toast(t("models.load.kept")) });
   const load = () => {
     acts.load(model, options);
@@ -42,9 +46,11 @@ export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () =>
       title={t("models.load.title", { name: model.name })} width="md" onClose={onClose}
       actions={
         <>
-          {who.admin && <Button color="inherit" disabled={sameOptions(options, model.load_options) || order.isPending} onClick={keep} sx={{ mr: "auto" }}>{t("models.load.keep")}</Button>}
-          <Button color="inherit" onClick={onClose}>{t("common.close")}</Button>
-          <Button variant="contained" startIcon={<Zap size={15} />} disabled={!canDo(model, who).load} onClick={load}>{t("models.load.now")}</Button>
+          {who.admin && <Button color="inherit" disabled={same || order.isPending} onClick={keep} sx={{ mr: "auto", ml: { xs: -2, sm: 0 } }}>{t("models.load.keep")}</Button>}
+          <Button color="inherit" onClick={onClose} sx={{ display: { xs: "none", sm: "inline-flex" } }}>{t("common.close")}</Button>
+          {who.admin && (look === "loading" || look === "waiting")
+            ? <Button variant="outlined" color="inherit" startIcon={<Square size={13} />} disabled={acts.busy} onClick={() => acts.unload(model)}>{t("models.steps.stop")}</Button>
+            : <Button variant="contained" startIcon={<Zap size={15} />} disabled={!(canDo(model, who).load || again)} onClick={load}>{t(again ? "models.load.again" : "models.load.now")}</Button>}
         </>
       }
     >
@@ -55,7 +61,10 @@ export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () =>
           {model.task === "chat" && model.chat && <ChatOptions chat={model.chat} form={form} set={set} />}
           {(model.task === "image" || model.task === "video") && <SpeedOptions speed={form.speed} onChange={(speed) => set({ speed })} />}
         </Box>
-        <Estimate question={questionOf(model, form)} onRemedy={(change) => setForm((old) => remedied(old, change))} />
+        <Box sx={{ display: "flex", flexDirection: "column", gap: 4, minWidth: 0 }}>
+          {look === "waiting" && model.waiting && <InLine wait={model.waiting} />}
+          <Estimate question={questionOf(model, form)} onRemedy={(change) => setForm((old) => remedied(old, change))} />
+        </Box>
       </Box>
     </Frame>
   );

@@ -6,6 +6,7 @@ import type { DeviceOut, ModelOut } from "@/api/types";
 import { aboutModel, aboutOffer, useSaid } from "@/i18n/said";
 import { familyName, isAddition, nextStep, nextStepOfOffer, parameters, typeName, type Task, type Who } from "@/lib/models";
 import { bytes, gib } from "@/lib/numbers";
+import { usePlaceWords } from "@/ui/InLine";
 import { BoxLink } from "@/ui/links";
 import { ModelState } from "@/ui/ModelState";
 import { card as frame } from "@/ui/Section";
@@ -69,8 +70,10 @@ const opening = {
 function Story({ card: { model, offer, look, name } }: { card: Card }) {
   const { t } = useTranslation();
   const said = useSaid();
+  const place = usePlaceWords();
   if (model?.download && (look === "downloading" || look === "paused")) return <DownloadLine download={model.download} name={name} />;
   if (look === "error" || look === "missing") return <Typography variant="body2" sx={{ color: "error.main", ...lines(3) }}>{(look === "error" && reasonOf(model, said)) || t(`models.why.${look}`)}</Typography>;
+  if (look === "waiting" && model?.waiting) return <><Typography variant="body2" noWrap sx={{ fontWeight: 600 }}>{place(model.waiting)}</Typography><Typography variant="body2" noWrap sx={{ color: "text.secondary" }} title={reasonOf(model, said)}>{reasonOf(model, said)}</Typography></>;
   if (look === "loading" && model?.state_reason) return <Typography variant="body2" sx={{ color: "text.secondary", ...lines(2) }}>{reasonOf(model, said)}</Typography>;
   const text = (model ? aboutModel(model, offer) : offer && aboutOffer(offer)) || (model && !model.runnable && !isAddition(model) ? t("models.why.notRunnable") : "");
   return <Typography variant="body2" sx={{ color: text ? "text.secondary" : "text.faint", ...lines(2) }}>{text || t("models.noDescription")}</Typography>;
@@ -94,7 +97,8 @@ function Figures({ card: { model, offer, size }, device }: { card: Card; device:
   const { t, i18n } = useTranslation();
   const lang = i18n.language;
   const loaded = model?.loaded_bytes || null;
-  const memory = loaded ?? model?.bytes_needed ?? offer?.bytes_needed ?? 0;
+  // Of files that are gone nobody can say what they would take.
+  const memory = model && !model.available && !model.download ? 0 : (loaded ?? model?.bytes_needed ?? offer?.bytes_needed ?? 0);
   const cells: [string, string][] = [
     [t("models.disk"), size ? bytes(size, lang) : "–"],
     [loaded === null ? t("models.memory") : t("models.memoryNow"), memory ? gib(memory, lang) : "–"],

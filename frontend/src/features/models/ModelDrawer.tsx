@@ -10,6 +10,7 @@ import { aboutModel, aboutOffer } from "@/i18n/said";
 import { canDo, nextStep, nextStepOfOffer } from "@/lib/models";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { InLine } from "@/ui/InLine";
 import { ModelState } from "@/ui/ModelState";
 
 import { useModelActions, useWho } from "./actions";
@@ -64,6 +65,7 @@ function Details({ card }: { card: Card }) {
         {!who.admin && <Typography variant="body2" sx={{ mt: 3, color: "text.faint" }}>{t("models.adminOnly")}</Typography>}
       </Box>
       {model?.download && (look === "downloading" || look === "paused") && <DownloadPart download={model.download} name={card.name} />}
+      {look === "waiting" && model?.waiting && <InLine wait={model.waiting} />}
       {model && (look === "error" || look === "missing") && <WhyError model={model} onAgain={who.admin && step !== "open" ? () => acts.take(step, model) : undefined} />}
       <Box sx={{ display: "flex", gap: 2, flexWrap: "wrap", alignItems: "center", "&:empty": { display: "none" } }}>
         {model && step !== "open" && look !== "error" && <Next step={step} name={card.name} busy={acts.busy} onTake={(chosen) => acts.take(chosen, model)} />}

@@ -19,14 +19,14 @@ export function SpeedOptions({ speed, onChange }: { speed: Speed; onChange: (spe
   const put = (change: Partial<Speed>) => onChange(Object.fromEntries(Object.entries({ ...speed, ...change }).filter(([, value]) => value !== undefined)));
   return (
     <Box>
-      <Button size="small" color="inherit" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)} endIcon={<ChevronDown size={14} style={{ transform: open ? "rotate(180deg)" : undefined }} aria-hidden />} sx={{ px: 0 }}>
+      <Button size="small" color="inherit" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)} endIcon={<ChevronDown size={14} style={{ transform: open ? "rotate(180deg)" : undefined }} aria-hidden />} sx={{ px: 2, ml: -2 }}>
         {t("models.speed.title")}
       </Button>
       {open && (
-        <Box id={id} sx={{ display: "grid", gap: 2, mt: 1, gridTemplateColumns: { xs: "minmax(0, 1fr)", sm: "minmax(0, 1fr) minmax(0, 1fr)" } }}>
+        <Box id={id} sx={{ display: "grid", gap: 3, mt: 2, alignItems: "end", gridTemplateColumns: { xs: "minmax(0, 1fr)", sm: "minmax(0, 1fr) minmax(0, 1fr)" } }}>
           {(Object.keys(CHOICES) as (keyof typeof CHOICES)[]).map((name) => (
             <Box key={name}>
-              <Typography variant="caption" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{t(`models.speed.${name}`)}</Typography>
+              <Typography variant="overline" sx={{ color: "text.secondary", display: "block", mb: 1 }}>{t(`models.speed.${name}`)}</Typography>
               <Select size="small" fullWidth displayEmpty value={speed[name] ?? ""} inputProps={{ "aria-label": t(`models.speed.${name}`) }} onChange={(event) => put({ [name]: event.target.value || undefined })}>
                 <MenuItem value="">{t("models.speed.unset")}</MenuItem>
                 {CHOICES[name].map((value) => <MenuItem key={value} value={value}>{isName(value) ? NAMES[value] : t(`models.speed.values.${value}`)}</MenuItem>)}

@@ -20,7 +20,7 @@ export type Sort = (typeof SORTS)[number];
 
 const OF_STATE: Record<StateFilter, readonly Look[]> = {
   here: LOOKS.filter((look) => look !== "offered"),
-  loaded: ["ready", "parked", "loading"],
+  loaded: ["ready", "parked", "loading", "waiting"],
   moving: ["downloading", "paused"],
   error: ["error", "missing"],
   offered: ["offered"],
@@ -46,7 +46,7 @@ export function matches(card: Card, { q, task, state }: Filter): boolean {
 }
 
 const compare: Record<Sort, (a: Card, b: Card) => number> = {
-  state: (a, b) => LOOKS.indexOf(a.look) - LOOKS.indexOf(b.look) || a.name.localeCompare(b.name),
+  state: (a, b) => LOOKS.indexOf(a.look) - LOOKS.indexOf(b.look) || (a.model?.waiting?.position ?? 0) - (b.model?.waiting?.position ?? 0) || a.name.localeCompare(b.name),
   name: (a, b) => a.name.localeCompare(b.name),
   size: (a, b) => b.size - a.size || a.name.localeCompare(b.name),
 };

@@ -23,7 +23,7 @@ export function Dependencies() {
   return (
     <Section title={t("machine.dependencies")} text={t("machine.dependenciesText")}>
       {problem && !found.data && <ErrorNote title={t("machine.dependenciesFailed")} error={problem} details={problem.details} onRetry={() => void found.refetch()} />}
-      <Box aria-busy={found.isPending} sx={{ display: "grid", gap: 3, alignItems: "start", gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "repeat(2, minmax(0, 1fr))" } }}>
+      <Box aria-busy={found.isPending} sx={{ columnCount: { md: 2 }, columnGap: 3, "& > *": { breakInside: "avoid", mb: 3 } }}>
         {found.isPending && [0, 1].map((index) => <Skeleton key={index} variant="rectangular" height={232} />)}
         {names.map((name) => <Environment key={name} name={name} items={groups.get(name) ?? []} />)}
       </Box>

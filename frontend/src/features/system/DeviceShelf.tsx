@@ -122,7 +122,7 @@ function useWords() {
     const leased = gib(block.worker.bytes_leased, lang);
     return block.held === null ? leased : t("machine.heldOf", { held: gib(block.held, lang), leased });
   };
-  const leaving = (worker: WorkerOut) => t("system.leavesFirst", { time: duration(Math.max(1, worker.reload_seconds ?? 0)) });
+  const leaving = (worker: WorkerOut) => t("system.leavesFirst", { idle: duration((Date.now() - Date.parse(worker.idle_since ?? "")) / 1000), time: duration(Math.max(1, worker.reload_seconds ?? 0)) });
   const tip = (block: Block, shelf: Shelf) => {
     const strangers = shelf.strangers.slice(0, 4).map((one) => (one.bytes === null ? one.name : `${one.name} ${gib(one.bytes, lang)}`));
     return [

@@ -5,9 +5,13 @@ import { useTranslation } from "react-i18next";
 import { asProblem } from "@/api/errors";
 import { queries } from "@/api/queries";
 import type { SystemOut } from "@/api/types";
+import { lookOf } from "@/lib/models";
 import { gib } from "@/lib/numbers";
 import { Ago } from "@/ui/Ago";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { InLine } from "@/ui/InLine";
+import { TextLink } from "@/ui/links";
+import { ModelState } from "@/ui/ModelState";
 import { card, Facts, PageHead, Section } from "@/ui/Section";
 
 import { Charts } from "./Charts";
@@ -33,6 +37,19 @@ export function SystemPage() {
   );
 }
 
+/** Loads that wait in line: for how long, and for whose memory. */
+function WaitingLoads() {
+  const models = useQuery(queries.models());
+  const waiting = (models.data ?? []).filter((model) => lookOf(model) === "waiting");
+  waiting.sort((a, b) => (a.waiting?.position ?? 0) - (b.waiting?.position ?? 0));
+  return waiting.map((model) => (
+    <Box key={model.key} data-waits={model.key} sx={{ px: 4, py: 3, borderTop: 1, borderColor: "divider", display: "grid", gap: 2 }}>
+      <Box sx={{ display: "flex", gap: 3, alignItems: "center", flexWrap: "wrap" }}><TextLink to="/models/$key" params={{ key: model.key }}>{model.key}</TextLink><ModelState look="waiting" /></Box>
+      {model.waiting && <InLine wait={model.waiting} />}
+    </Box>
+  ));
+}
+
 function Parts({ data }: { data: SystemOut }) {
   const { t, i18n } = useTranslation();
   return (
@@ -47,6 +64,7 @@ function Parts({ data }: { data: SystemOut }) {
         <Box sx={{ ...card, overflow: "hidden" }}>
           {data.workers.length === 0 && <Typography variant="body2" sx={{ p: 4, color: "text.secondary" }}>{t("system.noWorkers")}</Typography>}
           {data.workers.map((worker) => <WorkerRow key={worker.id} worker={worker} />)}
+          <WaitingLoads />
         </Box>
       </Section>
       <ChatUsage />

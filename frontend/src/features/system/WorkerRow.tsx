@@ -29,7 +29,7 @@ export function WorkerRow({ worker }: { worker: WorkerOut }) {
   });
   const ending = worker.state === "stopping" || stop.isPending;
   const facts = [
-    worker.engine, worker.device, t("system.leased", { size: bytes(worker.bytes_leased, i18n.language) }),
+    worker.engine, worker.device, worker.bytes_leased > 0 && t("system.leased", { size: bytes(worker.bytes_leased, i18n.language) }),
     worker.rss_bytes !== null && t("system.resident", { size: bytes(worker.rss_bytes, i18n.language) }), worker.pid !== null && t("system.pid", { pid: worker.pid }),
     worker.idle_since && worker.state === "ready" && t("system.idle", { time: duration((now - Date.parse(worker.idle_since)) / 1000) }),
   ].filter(Boolean);
