@@ -10,7 +10,7 @@ FROM ${NODE_IMAGE} AS dashboard
 WORKDIR /app
 COPY frontend/package.json frontend/package-lock.json frontend/
 COPY scripts/container/dashboard.sh scripts/container/
-RUN scripts/container/dashboard.sh packages
+RUN --mount=type=cache,target=/root/.npm scripts/container/dashboard.sh packages
 COPY frontend frontend
 RUN scripts/container/dashboard.sh build
 
@@ -25,15 +25,16 @@ RUN apt-get update \
 WORKDIR /app
 COPY scripts/container/environment.sh scripts/container/
 
-# One layer for each environment: another list builds that layer and the ones after it, nothing before it.
+# One layer for each environment: another list builds that layer and the ones after it, nothing before it. What pip
+# fetches stays with the builder and in no layer: one changed pin does not fetch gigabytes again.
 COPY backend/requirements/server.txt backend/requirements/
-RUN scripts/container/environment.sh server /opt/atelier/environments /opt/atelier/server
+RUN --mount=type=cache,target=/root/.cache/pip scripts/container/environment.sh server /opt/atelier/environments /opt/atelier/server
 COPY backend/requirements/hub.txt backend/requirements/
-RUN scripts/container/environment.sh hub /opt/atelier/environments
+RUN --mount=type=cache,target=/root/.cache/pip scripts/container/environment.sh hub /opt/atelier/environments
 COPY backend/requirements/image.txt backend/requirements/
-RUN scripts/container/environment.sh image /opt/atelier/environments
+RUN --mount=type=cache,target=/root/.cache/pip scripts/container/environment.sh image /opt/atelier/environments
 COPY backend/requirements/chat.txt backend/requirements/
-RUN scripts/container/environment.sh chat /opt/atelier/environments
+RUN --mount=type=cache,target=/root/.cache/pip scripts/container/environment.sh chat /opt/atelier/environments
 
 COPY LICENSE ./
 COPY pokemon pokemon

@@ -97,9 +97,10 @@ elif [ -z "${GPUS:-}" ] && ! command -v nvidia-smi >/dev/null 2>&1 && [ ! -e /de
 fi
 case $bind in *:*) published=[$bind]:$port:8000 ;; *) published=$bind:$port:8000 ;; esac
 docker rm --force "$name" >/dev/null 2>&1 || true
-# Workers share memory between their processes: 64 MB, docker's default, is too little for that.
+# Workers share memory between their processes: 64 MB, docker's default, is too little for that. And ten seconds are few
+# for a server that ends its workers and writes down where its jobs are.
 docker run --detach --name "$name" --init --restart unless-stopped "${gpus[@]}" \
-  --user "$user" --cap-drop ALL --security-opt no-new-privileges --shm-size 8g \
+  --user "$user" --cap-drop ALL --security-opt no-new-privileges --shm-size 8g --stop-timeout 30 \
   --env-file "$file" --publish "$published" \
   --volume "$models:/models" --volume "$data:/data" \
   "$image" >/dev/null || die "Docker could not start $image. The lines above say why; ./build_docker.sh $image builds it."

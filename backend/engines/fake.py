@@ -114,6 +114,7 @@ class FakeEngine:
             case ImageToVideo():
                 done = self._film(task, run)
             case Enlarge():
+                _sleep(self._step_seconds, run)
                 done = _enlarge(task)
             case _:
                 done = Script(task, run).play()

@@ -4,9 +4,9 @@
 
 The library's own server, with what OpenAI's clients expect and it does not do itself: the names that requests use
 for the model (it would tell its folder), usage and `[DONE]` at the end of a stream, errors in OpenAI's shape, vLLM's
-`/tokenize` and `/detokenize`, a limit on the context, sampling when a temperature is given, pictures decoded by Pillow,
-which a build of torchvision for another device cannot, and only where a request brings them. Fields that it does not
-know are dropped, as it drops those that it knows and does not support.
+`/tokenize` and `/detokenize`, a limit on the context, answers that end before a stop word, sampling when a temperature
+is given, pictures decoded by Pillow, which a build of torchvision for another device cannot, and only where a request
+brings them. Fields that it does not know are dropped, as it drops those that it knows and does not support.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from transformers.cli.serving.completion import CompletionHandler
 from transformers.cli.serving.response import ResponseHandler
 
 from engines.protocol import KEEP_ALIVE_SECONDS
+from engines.stop_words import Stopping
 
 Resolve = Callable[[dict[str, Any]], tuple[str, Any, Any]]
 Build = Callable[..., Any]
@@ -150,6 +151,8 @@ class _Names:
 
         if wanted["stream"] and path in STREAMS:
             send = _Ending(send, bool((json.loads(body).get("stream_options") or {}).get("include_usage"))).send
+        if words := wanted.get("stop"):
+            send = Stopping(send, words).send
         await self._app(scope, replay, send)
 
     def _rewritten(self, path: str, body: bytes) -> dict[str, Any]:

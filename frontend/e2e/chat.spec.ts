@@ -159,6 +159,21 @@ test("of a long conversation only what is near the window exists; reading above,
   await expect(page.getByText("go on fake:tokens=60")).toBeInViewport();
   await page.mouse.wheel(0, -500_000);
   await expect(page.getByText("question 0", { exact: true })).toBeInViewport();
+  // What is not in the page is found all the same, and marked once it is there.
+  const marked = () => page.evaluate(() => [...(CSS.highlights.get("chat-found-now") ?? [])].map(String).join());
+  const find = page.getByRole("search").getByRole("textbox");
+  await page.keyboard.press("Control+f");
+  await find.fill("answer 37");
+  for (const [key, place, words] of [[null, "1 of 6", "Answer 37"], ["Enter", "2 of 6", "Answer 371"], ["Shift+Enter", "1 of 6", "Answer 37"], ["Shift+Enter", "6 of 6", "Answer 379"]] as const) {
+    if (key) await find.press(key);
+    await expect(page.getByRole("search").getByRole("status")).toHaveText(place);
+    await expect(page.getByText(words, { exact: true })).toBeInViewport();
+    await expect.poll(marked).toBe("Answer 37");
+  }
+  await find.press("Escape");
+  await expect(page.getByRole("search")).toHaveCount(0);
+  await expect(box(page)).toBeFocused();
+  expect(await marked()).toBe("");
 });
 
 test("two models side by side, on a phone one below the other", async ({ page }) => {

@@ -21,7 +21,7 @@ if [ ! -d "$folder" ]; then
   building=$folder.building-$$
   trap 'rm -rf "$building"' EXIT
   "$python" -m venv "$building"
-  "$building/bin/python" -m pip install --quiet --no-cache-dir --no-compile --disable-pip-version-check -r "$list"
+  "$building/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check -r "$list"
   # What venv put there itself is not on the list.
   if ! grep -qiE '^setuptools==' "$list"; then
     "$building/bin/python" -m pip uninstall --quiet --yes setuptools >/dev/null 2>&1

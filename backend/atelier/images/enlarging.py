@@ -9,11 +9,14 @@ from pathlib import Path
 from engines import protocol
 
 from atelier.access.actor import Actor
+from atelier.errors import Conflict
+from atelier.images.finishing import Gone
 from atelier.images.making import GenerationFailed
 from atelier.images.upscalers import named, upscaler_file, upscalers_of
 from atelier.models.registry import ModelRegistry
 from atelier.models.sizing import Sizing
 from atelier.runtime.pool import WorkerPool
+from atelier.said import Said
 from atelier.tables import ModelRow
 
 
@@ -35,10 +38,18 @@ class Enlarger:
         return self._registry.path_of(row)
 
     async def enlarge(
-        self, row: ModelRow, source: Path, target: Path, *, width: int, height: int, crop: bool = False
+        self,
+        row: ModelRow,
+        source: Path,
+        target: Path,
+        *,
+        width: int,
+        height: int,
+        crop: bool = False,
+        gone: Gone | None = None,
     ) -> None:
         """Write `source` (a PNG of ours) to `target` at this size. Raises ModelNotFound, GenerationFailed, and what a
-        lease raises. Whoever gives up waiting ends the run."""
+        lease raises; Conflict once `gone` says that the client has hung up, which ends the run."""
         file = await asyncio.to_thread(upscaler_file, row, self._registry)
         spec = self._sizing.upscaler_spec(row, file, width * height)
         task = protocol.Enlarge(
@@ -49,11 +60,17 @@ class Enlarger:
             height=height,
             crop=crop,
         )
+        stopping: asyncio.Task[None] | None = None
         async with self._pool.lease(spec) as worker, contextlib.aclosing(worker.run(task)) as updates:
-            async for update in updates:
+            async for update in updates:  # one a second at least
+                if stopping is None and gone is not None and await gone():
+                    stopping = asyncio.create_task(worker.cancel(task.task_id))
                 match update:
                     case protocol.Done():
                         return
                     case protocol.Failed():
                         raise GenerationFailed(update)
+                    case protocol.Cancelled():
+                        words = Said("The client hung up, so its job was cancelled.", "job.client_gone")
+                        raise Conflict(words, hint="Stay connected, or ask for a job at /api/generate.")
         raise GenerationFailed(protocol.Failed(code="no_result", message="The engine ended without a result."))

@@ -75,6 +75,7 @@ class Downloads:
         self._live: dict[str, protocol.Transfer] = {}
         self._asking = asyncio.Lock()
         registry.download_of = self.present
+        registry.is_offered = lambda key: catalogue.find(key) is not None
 
     async def start(self) -> None:
         """Downloads that wait need their environment; rows without a job were never promised to anybody."""

@@ -42,7 +42,9 @@ class Planner:
         """Raises ModelNotFound, BadRequest for another task than the model's and for unknown devices."""
         row = await self._registry.find(actor, wanted.model)
         if wanted.task not in (None, row.task):
-            words = Said(f"{row.key} is a {row.task} model.", "plan.other_task", model=row.key, task=row.task)
+            words = Said(
+                f"{row.key} is a model for the task {row.task}.", "plan.other_task", model=row.key, task=row.task
+            )
             raise BadRequest(words, field="task", hint="Leave it out.")
         ledger = self._pool.ledger
         check_devices(wanted.gpu_device_ids or [], list(ledger.devices))
@@ -200,7 +202,7 @@ def _of_chat(need: Need, gpus: list[int], add: Callable[..., None]) -> None:
         add(words, {"gpu_device_ids": gpus[:more]}, over=more)
     if work.batch > 1:
         half = work.batch // 2
-        text = f"Allow {half} requests of the whole context at once instead of {work.batch}."
+        text = f"Allow {half} request{'s' * (half > 1)} of the whole context at once instead of {work.batch}."
         words = Said(text, "remedy.fewer_requests", count=half, now=work.batch)
         add(words, {"batch": half}, "smaller_batch", batch=half)
     if work.context > 1024:

@@ -64,6 +64,8 @@ log = structlog.get_logger("atelier.models")
 
 EMBEDDED = BACKEND / "embedded" / "models"
 CANCEL_SECONDS = 10.0
+UPSCALED_PIXELS = 2048 * 2048
+"""Of the result that an upscaler's memory is told for."""
 
 
 class ModelRegistry:
@@ -88,6 +90,7 @@ class ModelRegistry:
         self._cache, self._embedded = cache, embedded
         self._allowed = dict(allowed or {})
         self.download_of: Callable[[ModelRow, Job | None], DownloadOut | None] = lambda _row, _job: None
+        self.is_offered: Callable[[str], bool] = lambda _key: False
 
     async def start(self) -> None:
         cards = await asyncio.to_thread(_read_cards, self._embedded)
@@ -243,9 +246,7 @@ class ModelRegistry:
             **{name: getattr(row, name) for name in _SHOWN},
             **{**vars(standing), "left_out": [_left_out(words) for words in standing.left_out]},
             state_said=SaidOut.of(standing.state_reason),
-            bytes_needed=self._sizing.need(row).spec.bytes_needed
-            if _is_runnable(row, self._sizing)
-            else row.bytes_needed,
+            bytes_needed=self._bytes_needed(row),
             load_options=LoadOptions(**(row.load_options or {})),
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
@@ -260,6 +261,12 @@ class ModelRegistry:
             removable=row.source != "embedded" and actor.owns(row.owner_id),
             download=download,
         )
+
+    def _bytes_needed(self, row: ModelRow) -> int:
+        if _is_runnable(row, self._sizing):
+            return self._sizing.need(row).spec.bytes_needed
+        file = file_of(path_of(row)) if row.type == "upscaler" else None
+        return self._sizing.upscaler_spec(row, file, UPSCALED_PIXELS).bytes_needed if file else row.bytes_needed
 
     def _chat(self, row: ModelRow) -> ChatSetupOut | None:
         if row.task not in CHAT_TASKS or not _is_runnable(row, self._sizing):
@@ -432,6 +439,9 @@ class ModelRegistry:
         for row in await store.visible(session, actor):
             if row.key == key:
                 return row
+        if self.is_offered(key):
+            words = Said(f"The model {key!r} has not been downloaded.", "model.not_downloaded", model=key)
+            raise ModelNotFound(words, hint=f"POST /api/admin/models/{key}/download fetches it.")
         raise ModelNotFound(f"There is no model {key[:80]!r}.", hint="GET /api/models/ lists what there is.")
 
     async def _why_kept(self, row: ModelRow) -> Said | None:

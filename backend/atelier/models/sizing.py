@@ -229,9 +229,9 @@ class Sizing:
     def upscaler_spec(self, row: ModelRow, file: Path, pixels: int) -> WorkerSpec:
         """A worker that holds an upscaler alone, for a result of so many pixels. Looks at the disk."""
         needed = FRAMEWORK_BYTES[self._kind] + self.upscaler_bytes(file, pixels)
-        threads = (("threads", self._settings.threads),) if self._settings.threads else ()
+        options = self._engine_options(LoadOptions())
         engine = "fake" if self._settings.fake_engine else "diffusers_image"
-        return WorkerSpec(engine, row.key, file, threads, bytes_needed=needed, pinned=row.pinned)
+        return WorkerSpec(engine, row.key, file, options, bytes_needed=needed, pinned=row.pinned)
 
     def upscaler_bytes(self, file: Path, pixels: int) -> int:
         return upscaler_bytes(file.stat().st_size if file.is_file() else 0, pixels, self._kind)

@@ -11,6 +11,7 @@ from atelier.errors import AtelierError, BadRequest
 from atelier.images.asking import check_sides
 from atelier.images.enlarging import Enlarger
 from atelier.images.file_texts import picture_format, texts_of
+from atelier.images.finishing import Gone
 from atelier.images.infotext import parse
 from atelier.images.inputs import InputStore
 from atelier.images.upscalers import not_found
@@ -22,9 +23,10 @@ Answer = TypeVar("Answer")
 
 
 async def enlarged(
-    actor: Actor, inputs: InputStore, enlarger: Enlarger, wanted: SdExtrasIn, image: str, field: str
+    actor: Actor, inputs: InputStore, enlarger: Enlarger, wanted: SdExtrasIn, image: str, field: str, gone: Gone
 ) -> bytes:
-    """A PNG. Raises UpscalerNotFound, RemoteRefused, BadRequest, InputRefused, and what enlarging by a model raises."""
+    """A PNG. `gone` says whether the client has hung up. Raises UpscalerNotFound, RemoteRefused, BadRequest,
+    InputRefused, and what enlarging by a model raises."""
     name = next((one for one in UPSCALERS if one.casefold() == wanted.upscaler_1.casefold()), None)
     model = await enlarger.find(actor, wanted.upscaler_1) if name is None else None
     if name is None and model is None:
@@ -44,7 +46,7 @@ async def enlarged(
         width, height = round(width * scale), round(height * scale)
     if model is not None:
         check_sides(width, height, "upscaling_resize")
-        made = partial(enlarger.enlarge, model, width=width, height=height, crop=crop)
+        made = partial(enlarger.enlarge, model, width=width, height=height, crop=crop, gone=gone)
         return await blaming(field, inputs.made_anew(data, made))
     resized = inputs.rewritten(data, width=width, height=height, resample=str(name).lower(), crop=crop)
     return await blaming(field, resized)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from fastapi import Request
+
 from atelier.access.actor import BasicUser
 from atelier.deps import ServicesDep
 from atelier.images.delivery import encoded
@@ -29,18 +31,32 @@ router = Router(prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_clas
 @router.post(
     "/extra-single-image", summary="Make a picture larger", max_body_size=MAX_BODY_BYTES, name="sdapi_extra_single"
 )
-async def extra_single_image(wanted: SdExtrasSingleIn, actor: BasicUser, services: ServicesDep) -> SdExtrasSingleOut:
+async def extra_single_image(
+    wanted: SdExtrasSingleIn, request: Request, actor: BasicUser, services: ServicesDep
+) -> SdExtrasSingleOut:
     """By `Lanczos`, `Nearest` or an upscaler of `/upscalers`. The result is no picture of the gallery."""
-    picture = await extras.enlarged(actor, services.inputs, services.sdapi.enlarger, wanted, wanted.image, "image")
+    picture = await extras.enlarged(
+        actor, services.inputs, services.sdapi.enlarger, wanted, wanted.image, "image", request.is_disconnected
+    )
     return SdExtrasSingleOut(html_info=extras.notes_of(wanted), image=encoded(picture))
 
 
 @router.post(
     "/extra-batch-images", summary="Make pictures larger", max_body_size=MAX_BODY_BYTES, name="sdapi_extra_batch"
 )
-async def extra_batch_images(wanted: SdExtrasBatchIn, actor: BasicUser, services: ServicesDep) -> SdExtrasBatchOut:
+async def extra_batch_images(
+    wanted: SdExtrasBatchIn, request: Request, actor: BasicUser, services: ServicesDep
+) -> SdExtrasBatchOut:
     pictures = [
-        await extras.enlarged(actor, services.inputs, services.sdapi.enlarger, wanted, one.data, f"imageList.{at}.data")
+        await extras.enlarged(
+            actor,
+            services.inputs,
+            services.sdapi.enlarger,
+            wanted,
+            one.data,
+            f"imageList.{at}.data",
+            request.is_disconnected,
+        )
         for at, one in enumerate(wanted.imageList)
     ]
     return SdExtrasBatchOut(html_info=extras.notes_of(wanted), images=[encoded(picture) for picture in pictures])

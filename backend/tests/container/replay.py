@@ -63,7 +63,9 @@ def _regex(pattern: str) -> str:
 def instructions(dockerfile: str) -> list[tuple[str, str]]:
     plain = "\n".join(line for line in dockerfile.splitlines() if not line.lstrip().startswith("#"))
     lines = re.sub(r"\\\n", " ", plain).splitlines()
-    return [(line.split()[0].upper(), line.split(None, 1)[1].strip()) for line in lines if line.strip()]
+    steps = [(line.split()[0].upper(), line.split(None, 1)[1].strip()) for line in lines if line.strip()]
+    # A mount is the builder's, such as a cache: on a plain folder the tool's own takes its place.
+    return [(word, re.sub(r"^(--mount=\S+\s+)+", "", rest) if word == "RUN" else rest) for word, rest in steps]
 
 
 def context(repository: Path, ignore: Ignore) -> list[str]:

@@ -102,6 +102,12 @@ class TestDockerfile:
                 names = [pair.split("=")[0] for pair in rest.split()]
                 assert not any(part in name for name in names for part in ("TOKEN", "KEY", "SECRET", "PASSWORD"))
 
+    def test_what_the_package_managers_fetch_stays_out_of_the_layers(self) -> None:
+        steps = [line for line in DOCKERFILE.splitlines() if line.startswith("RUN") and "scripts/container/" in line]
+        for tool, cache in (("environment.sh", "/root/.cache/pip"), ("dashboard.sh packages", "/root/.npm")):
+            fetching = [line for line in steps if tool in line]
+            assert fetching and all(line.startswith(f"RUN --mount=type=cache,target={cache} ") for line in fetching)
+
     def test_every_environment_is_a_layer_of_its_own_that_only_its_list_changes(self) -> None:
         lines = [f"{word} {rest}" for word, rest in instructions(DOCKERFILE)]
         for name in ("server", "hub", "image", "chat"):

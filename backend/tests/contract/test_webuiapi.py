@@ -355,6 +355,21 @@ class TestExtras:
         finally:
             server.client.delete(f"/api/models/{key}")
 
+    def test_who_hangs_up_ends_it(self, own_server: Callable[..., Server], tmp_path: Path) -> None:
+        file = write(tmp_path / "2x.safetensors", safetensors(ESRGAN))
+        server = own_server(ATELIER_FAKE_STEP_SECONDS="60")
+        key = server.client.post("/api/models/import", json={"path": str(file)}).json()["key"]
+
+        def states() -> list[str]:
+            return [one["state"] for one in server.client.get("/api/system").json()["workers"] if one["model"] == key]
+
+        buffer = io.BytesIO()
+        drawing((8, 8)).save(buffer, "PNG")
+        body = {"image": base64.b64encode(buffer.getvalue()).decode(), "upscaler_1": key}
+        with pytest.raises(requests.Timeout):
+            requests.post(f"{server.url}/sdapi/v1/extra-single-image", json=body, timeout=3)
+        wait_until(lambda: states() == ["ready"], "the run to end", 20)
+
     def test_to_a_size(self, api: webuiapi.WebUIApi) -> None:
         asks = {"upscaler_1": "Lanczos", "resize_mode": 1, "upscaling_resize_w": 60, "upscaling_resize_h": 60}
         assert api.extra_single_image(drawing((30, 20)), **asks).image.size == (60, 60)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from atelier.chat.upstream import IDLE_SECONDS
@@ -13,6 +15,7 @@ from engines import openai_child, transformers_chat, vllm_chat
 from engines.engine import LoadFailed, RunFailed
 from engines.openai_child import OpenAIChild, UnixConnection
 from engines.protocol import Parked
+from engines.stop_words import Stopping, StopWords
 
 QWEN = {
     "openai_socket": "/run/w.v1", "task": "chat", "served": "qwen|Qwen/Qwen3-VL-30B-A3B-Instruct", "dtype": "bfloat16",
@@ -196,6 +199,65 @@ class TestParking:
         with pytest.raises(RunFailed) as failed:
             engine.wake()
         assert failed.value.code == "not_woken"
+
+
+class TestStopWords:
+    @pytest.mark.parametrize(
+        ("pieces", "words", "said"),
+        [
+            (["one two", " three"], ["two"], ["one ", ""]),
+            (["one t", "w", "o three"], ["two"], ["one ", "", ""]),
+            (["one t", "en"], ["two"], ["one ", "ten"]),
+            (["a b c"], ["c", "b"], ["a "]),
+            (["ends with tw"], ["two"], ["ends with tw"]),
+            (["END", "one"], ["END"], ["", ""]),
+        ],
+    )
+    def test_nothing_of_one_is_passed_on_however_it_comes(
+        self, pieces: list[str], words: list[str], said: list[str]
+    ) -> None:
+        stop = StopWords(words)
+        passed = [stop.feed(piece) for piece in pieces]
+        passed[-1] += stop.end()
+        assert passed == said and stop.met == ("".join(passed) != "".join(pieces))
+
+    def test_a_whole_answer_and_a_stream_lose_it_and_nothing_else(self) -> None:
+        def sent(kind: bytes, *bodies: bytes) -> bytes:
+            async def through() -> list[dict[str, Any]]:
+                out: list[dict[str, Any]] = []
+
+                async def send(message: dict[str, Any]) -> None:
+                    out.append(message)
+
+                stopping = Stopping(send, ["wo"])
+                headers = [(b"content-type", kind), (b"content-length", b"999")]
+                await stopping.send({"type": "http.response.start", "status": 200, "headers": headers})
+                for at, body in enumerate(bodies):
+                    more = at + 1 < len(bodies)
+                    await stopping.send({"type": "http.response.body", "body": body, "more_body": more})
+                return out
+
+            first, *rest = asyncio.run(through())
+            body = b"".join(message["body"] for message in rest)
+            assert kind != b"application/json" or dict(first["headers"])[b"content-length"] == str(len(body)).encode()
+            return body
+
+        choice = {"index": 0, "message": {"role": "assistant", "content": "one two"}, "finish_reason": "length"}
+        (whole,) = json.loads(sent(b"application/json", json.dumps({"choices": [choice]}).encode()))["choices"]
+        assert whole == {**choice, "message": {"role": "assistant", "content": "one t"}, "finish_reason": "stop"}
+
+        deltas = [
+            ({"role": "assistant"}, None),
+            ({"content": "one tw"}, None),
+            ({"content": "o"}, None),
+            ({}, "length"),
+        ]
+        events = [{"choices": [{"delta": delta, "finish_reason": end}]} for delta, end in deltas]
+        raw = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events]
+        stream = sent(b"text/event-stream", raw[0], raw[1] + raw[2], raw[3]).split(b"\n\n")[:-1]
+        choices = [json.loads(event.removeprefix(b"data: "))["choices"][0] for event in stream]
+        assert "".join(one["delta"].get("content", "") for one in choices) == "one t"
+        assert [one["finish_reason"] for one in choices] == [None, None, None, "stop"]
 
 
 class TestTransformers:

@@ -227,6 +227,19 @@ class TestChange:
         answer = server.client.patch("/api/models/creatures", json=given)
         assert answer.status_code == 422 and answer.json()["errors"][0]["field"].startswith(field)
 
+    def test_one_of_the_catalogue_that_is_not_here_says_how_it_comes(self, server: Server) -> None:
+        for answer in (
+            server.client.post("/api/admin/models/qwen/load"),
+            server.client.post("/api/plan", json={"model": "qwen"}),
+        ):
+            problem = answer.json()
+            assert (answer.status_code, problem["code"], problem["said"]["code"]) == (
+                404,
+                "model_not_found",
+                "model.not_downloaded",
+            )
+            assert "POST /api/admin/models/qwen/download" in problem["hint"]
+
     def test_unknown_models(self, server: Server) -> None:
         for answer in (
             server.client.get("/api/models/none"),

@@ -303,6 +303,7 @@ class TestVariations:
             False,
             True,
         )
+        assert model["bytes_needed"] > 2**30, "with a tile of it at work"
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         told = {"upscaler": model["key"], "upscaler_sha256": digest}
 

@@ -1,7 +1,7 @@
 /** The grid that somebody is about to ask for: the dialog stands in front of every page, whichever asks. */
 import { Signal } from "@/lib/signal";
 
-import type { ImageOut, StartIn, TextToImageIn } from "./types";
+import type { HiresIn, ImageOut, SamplerSettingsIn, StartIn, TextToImageIn } from "./types";
 
 /** A picture that every cell may start from, and where to look at it. */
 export interface GridStart extends Required<StartIn> { url: string }
@@ -17,7 +17,8 @@ export interface PlannedGrid {
 /** Null while no grid is thought of. */
 export const plannedGrid = new Signal<PlannedGrid | null>(null);
 
-interface Made { grid?: unknown; task?: string; image?: string; strength?: number; fit?: GridStart["fit"]; width?: number; height?: number; clip_skip?: number; loras?: { model?: string; weight?: number }[]; hires?: { width: number; strength: number } | null }
+interface Made { grid?: unknown; task?: string; image?: string; strength?: number; fit?: GridStart["fit"]; width?: number; height?: number; clip_skip?: number; loras?: { model?: string; weight?: number }[]; hires?: ({ width: number } & Again) | null; sampler_settings?: SamplerSettingsIn }
+type Again = Pick<HiresIn, "steps" | "strength" | "upscaler" | "scheduler">;
 
 /** A grid of this picture: made as it was, from the picture that it was made from; else it may be what others start from. */
 export function gridOf(image: ImageOut): PlannedGrid {
@@ -28,13 +29,19 @@ export function gridOf(image: ImageOut): PlannedGrid {
   return { request, start: { image: image.id, strength: 0.6, fit: "crop", url: image.thumbnail_url }, starts: false };
 }
 
+/** The second pass as it was, as far as the recipe tells. */
+function againOf({ width, ...how }: { width: number } & Again, first: number): HiresIn {
+  const told = (["steps", "strength", "upscaler", "scheduler"] as const).flatMap((name) => (how[name] ? [[name, how[name]]] : []));
+  return { scale: width / first, ...Object.fromEntries(told) };
+}
+
 /** The request that makes this picture again. With a second pass, the file is larger than what was asked for. */
 export function requestOf(image: ImageOut): TextToImageIn {
   const { prompt, negative_prompt, model, steps, guidance_scale, seed, scheduler } = image;
-  const { width = image.width, height = image.height, clip_skip, loras = [], hires, grid } = image.recipe as Made;
+  const { width = image.width, height = image.height, clip_skip, loras = [], hires, grid, sampler_settings } = image.recipe as Made;
   const added = loras.flatMap((one) => (one.model ? [{ model: one.model, weight: one.weight ?? 1 }] : []));
   return {
-    prompt, negative_prompt, model, steps, guidance_scale, seed, scheduler, ...(hires ? { width, height, hires: { scale: hires.width / width, strength: hires.strength } } : grid ? { width, height } : { width: image.width, height: image.height }),
-    ...(clip_skip ? { clip_skip } : {}), ...(added.length > 0 ? { loras: added } : {}),
+    prompt, negative_prompt, model, steps, guidance_scale, seed, scheduler, ...(hires ? { width, height, hires: againOf(hires, width) } : grid ? { width, height } : { width: image.width, height: image.height }),
+    ...(clip_skip ? { clip_skip } : {}), ...(sampler_settings ? { sampler_settings } : {}), ...(added.length > 0 ? { loras: added } : {}),
   };
 }

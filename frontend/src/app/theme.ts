@@ -90,7 +90,7 @@ export const theme = createTheme({
         },
       }),
     },
-    MuiButtonBase: { defaultProps: { disableRipple: true }, styleOverrides: { root: { fontFamily: "inherit" } } },
+    MuiButtonBase: { defaultProps: { disableRipple: true }, styleOverrides: { root: ({ theme: t }) => ({ fontFamily: "inherit", "&.Mui-focusVisible": { outline: `2px solid ${t.vars.palette.primary.main}`, outlineOffset: -2 } }) } },
     MuiButton: {
       defaultProps: { disableElevation: true },
       styleOverrides: {
@@ -145,6 +145,8 @@ export const theme = createTheme({
           borderRadius: radius.control, backgroundColor: t.vars.palette.background.raised, fontSize: 14,
           "& .MuiOutlinedInput-notchedOutline": { borderColor: t.vars.palette.divider },
           "&:hover:not(.Mui-disabled, .Mui-error) .MuiOutlinedInput-notchedOutline": { borderColor: t.vars.palette.text.disabled },
+          // In the accent, a field that is written in would look like one that is wrong.
+          "&.Mui-focused:not(.Mui-error) .MuiOutlinedInput-notchedOutline": { borderColor: t.vars.palette.text.secondary },
           "&.Mui-focused .MuiOutlinedInput-notchedOutline": { borderWidth: 1.5 },
         }),
         input: { padding: "8px 12px", "&.MuiInputBase-inputSizeSmall": { padding: "6px 10px" } },

@@ -114,7 +114,7 @@ export function compact(count: number, locale = "en"): string {
   return new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 }).format(count);
 }
 
-const FAMILIES: Record<string, string> = { sd15: "SD 1.5", sd2: "SD 2", sdxl: "SDXL", "sdxl-turbo": "SDXL Turbo", sd3: "SD 3", flux: "FLUX", svd: "SVD", qwen3vl: "Qwen3-VL", qwen3_vl: "Qwen3-VL", qwen3_vl_moe: "Qwen3-VL", qwen3: "Qwen3", qwen3_moe: "Qwen3" };
+const FAMILIES: Record<string, string> = { sd15: "SD 1.5", sd2: "SD 2", sdxl: "SDXL", "sdxl-turbo": "SDXL Turbo", sd3: "SD 3", flux: "FLUX", svd: "SVD", qwen3vl: "Qwen3-VL", qwen3_vl: "Qwen3-VL", qwen3_vl_moe: "Qwen3-VL", qwen3: "Qwen3", qwen3_moe: "Qwen3", esrgan: "ESRGAN", compact: "Real-ESRGAN Compact", swinir: "SwinIR", swin2sr: "Swin2SR", hat: "HAT", dat: "DAT", span: "SPAN", plksr: "PLKSR", rcan: "RCAN", drct: "DRCT", atd: "ATD", realcugan: "Real-CUGAN", omnisr: "OmniSR", aurasr: "AuraSR" };
 export const familyName = (family: string): string => FAMILIES[family] ?? family;
 
 const TYPES: Record<string, string> = { F64: "float64", F32: "float32", F16: "float16", BF16: "bfloat16", F8_E4M3: "float8", F8_E5M2: "float8", I8: "int8", U8: "int8" };

@@ -29,7 +29,7 @@ export function NumberField({ label, value, min, max, step, sliderMax = max, hin
           onChange={(event) => onChange(draft.keep(event.target.value, event.target.value.trim() === "" ? Number.NaN : Number(event.target.value.replace(",", "."))))}
           onBlur={draft.settle}
           inputProps={{ inputMode: "decimal", "aria-invalid": !!error, "aria-describedby": `${id}-note` }}
-          sx={{ width: 68, mr: -2, fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', borderRadius: "6px", border: 1, borderColor: error ? "error.main" : "transparent", "&:hover": { borderColor: error ? "error.main" : "divider" }, "&.Mui-focused": { borderColor: error ? "error.main" : "primary.main" }, "& input": { textAlign: "right", px: 2, py: "3px", height: "auto" } }}
+          sx={{ width: 68, mr: -2, fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', borderRadius: "6px", border: 1, borderColor: error ? "error.main" : "transparent", "&:hover": { borderColor: error ? "error.main" : "divider" }, "&.Mui-focused": { borderColor: error ? "error.main" : "text.secondary" }, "& input": { textAlign: "right", px: 2, py: "3px", height: "auto" } }}
         />
       </Box>
       <Slider

@@ -12,7 +12,7 @@ interface Props {
   onChange: (value: number) => void;
 }
 
-const box = (error?: string) => ({ display: "flex", alignItems: "center", gap: 2, border: 1, borderColor: error ? "error.main" : "divider", borderRadius: "8px", bgcolor: "background.raised", pl: 3, height: 36, "&:focus-within": { borderColor: error ? "error.main" : "primary.main" } });
+const box = (error?: string) => ({ display: "flex", alignItems: "center", gap: 2, border: 1, borderColor: error ? "error.main" : "divider", borderRadius: "8px", bgcolor: "background.raised", pl: 3, height: 36, "&:focus-within": { borderColor: error ? "error.main" : "text.secondary" } });
 const digits = { flex: 1, minWidth: 0, fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', "& input": { textAlign: "right", pr: 3, "&:focus-visible": { outline: "none" } } };
 const numberOf = (text: string) => (text.trim() === "" ? Number.NaN : Number(text));
 

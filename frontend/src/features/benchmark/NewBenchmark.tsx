@@ -46,7 +46,7 @@ export function NewBenchmark({ onBegun }: { onBegun: () => void }) {
   const none = list.isSuccess && models.length === 0;
   return (
     <Box component="form" aria-label={t("benchmark.new")} onSubmit={(event) => { event.preventDefault(); if (ready && !start.isPending) start.mutate(); }} sx={{ ...card, p: 4, display: "grid", gap: 4, gridTemplateColumns: "minmax(0, 1fr)" }}>
-      <Box sx={{ display: "grid", gap: 3, alignItems: "start", gridTemplateColumns: { xs: "repeat(2, minmax(0, 1fr))", lg: "minmax(200px, 2fr) minmax(140px, 1.2fr) repeat(3, minmax(96px, 0.8fr)) minmax(140px, 1.2fr) auto" } }}>
+      <Box sx={{ display: "grid", gap: 3, alignItems: "start", gridTemplateColumns: { xs: "repeat(2, minmax(0, 1fr))", lg: "minmax(200px, 2fr) minmax(140px, 1.2fr) repeat(3, minmax(96px, 0.8fr)) minmax(140px, 1.2fr)" } }}>
         <Box sx={{ minWidth: 0, gridColumn: { xs: "1 / -1", lg: "auto" } }}>
           <Typography id={label} variant="overline" component="div" sx={{ color: "text.secondary", mb: 1 }}>{t("benchmark.models")}</Typography>
           <Select multiple fullWidth size="small" labelId={label} value={picked} disabled={none} onChange={(event) => setChosen([event.target.value].flat())} renderValue={(keysOf) => keysOf.join(", ")}>
@@ -58,11 +58,11 @@ export function NewBenchmark({ onBegun }: { onBegun: () => void }) {
         <Field label={t("benchmark.prompt")} value={form.prompt} onChange={set("prompt")} mono error={wrong("prompt")} />
         <Field label={t("benchmark.answer")} value={form.answer} onChange={set("answer")} mono error={wrong("answer")} />
         <Field label={t("benchmark.name")} value={form.name} onChange={(value) => set("name")(value.slice(0, 100))} />
-        <Button type="submit" variant="contained" disabled={!ready || start.isPending} sx={{ mt: { lg: "21px" }, minHeight: 38, alignSelf: { xs: "end", lg: "start" } }}>{t("benchmark.start")}</Button>
       </Box>
-      <Box sx={{ display: "grid", gap: 3, alignItems: "start", gridTemplateColumns: { xs: "repeat(2, minmax(0, 1fr))", sm: "repeat(3, minmax(0, 200px))" } }}>
+      <Box sx={{ display: "grid", gap: 3, alignItems: "start", gridTemplateColumns: { xs: "repeat(2, minmax(0, 1fr))", sm: "repeat(3, minmax(0, 200px)) 1fr" } }}>
         <Field label={t("benchmark.rounds")} value={form.rounds} onChange={set("rounds")} mono error={wrong("rounds")} />
         {GOALS.map((goal) => <Field key={goal} label={t(`benchmark.${goal}`)} value={form[goal]} onChange={set(goal)} mono placeholder={t("benchmark.anyTime")} error={goalIn(form[goal]) === undefined ? t("benchmark.between", { least: 1, most: 3_600_000 }) : undefined} />)}
+        <Button type="submit" variant="contained" disabled={!ready || start.isPending} sx={{ mt: { sm: "21px" }, minHeight: 38, gridColumn: { xs: "1 / -1", sm: "auto" }, justifySelf: { sm: "end" } }}>{t("benchmark.start")}</Button>
       </Box>
       {none && <Typography variant="body2" sx={{ color: "text.secondary" }}>{t("benchmark.noModels")}</Typography>}
       {problem && <ErrorNote title={t("benchmark.refused")} error={problem} details={problem.details} />}

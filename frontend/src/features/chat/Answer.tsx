@@ -40,10 +40,10 @@ export function Answer({ conversation, message: kept, siblings, model, busy, onB
   const reasoning = message.reasoning ?? "";
   const said = message.content !== "" || (message.tool_calls ?? []).length > 0;
   return (
-    <Box component="article" aria-label={t("chat.answerOf", { model: model?.name ?? message.model ?? "" })} aria-busy={growing} data-state={message.state} sx={{ minWidth: 0 }}>
+    <Box component="article" aria-label={t("chat.answerOf", { model: model?.name ?? message.model ?? "" })} aria-busy={growing} data-message={message.id} data-state={message.state} sx={{ minWidth: 0 }}>
       {reasoning && <Reasoning text={reasoning} growing={growing && !said} seconds={message.timing?.thought ?? null} />}
       {growing && !said && !reasoning && <Waiting waiting={waiting} since={message.created_at} />}
-      {message.content && <Markdown text={message.content} growing={growing} />}
+      {message.content && <div data-words><Markdown text={message.content} growing={growing} /></div>}
       {(message.tool_calls ?? []).map((call) => <ToolCall key={call.id} call={call} growing={growing} result={results.get(call.id)} onResult={(result) => onToolResult(call.id, result)} onPicture={onPicture} />)}
       {message.state === "failed" && message.error && (
         <Box sx={{ mt: 3 }}><ErrorNote title={t("chat.answerFailed")} error={message.error} details={`${message.error.code}: ${message.error.message}\n${message.id}`} onRetry={onAgain} retrying={busy}>{message.error.code === "context_length_exceeded" && <Button size="small" variant="outlined" color="inherit" disabled={busy} onClick={onShorten}>{t("chat.dropOldestNow")}</Button>}</ErrorNote></Box>
@@ -89,7 +89,7 @@ function Figures({ message }: { message: MessageOut }) {
     usage?.left_out ? t("chat.leftOut", { count: usage.left_out }) : null,
     usage?.pictures_left_out ? t("chat.picturesLeftOut", { count: usage.pictures_left_out }) : null,
   ].filter(Boolean);
-  return <Typography variant="mono" data-figures sx={{ color: "text.faint", ml: 2, minWidth: 0 }}>{words.join(" · ")}</Typography>;
+  return <Typography variant="mono" data-figures sx={{ color: "text.faint", ml: 2, minWidth: 0 }}>{words.map((word) => String(word).replaceAll(" ", "\u00a0")).join(" · ")}</Typography>;
 }
 
 const seconds = (value: number, locale: string) => (value < 10 ? `${decimal(value, value < 1 ? 2 : 1, locale)} s` : duration(value));

@@ -1,5 +1,6 @@
 import { Box, IconButton, Tooltip } from "@mui/material";
-import { Archive, Code, Columns2, Download, Ellipsis, FileJson, Gauge, PanelLeft, SlidersHorizontal, Square, Trash2 } from "lucide-react";
+import { Archive, Code, Columns2, Download, Ellipsis, FileJson, Gauge, PanelLeft, Search, SlidersHorizontal, Square, Trash2 } from "lucide-react";
+import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { useNavigate } from "@tanstack/react-router";
 
@@ -17,10 +18,10 @@ import { choose, usable } from "./models";
 import { bodyOf, snippet, type Language } from "./snippets";
 import { branchOf } from "./tree";
 
-interface Props { conversation: ConversationDetailOut | null; beside: ConversationDetailOut | null; models: readonly ModelOut[] | undefined; onList: () => void; onSettings: () => void }
+interface Props { conversation: ConversationDetailOut | null; beside: ConversationDetailOut | null; models: readonly ModelOut[] | undefined; onList: () => void; onSettings: () => void; onFind: () => void; children?: ReactNode }
 
 /** Over the thread: who answers, and what else can be done with the conversation. */
-export function ChatHead({ conversation, beside, models, onList, onSettings }: Props) {
+export function ChatHead({ conversation, beside, models, onList, onSettings, onFind, children }: Props) {
   const { t } = useTranslation();
   const fresh = useSignal(setup);
   const change = useChange();
@@ -47,7 +48,8 @@ export function ChatHead({ conversation, beside, models, onList, onSettings }: P
       <Tooltip title={t("chat.settings")}>
         <IconButton size="small" aria-label={t("chat.settings")} onClick={onSettings} sx={{ width: 36, height: 36 }}><SlidersHorizontal size={17} /></IconButton>
       </Tooltip>
-      {conversation && <More conversation={conversation} />}
+      {conversation && <More conversation={conversation} onFind={onFind} />}
+      {children}
     </Box>
   );
 }
@@ -86,19 +88,21 @@ function CopyAs({ conversation, model }: { conversation: ConversationDetailOut; 
   return <PickMenu label={t("generate.copyAs")} icon={<Code size={17} />} options={(Object.keys(names) as Language[]).map((key) => ({ key, text: names[key] }))} onPick={(key) => void copy(key as Language)} />;
 }
 
-function More({ conversation }: { conversation: ConversationDetailOut }) {
+function More({ conversation, onFind }: { conversation: ConversationDetailOut; onFind: () => void }) {
   const { t } = useTranslation();
   const go = useNavigate();
   const change = useChange();
   const remove = useDelete();
   const options = [
+    { key: "find", text: t("chat.find"), icon: <Search size={16} /> },
     { key: "markdown", text: t("chat.exportMarkdown"), icon: <Download size={16} /> },
     { key: "json", text: t("chat.exportJson"), icon: <FileJson size={16} /> },
     { key: "archive", text: conversation.archived ? t("chat.unarchive") : t("chat.archive"), icon: <Archive size={16} /> },
     { key: "delete", text: t("common.delete"), icon: <Trash2 size={16} />, danger: true },
   ];
   const pick = (key: string) => {
-    if (key === "archive") change.mutate({ id: conversation.id, change: { archived: !conversation.archived } });
+    if (key === "find") onFind();
+    else if (key === "archive") change.mutate({ id: conversation.id, change: { archived: !conversation.archived } });
     else if (key === "delete") {
       remove.mutate({ id: conversation.id, title: conversation.title });
       void go({ to: "/chat" });

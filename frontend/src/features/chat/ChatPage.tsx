@@ -21,11 +21,13 @@ import { ChatHead } from "./ChatHead";
 import { ConversationList } from "./ConversationList";
 import { attachOfGallery, draftOf, edit, setup, write } from "./drafts";
 import { DropPictures } from "./DropPictures";
+import { FindBar } from "./FindBar";
 import { loadMarkdown } from "./Markdown";
 import { answering, answers, choose, usable } from "./models";
 import { SettingsDrawer } from "./SettingsDrawer";
 import { Thread } from "./Thread";
 import { branchOf } from "./tree";
+import { useFind } from "./useFind";
 import { useFollowEnd } from "./useFollowEnd";
 import { useSettings } from "./useSettings";
 
@@ -48,6 +50,7 @@ export function ChatPage() {
   const say = useSay(conversation, beside, model?.key);
   const { away, toEnd, content } = useFollowEnd(id);
   const settings = useSettings(conversation, beside);
+  const { finding, found: words, open: find } = useFind(conversation, beside);
   const [open, setOpen] = useState<"list" | "settings" | null>(null);
   const listBeside = useMediaQuery(BESIDE);
   const input = useRef<HTMLTextAreaElement>(null);
@@ -101,13 +104,15 @@ export function ChatPage() {
         <Drawer open onClose={() => setOpen(null)} slotProps={{ paper: { "aria-label": t("chat.conversations"), role: "dialog", sx: { width: 320, maxWidth: "88vw", p: 4 } } }}>{list}</Drawer>
       )}
       <Box sx={{ display: "flex", flexDirection: "column", minWidth: 0, minHeight: { xs: "calc(100dvh - 56px - 60px)", md: "calc(100dvh - 56px)" } }}>
-        <ChatHead conversation={conversation} beside={beside} models={models.data} onList={() => setOpen("list")} onSettings={() => setOpen("settings")} />
+        <ChatHead conversation={conversation} beside={beside} models={models.data} onList={() => setOpen("list")} onSettings={() => setOpen("settings")} onFind={find}>
+          {finding && <FindBar finding={finding} onLeave={back} />}
+        </ChatHead>
         <Box ref={content} sx={{ flex: 1, display: "flex", flexDirection: "column", width: 1, maxWidth: beside ? 1240 : "72ch", fontSize: 16, mx: "auto", pt: 4, pb: 8 }}>
           {id === undefined && !models.isPending && <Box sx={{ my: "auto" }}><Beginning any={any} onExample={(words) => { write(draft, words); input.current?.focus(); }} /></Box>}
           {id !== undefined && found.isPending && [120, 260, 180].map((height) => <Skeleton key={height} variant="rectangular" height={height} sx={{ mb: 6 }} />)}
           {missing && (missing.status === 404 ? <EmptyState title={t("chat.missingTitle")} text={t("chat.missingText")}><Button variant="contained" onClick={() => void go({ to: "/chat" })}>{t("chat.new")}</Button></EmptyState> : <ErrorNote title={t("chat.loadFailed")} error={missing} details={missing.details} onRetry={() => void found.refetch()} />)}
           {models.isError && !models.data && <ErrorNote title={t("generate.modelsFailed")} error={asProblem(models.error)} onRetry={() => void models.refetch()} />}
-          {conversation && <Thread key={conversation.id} conversation={conversation} beside={beside} models={models.data ?? NONE} onLeave={back} />}
+          {conversation && <Thread key={conversation.id} conversation={conversation} beside={beside} models={models.data ?? NONE} found={words} onLeave={back} />}
         </Box>
         {!missing && (
           <Box sx={{ position: "sticky", bottom: { xs: "calc(60px + env(safe-area-inset-bottom))", md: 0 }, zIndex: 4, width: 1, maxWidth: beside ? 880 : "76ch", fontSize: 16, mx: "auto", pb: { xs: 2, md: 4 }, background: "linear-gradient(to top, var(--a-palette-background-default) 78%, transparent)" }}>

@@ -51,7 +51,7 @@ export function ConversationList({ chosen, onOpen }: { chosen: string | undefine
           }}
         />
       </Box>
-      <Box sx={{ display: "flex", alignItems: "center", gap: 2, mt: 3, px: 3, height: 36, borderRadius: "8px", border: 1, borderColor: "divider", bgcolor: "background.raised", color: "text.faint", "&:focus-within": { borderColor: "primary.main" } }}>
+      <Box sx={{ display: "flex", alignItems: "center", gap: 2, mt: 3, px: 3, height: 36, borderRadius: "8px", border: 1, borderColor: "divider", bgcolor: "background.raised", color: "text.faint", "&:focus-within": { borderColor: "text.secondary" } }}>
         <Search size={15} aria-hidden />
         <InputBase value={words} onChange={(event) => setWords(event.target.value)} placeholder={t("chat.search")} inputProps={{ "aria-label": t("chat.search"), maxLength: 200 }} sx={{ flex: 1, fontSize: 14, color: "text.primary", "& input:focus-visible": { outline: "none" } }} />
       </Box>

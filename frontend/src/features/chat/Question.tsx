@@ -34,14 +34,14 @@ export function Question({ message, siblings, busy, onBranch, onEdit, onPicture,
     event.stopPropagation();
   };
   return (
-    <Box component="article" aria-label={t("chat.yourMessage")} sx={{ display: "grid", justifyItems: "end", minWidth: 0 }}>
+    <Box component="article" aria-label={t("chat.yourMessage")} data-message={message.id} sx={{ display: "grid", justifyItems: "end", minWidth: 0 }}>
       {(message.pictures ?? []).length > 0 && (
         <Box sx={{ display: "flex", flexWrap: "wrap", justifyContent: "flex-end", gap: 2, mb: 2 }}>
           {message.pictures?.map((id, at) => <PictureOf key={id} id={id} at={at} of={message.pictures?.length ?? 1} />)}
         </Box>
       )}
       {text === null ? (
-        message.content && <Box sx={{ maxWidth: "88%", bgcolor: "background.sunken", border: 1, borderColor: "divider", borderRadius: "14px 14px 4px 14px", px: 4, py: 3, fontSize: 16, lineHeight: 1.6, whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>{message.content}</Box>
+        message.content && <Box data-words sx={{ maxWidth: "88%", bgcolor: "background.sunken", border: 1, borderColor: "divider", borderRadius: "14px 14px 4px 14px", px: 4, py: 3, fontSize: 16, lineHeight: 1.6, whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>{message.content}</Box>
       ) : (
         <Box onKeyDown={onKey} sx={{ width: 1, border: 1, borderColor: "text.disabled", borderRadius: "12px", bgcolor: "background.paper", p: 3 }}>
           <InputBase multiline fullWidth autoFocus maxRows={16} value={text} onChange={(event) => edit(message.id, event.target.value)} inputProps={{ "aria-label": t("chat.edit") }} sx={{ fontSize: 16, lineHeight: 1.6, "& textarea:focus-visible": { outline: "none" } }} />

@@ -15,7 +15,7 @@ const components: Components = {
   a: ({ href, children }) => (href ? <a href={href} target="_blank" rel="noopener noreferrer nofollow">{children}</a> : <span>{children}</span>),
   img: ({ src, alt }) => (typeof src === "string" && src.startsWith("/api/") ? <Box component="img" src={src} alt={alt ?? ""} sx={{ maxWidth: 1, borderRadius: "8px" }} /> : <a href={typeof src === "string" ? src : undefined} target="_blank" rel="noopener noreferrer nofollow">{alt || src}</a>),
   pre: ({ node, children }) => <CodeBlock language={languageOf(node)} text={textOf(node)}>{children}</CodeBlock>,
-  table: ({ children }) => <Box tabIndex={0} sx={{ overflowX: "auto" }}><table>{children}</table></Box>,
+  table: ({ children }) => <Box tabIndex={0} sx={{ overflowX: "auto", my: 3, "& > table": { my: 0 } }}><table>{children}</table></Box>,
 };
 
 type Plugins = Pick<Options, "remarkPlugins" | "rehypePlugins">;

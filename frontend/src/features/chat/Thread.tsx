@@ -1,7 +1,7 @@
 import { Box } from "@mui/material";
 import { useNavigate } from "@tanstack/react-router";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { memo, useLayoutEffect, useMemo, useRef, useState, type RefObject } from "react";
+import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState, type RefObject } from "react";
 
 import type { ConversationDetailOut, MessageOut, ModelOut } from "@/api/types";
 
@@ -9,22 +9,25 @@ import { useAgain, useChange, useSay, type Said } from "./actions";
 import { Answer } from "./Answer";
 import { Question } from "./Question";
 import { branchOf, endOf, siblingsOf, turnsOf, type Turn } from "./tree";
+import { useFoundMarks, type Found } from "./useFoundMarks";
 
 /** A conversation that is longer when it is opened has only those turns in the page that are near the window. */
 const MOST_AT_ONCE = 60;
 const GAP = 24;
 
-interface Props { conversation: ConversationDetailOut; beside: ConversationDetailOut | null; models: readonly ModelOut[]; onLeave: () => void }
+interface Props { conversation: ConversationDetailOut; beside: ConversationDetailOut | null; models: readonly ModelOut[]; found: Found | null; onLeave: () => void }
 
 /** The branch that is looked at; of two conversations side by side, each in its column, what both were asked across. */
-export const Thread = memo(function Thread({ conversation, beside, models, onLeave }: Props) {
+export const Thread = memo(function Thread({ conversation, beside, models, found, onLeave }: Props) {
+  const root = useRef<HTMLDivElement>(null);
+  useFoundMarks(root, found);
   const left = useBranch(conversation);
   const right = useBranch(beside);
   const turns: Turn<MessageOut>[] = useMemo(() => (beside ? turnsOf(left.shown, right.shown) : left.shown.map((message) => ({ left: message, right: null }))), [beside, left.shown, right.shown]);
   const [long] = useState(turns.length > MOST_AT_ONCE);
   const one = (turn: Turn<MessageOut>) => <TurnRow turn={turn} left={{ conversation, branch: left }} right={beside && { conversation: beside, branch: right }} models={models} onLeave={onLeave} />;
-  if (long) return <Windowed turns={turns}>{one}</Windowed>;
-  return <Box sx={{ display: "grid", gap: `${GAP}px`, gridTemplateColumns: "minmax(0, 1fr)" }}>{turns.map((turn, at) => <div key={keyOf(turn, at)}>{one(turn)}</div>)}</Box>;
+  if (long) return <Windowed root={root} turns={turns} wanted={found?.place?.turn}>{one}</Windowed>;
+  return <Box ref={root} sx={{ display: "grid", gap: `${GAP}px`, gridTemplateColumns: "minmax(0, 1fr)" }}>{turns.map((turn, at) => <div key={keyOf(turn, at)}>{one(turn)}</div>)}</Box>;
 });
 
 const keyOf = (turn: Turn<MessageOut>, at: number) => ("both" in turn ? turn.both[0].id : (turn.left?.id ?? turn.right?.id ?? at));
@@ -35,8 +38,9 @@ function guess(turn: Turn<MessageOut> | undefined): number {
   return Math.max(...messages.map((message) => (message ? 64 + 27 * message.content.split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 1) / 74), 0) + (message.pictures?.length ? 152 : 0) : 0)), 60);
 }
 
-function Windowed({ turns, children }: { turns: readonly Turn<MessageOut>[]; children: (turn: Turn<MessageOut>) => React.ReactNode }) {
-  const root = useRef<HTMLDivElement>(null);
+interface WindowedProps { root: RefObject<HTMLDivElement | null>; turns: readonly Turn<MessageOut>[]; /** Is brought into the page. */ wanted: number | undefined; children: (turn: Turn<MessageOut>) => React.ReactNode }
+
+function Windowed({ root, turns, wanted, children }: WindowedProps) {
   const top = useTop(root);
   const virtual = useWindowVirtualizer({
     count: turns.length,
@@ -46,6 +50,10 @@ function Windowed({ turns, children }: { turns: readonly Turn<MessageOut>[]; chi
     scrollMargin: top,
     getItemKey: (index) => keyOf(turns[index] as Turn<MessageOut>, index),
   });
+  useEffect(() => {
+    // Scrolling to one that is there already would move the page for nothing.
+    if (wanted !== undefined && !root.current?.querySelector(`[data-index="${wanted}"]`)) virtual.scrollToIndex(wanted, { align: "center" });
+  }, [wanted, virtual, root]);
   const shown = virtual.getVirtualItems();
   const [first, last] = [shown[0], shown.at(-1)];
   return (

@@ -6,6 +6,7 @@ import type { MessageOut, ModelOut } from "@/api/types";
 import { blocksOf, withMath } from "@/lib/markdown";
 
 import { fuller, isFull, paceOf, picturesOver, roomOf } from "./context";
+import { placesOf, plainOf, readingOf } from "./finding";
 import { grown } from "./growing";
 import { answering, answers, choose, usable } from "./models";
 import { numberOf, stopsOf, toolsOf, trimmed } from "./parameters";
@@ -154,6 +155,11 @@ describe("the context", () => {
     expect(isFull(roomOf(branch, { text: "y".repeat(9000), pictures: [] }, model, { ...setup, parameters: { drop_oldest: true } }))).toBe(true);
   });
 
+  it("counts of many pictures those that go", () => {
+    const seer = { chat: { context: 9000, pictures: 4 } } as ModelOut;
+    expect(roomOf([], { text: "", pictures: [1, 2, 3, 4, 5, 6] }, seer, setup).next).toBe(4 * 1200 + 8);
+  });
+
   it("of two side by side is that with less left", () => {
     const [one, other] = [roomOf([counted], nothing, model, setup), roomOf([counted], nothing, { chat: { context: 200 } } as ModelOut, setup)];
     expect(fuller(one, other)).toBe(other);
@@ -210,5 +216,30 @@ describe("code", () => {
     expect(snippet("curl", "http://here", body)).toContain("it'\\''s");
     expect(snippet("python", "http://here", body)).toMatch(/extra_body=\{"top_k": 5\}[\s\S]*stream=True/);
     expect(snippet("javascript", "http://here", body)).toContain('"stream": true');
+  });
+});
+
+describe("words in a conversation", () => {
+  const count = (text: string, words: string) => placesOf(readingOf([{ left: said("a", null, "assistant", text), right: null }]), words).length;
+
+  it("are found in the order in which one reads, whatever their case", () => {
+    const turns = turnsOf([said("q", null, "user", "Fox and fox"), said("l", "q", "assistant", "no")], [said("p", null, "user", "Fox and fox"), said("r", "p", "assistant", "a FOX")]);
+    expect(placesOf(readingOf(turns), "fox")).toEqual([{ turn: 0, message: "q", nth: 0 }, { turn: 0, message: "q", nth: 1 }, { turn: 1, message: "r", nth: 0 }]);
+    expect(placesOf(readingOf(turns), "  ")).toEqual([]);
+  });
+
+  it("are those that are read, not the marks around them; what a person wrote is as it is", () => {
+    expect(plainOf("## A **bold** _word_ and `code`, [a link](https://x.example/fox)")).toBe("A bold word and code, a link");
+    expect(count("a **bold** word", "a bold word")).toBe(1);
+    expect(count("[a link](https://x.example/fox)", "fox")).toBe(0);
+    expect(count("```python\nx = a ** b # fox_trot\n```", "a ** b")).toBe(1);
+    expect(count("snake_case_name and 2 * 3 * 4", "snake_case_name")).toBe(1);
+    expect(placesOf(readingOf([{ left: said("a", null, "user", "a **bold** word"), right: null }]), "**bold**")).toHaveLength(1);
+  });
+
+  it("may be parted by the end of a line, and mean nothing special", () => {
+    expect(count("one\ntwo", "one two")).toBe(1);
+    expect(count("what? (yes) [no] $5.00", "what? (yes) [no] $5.00")).toBe(1);
+    expect(count("a | b", ".")).toBe(0);
   });
 });

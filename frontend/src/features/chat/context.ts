@@ -37,7 +37,8 @@ export interface Written { text: string; pictures: readonly unknown[] }
 
 export function roomOf(branch: readonly Said[], written: Written, model: ModelOut | undefined, setup: Pick<ConversationDetailOut, "system_prompt" | "parameters">): Room {
   const pace = paceOf(branch);
-  const weigh = (count: number, pictures: number) => count * pace + pictures * PICTURE_TOKENS + TURN_TOKENS;
+  const most = model?.chat?.context ?? null;
+  const weigh = (count: number, pictures: number) => count * pace + Math.min(pictures, model?.chat?.pictures || Infinity) * PICTURE_TOKENS + TURN_TOKENS;
   const last = branch.findLastIndex((one) => one.usage);
   const counted = branch[last];
   let used = setup.system_prompt.trim() ? weigh(setup.system_prompt.length, 0) : 0;
@@ -48,7 +49,6 @@ export function roomOf(branch: readonly Said[], written: Written, model: ModelOu
   }
   for (const one of branch.slice(last + 1)) if (one.role !== "assistant" || letters(one) > 0) used += weigh(letters(one), one.pictures?.length ?? 0);
   const own = written.text.trim() || written.pictures.length ? weigh(written.text.trim().length, written.pictures.length) : 0;
-  const most = model?.chat?.context ?? null;
   return { used: Math.round(used), next: Math.round(used + own), most, counted: counted !== undefined, alone: most !== null && own >= most, drops: setup.parameters.drop_oldest === true };
 }
 

@@ -48,7 +48,7 @@ export function CompareView() {
       <Box sx={{ display: "flex", alignItems: "center", gap: 1, px: { xs: 2, sm: 4 }, height: 56, borderBottom: 1, borderColor: "divider", flexShrink: 0 }}>
         <Tool label={t("common.close")} onClick={close}><X size={19} /></Tool>
         <Typography id={title} component="h2" sx={{ fontWeight: 600, px: 2, display: { xs: "none", md: "block" } }}>{t("gallery.compareTitle")}</Typography>
-        <Box sx={{ mx: "auto", minWidth: { xs: 150, sm: 250 } }}>
+        <Box sx={{ mx: "auto", minWidth: { xs: 150, sm: 300 } }}>
           <Segmented<Way> label={t("gallery.compareWay")} value={way} onChange={choose} options={[{ value: "beside", label: <Option Icon={Columns2} text={t("gallery.beside")} />, name: t("gallery.beside") }, { value: "over", label: <Option Icon={SquareSplitHorizontal} text={t("gallery.over")} />, name: t("gallery.over") }]} />
         </Box>
         <Box sx={{ display: { xs: "none", sm: "flex" } }}>

@@ -80,7 +80,7 @@ function SearchBox() {
     return () => clearTimeout(timer);
   }, [text, q, go]);
   return (
-    <Box sx={{ display: "flex", alignItems: "center", gap: 2, height: 36, width: { xs: "calc(100vw - 74px)", sm: 320 }, pl: 3, pr: 1, borderRadius: "8px", border: 1, borderColor: "divider", bgcolor: "background.paper", color: "text.faint", "&:focus-within": { borderColor: "primary.main" } }}>
+    <Box sx={{ display: "flex", alignItems: "center", gap: 2, height: 36, width: { xs: "calc(100vw - 74px)", sm: 320 }, pl: 3, pr: 1, borderRadius: "8px", border: 1, borderColor: "divider", bgcolor: "background.paper", color: "text.faint", "&:focus-within": { borderColor: "text.secondary" } }}>
       <Search size={16} aria-hidden />
       <InputBase type="search" fullWidth value={text} onChange={(event) => setText(event.target.value)} placeholder={t("gallery.search")} inputProps={{ "aria-label": t("gallery.search") }} sx={{ fontSize: 14, "& input:focus-visible": { outline: "none" }, "& input::-webkit-search-cancel-button": { display: "none" } }} />
       {text && <IconButton size="small" aria-label={t("common.clear")} onClick={() => setText("")}><X size={15} /></IconButton>}

@@ -62,7 +62,7 @@ function Note({ image }: { image: ImageOut }) {
   return (
     <InputBase
       multiline minRows={1} maxRows={8} value={text} placeholder={t("gallery.addNote")} inputProps={{ "aria-label": t("gallery.note"), maxLength: MOST_NOTE }} onChange={(event) => setText(event.target.value)} onBlur={save}
-      sx={{ fontSize: 13, lineHeight: 1.5, px: 2, py: "5px", borderRadius: "6px", border: 1, borderColor: "divider", "&.Mui-focused": { borderColor: "primary.main" }, "& textarea:focus-visible": { outline: "none" } }}
+      sx={{ fontSize: 13, lineHeight: 1.5, px: 2, py: "5px", borderRadius: "6px", border: 1, borderColor: "divider", "&.Mui-focused": { borderColor: "text.secondary" }, "& textarea:focus-visible": { outline: "none" } }}
     />
   );
 }

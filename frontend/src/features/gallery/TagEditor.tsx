@@ -46,7 +46,7 @@ export function TagEditor({ images, autoFocus }: { images: ImageOut[]; autoFocus
           add(text);
         }}
         onBlur={() => text.trim() && add(text)}
-        sx={{ flex: 1, minWidth: 110, height: 28, fontSize: 13, px: 2, borderRadius: "6px", border: 1, borderColor: "divider", "&.Mui-focused": { borderColor: "primary.main" }, "& input:focus-visible": { outline: "none" } }}
+        sx={{ flex: 1, minWidth: 110, height: 32, fontSize: 13, px: 2, borderRadius: "6px", border: 1, borderColor: "divider", "&.Mui-focused": { borderColor: "text.secondary" }, "& input:focus-visible": { outline: "none" } }}
       />
       <datalist id={list}>{known.map((name) => <option key={name} value={name} />)}</datalist>
     </Box>

@@ -37,7 +37,7 @@ export const EarlierStrip = memo(function EarlierStrip() {
     <Box component="section" aria-labelledby="earlier" sx={{ mt: 4, minWidth: 0 }}>
       <Box sx={{ display: "flex", alignItems: "baseline", justifyContent: "space-between", mb: 2 }}>
         <Typography variant="h4" component="h2" id="earlier">{t("generate.earlier")}</Typography>
-        <TextLink to="/gallery" sx={{ display: "inline-flex", alignItems: "center", gap: 1, py: 1, fontSize: 13, color: "text.secondary" }}>
+        <TextLink to="/gallery" sx={{ display: "inline-flex", alignItems: "center", gap: 1, py: 1, my: -1, fontSize: 13, color: "text.secondary" }}>
           {t("generate.allPictures")} <ArrowRight size={14} aria-hidden />
         </TextLink>
       </Box>

@@ -35,7 +35,7 @@ export function SeedInput({ label, value, error, hint, onChange, children }: Pro
           onChange={(event) => onChange(draft.keep(event.target.value, seedOf(event.target.value)))}
           onBlur={draft.settle}
           inputProps={{ inputMode: "numeric", "aria-invalid": !!error, "aria-describedby": `${id}-note` }}
-          sx={{ flex: 1, border: 1, borderColor: error ? "error.main" : "divider", borderRadius: "8px", px: 3, height: 36, bgcolor: "background.raised", fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', "&.Mui-focused": { borderColor: error ? "error.main" : "primary.main" }, "& input:focus-visible": { outline: "none" } }}
+          sx={{ flex: 1, border: 1, borderColor: error ? "error.main" : "divider", borderRadius: "8px", px: 3, height: 36, bgcolor: "background.raised", fontSize: 13, fontFamily: '"JetBrains Mono Variable", monospace', "&.Mui-focused": { borderColor: error ? "error.main" : "text.secondary" }, "& input:focus-visible": { outline: "none" } }}
         />
         {children}
         <Tooltip title={t("generate.seedDice")}>

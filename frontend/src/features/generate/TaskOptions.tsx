@@ -120,12 +120,12 @@ function Upscale({ picture, job, model, errors }: Props) {
 }
 
 function Animate({ job, model }: Props) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const frames = job.frames ?? model?.defaults?.frames ?? 14;
   return (
     <>
       <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "1fr 1fr" } }}>
-        <NumberField label={t("task.frames")} value={frames} min={2} max={64} step={1} hint={t("task.framesHint", { seconds: (frames / job.fps).toFixed(1) })} onChange={(value) => changeTask({ frames: value })} />
+        <NumberField label={t("task.frames")} value={frames} min={2} max={64} step={1} hint={t("task.framesHint", { seconds: new Intl.NumberFormat(i18n.language, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(frames / job.fps) })} onChange={(value) => changeTask({ frames: value })} />
         <NumberField label={t("task.fps")} value={job.fps} min={1} max={60} sliderMax={30} step={1} onChange={(fps) => changeTask({ fps })} />
         <NumberField label={t("task.motion")} value={job.motion} min={1} max={255} step={1} hint={t("task.motionHint")} onChange={(motion) => changeTask({ motion })} />
         <NumberField label={t("task.noise")} value={job.noise} min={0} max={1} sliderMax={0.5} step={0.01} hint={t("task.noiseHint")} onChange={(noise) => changeTask({ noise })} />

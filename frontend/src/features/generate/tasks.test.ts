@@ -91,6 +91,12 @@ it("works at the picture's own size where the model can, else at its shape", () 
   expect(ownSize("change", null, model)).toBeNull();
 });
 
+it("enlarges by what was chosen", () => {
+  const wanted = (upscaler: string) => toWanted({ ...fresh, prompt: "x" }, model, job({ task: "upscale", upscaler }), of(64, 64), "img_1", "").body;
+  expect(wanted("4x-fine")).toMatchObject({ upscaler: "4x-fine" });
+  expect(wanted("lanczos")).not.toHaveProperty("upscaler");
+});
+
 it("says in words how much may change", () => expect([0, 0.2, 0.3, 0.5, 0.7, 0.85, 1].map(inWords)).toEqual([0, 0, 1, 2, 3, 4, 4]));
 
 it("knows from a job what was done with which picture", () => {

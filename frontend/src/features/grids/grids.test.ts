@@ -22,8 +22,9 @@ it("asks for a LoRA's weight with the LoRA that it is of", () => {
 
 it("makes a picture of the gallery again with its LoRAs, and at the size before its second pass", () => {
   const one = image(3, { width: 512, height: 512 });
-  const asked = requestOf({ ...one, recipe: { width: 256, height: 256, clip_skip: 1, loras: [{ model: "ink", weight: 0.4, sha256: "x" }], hires: { width: 512, height: 512, strength: 0.3 } } });
-  expect(asked).toMatchObject({ width: 256, height: 256, clip_skip: 1, loras: [{ model: "ink", weight: 0.4 }], hires: { scale: 2, strength: 0.3 } });
+  const asked = requestOf({ ...one, recipe: { width: 256, height: 256, clip_skip: 1, loras: [{ model: "ink", weight: 0.4, sha256: "x" }], hires: { width: 512, height: 512, steps: 7, strength: 0.3, upscaler: "4x-fine", upscaler_sha256: "x", scheduler: "heun", sampler: "Heun" }, sampler_settings: { eta: 0.5 } } });
+  expect(asked.hires).toEqual({ scale: 2, steps: 7, strength: 0.3, upscaler: "4x-fine", scheduler: "heun" });
+  expect(asked).toMatchObject({ width: 256, height: 256, clip_skip: 1, loras: [{ model: "ink", weight: 0.4 }], sampler_settings: { eta: 0.5 } });
   expect(requestOf({ ...one, recipe: {} })).not.toHaveProperty("loras");
   expect(requestOf({ ...one, recipe: {} })).toMatchObject({ width: 512 });
 });

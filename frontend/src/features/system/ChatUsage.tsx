@@ -68,7 +68,7 @@ function Models({ data }: { data: UsageList }) {
   const rows = [...data.items].sort((one, other) => other.prompt_tokens + other.completion_tokens - one.prompt_tokens - one.completion_tokens || other.requests - one.requests);
   return (
     <Box tabIndex={0} role="region" aria-label={t("usage.table")} sx={{ overflowX: "auto", borderTop: 1, borderColor: "divider" }}>
-      <Box component="table" sx={{ borderCollapse: "collapse", width: 1, fontSize: 13, "& th, & td": { px: 4, py: 2, textAlign: "right", whiteSpace: "nowrap", borderTop: 1, borderColor: "divider" }, "& thead th": { borderTop: 0, color: "text.faint", fontWeight: 550 }, "& th:first-of-type, & td.who": { textAlign: "left" }, "& tbody th": { fontWeight: 520 } }}>
+      <Box component="table" sx={{ borderCollapse: "collapse", width: 1, fontSize: 13, "& th, & td": { px: { xs: "7px", sm: 4 }, py: 2, textAlign: "right", whiteSpace: "nowrap", borderTop: 1, borderColor: "divider" }, "& thead th": { borderTop: 0, color: "text.faint", fontWeight: 550 }, "& th:first-of-type": { pl: 4 }, "& td:last-of-type, & th:last-of-type": { pr: 4 }, "& th:first-of-type, & td.who": { textAlign: "left" }, "& tbody th": { fontWeight: 520 } }}>
         <thead>
           <tr>
             <th scope="col">{t("benchmark.model")}</th>
