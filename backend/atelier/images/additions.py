@@ -21,7 +21,7 @@ from atelier.access.actor import Actor
 from atelier.errors import BadRequest, ModelNotFound
 from atelier.images import upscalers
 from atelier.images.schemas import MAX_LORA_WEIGHT, GenerationIn
-from atelier.models.adapters import file_of, names_of, sha256_of
+from atelier.models.adapters import existing_file, file_of, names_of, sha256_of
 from atelier.models.registry import ModelRegistry
 from atelier.said import Said
 from atelier.tables import ModelRow
@@ -134,14 +134,7 @@ def _files(rows: Iterable[ModelRow], registry: ModelRegistry) -> dict[str, Path 
 
 
 def _file(row: ModelRow, registry: ModelRegistry) -> Path:
-    file = file_of(registry.path_of(row))
-    if file is None:
-        raise ModelNotFound(
-            Said(f"The files of the model {row.key!r} are missing.", "model.files_missing", model=row.key),
-            field="loras",
-            hint="Download or import it again.",
-        )
-    return file
+    return existing_file(row, registry.path_of(row), "loras")
 
 
 def _unknown(asked: Asked, rows: list[ModelRow], files: dict[str, Path | None]) -> ModelNotFound:

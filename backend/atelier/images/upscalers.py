@@ -14,7 +14,7 @@ from engines import protocol
 from atelier.access.actor import Actor
 from atelier.errors import BadRequest, ModelNotFound
 from atelier.images.schemas import GenerationIn, UpscaleIn
-from atelier.models.adapters import file_of, names_of, sha256_of
+from atelier.models.adapters import existing_file, file_of, names_of, sha256_of
 from atelier.models.registry import ModelRegistry
 from atelier.said import Said
 from atelier.tables import ModelRow
@@ -78,14 +78,7 @@ def not_found(name: str, known: str, field: str) -> UpscalerNotFound:
 
 def upscaler_file(row: ModelRow, registry: ModelRegistry) -> Path:
     """Raises ModelNotFound."""
-    file = file_of(registry.path_of(row))
-    if file is None:
-        raise ModelNotFound(
-            Said(f"The files of the model {row.key!r} are missing.", "model.files_missing", model=row.key),
-            field="upscaler",
-            hint="Download or import it again.",
-        )
-    return file
+    return existing_file(row, registry.path_of(row), "upscaler")
 
 
 async def use_of(owner: Actor, resolved: dict[str, Any], registry: ModelRegistry) -> protocol.UpscalerUse | None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from engines.safetensors_file import read_header
 
+from atelier.errors import ModelNotFound
+from atelier.said import Said
 from atelier.tables import ModelRow
 
 ADDED_TYPES = ("lora", "embedding", "upscaler")
@@ -30,6 +32,18 @@ def file_of(path: Path) -> Path | None:
         return adapter
     files = sorted(path.glob("*.safetensors"))
     return files[0] if len(files) == 1 else None
+
+
+def existing_file(row: ModelRow, path: Path, field: str) -> Path:
+    """The file of `row`, which is registered as `path`. Raises ModelNotFound for the `field` that named it."""
+    file = file_of(path)
+    if file is None:
+        raise ModelNotFound(
+            Said(f"The files of the model {row.key!r} are missing.", "model.files_missing", model=row.key),
+            field=field,
+            hint="Download or import it again.",
+        )
+    return file
 
 
 def sha256_of(file: Path) -> str:
