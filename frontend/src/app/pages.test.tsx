@@ -56,9 +56,20 @@ describe("Generate", () => {
     expect(await screen.findByText(/request id: req_mock_01/)).toBeInTheDocument();
   });
 
-  it("says what a job waits for, with the progress of the setup", async () => {
-    await open("/", { environments: [environment({ state: "building", fraction: 0.42, message: "Downloading torch", packages: null })], jobs: [job("w", { status: "running", attempt: 1, waiting: { reason: "environment", message: "being built" } })] });
+  const waitsForSoftware = job("w", { status: "running", attempt: 1, waiting: { reason: "environment", message: "being built", said: { code: "environment.building", params: { engine: "image", fraction: 0.42 } } } });
+
+  it("says what a job waits for, with the progress of the setup, whatever else is not set up", async () => {
+    const building = environment({ state: "building", fraction: 0.42, message: "Downloading torch", packages: null });
+    await open("/", { environments: [environment({ name: "chat-cpu", state: "missing", packages: null }), building], jobs: [waitsForSoftware] });
     expect(await screen.findByText(/Setting up the software · 42% · Downloading torch/, {}, slow)).toBeVisible();
+    expect(screen.queryByRole("alert")).toBeNull();
+  });
+
+  it("offers the setup that a job waits for when nobody does it", async () => {
+    await open("/", { environments: [environment({ name: "chat-cpu", packages: null }), environment({ state: "missing", packages: null })], jobs: [waitsForSoftware] });
+    const alert = await screen.findByRole("alert", {}, slow);
+    expect(alert).toHaveTextContent("Pictures wait until the image engine is set up.");
+    expect(within(alert).getByRole("button", { name: "Try again" })).toBeVisible();
   });
 
   it("says what the server said in the reader's language", async () => {

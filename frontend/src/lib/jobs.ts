@@ -4,6 +4,9 @@
  *     queued ──> running ──> completed | failed | cancelled ──retry──> queued
  */
 
+/** Which sentence of the server's a message is. */
+interface Said { code: string; params: Record<string, unknown> }
+
 interface JobState {
   status: "queued" | "running" | "completed" | "failed" | "cancelled";
   attempt: number;
@@ -24,6 +27,14 @@ export function phaseOf(job: Pick<JobState, "status"> & { cancel_requested: bool
   return job.waiting && job.waiting.reason !== "model" ? "queued" : job.status;
 }
 
+/** Of a job that waits for its engine's software, that software's environment; the others are none of its business. */
+export function awaited<E extends { name: string }>(
+  job: { waiting: { reason: string; said?: Said | null } | null }, environments: E[] | undefined,
+): E | undefined {
+  if (job.waiting?.reason !== "environment") return undefined;
+  return environments?.find((item) => item.name === job.waiting?.said?.params.engine);
+}
+
 /** The newer of what is known and what just arrived; late news about an ended attempt is ignored. */
 export function mergeJob<J extends JobState>(known: J | undefined, news: J): J {
   if (!known) return news;
@@ -34,9 +45,6 @@ export function mergeJob<J extends JobState>(known: J | undefined, news: J): J {
   }
   return news;
 }
-
-/** Which sentence of the server's a message is. */
-interface Said { code: string; params: Record<string, unknown> }
 
 export interface Progress {
   attempt: number;

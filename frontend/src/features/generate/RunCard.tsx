@@ -7,7 +7,7 @@ import { useDeleteJob, useRetryJob } from "@/api/actions";
 import { previews } from "@/api/cache";
 import { queries } from "@/api/queries";
 import type { JobOut } from "@/api/types";
-import { hasEnded, phaseOf } from "@/lib/jobs";
+import { awaited, hasEnded, phaseOf } from "@/lib/jobs";
 import { duration } from "@/lib/numbers";
 import { useSignal } from "@/lib/signal";
 import { Ago } from "@/ui/Ago";
@@ -32,8 +32,9 @@ export function RunCard({ job }: { job: JobOut }) {
   const { count, task, ...request } = asked(job);
   // What needs no words is called by what is done.
   const title = request.prompt || (task ? t(`task.names.${task}`) : job.title);
-  const setup = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "building") : null;
-  const broken = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "failed" || (item.state === "missing" && !item.job_id)) : undefined;
+  const software = awaited(job, system.data?.environments);
+  const setup = software?.state === "building" ? software : null;
+  const broken = software?.state === "failed" || (software?.state === "missing" && !software.job_id) ? software : undefined;
   const status = phaseOf(job);
   const aspect = request.width && request.height ? request.width / request.height : 1;
   const pictures = job.status !== "failed" && (job.status !== "cancelled" || job.images.length > 0);

@@ -8,7 +8,7 @@ import { useDeleteJob, useRetryJob } from "@/api/actions";
 import { queries } from "@/api/queries";
 import type { JobOut } from "@/api/types";
 import { titleOf, useSaid } from "@/i18n/said";
-import { hasEnded, phaseOf } from "@/lib/jobs";
+import { awaited, hasEnded, phaseOf } from "@/lib/jobs";
 import { duration } from "@/lib/numbers";
 import { Ago } from "@/ui/Ago";
 import { JobLine } from "@/ui/JobLine";
@@ -52,8 +52,8 @@ export function JobRow({ job, reachable, onFocus }: { job: JobOut; reachable: bo
 
 export function RowProgress({ job }: { job: JobOut }) {
   const system = useQuery(queries.system());
-  const setup = job.waiting?.reason === "environment" ? system.data?.environments.find((item) => item.state === "building") : null;
-  return <JobLine job={{ ...job, title: titleOf(job) }} setup={setup} />;
+  const software = awaited(job, system.data?.environments);
+  return <JobLine job={{ ...job, title: titleOf(job) }} setup={software?.state === "building" ? software : null} />;
 }
 
 function Picture({ job }: { job: JobOut }) {
