@@ -117,9 +117,12 @@ def _told(wanted: GenerationIn, scheduler: str | None) -> dict[str, Any]:
     for name in given:
         if name not in known:
             others = ", ".join(key for key in SCHEDULERS if name in settings_of(key))
-            asked = scheduler or "of the model"
-            words = f"The scheduler {asked} takes no {name}."
-            said = Said(words, "request.sampler_setting_unfit", scheduler=asked, name=name, known=others)
+            if scheduler is None:
+                words = f"The model's own scheduler takes no {name}."
+                said = Said(words, "request.sampler_setting_own", name=name, known=others)
+            else:
+                words = f"The scheduler {scheduler} takes no {name}."
+                said = Said(words, "request.sampler_setting_unfit", scheduler=scheduler, name=name, known=others)
             raise BadRequest(said, field=f"sampler_settings.{name}", hint=f"These take it: {others}.")
     told: dict[str, Any] = {"sampler_settings": given} if given else {}
     if wanted.format != "png" and wanted.quality != GenerationIn.model_fields["quality"].default:

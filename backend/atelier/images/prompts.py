@@ -32,6 +32,9 @@ KEPT = 500
 TIDY_EVERY = 50
 SPOT = "{prompt}"
 """Where a style has it, the prompt is put there; else the style is put behind the prompt."""
+MOST_STYLED = 20_000
+"""Characters of a prompt with its styles. One that holds `SPOT` ten times makes ten of what was there, and the next one
+again."""
 
 
 class PromptNotFound(NotFound):
@@ -140,7 +143,8 @@ class PromptBook:
         return wanted.model_copy(update={"prompt": prompt, "negative_prompt": negative})
 
     async def styled(self, actor: Actor, names: Sequence[str], prompt: str, negative_prompt: str) -> tuple[str, str]:
-        """The prompts with these styles added, in their order. Raises BadRequest for a name that does not exist."""
+        """The prompts with these styles added, in their order. Raises BadRequest for a name that does not exist, and
+        where they come to too many words."""
         if not names:
             return prompt, negative_prompt
         async with self._database.read() as session:
@@ -151,6 +155,10 @@ class PromptBook:
                 raise BadRequest(words, field="styles", hint="GET /api/styles lists yours.")
             prompt = merged(prompt, styles[name].prompt)
             negative_prompt = merged(negative_prompt, styles[name].negative_prompt)
+            if max(len(prompt), len(negative_prompt)) > MOST_STYLED:
+                text = f"With these styles the prompt has more than {MOST_STYLED} characters."
+                words = Said(text, "style.too_long", most=MOST_STYLED)
+                raise BadRequest(words, field="styles", hint="Leave some out, or shorten them.")
         return prompt, negative_prompt
 
     async def _find(self, session, actor: Actor, kind: str, prompt_id: str) -> PromptRow:  # type: ignore[no-untyped-def]

@@ -13,6 +13,7 @@ from atelier.tables import InputRow, JobStatus
 
 MAX_SEED = 2**32 - 1
 MAX_LORA_WEIGHT = 4
+MOST_STYLES = 10
 
 # How large a picture may be is for its model to say: see `limits` of GET /api/models/.
 Side = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -130,7 +131,7 @@ class GenerationIn(BaseModel):
     ] = 95
     styles: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=60)]],
-        Field(max_length=10, description="Names of your styles (GET /api/styles), added in this order."),
+        Field(max_length=MOST_STYLES, description="Names of your styles (GET /api/styles), added in this order."),
     ] = []
 
     @field_validator("prompt")

@@ -12,8 +12,8 @@ from typing import Any
 from atelier.errors import AtelierError
 from atelier.images.additions import take_tags
 from atelier.images.prompt_schemas import StyleOut
-from atelier.images.prompts import merged
-from atelier.images.schemas import GenerationIn
+from atelier.images.prompts import MOST_STYLED, merged
+from atelier.images.schemas import MOST_STYLES, GenerationIn
 
 WORDS = ("prompt", "negative_prompt")
 
@@ -41,11 +41,15 @@ def as_typed(recipe: Mapping[str, Any], styles: Mapping[str, StyleOut]) -> dict[
     drawn = {name: str(recipe.get(name) or "") for name in WORDS}
     words = {name: str(asked.get(name, drawn[name])) for name in WORDS}
     names = asked.get("styles", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) and name in styles for name in names):
+    if not isinstance(names, list) or len(names) > MOST_STYLES:
+        return dict(recipe)
+    if not all(isinstance(name, str) and name in styles for name in names):
         return dict(recipe)
     came_to = dict(words)
     for name in names:
         came_to = {each: merged(came_to[each], getattr(styles[name], each)) for each in WORDS}
+        if max(map(len, came_to.values())) > MOST_STYLED:
+            return dict(recipe)
     try:
         came_to["prompt"], _ = take_tags(came_to["prompt"])
     except AtelierError:

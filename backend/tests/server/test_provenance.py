@@ -132,6 +132,14 @@ class TestTyped:
         told = self.of(asked)
         assert told["prompt"] == "a fox at night" and "styles" not in told
 
+    def test_more_styles_than_a_request_takes(self) -> None:
+        """A stranger's file may name one a hundred thousand times."""
+        told = self.of({"prompt": "a fox", "styles": ["Night"] * 11}, prompt="a fox" + " at night" * 11)
+        assert told["prompt"].endswith("at night") and "styles" not in told
+        tenfold = StyleOut(id="sty_2", name="Ten", prompt="{prompt}" * 10, negative_prompt="")
+        told = self.of({"prompt": "fox", "styles": ["Ten"] * 4}, [tenfold], prompt="fox" * 10**4)
+        assert "styles" not in told
+
     def test_a_lora_that_is_not_here(self) -> None:
         loras = [{"model": "paper", "weight": 1.0}]
         told = self.of({"prompt": "a fox at night <lora:paper:1>", "loras": []}, loras=loras)
@@ -224,5 +232,9 @@ class TestPrompts:
         assert server.client.put(f"/api/styles/{made['id']}", json={**style, "name": "Night"}).status_code == 409
         unknown = server.client.post("/api/generate/text-to-image", json={"prompt": "a", "styles": ["Book"]})
         assert unknown.status_code == 422 and unknown.json()["errors"][0]["field"] == "styles"
+        # Each of these makes ten of what was there before it.
+        server.client.put(f"/api/styles/{made['id']}", json={"name": "Ten", "prompt": "{prompt}" * 10})
+        grown = server.client.post("/api/generate/text-to-image", json={"prompt": "a fox", "styles": ["Ten"] * 4})
+        assert (grown.status_code, grown.json()["errors"][0]["field"]) == (422, "styles"), grown.text
         assert server.client.delete(f"/api/styles/{made['id']}").status_code == 204
         assert [one["name"] for one in server.client.get("/api/styles").json()["items"]] == ["Night"]
