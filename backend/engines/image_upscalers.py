@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -24,10 +25,10 @@ from engines.engine import RunFailed
 from engines.image_memory import is_out_of_memory
 from engines.protocol import UpscalerUse
 from engines.safetensors_file import read_header
-from engines.upscaler_files import upscaler_architecture
+from engines.upscaler_files import pixels_left, upscaler_architecture
 
 TILE = 192
-"""Pixels of the small picture on a side, the margin not counted. The server reckons with it (`models.upscalers`)."""
+"""Pixels of the small picture on a side, the margin not counted. The server reckons with it (`models.estimate`)."""
 MARGIN = 32
 BYTES_KEPT = 512 * 1024**2
 """Of upscalers that nobody uses just now."""
@@ -54,11 +55,11 @@ class Upscalers:
     def enlarged(
         self, image: Image.Image, use: UpscalerUse, size: tuple[int, int], between: Callable[[], None]
     ) -> Image.Image:
-        """The picture as large as `size` or larger, by the network's own scale as often as that takes. Raises
-        RunFailed."""
+        """The picture as large as `size` or larger, by the network's own scale as often as that takes. One that would
+        become too large is made smaller before. Raises RunFailed."""
         network = self.network(use)
         for _ in range(MOST_ROUNDS):
-            image = enlarged_once(image, network, between)
+            image = enlarged_once(_bounded(image, network.scale, size), network, between)
             if network.scale < 2 or (image.width >= size[0] and image.height >= size[1]):
                 break
         return image
@@ -72,6 +73,17 @@ class Upscalers:
         while self.bytes > self._bytes_kept and len(self._read) > 1:
             self._read.popitem(last=False)
         return self._read[key]
+
+
+def _bounded(image: Image.Image, scale: int, size: tuple[int, int]) -> Image.Image:
+    most = pixels_left(size[0] * size[1]) // scale**2
+    if image.width * image.height <= most:
+        return image
+    less = math.sqrt(most / (image.width * image.height))
+    # A side is one pixel at least: of a picture that thin, the other side pays.
+    width = max(1, int(image.width * less))
+    height = max(1, min(int(image.height * less), most // width))
+    return image.resize((min(width, most // height), height), Image.Resampling.LANCZOS)
 
 
 def enlarged_once(image: Image.Image, network: Any, between: Callable[[], None], tile: int = TILE) -> Image.Image:

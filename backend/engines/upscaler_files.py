@@ -1,4 +1,5 @@
-"""Files of upscalers: which network is it, by the names of its tensors. No tensor is read; standard library only.
+"""Files of upscalers: which network is it, by the names of its tensors; and how large a picture one may leave. No
+tensor is read; standard library only.
 
 `upscaler_keys.json` holds what spandrel looks for, in the order in which it looks: `{"all": […]}` and `{"any": […]}` of
 names and of the same again. What spandrel knows beyond upscalers (it mends faces and fills holes, too) is left out.
@@ -17,6 +18,14 @@ from engines.safetensors_file import Header
 KEYS = Path(__file__).with_name("upscaler_keys.json")
 PREFIXES = ("module.", "netG.")
 """What trainers may write before every name, and spandrel takes away."""
+SPARE = 16
+"""A network of four times leaves so many pixels for each of the picture's; what is larger is thrown away again."""
+FEWEST_LEFT, MOST_LEFT = 2**24, 2**27
+
+
+def pixels_left(pixels: int) -> int:
+    """How many pixels a network may leave, at most, for a result of so many."""
+    return min(max(SPARE * pixels, FEWEST_LEFT), MOST_LEFT)
 
 
 def upscaler_architecture(header: Header) -> str | None:

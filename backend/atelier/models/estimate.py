@@ -27,6 +27,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 
+from engines.upscaler_files import pixels_left
+
 from atelier.models.anatomy import Anatomy
 
 MIB = 1024**2
@@ -56,9 +58,8 @@ UPSCALER_TILE_BYTES = {"cpu": 1024 * MIB, "cuda": 768 * MIB}
 """What an upscaler takes of memory beside its weights: a tile of `engines.image_upscalers` through 64 feature maps,
 four times as wide and high. CPU: float32; CUDA: half."""
 
-ENLARGED_BYTES = 12
-"""For each pixel of a result: the picture as the network leaves it, mostly twice as wide and high, three bytes a pixel.
-"""
+ENLARGED_BYTES = 3
+"""For each pixel of the picture as an upscaler's network leaves it."""
 
 TENSORS = 8
 TOKEN_TENSORS = 24
@@ -182,7 +183,7 @@ def _chat(anatomy: Anatomy, work: Work) -> float:
 def upscaler_bytes(file_bytes: int, pixels: int, kind: str) -> int:
     """What an upscaler takes beside everything else, for a result of so many pixels. Files of half precision are held
     in whole on a CPU."""
-    return 2 * file_bytes + UPSCALER_TILE_BYTES[kind] + ENLARGED_BYTES * pixels
+    return 2 * file_bytes + UPSCALER_TILE_BYTES[kind] + ENLARGED_BYTES * pixels_left(pixels)
 
 
 # ── learning ──────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from engines import image_upscalers
+from engines import image_upscalers, upscaler_files
 from engines.diffusers_image import DiffusersImage, load
 from engines.engine import LoadFailed, RunCancelled, RunFailed
 from engines.image_upscalers import MARGIN, Upscalers, enlarged_once, read_upscaler, spandrel
@@ -163,6 +163,15 @@ class TestTiles:
         assert upscalers.enlarged(small, use, (40, 24), nothing).size == (40, 24)
         assert upscalers.enlarged(small, use, (41, 24), nothing).size == (80, 48)
         assert upscalers.enlarged(small, use, (4000, 24), nothing).size == (160, 96), "three times at most"
+
+    def test_what_it_leaves_is_bounded(self, use: UpscalerUse, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A picture far larger than what is asked for, and one whose shape is far from it."""
+        monkeypatch.setattr(upscaler_files, "FEWEST_LEFT", 1)
+        upscalers, most = Upscalers("cpu"), 16 * 16 * 32
+        for picture in (Image.new("RGB", (128, 64)), Image.new("RGB", (2000, 2)), Image.new("RGB", (1, 2000))):
+            made = upscalers.enlarged(picture, use, (16, 32), nothing)
+            assert 0 < made.width * made.height <= most
+        assert upscalers.enlarged(Image.new("RGB", (16, 32)), use, (16, 32), nothing).size == (64, 128), "all of it"
 
     def test_files_are_read_once_and_given_up_when_there_are_too_many(self, use: UpscalerUse, tmp_path: Path) -> None:
         other = UpscalerUse(key="2x", path=str(build_upscaler(tmp_path / "2x.safetensors", "Compact")))
