@@ -9,15 +9,20 @@ from pathlib import Path
 from engines import protocol
 
 from atelier.access.actor import Actor
-from atelier.errors import Conflict
-from atelier.images.finishing import Gone
+from atelier.errors import TooManyJobs
+from atelier.images.finishing import Gone, JobFailed, hung_up, unless_gone
 from atelier.images.making import GenerationFailed
 from atelier.images.upscalers import named, upscaler_file, upscalers_of
 from atelier.models.registry import ModelRegistry
 from atelier.models.sizing import Sizing
 from atelier.runtime.pool import WorkerPool
+from atelier.runtime.spec import WorkerSpec
 from atelier.said import Said
+from atelier.shapes import ErrorOut
 from atelier.tables import ModelRow
+
+MOST_AT_ONCE = 32
+"""Pictures that are enlarged or wait for it: they stand in no line of jobs, whose length is bounded."""
 
 
 class Enlarger:
@@ -25,6 +30,7 @@ class Enlarger:
 
     def __init__(self, registry: ModelRegistry, sizing: Sizing, pool: WorkerPool) -> None:
         self._registry, self._sizing, self._pool = registry, sizing, pool
+        self._under_way = 0
 
     async def rows(self, actor: Actor) -> list[ModelRow]:
         """The upscalers that are here."""
@@ -48,20 +54,33 @@ class Enlarger:
         crop: bool = False,
         gone: Gone | None = None,
     ) -> None:
-        """Write `source` (a PNG of ours) to `target` at this size. Raises ModelNotFound, GenerationFailed, and what a
-        lease raises; Conflict once `gone` says that the client has hung up, which ends the run."""
-        file = await asyncio.to_thread(upscaler_file, row, self._registry)
-        spec = self._sizing.upscaler_spec(row, file, width * height)
-        task = protocol.Enlarge(
-            task_id=f"enlarge-{target.stem}",
-            source=str(source),
-            target=str(target),
-            width=width,
-            height=height,
-            crop=crop,
-        )
+        """Write `source` (a PNG of ours) to `target` at this size. Raises TooManyJobs, ModelNotFound, JobFailed with
+        the engine's own error, and what a lease raises; Conflict once `gone` says that the client has hung up, which
+        ends the wait or the run."""
+        if self._under_way >= MOST_AT_ONCE:
+            words = Said(f"The queue is full: {MOST_AT_ONCE} jobs wait already.", "queue_full", count=MOST_AT_ONCE)
+            raise TooManyJobs(words, retry_after=5, hint="Try again in a few seconds.")
+        self._under_way += 1
+        try:
+            file = await asyncio.to_thread(upscaler_file, row, self._registry)
+            spec = self._sizing.upscaler_spec(row, file, width * height)
+            task = protocol.Enlarge(
+                task_id=f"enlarge-{target.stem}",
+                source=str(source),
+                target=str(target),
+                width=width,
+                height=height,
+                crop=crop,
+            )
+            await self._run(spec, task, gone)
+        finally:
+            self._under_way -= 1
+
+    async def _run(self, spec: WorkerSpec, task: protocol.Enlarge, gone: Gone | None) -> None:
         stopping: asyncio.Task[None] | None = None
-        async with self._pool.lease(spec) as worker, contextlib.aclosing(worker.run(task)) as updates:
+        async with contextlib.AsyncExitStack() as stack:
+            worker = await unless_gone(stack.enter_async_context(self._pool.lease(spec)), gone)
+            updates = await stack.enter_async_context(contextlib.aclosing(worker.run(task)))
             async for update in updates:  # one a second at least
                 if stopping is None and gone is not None and await gone():
                     stopping = asyncio.create_task(worker.cancel(task.task_id))
@@ -69,8 +88,7 @@ class Enlarger:
                     case protocol.Done():
                         return
                     case protocol.Failed():
-                        raise GenerationFailed(update)
+                        raise JobFailed(ErrorOut.of(GenerationFailed(update)))
                     case protocol.Cancelled():
-                        words = Said("The client hung up, so its job was cancelled.", "job.client_gone")
-                        raise Conflict(words, hint="Stay connected, or ask for a job at /api/generate.")
+                        raise hung_up()
         raise GenerationFailed(protocol.Failed(code="no_result", message="The engine ended without a result."))

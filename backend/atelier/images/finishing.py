@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from atelier.access.actor import Actor
 from atelier.errors import AtelierError, Conflict
@@ -17,6 +18,7 @@ from atelier.tables import JobKind, JobStatus
 GONE_SECONDS = 0.5
 """So often the client is looked after: ASGI has no event for a hang-up while nobody reads."""
 
+Awaited = TypeVar("Awaited")
 Gone = Callable[[], Awaitable[bool]]
 OnProgress = Callable[[JobProgress], Awaitable[None]]
 
@@ -48,6 +50,24 @@ def _status(code: str) -> int:
     return 404 if code.endswith("not_found") else 500
 
 
+def hung_up() -> Conflict:
+    words = Said("The client hung up, so its job was cancelled.", "job.client_gone")
+    return Conflict(words, hint="Stay connected, or ask for a job at /api/generate.")
+
+
+async def unless_gone(waiting: Coroutine[Any, Any, Awaited], gone: Gone | None) -> Awaited:
+    """What `waiting` gives. Raises Conflict as soon as `gone` says that the client hung up; then it is cancelled."""
+    task = asyncio.create_task(waiting)
+    try:
+        while not (await asyncio.wait({task}, timeout=GONE_SECONDS))[0]:
+            if gone is not None and await gone():
+                raise hung_up()
+        return await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def finished(
     jobs: JobService, bus: EventBus, actor: Actor, job_id: str, gone: Gone | None, on_progress: OnProgress | None
 ) -> JobOut:
@@ -63,8 +83,7 @@ async def finished(
                 looked = time.monotonic()
                 if await gone():
                     await jobs.cancel(actor, job_id)
-                    words = Said("The client hung up, so its job was cancelled.", "job.client_gone")
-                    raise Conflict(words, hint="Stay connected, or ask for a job at /api/generate.")
+                    raise hung_up()
             if isinstance(event, JobChanged):
                 job = event.job
             elif event is not None and on_progress is not None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from atelier.access.actor import Actor
-from atelier.errors import AtelierError, BadRequest
+from atelier.errors import BadRequest
 from atelier.images.asking import check_sides
 from atelier.images.enlarging import Enlarger
 from atelier.images.file_texts import picture_format, texts_of
@@ -77,7 +77,7 @@ async def blaming(field: str, asked: Awaitable[Answer]) -> Answer:
     """Whatever is wrong with a picture is said of the request's own field."""
     try:
         return await asked
-    except AtelierError as error:
+    except BadRequest as error:
         error.in_words_of({"file": field})
         error.blame(field)
         raise

@@ -12,11 +12,14 @@ from atelier import main
 from atelier.access.actor import LOCAL_ADMIN
 from atelier.config import read_settings
 from atelier.deps import Services
-from atelier.errors import Conflict, JobNotFound
+from atelier.errors import Conflict, JobNotFound, TooManyJobs
 from atelier.events import JobProgress
+from atelier.images.enlarging import MOST_AT_ONCE
 from atelier.images.finishing import JobFailed
 from atelier.images.schemas import TextToImageIn
+from atelier.models.schemas import ModelImportIn
 from fastapi import FastAPI
+from tests.models.weights import ESRGAN, safetensors, write
 
 
 def with_services(tmp_path: Path, use: Callable[[Services], Awaitable[None]]) -> None:
@@ -51,6 +54,7 @@ def test_jobs_are_waited_for(tmp_path: Path) -> None:
         await it_says_why_a_job_failed(services)
         await it_says_that_a_job_was_cancelled(services)
         await it_cancels_when_the_client_is_gone(services)
+        await it_enlarges_no_more_than_it_can_and_for_nobody_who_left(services, tmp_path)
         with pytest.raises(JobNotFound):
             await services.images.finish(LOCAL_ADMIN, "job_unknown")
         assert services.images._bus._followers == {}, "nobody is left listening"
@@ -95,6 +99,30 @@ async def it_says_that_a_job_was_cancelled(services: Services) -> None:
     await services.jobs.cancel(LOCAL_ADMIN, job_id)
     with pytest.raises(Conflict):
         await waiting
+
+
+async def it_enlarges_no_more_than_it_can_and_for_nobody_who_left(services: Services, folder: Path) -> None:
+    enlarger = services.sdapi.enlarger
+    file = write(folder / "2x.safetensors", safetensors(ESRGAN))
+    key = (await services.models.take_in(LOCAL_ADMIN, ModelImportIn(path=str(file)))).key
+    row = await services.models.find(LOCAL_ADMIN, key)
+
+    async def enlarge(gone: Callable[[], Awaitable[bool]]) -> None:
+        await enlarger.enlarge(row, file, file.with_suffix(".png"), width=8, height=8, gone=gone)
+
+    async with enlarger._pool.lease(enlarger._sizing.upscaler_spec(row, file, 64)):
+        with pytest.raises(Conflict, match="hung up"):
+            await enlarge(hang_up)
+        many = [asyncio.create_task(enlarge(stay)) for _ in range(MOST_AT_ONCE)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyJobs) as full:
+            await enlarge(stay)
+        assert full.value.retry_after > 0
+        for one in many[1:]:
+            one.cancel()
+        await asyncio.wait(many[1:])
+    await many[0]
+    assert file.with_suffix(".png").is_file()
 
 
 async def it_cancels_when_the_client_is_gone(services: Services) -> None:
