@@ -17,8 +17,8 @@ SEED = 20261121
 
 
 async def cancelled_after(victim: Victim, asked: Asked, seconds: float) -> float | None:
-    """Cancel it twice; how long it took to end. None when the pictures were done before the cancel could reach them: on a
-    busy machine they may still be put away for a while."""
+    """Cancel it twice; how long it took to end. None when the pictures were done before the cancel could reach them: on
+    a busy machine they may still be put away for a while."""
     begun = time.monotonic()
     assert await victim.cancel(asked) == 200
     job = await victim.when(asked, seconds=seconds)
