@@ -91,7 +91,8 @@ def settings_of(found: Mapping[str, Any], models: Sequence[ModelOut], styles: Se
     upscalers = [one for one in models if one.type == "upscaler" and one.available]
     settings = _fitting(told, model, loras, upscalers, missing)
     if "start" in told:
-        missing.append(LackOut(kind="image", name=str((told["start"] or {}).get("image", "")) or "?"))
+        start = told["start"].get("image") if isinstance(told["start"], dict) else None
+        missing.append(LackOut(kind="image", name=str(start or "?")[:200]))
     return SettingsOut(
         source=source,
         settings=settings,
@@ -221,8 +222,8 @@ def _scheduler(told: Mapping[str, Any], model: ModelOut, missing: list[LackOut])
         return None
     own = told.get("scheduler")
     fitting = schedulers.choices_for(model.sampling)
-    if own in fitting:
-        return str(own)
+    if isinstance(own, str) and own in fitting:
+        return own
     if own is None and "versions" in told:  # our own recipe: the model's own scheduler was meant
         return None
     sampler = str(told.get("sampler") or own or "")
@@ -264,14 +265,22 @@ def _hires(
     if not isinstance(hires, dict):
         return None
     scale = hires.get("scale")
-    if scale is None and hires.get("width") and told.get("width"):
-        scale = hires["width"] / told["width"]
+    if scale is None:
+        scale = _ratio(hires.get("width"), told.get("width"))
     kept = {key: hires[key] for key in ("steps", "strength") if hires.get(key) is not None}
     if upscaler := _upscaler(str(hires.get("upscaler") or ""), upscalers, missing):
         kept["upscaler"] = upscaler
     if model is not None and (hires.get("scheduler") or hires.get("sampler")):
         kept["scheduler"] = _scheduler({**hires, "steps": hires.get("steps", 0)}, model, missing)
     return {"scale": scale, **kept} if scale else None
+
+
+def _ratio(larger: Any, smaller: Any) -> float | None:
+    """Of two sides; None of what are none."""
+    try:
+        return larger / smaller
+    except (TypeError, ArithmeticError):
+        return None
 
 
 def _upscaler(name: str, upscalers: Sequence[ModelOut], missing: list[LackOut]) -> str | None:

@@ -12,6 +12,7 @@ import pytest
 from atelier.images.prompt_schemas import StyleOut
 from atelier.images.settings import settings_of
 from atelier.images.verifying import _alone, _changed
+from atelier.models.schemas import ModelOut
 from engines import picture_files, picture_reader, protocol
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -94,6 +95,17 @@ class TestReadBack:
         recipe = '{"prompt": "x", "steps": 9999, "seed": -4, "width": "wide", "guidance_scale": 3}'
         found = settings_of({"texts": {"atelier": recipe}, "width": 1, "height": 1}, [])
         assert found.settings == {"prompt": "x", "guidance_scale": 3}
+
+    @pytest.mark.parametrize(
+        "told",
+        [{"start": "a fox"}, {"hires": {"width": "wide"}, "width": 3}, {"hires": {"width": 9}, "width": 0},
+         {"hires": {"width": 10**400}, "width": 3}, {"steps": 3, "scheduler": ["ddim"], "model": "creatures"}],
+    )  # fmt: skip
+    def test_values_of_another_kind(self, server: Server, told: dict[str, Any]) -> None:
+        models = [ModelOut(**one) for one in server.client.get("/api/models/").json()["items"]]
+        recipe = json.dumps({"prompt": "x", **told})
+        found = settings_of({"texts": {"atelier": recipe}, "width": 1, "height": 1}, models)
+        assert found.settings["prompt"] == "x" and not {"hires", "scheduler"} & set(found.settings)
 
 
 class TestTyped:
