@@ -1,11 +1,12 @@
 // @vitest-environment node
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { FrameReader } from "@/api/answers";
 import type { MessageOut, ModelOut } from "@/api/types";
 import { blocksOf, withMath } from "@/lib/markdown";
 
 import { fuller, isFull, paceOf, picturesOver, roomOf } from "./context";
+import { attached, attachFiles, draftOf } from "./drafts";
 import { placesOf, plainOf, readingOf } from "./finding";
 import { grown } from "./growing";
 import { answering, answers, choose, usable } from "./models";
@@ -241,5 +242,30 @@ describe("words in a conversation", () => {
     expect(count("one\ntwo", "one two")).toBe(1);
     expect(count("what? (yes) [no] $5.00", "what? (yes) [no] $5.00")).toBe(1);
     expect(count("a | b", ".")).toBe(0);
+  });
+});
+
+describe("what is being written", () => {
+  class Upload {
+    static all: Upload[] = [];
+    upload = {};
+    status = 201;
+    responseText = JSON.stringify({ id: "inp_1" });
+    onload = () => undefined;
+    open = () => undefined;
+    setRequestHeader = () => undefined;
+    send = () => void Upload.all.push(this);
+  }
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("keeps a picture that is taken to another conversation before it has been sent", async () => {
+    vi.stubGlobal("XMLHttpRequest", Upload);
+    const [here, there] = [draftOf("cnv_full"), draftOf(null)];
+    attachFiles(here, [new File(["x"], "fox.png", { type: "image/png" })]);
+    await vi.waitFor(() => expect(Upload.all).toHaveLength(1));
+    there.set(here.get());
+    here.set({ text: "", pictures: [] });
+    Upload.all[0]?.onload();
+    expect(await attached(there)).toEqual(["inp_1"]);
   });
 });

@@ -80,6 +80,9 @@ export async function attached(draft: Signal<Draft>): Promise<string[]> {
   return pictures.flatMap((one) => one.id ?? []);
 }
 
+/** The draft that has a picture now: it may have been taken to another conversation while it was sent. */
+const holderOf = (draft: Signal<Draft>, key: string) => [draft, ...drafts.values()].find((one) => one.get().pictures.some((picture) => picture.key === key)) ?? draft;
+
 async function send(file: File, change: (patch: Partial<Attached>) => void): Promise<void> {
   const { file: small, from, to } = await fitted(file);
   if (from && to) change({ scaled: { from, to } });
@@ -94,7 +97,7 @@ export function attachFiles(draft: Signal<Draft>, files: readonly File[]): boole
   for (const file of taken) {
     const key = uuid();
     draft.set((now) => ({ ...now, pictures: [...now.pictures, { key, id: null, name: file.name, url: URL.createObjectURL(file), problem: null }] }));
-    const change = (patch: Partial<Attached>) => draft.set((now) => ({ ...now, pictures: now.pictures.map((one) => (one.key === key ? { ...one, ...patch } : one)) }));
+    const change = (patch: Partial<Attached>) => holderOf(draft, key).set((now) => ({ ...now, pictures: now.pictures.map((one) => (one.key === key ? { ...one, ...patch } : one)) }));
     const done = send(file, change).catch((error: unknown) => change({ problem: asProblem(error) }));
     sending.set(key, done.finally(() => sending.delete(key)));
   }
