@@ -17,13 +17,13 @@ const UNDO_SECONDS = 10;
 /** So many pictures the server takes in one change. */
 const AT_ONCE = 500;
 
-export function useComplain() {
-  return (error: unknown) => {
-    const problem = asProblem(error);
-    const { text, hint } = said(problem);
-    if (problem.status !== 401) toast([text, hint].filter(Boolean).join(" "), { tone: "bad", seconds: 8 });
-  };
+function complain(error: unknown): void {
+  const problem = asProblem(error);
+  const { text, hint } = said(problem);
+  if (problem.status !== 401) toast([text, hint].filter(Boolean).join(" "), { tone: "bad", seconds: 8 });
 }
+
+export const useComplain = () => complain;
 
 /** Deletes at once; for ten seconds it can be undone. */
 export function useDeleteImages() {

@@ -5,6 +5,7 @@ import { ChevronDown, MessagesSquare, SlidersHorizontal } from "lucide-react";
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from "react";
 import { useTranslation } from "react-i18next";
 
+import { useComplain } from "@/api/actions";
 import { asProblem } from "@/api/errors";
 import { getImage } from "@/api/generated/sdk.gen";
 import { plannedGrid } from "@/api/grids";
@@ -140,18 +141,19 @@ function fieldOf(name: string): Field {
 function useStartFromAddress(prompt: React.RefObject<HTMLTextAreaElement | null>) {
   const search = route.useSearch();
   const go = route.useNavigate();
+  const complain = useComplain();
   useEffect(() => {
     if (!search.reuse && !search.prompt && !search.model && !search.input) return;
     if (search.prompt) change({ prompt: search.prompt });
     if (search.model) chooseModel(search.model);
-    if (search.reuse) void getImage({ path: { image_id: search.reuse } }).then(again).catch(() => undefined);
-    if (search.input) void getImage({ path: { image_id: search.input } }).then(takeImage, () => undefined);
+    if (search.reuse) void getImage({ path: { image_id: search.reuse } }).then(again).catch(complain);
+    if (search.input) void getImage({ path: { image_id: search.input } }).then(takeImage, complain);
     const task = TASKS.find((each) => each === search.do);
     if (task) changeTask({ task });
     // The way back to a conversation stays.
     void go({ to: "/", search: { chat: search.chat }, replace: true });
     prompt.current?.focus();
-  }, [search.reuse, search.prompt, search.model, search.input, search.do, search.chat, go, prompt]);
+  }, [search.reuse, search.prompt, search.model, search.input, search.do, search.chat, go, prompt, complain]);
 }
 
 /** On a narrow window the panel folds away under one line that says what is set. */

@@ -1,8 +1,9 @@
 // @vitest-environment node
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { image, job, models } from "@/mocks/data";
 
+import { again, vary } from "./again";
 import { asked } from "./asked";
 import { check, fresh, reuse, seedOf, settings, toRequest } from "./settings";
 import { snippet } from "./snippets";
@@ -77,6 +78,42 @@ describe("what a job makes", () => {
   it("is what was asked where the server says nothing", () => {
     expect(asked(job("a", { request: { prompt: "a fox", num_outputs: 4, width: 64, height: 128 } }))).toMatchObject({ width: 64, height: 128, count: 4 });
     expect(asked(job("a", { request: {} })).count).toBe(1);
+  });
+});
+
+describe("the same again", () => {
+  const drawn = image(3, { seed: 99 });
+  const enlarged = { ...drawn, recipe: { ...drawn.recipe, task: "upscale", image: "img_gone", strength: 0.3, scale: 2 } };
+  const styled = { ...drawn, prompt: "a fox at night", recipe: { ...drawn.recipe, asked: { prompt: "a fox", styles: ["Night"] } } };
+  const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status, headers: { "Content-Type": status < 400 ? "application/json" : "application/problem+json" } });
+  const typed = { source: "atelier", settings: { prompt: "a fox", styles: ["Night"] }, missing: [], model_name: null, text: null, recipe: null, width: 8, height: 8 };
+
+  afterEach(() => {
+    vi.unstubAllGlobals();
+    settings.set(fresh);
+  });
+
+  it("has the words though the picture that it came from is gone, and says that", async () => {
+    vi.stubGlobal("fetch", async () => json({ title: "Not found", status: 404, detail: "gone", code: "image_not_found" }, 404));
+    await expect(again(enlarged)).rejects.toMatchObject({ status: 404 });
+    expect(settings.get()).toMatchObject({ prompt: drawn.prompt, seed: 99, keepSeed: true });
+  });
+
+  it("gives way to what is chosen or written while it is asked about", async () => {
+    const answers: ((response: Response) => void)[] = [];
+    vi.stubGlobal("fetch", () => new Promise((done) => answers.push(done)));
+    const first = vary(styled);
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    await again(image(4));
+    answers[0]?.(json(typed));
+    await first;
+    expect(settings.get()).toMatchObject({ prompt: image(4).prompt, styles: [], variation: 0 });
+    const second = again(styled);
+    await vi.waitFor(() => expect(answers).toHaveLength(2));
+    settings.set((now) => ({ ...now, prompt: "an owl" }));
+    answers[1]?.(json(typed));
+    await second;
+    expect(settings.get()).toMatchObject({ prompt: "an owl", styles: [] });
   });
 });
 
