@@ -52,7 +52,7 @@ class Client(asyncio.Protocol):
         if load.goes_on:
             asyncio.get_running_loop().call_soon(self._ask)
         else:
-            load.left -= 1
+            load.ended.release()
 
 
 class Load:
@@ -70,17 +70,18 @@ class Load:
         self.request = head.encode() + raw
         self.mark = b"Hello there" if kind == "plain" else b"[DONE]"
         self.took: list[float] = []
-        self.events, self.wrong, self.goes_on, self.left = 0, "", True, 0
+        self.events, self.wrong, self.goes_on = 0, "", True
+        self.ended = asyncio.Semaphore(0)
 
     async def run(self, port: int, connections: int, seconds: float, pid: int, *, once: bool) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
-        self.goes_on, self.left = not once, connections
+        self.goes_on = not once
         cpu, begun = cpu_seconds(pid), time.perf_counter()
         for _ in range(connections):
             await loop.create_connection(lambda: Client(self), "127.0.0.1", port)
         if once:
-            while self.left:
-                await asyncio.sleep(0.01)
+            for _ in range(connections):
+                await self.ended.acquire()
         else:
             await asyncio.sleep(WARM_SECONDS)
             self.took.clear()
