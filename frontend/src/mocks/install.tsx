@@ -8,7 +8,7 @@ import { forget } from "@/api/freshest";
 import type { ServerFrame } from "@/api/types";
 import { App } from "@/app/App";
 import { queryClient } from "@/app/services";
-import { clearDraft, draftOf, setup } from "@/features/chat/drafts";
+import { draftOf, setup } from "@/features/chat/drafts";
 import { fresh, settings } from "@/features/generate/settings";
 import { clearSource } from "@/features/generate/source";
 import { freshTask, taskForm } from "@/features/generate/tasks";
@@ -53,7 +53,7 @@ export async function open(path: string, scenario: Scenario = {}): Promise<MockA
   clearSource();
   taskForm.set(freshTask);
   shown.set([]);
-  clearDraft(draftOf(null));
+  draftOf(null).set({ text: "", pictures: [] });
   setup.set({ model: null, beside: null, system_prompt: "", parameters: {} });
   locked.set(false);
   toasts.set([]);

@@ -58,7 +58,7 @@ export function Composer({ draft, inputRef, sending, growing, blocked, told, not
     >
       {pictures.length > 0 && (
         <Box sx={{ display: "flex", flexWrap: "wrap", gap: 2, px: 3, pt: 3 }}>
-          {pictures.map((one) => <Attachment key={one.key} picture={one} onRemove={() => detach(draft, one.key)} />)}
+          {pictures.map((one) => <Attachment key={one.key} picture={one} onRemove={(byKey) => { detach(draft, one.key); if (byKey) inputRef.current?.focus(); }} />)}
         </Box>
       )}
       <Writing
@@ -94,7 +94,7 @@ export function Composer({ draft, inputRef, sending, growing, blocked, told, not
 
 const round = { width: 38, height: 38, borderRadius: "50%", bgcolor: "primary.main", color: "primary.contrastText", "&:hover": { bgcolor: "primary.dark", color: "primary.contrastText" } } as const;
 
-function Attachment({ picture, onRemove }: { picture: Draft["pictures"][number]; onRemove: () => void }) {
+function Attachment({ picture, onRemove }: { picture: Draft["pictures"][number]; onRemove: (byKey: boolean) => void }) {
   const { t } = useTranslation();
   const said = useSaid();
   const sending = picture.id === null && picture.problem === null;
@@ -104,7 +104,7 @@ function Attachment({ picture, onRemove }: { picture: Draft["pictures"][number];
       <Box sx={{ position: "relative", width: 64, height: 64, borderRadius: "10px", overflow: "hidden", border: 1, borderColor: picture.problem ? "error.main" : "divider", bgcolor: "background.sunken" }}>
         <Box component="img" src={picture.url} alt={picture.name || t("chat.picture")} sx={{ width: 1, height: 1, objectFit: "cover", opacity: sending || picture.problem ? 0.45 : 1 }} />
         {picture.problem && <Box component={TriangleAlert} size={18} aria-label={said(picture.problem).text} sx={{ position: "absolute", inset: 0, m: "auto", color: "error.main" }} />}
-        <IconButton size="small" aria-label={t("chat.removePicture")} onClick={onRemove} sx={{ position: "absolute", top: 2, right: 2, p: "3px", borderRadius: "50%", bgcolor: "background.paper", "&:hover": { bgcolor: "background.paper" } }}><X size={12} /></IconButton>
+        <IconButton size="small" aria-label={t("chat.removePicture")} onClick={(event) => onRemove(event.detail === 0)} sx={{ position: "absolute", top: 2, right: 2, p: "3px", borderRadius: "50%", bgcolor: "background.paper", "&:hover": { bgcolor: "background.paper" } }}><X size={12} /></IconButton>
       </Box>
     </Tooltip>
   );

@@ -10,7 +10,7 @@ import type { ChatParameters, ConversationDetailOut, ConversationOut, Conversati
 import type { Signal } from "@/lib/signal";
 import { toast } from "@/lib/toast";
 
-import { attached, clearDraft, draftOf, setup, type Draft } from "./drafts";
+import { attached, clearSaid, draftOf, setup, type Draft } from "./drafts";
 import { putMessage } from "./growing";
 import { settle } from "./settling";
 
@@ -72,35 +72,40 @@ export interface Said { content: string; pictures?: string[]; parent_id?: string
 export function useSay(conversation: ConversationDetailOut | null, beside: ConversationDetailOut | null, model: string | undefined) {
   const client = useQueryClient();
   const go = useNavigate();
+  const complain = useComplain();
+  // What has been said is not said again when only the conversation beside it did not hear.
+  const there = async (id: string, body: Parameters<typeof api.addMessage>[0]["body"]) => api.addMessage({ path: { conversation_id: id }, body }).then((sent) => take(client, id, sent), complain);
   return useMutation({
+    onMutate: ({ draft }) => draft?.get(),
     mutationFn: async ({ draft, pair, ...given }: Said) => {
       const said = draft ? { ...given, pictures: await attached(draft) } : given;
-      if (!conversation) return begin(client, said, model);
+      if (!conversation) return begin(client, said, model, complain);
       await Promise.all([settle(conversation.id), beside && settle(beside.id)]);
       const sent = await api.addMessage({ path: { conversation_id: conversation.id }, body: said });
       take(client, conversation.id, sent);
       if (pair) {
         const { id, ...place } = pair;
-        take(client, id, await api.addMessage({ path: { conversation_id: id }, body: { content: said.content, pictures: said.pictures, ...place } }));
-      } else if (beside && said.parent_id === undefined && !said.at_start) take(client, beside.id, await api.addMessage({ path: { conversation_id: beside.id }, body: said }));
+        await there(id, { content: said.content, pictures: said.pictures, ...place });
+      } else if (beside && said.parent_id === undefined && !said.at_start) await there(beside.id, said);
       return null;
     },
-    onSuccess: (made, said) => {
-      if (said.parent_id === undefined && !said.at_start && said.role !== "tool") clearDraft(draftOf(conversation?.id ?? null));
+    onSuccess: (made, { draft }, before) => {
+      if (draft && before) clearSaid(draft, before, made ? draftOf(made) : draft);
       void client.invalidateQueries({ queryKey: keys.chatLists });
       if (made) void go({ to: "/chat/$id", params: { id: made }, replace: true });
     },
   });
 }
 
-async function begin(client: QueryClient, message: Omit<Said, "draft" | "pair">, model: string | undefined): Promise<string> {
+async function begin(client: QueryClient, message: Omit<Said, "draft" | "pair">, model: string | undefined, complain: (error: unknown) => void): Promise<string> {
   const { beside, system_prompt, parameters } = setup.get();
   const made = await api.addConversation({ body: { model, system_prompt, parameters, message } });
   client.setQueryData(keys.chat(made.id), made);
   if (beside) {
-    const other = await api.addConversation({ body: { model: beside, system_prompt, parameters, beside_of: made.id } });
-    client.setQueryData(keys.chat(other.id), other);
-    client.setQueryData<ConversationDetailOut>(keys.chat(made.id), (known) => known && { ...known, beside: other.id });
+    await api.addConversation({ body: { model: beside, system_prompt, parameters, beside_of: made.id } }).then((other) => {
+      client.setQueryData(keys.chat(other.id), other);
+      client.setQueryData<ConversationDetailOut>(keys.chat(made.id), (known) => known && { ...known, beside: other.id });
+    }, complain);
   }
   return made.id;
 }

@@ -6,7 +6,7 @@ import type { MessageOut, ModelOut } from "@/api/types";
 import { blocksOf, withMath } from "@/lib/markdown";
 
 import { fuller, isFull, paceOf, picturesOver, roomOf } from "./context";
-import { attached, attachFiles, draftOf } from "./drafts";
+import { attached, attachFiles, clearSaid, draftOf } from "./drafts";
 import { placesOf, plainOf, readingOf } from "./finding";
 import { grown } from "./growing";
 import { answering, answers, choose, usable } from "./models";
@@ -267,5 +267,17 @@ describe("what is being written", () => {
     here.set({ text: "", pictures: [] });
     Upload.all[0]?.onload();
     expect(await attached(there)).toEqual(["inp_1"]);
+  });
+
+  it("loses nothing of what is written while the question is on its way", () => {
+    const [here, begun] = [draftOf("cnv_slow"), draftOf("cnv_begun")];
+    const picture = (key: string) => ({ key, id: key, name: "", url: "/api/inputs/x/file", problem: null });
+    const said = { text: "why?", pictures: [picture("a")] };
+    here.set({ text: "why? and how", pictures: [picture("a"), picture("b")] });
+    clearSaid(here, said);
+    expect(here.get()).toMatchObject({ text: "and how", pictures: [{ key: "b" }] });
+    here.set(said);
+    clearSaid(here, said, begun);
+    expect([here.get(), begun.get()]).toEqual([{ text: "", pictures: [] }, { text: "", pictures: [] }]);
   });
 });

@@ -53,9 +53,15 @@ function keep(key: string, text: string): void {
 export const write = (draft: Signal<Draft>, text: string) => draft.set((now) => ({ ...now, text }));
 export const detach = (draft: Signal<Draft>, key: string) => draft.set((now) => ({ ...now, pictures: now.pictures.filter((one) => one.key !== key) }));
 
-export function clearDraft(draft: Signal<Draft>): void {
-  for (const picture of draft.get().pictures) if (picture.url.startsWith("blob:")) URL.revokeObjectURL(picture.url);
+/** Takes away what has been said; what was written and attached meanwhile stays, or goes on in the conversation that has begun with it. */
+export function clearSaid(draft: Signal<Draft>, said: Draft, next: Signal<Draft> = draft): void {
+  for (const { url } of said.pictures) if (url.startsWith("blob:")) URL.revokeObjectURL(url);
+  const { text, pictures } = draft.get();
   draft.set(empty);
+  next.set({
+    text: text.startsWith(said.text) ? text.slice(said.text.length).trimStart() : text,
+    pictures: pictures.filter((one) => !said.pictures.some((other) => other.key === one.key)),
+  });
 }
 
 /** A picture of the gallery, or an upload from before: the server has it. */
