@@ -32,6 +32,9 @@ Bring = Callable[[str, Choose, Any], Awaitable[list["Attempt"]]]
 
 NOT_FOUND_HINT = "It may have been removed. GET /api/jobs lists what there is."
 
+DECIDED = ("resolved", "cells")
+"""Parts of a request that nobody asked for: what it left open, of a grid once for each cell."""
+
 
 @dataclass(frozen=True)
 class NewJob:
@@ -226,10 +229,10 @@ def key_used() -> Conflict:
 
 
 def _asked(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """What somebody asked for: the task, since two of them may take the same fields, and the fields. A request that is
-    not resolved yet has no task: its kind says enough."""
+    """What somebody asked for: the task, since two of them may take the same fields, and the fields; not what was decided
+    for them, a seed among it. A request that is not resolved yet has no task: its kind says enough."""
     task = (request.get("resolved") or {}).get("task")
-    return task, {key: value for key, value in request.items() if key != "resolved"}
+    return task, {key: value for key, value in request.items() if key not in DECIDED}
 
 
 def _accepted(job: NewJob, moment: datetime) -> Job:

@@ -84,6 +84,14 @@ class TestGrid:
         assert answers[0] == answers[1]
         server.wait_for(answers[0])
 
+    def test_also_where_the_seed_was_left_open(self, server: Server) -> None:
+        axis = {"field": "steps", "values": [1]}
+        answers = [ask(server, key="grid-2", x=axis) for _ in range(2)]
+        assert [one.status_code for one in answers] == [202, 202], answers[1].text
+        assert answers[0].json()["job_id"] == answers[1].json()["job_id"]
+        other = ask(server, key="grid-2", x={"field": "steps", "values": [2]})
+        assert other.status_code == 409
+
     def test_one_cancel_ends_all_of_it(self, server: Server) -> None:
         job = ask(server, request={"steps": 200}, x={"field": "seed", "values": list(range(64))}).json()["job_id"]
         server.wait_for(job, "running")
