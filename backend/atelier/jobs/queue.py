@@ -229,8 +229,8 @@ def key_used() -> Conflict:
 
 
 def _asked(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """What somebody asked for: the task, since two of them may take the same fields, and the fields; not what was decided
-    for them, a seed among it. A request that is not resolved yet has no task: its kind says enough."""
+    """What somebody asked for: the task, since two of them may take the same fields, and the fields; not what was
+    decided for them, a seed among it. A request that is not resolved yet has no task: its kind says enough."""
     task = (request.get("resolved") or {}).get("task")
     return task, {key: value for key, value in request.items() if key not in DECIDED}
 
