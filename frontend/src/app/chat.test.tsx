@@ -2,6 +2,9 @@ import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 
+import { addConversation } from "@/api/generated/sdk.gen";
+import { keys } from "@/api/keys";
+import { queryClient } from "@/app/services";
 import { open } from "@/mocks/install";
 
 const user = userEvent.setup({ delay: null });
@@ -175,6 +178,27 @@ describe("Chat", () => {
     await waitFor(() => expect(within(list).queryByRole("link", { name: "to be deleted" })).toBeNull());
     await user.click(await screen.findByRole("button", { name: "Undo" }, slow));
     expect(await within(list).findByRole("link", { name: "to be deleted" }, slow)).toBeVisible();
+  });
+
+  it("keeps the place in the list when a conversation goes or is renamed", async () => {
+    await start();
+    for (const title of ["one", "two", "three"]) await addConversation({ body: { title } });
+    await queryClient.invalidateQueries({ queryKey: keys.chatLists });
+    const links = () => [...document.querySelectorAll<HTMLElement>("a[data-conversation]")];
+    await waitFor(() => expect(links()).toHaveLength(3), slow);
+    links()[1]?.focus();
+    await user.keyboard("{Delete}");
+    await waitFor(() => expect(links()).toHaveLength(2), slow);
+    await waitFor(() => expect(links()[1]).toHaveFocus(), slow);
+    await user.keyboard("{F2}");
+    await user.clear(screen.getByLabelText("Rename"));
+    await user.keyboard("zwei{Enter}");
+    const renamed = await screen.findByRole("link", { name: "zwei" }, slow);
+    await waitFor(() => expect(renamed).toHaveFocus(), slow);
+    await user.tab();
+    await user.keyboard("{Enter}");
+    await user.click(await screen.findByRole("menuitem", { name: "Delete" }, slow));
+    await waitFor(() => expect(links()[0]).toHaveFocus(), slow);
   });
 
   it("sets a conversation up with a preset", async () => {

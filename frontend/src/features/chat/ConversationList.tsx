@@ -11,6 +11,7 @@ import type { ConversationOut } from "@/api/types";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { PickMenu } from "@/ui/PickMenu";
 import { BoxLink, ButtonLink } from "@/ui/links";
+import { useKeptPlace } from "@/ui/useKeptPlace";
 
 import { useChange, useDelete, useImport } from "./actions";
 
@@ -22,6 +23,7 @@ export function ConversationList({ chosen, onOpen }: { chosen: string | undefine
   const list = useInfiniteQuery(queries.conversations(words.trim(), archived));
   const rows = list.data?.pages.flatMap((page) => page.items) ?? [];
   const root = useRef<HTMLDivElement>(null);
+  useKeptPlace(root, "a[data-conversation]");
   const file = useRef<HTMLInputElement>(null);
   const bring = useImport();
   const onKey = (event: KeyboardEvent) => {

@@ -13,6 +13,7 @@ import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { card, PageHead } from "@/ui/Section";
 import { ButtonLink, ButtonBaseLink } from "@/ui/links";
+import { useKeptPlace } from "@/ui/useKeptPlace";
 
 import { JobRow } from "./JobRow";
 
@@ -40,6 +41,7 @@ export function JobsPage() {
   // All of it at once: what is under way stands above what has ended, and would push it down.
   const pending = list.isPending || recent.isPending || (system.isPending && active.some((job) => job.waiting?.reason === "environment"));
   const rows = useRef<HTMLUListElement>(null);
+  useKeptPlace(rows, "[data-row]", !pending && ordered.length > 0);
   const [reach, setReach] = useState(0);
   const onKey = (event: KeyboardEvent) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
