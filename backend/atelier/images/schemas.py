@@ -131,7 +131,11 @@ class GenerationIn(BaseModel):
     ] = 95
     styles: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=60)]],
-        Field(max_length=MOST_STYLES, description="Names of your styles (GET /api/styles), added in this order."),
+        Field(
+            max_length=MOST_STYLES,
+            description="Names of your styles (GET /api/styles), added in this order. With them a prompt has 20,000 "
+            "characters at most.",
+        ),
     ] = []
 
     @field_validator("prompt")

@@ -3555,7 +3555,7 @@ export type ImageToImageIn = {
     /**
      * Styles
      *
-     * Names of your styles (GET /api/styles), added in this order.
+     * Names of your styles (GET /api/styles), added in this order. With them a prompt has 20,000 characters at most.
      */
     styles?: Array<string>;
     /**
@@ -3821,7 +3821,7 @@ export type InpaintIn = {
     /**
      * Styles
      *
-     * Names of your styles (GET /api/styles), added in this order.
+     * Names of your styles (GET /api/styles), added in this order. With them a prompt has 20,000 characters at most.
      */
     styles?: Array<string>;
     /**
@@ -4868,7 +4868,7 @@ export type OutpaintIn = {
     /**
      * Styles
      *
-     * Names of your styles (GET /api/styles), added in this order.
+     * Names of your styles (GET /api/styles), added in this order. With them a prompt has 20,000 characters at most.
      */
     styles?: Array<string>;
     /**
@@ -7575,7 +7575,7 @@ export type TextToImageIn = {
     /**
      * Styles
      *
-     * Names of your styles (GET /api/styles), added in this order.
+     * Names of your styles (GET /api/styles), added in this order. With them a prompt has 20,000 characters at most.
      */
     styles?: Array<string>;
     /**
@@ -7901,7 +7901,7 @@ export type UpscaleIn = {
     /**
      * Styles
      *
-     * Names of your styles (GET /api/styles), added in this order.
+     * Names of your styles (GET /api/styles), added in this order. With them a prompt has 20,000 characters at most.
      */
     styles?: Array<string>;
     /**
