@@ -69,6 +69,13 @@ describe("Chat", () => {
     expect(await screen.findByText("You said: other words", {}, slow)).toBeVisible();
     const [kept] = [...atelier.chats.kept.values()];
     expect(kept?.messages.filter((one) => one.role === "user").map((one) => [one.content, one.parent_id])).toEqual([["first words", null], ["other words", null]]);
+    // What is not accepted is said, and stays to be changed.
+    await user.click(await screen.findByRole("button", { name: "Edit" }, slow));
+    await user.clear(screen.getByLabelText("Edit", { selector: "textarea" }));
+    await user.keyboard("refuse");
+    await user.click(screen.getByRole("button", { name: "Send anew" }));
+    expect(await screen.findByText(/The answer before this still grows/, {}, slow)).toBeVisible();
+    expect(screen.getByLabelText("Edit", { selector: "textarea" })).toHaveValue("refuse");
   });
 
   it("folds the reasoning, and shows what a model wants to call", async () => {

@@ -37,7 +37,7 @@ export function Question({ message, siblings, busy, onBranch, onEdit, onPicture,
     <Box component="article" aria-label={t("chat.yourMessage")} data-message={message.id} sx={{ display: "grid", justifyItems: "end", minWidth: 0 }}>
       {(message.pictures ?? []).length > 0 && (
         <Box sx={{ display: "flex", flexWrap: "wrap", justifyContent: "flex-end", gap: 2, mb: 2 }}>
-          {message.pictures?.map((id, at) => <PictureOf key={id} id={id} at={at} of={message.pictures?.length ?? 1} />)}
+          {message.pictures?.map((id, at) => <PictureOf key={at} id={id} at={at} of={message.pictures?.length ?? 1} />)}
         </Box>
       )}
       {text === null ? (

@@ -3,10 +3,12 @@ import { useNavigate } from "@tanstack/react-router";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState, type RefObject } from "react";
 
+import { useComplain } from "@/api/actions";
 import type { ConversationDetailOut, MessageOut, ModelOut } from "@/api/types";
 
 import { useAgain, useChange, useSay, type Said } from "./actions";
 import { Answer } from "./Answer";
+import { edit } from "./drafts";
 import { Question } from "./Question";
 import { branchOf, endOf, siblingsOf, turnsOf, type Turn } from "./tree";
 import { useFoundMarks, type Found } from "./useFoundMarks";
@@ -124,11 +126,13 @@ function Message({ conversation, branch, message, pair, models, onLeave }: Messa
     if (pair && other) change.mutate({ id: pair.conversation.id, change: { head_id: endOf(pair.conversation.messages, other.id) } });
   };
   const onPicture = (text: string) => void go({ to: "/", search: { prompt: [...text.replace(/\s+/g, " ").trim()].slice(0, PROMPT_LETTERS).join(""), chat: conversation.id } });
-  const send = (said: Said) => say.mutate(said);
+  const complain = useComplain();
+  // What is not accepted is told here, and not lost: the composer has no part in it.
+  const send = (said: Said, refused?: () => void) => say.mutate(said, { onError: (error) => { complain(error); refused?.(); } });
   const askAgain = () => again.mutate({ message: message.id, model: conversation.model ?? undefined });
   if (message.role === "user") {
     const both = pair ? { pair: { id: pair.conversation.id, ...placeOf(pair.message) } } : {};
-    return <Question message={message} siblings={siblings} busy={branch.busy || say.isPending || (pair?.busy ?? false)} onBranch={onBranch} onPicture={onPicture} onLeave={onLeave} onEdit={(content) => send({ content, pictures: message.pictures, ...placeOf(message), ...both })} />;
+    return <Question message={message} siblings={siblings} busy={branch.busy || say.isPending || (pair?.busy ?? false)} onBranch={onBranch} onPicture={onPicture} onLeave={onLeave} onEdit={(content) => send({ content, pictures: message.pictures, ...placeOf(message), ...both }, () => edit(message.id, content))} />;
   }
   return (
     <Answer
