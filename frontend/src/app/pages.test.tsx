@@ -2,6 +2,7 @@ import { act, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 
+import { change, settings } from "@/features/generate/settings";
 import { setLanguage } from "@/i18n";
 import { device, environment, job, worker } from "@/mocks/data";
 import { open } from "@/mocks/install";
@@ -29,6 +30,22 @@ describe("Generate", () => {
     await send("a fox");
     const run = await screen.findByRole("article", { name: "a fox" }, slow);
     expect(await within(run).findByRole("link", { name: /Picture 1: a fox/ }, slow)).toHaveAttribute("href", expect.stringContaining("/gallery/"));
+  });
+
+  it("follows a style to its new name, and lets one go that is not there any more", async () => {
+    await open("/");
+    await user.click(await screen.findByRole("button", { name: "Prompts and styles" }, slow));
+    await user.click(await screen.findByRole("radio", { name: "Styles" }, slow));
+    await user.click(await screen.findByRole("checkbox", { name: "Picture book" }, slow));
+    await user.click(screen.getByRole("button", { name: /^Picture book/ }));
+    await user.clear(screen.getByLabelText("Name"));
+    await user.keyboard("Paper{Enter}");
+    expect(await screen.findByRole("checkbox", { name: "Paper" }, slow)).toBeChecked();
+    expect(settings.get().styles).toEqual(["Paper"]);
+    act(() => change({ styles: ["Paper", "Lost"] }));
+    await user.click(await screen.findByRole("checkbox", { name: "Lost" }, slow));
+    expect(settings.get().styles).toEqual(["Paper"]);
+    act(() => change({ styles: [] }));
   });
 
   it("asks for a prompt instead of sending nothing", async () => {

@@ -75,6 +75,8 @@ function Styles({ chosen }: { chosen: string[] }) {
   const { t } = useTranslation();
   const list = useQuery(queries.styles());
   const [editing, setEditing] = useState<StyleOut | "new" | null>(null);
+  // One that is gone would be asked for still, and refused.
+  const gone = list.data ? chosen.filter((name) => !list.data.some((style) => style.name === name)) : [];
   if (editing) return <StyleForm style={editing === "new" ? null : editing} onDone={() => setEditing(null)} />;
   const toggle = (name: string) => change({ styles: chosen.includes(name) ? chosen.filter((each) => each !== name) : [...chosen, name].slice(0, 10) });
   return (
@@ -90,6 +92,15 @@ function Styles({ chosen }: { chosen: string[] }) {
             </ButtonBase>
           </Box>
         ))}
+        {gone.map((name) => (
+          <Box component="li" key={name} sx={{ display: "flex", alignItems: "center", gap: 1 }}>
+            <Checkbox size="small" checked onChange={() => toggle(name)} slotProps={{ input: { "aria-label": name } }} />
+            <Box sx={{ minWidth: 0, py: 1 }}>
+              <Box sx={{ fontSize: 14, fontWeight: 550, overflowWrap: "anywhere" }}>{name}</Box>
+              <Box sx={{ fontSize: 12, color: "error.main" }}>{t("prompts.styleGone")}</Box>
+            </Box>
+          </Box>
+        ))}
       </Box>
       <Button size="small" startIcon={<Plus size={15} />} onClick={() => setEditing("new")} sx={{ mt: 2 }}>{t("prompts.newStyle")}</Button>
     </>
@@ -102,7 +113,10 @@ function StyleForm({ style, onDone }: { style: StyleOut | null; onDone: () => vo
   const [words, setWords] = useState({ name: style?.name ?? "", prompt: style?.prompt ?? "", negative_prompt: style?.negative_prompt ?? "" });
   const put = (field: keyof typeof words, most: number) => (value: string) => setWords({ ...words, [field]: value.slice(0, most) });
   const save = () => {
-    if (words.name.trim()) acts.saveStyle.mutate({ id: style?.id ?? null, words }, { onSuccess: onDone });
+    if (words.name.trim()) acts.saveStyle.mutate({ id: style?.id ?? null, words }, { onSuccess: (saved) => {
+      if (style) change((now) => ({ styles: now.styles.map((name) => (name === style.name ? saved.name : name)) }));
+      onDone();
+    } });
   };
   return (
     <Box component="form" onSubmit={(event) => { event.preventDefault(); event.stopPropagation(); save(); }} sx={{ display: "grid", gap: 3 }}>
