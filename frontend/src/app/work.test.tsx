@@ -20,10 +20,14 @@ describe("Benchmark", () => {
     expect(screen.getByRole("button", { name: "Measure" })).toBeDisabled();
     await user.clear(goal);
     await user.type(goal, "200");
+    // A LoRA is measured under its own name, as /v1 lists it.
+    await user.click(screen.getByRole("combobox", { name: /^Models/ }));
+    await user.click(await screen.findByRole("option", { name: /Pirate talk.*LoRA on SmolLM3 3B/ }, slow));
+    await user.keyboard("{Escape}");
     await user.click(screen.getByRole("button", { name: "Measure" }));
     const figures = await screen.findByRole("region", { name: "All figures" }, slow);
-    await waitFor(() => expect(within(figures).getAllByRole("cell", { name: "96%" })).toHaveLength(2), slow);
-    expect(atelier.work.benchmarks[0]?.settings).toMatchObject({ rounds: 2, ttft_goal_ms: 200, tpot_goal_ms: null, concurrency: [1, 2] });
+    await waitFor(() => expect(within(figures).getAllByRole("cell", { name: "96%" })).toHaveLength(4), slow);
+    expect(atelier.work.benchmarks[0]?.settings).toMatchObject({ models: ["smol", "smol-pirate"], rounds: 2, ttft_goal_ms: 200, tpot_goal_ms: null, concurrency: [1, 2] });
   });
 });
 

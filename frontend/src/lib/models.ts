@@ -21,6 +21,8 @@ export interface Standing {
   runnable: boolean;
   size_bytes: number;
   repo?: string | null;
+  /** Of a LoRA of chat models: the model that it is loaded with. */
+  answers_with?: string | null;
   download?: { state: keyof typeof DOWNLOADS } | null;
   waiting?: { position?: number | null } | null;
 }
@@ -45,9 +47,12 @@ export interface Who { admin: boolean; hasToken: boolean }
 /** Tasks that have a page where a model is asked for something. */
 const ASKED: readonly Task[] = ["image", "chat"];
 
+/** A LoRA that a chat model is loaded with is asked by its own name. */
+const isAsked = (model: Standing) => (isAddition(model) ? model.task === "chat" && !!model.answers_with : model.runnable && ASKED.includes(model.task)) && model.available;
+
 /** The one thing to do next with a model that is here. */
 export function nextStep(model: Standing, { admin }: Who): Step {
-  const usable = ASKED.includes(model.task) && !isAddition(model) && model.runnable && model.available;
+  const usable = isAsked(model);
   switch (lookOf(model)) {
     case "downloading":
       return admin ? "pause" : "open";
@@ -66,7 +71,8 @@ export function nextStep(model: Standing, { admin }: Who): Step {
     case "missing":
       return admin && model.repo ? "downloadAgain" : "open";
     default:
-      if (!model.runnable || isAddition(model)) return "open";
+      if (isAddition(model)) return usable ? "use" : "open";
+      if (!model.runnable) return "open";
       return admin ? "load" : usable ? "use" : "open";
   }
 }
@@ -82,7 +88,7 @@ export function canDo(model: Standing & { removable: boolean }, { admin }: Who) 
   const look = lookOf(model);
   const runs = model.runnable && !isAddition(model) && model.available && !model.download;
   return {
-    use: runs && ASKED.includes(model.task) && look !== "error",
+    use: isAsked(model) && !model.download && look !== "error",
     load: admin && runs && (look === "idle" || look === "parked" || look === "error"),
     unload: admin && (look === "ready" || look === "parked"),
     park: admin && look === "ready",

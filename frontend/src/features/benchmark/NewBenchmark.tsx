@@ -7,6 +7,7 @@ import { asProblem } from "@/api/errors";
 import * as api from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
 import { queries } from "@/api/queries";
+import { answering, usable } from "@/lib/answering";
 import { goalIn, levelsIn } from "@/lib/levels";
 import { isAddition } from "@/lib/models";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -23,10 +24,12 @@ export function NewBenchmark({ onBegun }: { onBegun: () => void }) {
   const client = useQueryClient();
   const label = useId();
   const list = useQuery(queries.models());
-  const models = (list.data ?? []).filter((model) => model.task === "chat" && !isAddition(model) && model.available && !model.download);
+  const all = list.data ?? [];
+  const models = answering(all).filter(usable);
+  const first = models.find((model) => !isAddition(model));
   const [chosen, setChosen] = useState<string[] | null>(null);
   const [form, setForm] = useState({ levels: "1, 2, 4, 8", requests: "16", prompt: "128", answer: "64", rounds: "1", ttftGoal: "", tpotGoal: "", name: "" });
-  const picked = chosen ?? models.slice(0, 1).map((model) => model.key);
+  const picked = chosen ?? (first ? [first.key] : []);
   const levels = levelsIn(form.levels);
   const wrong = (amount: Amount) => {
     const value = Number(form[amount]);
@@ -50,7 +53,7 @@ export function NewBenchmark({ onBegun }: { onBegun: () => void }) {
         <Box sx={{ minWidth: 0, gridColumn: { xs: "1 / -1", lg: "auto" } }}>
           <Typography id={label} variant="overline" component="div" sx={{ color: "text.secondary", mb: 1 }}>{t("benchmark.models")}</Typography>
           <Select multiple fullWidth size="small" labelId={label} value={picked} disabled={none} onChange={(event) => setChosen([event.target.value].flat())} renderValue={(keysOf) => keysOf.join(", ")}>
-            {models.map((model) => <MenuItem key={model.key} value={model.key} dense><Checkbox size="small" checked={picked.includes(model.key)} tabIndex={-1} /><ListItemText primary={model.name} /></MenuItem>)}
+            {models.map((model) => <MenuItem key={model.key} value={model.key} dense><Checkbox size="small" checked={picked.includes(model.key)} tabIndex={-1} /><ListItemText primary={model.name} secondary={model.answers_with ? t("chat.loraOf", { model: all.find((base) => base.key === model.answers_with)?.name ?? model.answers_with }) : undefined} /></MenuItem>)}
           </Select>
         </Box>
         <Field label={t("benchmark.levels")} value={form.levels} onChange={set("levels")} mono error={levels ? undefined : t("benchmark.levelsHint")} />

@@ -6,6 +6,7 @@ import { useTranslation } from "react-i18next";
 
 import { asProblem } from "@/api/errors";
 import type { ConversationDetailOut, ModelOut } from "@/api/types";
+import { usable } from "@/lib/answering";
 import { useSignal, type Signal } from "@/lib/signal";
 import { ErrorNote } from "@/ui/ErrorNote";
 
@@ -14,7 +15,6 @@ import { Composer } from "./Composer";
 import { fuller, isFull, picturesOver, roomOf } from "./context";
 import { ContextUse, Obstacle } from "./ContextUse";
 import { detach, draftOf, setup, type Draft } from "./drafts";
-import { usable } from "./models";
 import { branchOf } from "./tree";
 
 interface Props {

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { useNavigate } from "@tanstack/react-router";
 
 import type { ConversationDetailOut, ModelOut } from "@/api/types";
+import { usable } from "@/lib/answering";
 import { copyText, download } from "@/lib/browser";
 import { useSignal } from "@/lib/signal";
 import { toast } from "@/lib/toast";
@@ -14,7 +15,7 @@ import { PickMenu } from "@/ui/PickMenu";
 import { useBeside, useChange, useDelete } from "./actions";
 import { setup } from "./drafts";
 import { ModelPicker } from "./ModelPicker";
-import { choose, usable } from "./models";
+import { choose } from "./models";
 import { bodyOf, snippet, type Language } from "./snippets";
 import { branchOf } from "./tree";
 

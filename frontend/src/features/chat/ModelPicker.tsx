@@ -5,10 +5,10 @@ import { useTranslation } from "react-i18next";
 import { useNavigate } from "@tanstack/react-router";
 
 import type { ModelOut } from "@/api/types";
+import { answers, usable } from "@/lib/answering";
 import { lookOf } from "@/lib/models";
 import { ModelState } from "@/ui/ModelState";
 
-import { answers, usable } from "./models";
 
 interface Props { label: string; models: readonly ModelOut[] | undefined; model: ModelOut | undefined; wanted: string | null | undefined; onPick: (key: string) => void; small?: boolean }
 

@@ -3,13 +3,14 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { FrameReader } from "@/api/answers";
 import type { MessageOut, ModelOut } from "@/api/types";
+import { answering, answers, usable } from "@/lib/answering";
 import { blocksOf, withMath } from "@/lib/markdown";
 
 import { fuller, isFull, paceOf, picturesOver, roomOf } from "./context";
 import { attached, attachFiles, clearSaid, draftOf } from "./drafts";
 import { placesOf, plainOf, readingOf } from "./finding";
 import { grown } from "./growing";
-import { answering, answers, choose, usable } from "./models";
+import { choose } from "./models";
 import { numberOf, stopsOf, toolsOf, trimmed } from "./parameters";
 import { smaller } from "./scaling";
 import { bodyOf, snippet } from "./snippets";

@@ -28,6 +28,9 @@ describe("the next step", () => {
     ["files missing, imported", { available: false, repo: null }, "open", "open"],
     ["without an engine", { runnable: false }, "open", "open"],
     ["a LoRA", { type: "lora" }, "open", "open"],
+    ["a LoRA that no chat model is loaded with", { type: "lora", task: "chat", runnable: false }, "open", "open"],
+    ["a LoRA that a chat model is loaded with", { type: "lora", task: "chat", runnable: false, answers_with: "smol" }, "use", "use"],
+    ["such a LoRA whose files are gone", { type: "lora", task: "chat", runnable: false, answers_with: "smol", available: false, repo: null }, "open", "open"],
     ["waiting for its download", { available: false, download: downloadOf({ state: "waiting" }) }, "pause", "open"],
     ["downloading", { available: false, download: downloadOf() }, "pause", "open"],
     ["paused", { available: false, download: downloadOf({ state: "paused", paused: true }) }, "resume", "open"],
@@ -56,6 +59,8 @@ describe("what can be done", () => {
   it("is not to load half a download", () => expect(canDo(image({ download: downloadOf({ state: "failed" }), available: false }), admin)).toMatchObject({ load: false, options: false, use: false }));
 
   it("leaves loading to administrators", () => expect(canDo(image({ state: "ready" }), user)).toMatchObject({ load: false, unload: false, park: false, options: false, use: true }));
+
+  it("is to use a LoRA that a chat model is loaded with, not to load it", () => expect(canDo(image({ type: "lora", task: "chat", runnable: false, answers_with: "smol" }), admin)).toMatchObject({ use: true, load: false, options: false }));
 
   it("is not to delete what ships", () => expect(canDo(image({ removable: false }), admin)).toMatchObject({ remove: false, edit: false, pin: true }));
 });
