@@ -46,7 +46,8 @@ class ModelLoader:
         await asyncio.gather(*self._loads.values(), return_exceptions=True)
 
     async def load(self, actor: Actor, key: str, wanted: LoadIn) -> ModelOut:
-        """Begin to load; a load under way goes on. Raises ModelNotFound, Conflict, BadRequest, NotEnoughMemory."""
+        """Begin to load. A load under way goes on, but one with other options takes its place. Raises
+        ModelNotFound, Conflict, BadRequest, NotEnoughMemory."""
         row = await self._registry.runnable(actor, key)
         options = self._options(row, wanted)
         if options is not None:
@@ -56,7 +57,8 @@ class ModelLoader:
                 Said(f"{key} is at work and cannot be loaded with other options now.", "loading.at_work", model=key),
                 hint="Wait for its run to end, or unload it with force first.",
             )
-        if options is not None:
+        if options is not None and not (key in self._loads and options == self._sizing.options_of(row)):
+            await self._end_load(key)
             await self._stop(key)
             self._sizing.load_with(row, options)
         need = await asyncio.to_thread(self._sizing.need, row)
@@ -75,9 +77,7 @@ class ModelLoader:
                 Said(f"{key} is at work and is not unloaded now.", "unloading.at_work", model=key),
                 hint="Wait for its run to end, cancel the job, or send force; a job is then started again.",
             )
-        if (loading := self._loads.get(key)) is not None:
-            loading.cancel()
-            await asyncio.gather(loading, return_exceptions=True)
+        await self._end_load(key)
         self._sizing.load_with(row, None)
         await self._stop(key)
         self._states.forget(key)
@@ -139,6 +139,11 @@ class ModelLoader:
 
     def _is_busy(self, key: str) -> bool:
         return any(use is Use.BUSY for _, use in self._workers(key))
+
+    async def _end_load(self, key: str) -> None:
+        if (loading := self._loads.get(key)) is not None:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
 
     async def _stop(self, key: str) -> None:
         await asyncio.gather(*(self._pool.stop_worker(worker_id) for worker_id, _ in self._workers(key)))

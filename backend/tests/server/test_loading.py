@@ -100,6 +100,15 @@ class TestLoad:
         first = load(server)
         assert load(server)["worker_id"] == first["worker_id"]
 
+    def test_other_options_take_the_place_of_a_load_under_way(self, server: Server) -> None:
+        for options in ({"dtype": "float32"}, {"quantization": "fp8"}):
+            answer = server.client.post("/api/admin/models/creatures/load", json={"options": options})
+            assert answer.status_code == 202, answer.text
+        found = until(server, lambda found: found["state"] == "ready")
+        [left_out] = found["left_out"]
+        assert left_out["said"]["params"] == {"option": "quantization: fp8"}, "as it was asked for last"
+        assert load(server, options={"quantization": "fp8"})["state"] == "ready"
+
     def test_options_stay_until_it_is_unloaded(self, server: Server) -> None:
         plain = load(server)["worker_id"]
         other = load(server, options={"dtype": "float16"})["worker_id"]
