@@ -154,18 +154,26 @@ def _remedies(need: Need, options: LoadOptions, ledger: Ledger, learning: Learni
         if saved > 0:
             found.append(_remedy(words, change, saved, id_))
 
+    def enough(**other: int) -> bool:
+        """Whether work changed so would fit the devices when they are empty."""
+        work = replace(need.work, **other)
+        over, kind = need.spec.spread, need.subject.device_kind
+        sized = parts(need.anatomy, work, kind=kind, dtype=need.dtype, devices=over, **need.held)
+        room = sorted(d.budget_bytes for d in ledger.devices.values() if d.index in (need.spec.devices or [d.index]))
+        return len(room) >= over and learning.bytes(need.subject, sized).high <= room[-over]
+
     if TYPE_BYTES[need.dtype] > 2 and not need.anatomy.quantized_bytes:
         words = Said("Load it in half precision.", "remedy.half_precision")
         add(words, {"options": {"dtype": "bfloat16"}}, as_="bfloat16")
     if need.anatomy.task in ("image", "video"):
-        _of_pictures(need, options, add)
+        _of_pictures(need, options, add, enough)
     elif need.anatomy.task in CHAT_TASKS:
         _of_chat(need, [device.index for device in ledger.devices.values() if device.kind == "cuda"], add)
     found.sort(key=lambda remedy: -remedy.saves_bytes)
     return found + _elsewhere(need, options, ledger)
 
 
-def _of_pictures(need: Need, options: LoadOptions, add: Callable[..., None]) -> None:
+def _of_pictures(need: Need, options: LoadOptions, add: Callable[..., None], enough: Callable[..., bool]) -> None:
     work = need.work
     if options.weights == "none":
         for name, words in (
@@ -178,7 +186,7 @@ def _of_pictures(need: Need, options: LoadOptions, add: Callable[..., None]) -> 
         text = f"Make {half} at once instead of {work.batch}."
         add(Said(text, "remedy.smaller_batch", batch=half, now=work.batch), {"options": {"batch": half}}, batch=half)
     if work.width > 64 and work.height > 64:
-        size = {"width": _smaller(work.width), "height": _smaller(work.height)}
+        size = _smaller(work, enough)
         text = f"Make it {size['width']} × {size['height']} pixels."
         add(Said(text, "remedy.smaller_picture", width=size["width"], height=size["height"]), size, **size)
     if need.subject.device_kind == "cuda" and need.held["offload"] == "none":
@@ -211,9 +219,13 @@ def _of_chat(need: Need, gpus: list[int], add: Callable[..., None]) -> None:
         add(Said(text, "remedy.shorter_context", context=half), {"context": half}, context=half)
 
 
-def _smaller(side: int) -> int:
-    """Three quarters, in multiples of 64."""
-    return max(64, side * 3 // 4 // 64 * 64)
+def _smaller(work: Work, enough: Callable[..., bool]) -> dict[str, int]:
+    """The largest picture that fits, in steps of three quarters and multiples of 64; one step when none of them does
+    or the picture fits already."""
+    steps = [{"width": work.width, "height": work.height}]
+    while max(steps[-1].values()) > 64:
+        steps.append({name: max(64, side * 3 // 4 // 64 * 64) for name, side in steps[-1].items()})
+    return next((size for size in steps[1:] if enough(**size)), steps[1])
 
 
 def _remedy(words: Said, change: dict[str, Any], saved: int, id_: Any = "") -> RemedyOut:

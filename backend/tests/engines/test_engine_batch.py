@@ -84,8 +84,6 @@ def sd(tiny_sd: Path) -> DiffusersImage:
 
 
 class TestSamePictures:
-    # Some of diffusers' samplers make numpy warn at every step, 70,000 times here.
-    @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
     @pytest.mark.parametrize("scheduler", [None, *ONE_OF_EACH])
     def test_with_every_sampler(self, sd, tmp_path: Path, scheduler: str | None) -> None:
         assert furthest(sd, tmp_path, scheduler=scheduler, steps=2) <= 1

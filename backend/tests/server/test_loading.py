@@ -359,6 +359,14 @@ class TestPlan:
                 less = self.plan(server, **smaller)["bytes"]["expected"]
                 assert plan["bytes"]["expected"] - less == pytest.approx(remedy["saves_bytes"], rel=0.01)
 
+    def test_the_smaller_picture_is_one_that_fits(self, server: Server) -> None:
+        asked = {"width": 8192, "height": 4096, "options": {"batch": 4}}
+        plan = self.plan(server, **asked)
+        (smaller,) = (one["change"] for one in plan["remedies"] if one["id"] == "smaller_picture")
+        assert plan["fit"] == "never" and self.plan(server, **asked | smaller)["fit"] != "never"
+        larger = {name: side * 4 // 3 + 64 for name, side in smaller.items()}
+        assert self.plan(server, **asked | larger)["fit"] == "never", "no smaller than it must be"
+
     def test_of_a_chat_model_every_remedy_saves_what_it_says(self, server: Server, tmp_path: Path) -> None:
         folder = transformers_folder(tmp_path / "talk", "Qwen3ForCausalLM", **SIZES | {"hidden_size": 256})
         write(folder / "model-00001-of-00002.safetensors", safetensors({"a": (4000, 1000)}, "BF16"))

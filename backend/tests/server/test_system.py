@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 
+import pytest
 from atelier.dialects import dialect_of
 from atelier.runtime.devices import Driver
 from atelier.shapes import DeviceOut, DeviceProcessOut
 from atelier.system.status import gpu_out
 from serving import Server
+from tests.launching import BACKEND
 
 
 class TestHistory:
@@ -90,6 +93,13 @@ class TestDependencies:
 
 
 class TestEndpoints:
+    @pytest.mark.parametrize("language", ["en", "fr", "es"])
+    def test_every_group_has_a_name_on_the_page(self, server: Server, language: str) -> None:
+        words = json.loads((BACKEND.parent / f"frontend/src/i18n/{language}.json").read_text())
+        told = server.client.get("/api/system/endpoints").json()["items"]
+        groups = {one["tag"] if one["dialect"] == "atelier" else one["dialect"] for one in told}
+        assert groups <= set(words["machine"]["groups"])
+
     def test_every_route_of_the_api_is_listed_with_its_full_address(self, server: Server) -> None:
         told = server.client.get("/api/system/endpoints").json()
         document = server.client.get("/openapi.json").json()

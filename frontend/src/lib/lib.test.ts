@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 
 import { advance, mergeJob, phaseOf } from "./jobs";
-import { ago, bytes, duration, gib, percent } from "./numbers";
+import { ago, briefly, bytes, duration, gib, percent } from "./numbers";
 import { justify } from "./rows";
 import { snap } from "./sizes";
 
@@ -16,6 +16,11 @@ describe("numbers", () => {
 
   it("gives memory in GiB, and what is less in MiB", () => {
     expect([0, 194 * 1024 ** 2, 1.04 * 1024 ** 3, 141 * 1024 ** 3].map((size) => gib(size))).toEqual(["0 GiB", "194 MiB", "1 GiB", "141 GiB"]);
+  });
+
+  it("tells tenths of short times, and never nothing", () => {
+    expect([0.01, 0.42, 9.94, 9.96, 75].map((one) => briefly(one))).toEqual(["0.1 s", "0.4 s", "9.9 s", "10 s", "1 min 15 s"]);
+    expect(briefly(1.5, "fr")).toBe("1,5 s");
   });
 
   it("tells durations in the two largest units", () => {

@@ -41,6 +41,11 @@ export function duration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
+/** As `duration`, with tenths below ten seconds: what loads in 0.4 s does not take "0 s". */
+export function briefly(seconds: number, locale = "en"): string {
+  return seconds < 9.95 ? `${decimal(Math.max(0.1, seconds), 1, locale)} s` : duration(seconds);
+}
+
 /** How long ago, in words: "2 minutes ago". */
 export function ago(iso: string, now: number, locale = "en"): string {
   const seconds = Math.min(0, Math.round((Date.parse(iso) - now) / 1000));

@@ -8,7 +8,7 @@ import { asProblem } from "@/api/errors";
 import type { PlanIn, PlanOut, RemedyOut } from "@/api/types";
 import { queries } from "@/api/queries";
 import { useSaid } from "@/i18n/said";
-import { bytes, duration, gib } from "@/lib/numbers";
+import { briefly, bytes, gib } from "@/lib/numbers";
 import { ErrorNote } from "@/ui/ErrorNote";
 
 import { useDebounced } from "./HubSearch";
@@ -49,7 +49,7 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOu
       </Box>
       <Band plan={plan} />
       <Box sx={{ display: "flex", gap: 2, color: colour, fontWeight: 600 }}><Box sx={{ pt: "2px" }}><Icon size={16} aria-hidden /></Box><span>{t(`models.estimate.verdicts.${plan.fit}`, { place })}</span></Box>
-      {seconds && <Typography variant="body2" sx={{ color: "text.secondary", display: "flex", gap: 2, alignItems: "center" }}><Clock size={14} aria-hidden />{t("models.estimate.seconds", { time: duration(seconds.expected), low: duration(seconds.low), high: duration(seconds.high) })}</Typography>}
+      {seconds && <Typography variant="body2" sx={{ color: "text.secondary", display: "flex", gap: 2, alignItems: "center" }}><Clock size={14} aria-hidden />{t("models.estimate.seconds", { time: briefly(seconds.expected, lang), low: briefly(seconds.low, lang), high: briefly(seconds.high, lang) })}</Typography>}
       {plan.makes_room.length > 0 && (
         <Box>
           <Typography variant="overline" component="h4" sx={{ color: "text.secondary", m: 0 }}>{t(plan.fit === "wait" ? "models.estimate.holds" : "models.estimate.leaves")}</Typography>
