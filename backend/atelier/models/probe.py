@@ -240,9 +240,20 @@ def _probe_peft(folder: Path) -> Probe:
         )
     header = _header(file)
     base = config.get("base_model_name_or_path")
-    task = "chat" if config.get("task_type") == "CAUSAL_LM" else "image"
+    task = "chat" if _adapts_chat(config, header) else "image"
     family = _lora_family(header) or ("" if task == "chat" else _unknown_lora(file))
     return Probe(task, "lora", family, None, *_figures([(file, header)]), base=base if isinstance(base, str) else None)
+
+
+def _adapts_chat(config: dict[str, Any], header: Header) -> bool:
+    """Where `task_type` is left out, as is peft's default, peft names the class that the adapter was made around.
+    Other models than those that chat are ForConditionalGeneration too, such as Whisper: their layers lie elsewhere."""
+    if (task := config.get("task_type")) is not None:
+        return task == "CAUSAL_LM"
+    mapping = config.get("auto_mapping")
+    around = str(mapping.get("base_model_class")) if isinstance(mapping, dict) else ""
+    sees = around.endswith("ForConditionalGeneration") and any(".language_model." in name for name in header.tensors)
+    return around.endswith("ForCausalLM") or sees
 
 
 def _probe_pyannote(folder: Path) -> Probe:

@@ -122,6 +122,27 @@ class TestFolders:
         found = probe(tmp_path)
         assert (found.type, found.family, found.base) == ("lora", "sdxl", "stabilityai/sdxl")
 
+    @pytest.mark.parametrize(
+        ("around", "place", "known"),
+        [
+            ("Qwen3ForCausalLM", "model.layers", True),
+            ("Qwen3VLForConditionalGeneration", "model.language_model.layers", True),
+            ("WhisperForConditionalGeneration", "model.encoder.layers", False),
+            (None, "model.layers", False),
+        ],
+    )
+    def test_peft_without_a_task(self, tmp_path: Path, around: str | None, place: str, known: bool) -> None:
+        """As `save_pretrained` writes one where nobody gave `task_type`."""
+        mapping = around and {"base_model_class": around, "parent_library": "transformers"}
+        write(tmp_path / "adapter_config.json", {"task_type": None, "auto_mapping": mapping})
+        name = f"base_model.model.{place}.0.self_attn.q_proj.lora_A.weight"
+        write(tmp_path / "adapter_model.safetensors", safetensors({name: (4, 32)}))
+        if known:
+            assert (probe(tmp_path).task, probe(tmp_path).type) == ("chat", "lora")
+            return
+        with pytest.raises(ModelNotRecognised, match="not for a model that Atelier knows"):
+            probe(tmp_path)
+
     def test_a_folder_around_one_file(self, tmp_path: Path) -> None:
         write(tmp_path / "x.safetensors", safetensors({"model.diffusion_model.joint_blocks.0.x": (2, 2)}))
         assert probe(tmp_path).family == "sd3"
