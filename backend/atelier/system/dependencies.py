@@ -142,6 +142,8 @@ class DependencyInspector:
         has_gpu = any(device.kind == "cuda" for device in self._monitor.devices)
         runtime, cudnn = contents.cuda_runtime, contents.cudnn
         found = verdict(runtime, self._monitor.driver, has_gpu=has_gpu)
+        if "torch" not in contents.packages:
+            found = Verdict(None, Said("Nothing in it computes on a GPU.", "cuda.not_needed"))
         available: bool | None = False
         if found.fits:
             answer = await self._answer(name, path)

@@ -51,6 +51,7 @@ class DependencyDetailsOut(BaseModel):
     cuda_available: bool | None = Field(description="Whether it can use a GPU here; null while that is being asked.")
     fits: bool | None = Field(description="Whether driver and runtime fit; null where there is nothing to fit.")
     code: Literal[
+        "not_needed",
         "cpu_build",
         "no_gpu",
         "driver_unknown",

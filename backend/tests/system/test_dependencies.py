@@ -197,7 +197,7 @@ class TestInspector:
         inspector = Place(tmp_path, GPUMonitor(MachineMemory())).inspector
         items = {one.name: one for one in await inspector.all()}
         assert {"fastapi", "nvidia-ml-py"} <= set(items)
-        assert items["fastapi"].environment == "server" and items["fastapi"].details.code == "cpu_build"
+        assert items["fastapi"].environment == "server" and items["fastapi"].details.code == "not_needed"
 
 
 class TestAsk:

@@ -31,7 +31,7 @@ export function history(devices: DeviceOut[], memory: number): HistoryOut {
 
 const image = { cuda_runtime: "12.8.90", cudnn: "9.10.2.21", cuda_available: true, fits: true, code: "fits", message: "The driver 580.95.05 runs CUDA up to 13.0.", said: { code: "cuda.fits", params: { driver: "580.95.05", offered: "13.0" } } } as const;
 const chat = { ...image, cuda_runtime: "14.0.80", cuda_available: false, fits: false, code: "driver_too_old", message: "Does not fit.", said: { code: "cuda.driver_too_old", params: { driver: "580.95.05", offered: "13.0", runtime: "14.0.80", needed: "600" } } } as const;
-const server = { cuda_runtime: null, cudnn: null, cuda_available: false, fits: null, code: "cpu_build", message: "Built without CUDA.", said: { code: "cuda.cpu_build", params: {} } } as const;
+const server = { cuda_runtime: null, cudnn: null, cuda_available: false, fits: null, code: "not_needed", message: "Nothing in it computes on a GPU.", said: { code: "cuda.not_needed", params: {} } } as const;
 const held = (environment: string, details: DependencyOut["details"], cuda: string | null, versions: Record<string, string>): DependencyOut[] =>
   Object.entries(versions).map(([name, version]) => ({ environment, name, version, cuda: name.startsWith("torch") ? cuda : null, details }));
 

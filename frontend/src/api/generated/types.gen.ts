@@ -1603,7 +1603,7 @@ export type DependencyDetailsOut = {
     /**
      * Code
      */
-    code: 'cpu_build' | 'no_gpu' | 'driver_unknown' | 'fits' | 'fits_by_compatibility' | 'driver_old' | 'driver_too_old' | 'unavailable';
+    code: 'not_needed' | 'cpu_build' | 'no_gpu' | 'driver_unknown' | 'fits' | 'fits_by_compatibility' | 'driver_old' | 'driver_too_old' | 'unavailable';
     /**
      * Message
      */

@@ -35,7 +35,6 @@ function Environment({ name, items }: { name: string; items: DependencyOut[] }) 
   const { t } = useTranslation();
   const details = items[0]?.details;
   if (!details) return null;
-  const usesTorch = items.some((item) => item.name === "torch");
   const rank = (item: DependencyOut) => (FIRST.includes(item.name) ? FIRST.indexOf(item.name) : FIRST.length);
   const sorted = [...items].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
   const runtime = [details.cuda_runtime && `CUDA ${details.cuda_runtime}`, details.cudnn && `cuDNN ${details.cudnn}`].filter(Boolean).join(" · ");
@@ -45,7 +44,7 @@ function Environment({ name, items }: { name: string; items: DependencyOut[] }) 
         <Typography variant="h4" component="h3">{name === "server" ? t("machine.serverEnvironment") : name}</Typography>
         <Typography variant="body2" sx={{ color: "text.faint", ml: { sm: "auto" } }}>{runtime}</Typography>
       </Box>
-      {usesTorch && <Verdict details={details} />}
+      {details.code !== "not_needed" && <Verdict details={details} />}
       <Box component="ul" sx={{ m: 0, mt: 3, p: 0, listStyle: "none", display: "grid", gridTemplateColumns: { xs: "minmax(0, 1fr)", sm: "repeat(2, minmax(0, 1fr))" }, columnGap: 6 }}>
         {sorted.map((item) => (
           <Box component="li" key={item.name} sx={{ display: "flex", gap: 2, minWidth: 0, minHeight: 28, alignItems: "center", borderTop: 1, borderColor: "divider" }}>
