@@ -101,14 +101,14 @@ def rounds(one: Operation, share: tuple[int, int]) -> Iterator[tuple[Hostile, by
 
 
 def shares(calls: list[Operation]) -> Iterator[tuple[Operation, tuple[int, int]]]:
-    """Each call with its part of the payloads: all, but where up to six calls look the same id up."""
+    """Each call with its part of the payloads: all, but where up to twelve calls look the same id up."""
     alike: dict[str, list[Operation]] = {}
     for one in calls:
         alone = [name for place, name in text_fields(one) if place != "header"] == list(one.parameters["path"])
         alike.setdefault(str(one.parameters["path"].keys()) if alone else str(one), []).append(one)
     for group in alike.values():
         for at, one in enumerate(group):
-            yield one, (at % min(6, len(group)), min(6, len(group)))
+            yield one, (at % min(12, len(group)), min(12, len(group)))
 
 
 def test_there_is_enough_to_try(calls: list[Operation]) -> None:
