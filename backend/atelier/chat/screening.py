@@ -387,15 +387,25 @@ def refuse_what_it_lacks(path: str, body: Body, target: Target) -> None:
     if able is None:
         return
     if path not in able.routes_of(target.task):
-        text = f"{path} is not for {target.name}: its engine has no such route for a model of the kind {target.task}."
-        words = Said(text, "chat.no_such_route", path=path, model=target.name, task=target.task)
-        raise BadRequest(words, field="model", hint="Choose another model, or another engine in its load options.")
+        raise _not_its_route(path, target)
     if field := able.lacks(body):
         engine = target.spec.engine
         words = Said(
             f"{field} is more than the engine {engine} can do.", "chat.engine_lacks", name=field, engine=engine
         )
         raise BadRequest(words, field=field, hint="Leave it out, or choose another engine in the model's load options.")
+
+
+def _not_its_route(path: str, target: Target) -> BadRequest:
+    kinds = {kind for kind in ("chat", "embed") for engine in ABILITIES.values() if path in engine.routes_of(kind)}
+    if target.task not in kinds and len(kinds) == 1:
+        (kind,) = kinds
+        text = f"{path} is not for {target.name}: no model of the kind {target.task} answers it."
+        words = Said(text, "chat.other_kind", path=path, model=target.name, task=target.task, kind=kind)
+        return BadRequest(words, field="model", hint=f"Choose a model of the kind {kind}.")
+    text = f"{path} is not for {target.name}: its engine has no such route for a model of the kind {target.task}."
+    words = Said(text, "chat.no_such_route", path=path, model=target.name, task=target.task)
+    return BadRequest(words, field="model", hint="Choose another model, or another engine in its load options.")
 
 
 _PICTURES = frozenset({"image_url", "input_image", "image"})

@@ -64,7 +64,8 @@ def test_what_is_wrong_is_said(client: openai.OpenAI) -> None:
         client.embeddings.create(model=MODEL, input="word " * 400)
     with pytest.raises(openai.BadRequestError) as chats:
         client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Hi"}])
-    assert "no such route" in str(chats.value)
-    with pytest.raises(openai.BadRequestError):
+    assert "no model of the kind embed answers it. Choose a model of the kind chat" in str(chats.value)
+    with pytest.raises(openai.BadRequestError) as embeds:
         client.embeddings.create(model="lore", input="a")
+    assert "Choose a model of the kind embed" in str(embeds.value)
     assert client.embeddings.create(model=MODEL, input="a").data, "and the next request works"

@@ -48,6 +48,11 @@ describe("Generate", () => {
     act(() => change({ styles: [] }));
   });
 
+  it("says so when the model of the address is not there", async () => {
+    await open("/?model=nobody");
+    expect(await screen.findByText(/^“nobody” is not here, or not for this\. .+ is taken\.$/, {}, slow)).toHaveAttribute("role", "status");
+  });
+
   it("asks for a prompt instead of sending nothing", async () => {
     const atelier = await open("/");
     await send("");

@@ -77,6 +77,8 @@ export const theme = createTheme({
     MuiCssBaseline: {
       styleOverrides: (t) => ({
         html: { scrollbarGutter: "stable", fontVariantNumeric: "tabular-nums", fontFeatureSettings: '"cv11", "ss03"', WebkitFontSmoothing: "antialiased" },
+        // Figures as wide as each other keep counters still; in sentences they would tear hyphens and dates apart.
+        "p, textarea, [data-note]": { fontVariantNumeric: "normal" },
         // The scrollbar's room is always there: nothing moves sideways when a page grows longer than the window, nor when
         // a dialog stops the page from scrolling (MUI would make the same room once more, as padding).
         body: { overflowWrap: "anywhere", overflowX: "clip", paddingRight: "0 !important" },
