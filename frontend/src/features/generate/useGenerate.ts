@@ -7,9 +7,9 @@ import { freshest } from "@/api/freshest";
 import { getJob, imageToImage, imageToVideo, inpaint, outpaint, textToImage, upscale } from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
 import type { AcceptedOut, JobOut, ModelOut } from "@/api/types";
+import { Attempts } from "@/lib/attempts";
 import { Signal } from "@/lib/signal";
 
-import { Attempts } from "./attempts";
 import { settings } from "./settings";
 import { maskId, sentImage, source } from "./source";
 import { taskForm, toWanted, type Wanted } from "./tasks";

@@ -9,6 +9,7 @@ import * as api from "@/api/generated/sdk.gen";
 import { plannedGrid, type GridStart, type PlannedGrid } from "@/api/grids";
 import { queries } from "@/api/queries";
 import { useSaid } from "@/i18n/said";
+import { Attempts } from "@/lib/attempts";
 import { duration } from "@/lib/numbers";
 import { toast } from "@/lib/toast";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -17,7 +18,6 @@ import { NumberField } from "@/ui/NumberField";
 
 import { axisIn, MOST_CELLS, valuesIn, type Axis } from "./axes";
 import { AxisRow, useChoices } from "./AxisRow";
-import { onceEach } from "./onceEach";
 import { useSeconds } from "./usePlan";
 
 const STEPS: Axis = { field: "steps", text: [10, 20, 30].join(", "), picked: [], lora: null };
@@ -34,7 +34,7 @@ export function GridDialog({ request, start, starts: usually }: PlannedGrid) {
   const [y, setY] = useState<Axis>({ field: "guidance_scale", text: [3, 5, 7.5].join(", "), picked: [], lora: null });
   const [starts, setStarts] = useState(usually);
   const [strength, setStrength] = useState(start?.strength ?? 0);
-  const [keyOf] = useState(onceEach);
+  const [attempts] = useState(() => new Attempts());
   const onClose = () => plannedGrid.set(null);
   const [across, down] = [axisIn(x), axisIn(y)];
   const count = valuesIn(x).length * Math.max(1, down ? valuesIn(y).length : 1);
@@ -48,7 +48,7 @@ export function GridDialog({ request, start, starts: usually }: PlannedGrid) {
   };
   const make = useMutation({
     mutationFn: () => api.makeGrid({
-      headers: { "idempotency-key": keyOf(JSON.stringify([across, down, from])) },
+      headers: { "idempotency-key": attempts.keyFor([across, down, from]) },
       body: { request, ...(from && { start: from }), x: across ?? { field: "steps", values: [] }, ...(down && { y: down }) },
     }),
     onSuccess: (accepted) => {

@@ -5,7 +5,6 @@ import { gridOf, requestOf } from "@/api/grids";
 import { image } from "@/mocks/data";
 
 import { axisIn, valuesOf, type Axis } from "./axes";
-import { onceEach } from "./onceEach";
 import { questions } from "./usePlan";
 
 it("reads the values of a grid as people write them", () => {
@@ -13,14 +12,6 @@ it("reads the values of a grid as people write them", () => {
   expect(valuesOf("guidance_scale", "2.5, x")).toEqual([2.5, "x"]);
   expect(valuesOf("seed", "5-3, 1-1000000")).toHaveLength(65);
   expect(valuesOf("prompt_sr", "red, very blue ")).toEqual(["red", "very blue"]);
-});
-
-it("has a key for each grid that a header can hold, whatever the words and however many", () => {
-  const keyOf = onceEach();
-  const words = (last: string) => JSON.stringify([...Array.from({ length: 40 }, () => "赤い狐"), last]);
-  expect(keyOf(words("雪"))).toBe(keyOf(words("雪")));
-  expect(keyOf(words("雪"))).not.toBe(keyOf(words("森")));
-  expect(new Headers({ "idempotency-key": keyOf(words("雪")) }).get("idempotency-key")).toMatch(/^[\w-]{1,200}$/);
 });
 
 it("asks for a LoRA's weight with the LoRA that it is of", () => {
