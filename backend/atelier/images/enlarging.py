@@ -9,15 +9,14 @@ from pathlib import Path
 from engines import protocol
 
 from atelier.access.actor import Actor
-from atelier.errors import TooManyJobs
 from atelier.images.finishing import Gone, JobFailed, hung_up, unless_gone
 from atelier.images.making import GenerationFailed
 from atelier.images.upscalers import named, upscaler_file, upscalers_of
+from atelier.jobs.queue import queue_full
 from atelier.models.registry import ModelRegistry
 from atelier.models.sizing import Sizing
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerSpec
-from atelier.said import Said
 from atelier.shapes import ErrorOut
 from atelier.tables import ModelRow
 
@@ -58,8 +57,7 @@ class Enlarger:
         the engine's own error, and what a lease raises; Conflict once `gone` says that the client has hung up, which
         ends the wait or the run."""
         if self._under_way >= MOST_AT_ONCE:
-            words = Said(f"The queue is full: {MOST_AT_ONCE} jobs wait already.", "queue_full", count=MOST_AT_ONCE)
-            raise TooManyJobs(words, retry_after=5, hint="Try again in a few seconds.")
+            raise queue_full(MOST_AT_ONCE, "Try again in a few seconds.")
         self._under_way += 1
         try:
             file = await asyncio.to_thread(upscaler_file, row, self._registry)

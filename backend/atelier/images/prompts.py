@@ -21,7 +21,7 @@ from atelier.errors import BadRequest, Conflict, NotFound
 from atelier.images import prompt_rows
 from atelier.images.asking import Wanted
 from atelier.images.prompt_schemas import PromptOut, StyleIn, StyleOut
-from atelier.images.schemas import GenerationIn
+from atelier.images.schemas import MOST_STYLED, GenerationIn
 from atelier.jobs.batch import Batch
 from atelier.said import Said
 from atelier.tables import PromptRow
@@ -32,9 +32,6 @@ KEPT = 500
 TIDY_EVERY = 50
 SPOT = "{prompt}"
 """Where a style has it, the prompt is put there; else the style is put behind the prompt."""
-MOST_STYLED = 20_000
-"""Characters of a prompt with its styles. One that holds `SPOT` ten times makes ten of what was there, and the next one
-again."""
 
 
 class PromptNotFound(NotFound):
@@ -153,12 +150,7 @@ class PromptBook:
             if name not in styles:
                 words = Said(f"There is no style {name[:80]!r}.", "style.unknown", name=name[:80])
                 raise BadRequest(words, field="styles", hint="GET /api/styles lists yours.")
-            prompt = merged(prompt, styles[name].prompt)
-            negative_prompt = merged(negative_prompt, styles[name].negative_prompt)
-            if max(len(prompt), len(negative_prompt)) > MOST_STYLED:
-                text = f"With these styles the prompt has more than {MOST_STYLED} characters."
-                words = Said(text, "style.too_long", most=MOST_STYLED)
-                raise BadRequest(words, field="styles", hint="Leave some out, or shorten them.")
+            prompt, negative_prompt = with_style(styles[name], prompt, negative_prompt)
         return prompt, negative_prompt
 
     async def _find(self, session, actor: Actor, kind: str, prompt_id: str) -> PromptRow:  # type: ignore[no-untyped-def]
@@ -169,6 +161,16 @@ class PromptBook:
             raise PromptNotFound(words, hint="GET /api/styles lists yours.")
         words = Said(f"There is no prompt {prompt_id[:40]!r}.", "prompt.none_such", prompt=prompt_id[:40])
         raise PromptNotFound(words, hint="GET /api/prompts lists yours.")
+
+
+def with_style(style: PromptRow | StyleOut, prompt: str, negative_prompt: str) -> tuple[str, str]:
+    """The prompts with its words. Raises BadRequest where they come to too many."""
+    prompt, negative_prompt = merged(prompt, style.prompt), merged(negative_prompt, style.negative_prompt)
+    if max(len(prompt), len(negative_prompt)) > MOST_STYLED:
+        text = f"With these styles the prompt has more than {MOST_STYLED} characters."
+        words = Said(text, "style.too_long", most=MOST_STYLED)
+        raise BadRequest(words, field="styles", hint="Leave some out, or shorten them.")
+    return prompt, negative_prompt
 
 
 def merged(prompt: str, style: str) -> str:

@@ -14,6 +14,9 @@ from atelier.tables import InputRow, JobStatus
 MAX_SEED = 2**32 - 1
 MAX_LORA_WEIGHT = 4
 MOST_STYLES = 10
+MOST_STYLED = 20_000
+"""Characters of a prompt with its styles. One that holds `prompts.SPOT` ten times makes ten of what was there, and the
+next one again."""
 
 # How large a picture may be is for its model to say: see `limits` of GET /api/models/.
 Side = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -133,8 +136,8 @@ class GenerationIn(BaseModel):
         list[Annotated[str, Field(min_length=1, max_length=60)]],
         Field(
             max_length=MOST_STYLES,
-            description="Names of your styles (GET /api/styles), added in this order. With them a prompt has 20,000 "
-            "characters at most.",
+            description=f"Names of your styles (GET /api/styles), added in this order. With them a prompt has "
+            f"{MOST_STYLED:,} characters at most.",
         ),
     ] = []
 

@@ -12,7 +12,7 @@ from typing import Any
 from atelier.errors import AtelierError
 from atelier.images.additions import take_tags
 from atelier.images.prompt_schemas import StyleOut
-from atelier.images.prompts import MOST_STYLED, merged
+from atelier.images.prompts import with_style
 from atelier.images.schemas import MOST_STYLES, GenerationIn
 
 WORDS = ("prompt", "negative_prompt")
@@ -45,16 +45,14 @@ def as_typed(recipe: Mapping[str, Any], styles: Mapping[str, StyleOut]) -> dict[
         return dict(recipe)
     if not all(isinstance(name, str) and name in styles for name in names):
         return dict(recipe)
-    came_to = dict(words)
-    for name in names:
-        came_to = {each: merged(came_to[each], getattr(styles[name], each)) for each in WORDS}
-        if max(map(len, came_to.values())) > MOST_STYLED:
-            return dict(recipe)
+    prompt, negative = words["prompt"], words["negative_prompt"]
     try:
-        came_to["prompt"], _ = take_tags(came_to["prompt"])
+        for name in names:
+            prompt, negative = with_style(styles[name], prompt, negative)
+        prompt, _ = take_tags(prompt)
     except AtelierError:
         return dict(recipe)
-    if came_to != drawn:
+    if {"prompt": prompt, "negative_prompt": negative} != drawn:
         return dict(recipe)
     told = {name: asked[name] for name in ("styles", "typed_prompt", "loras") if asked.get(name) is not None}
     return {**recipe, **words, **told}

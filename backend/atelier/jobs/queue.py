@@ -200,12 +200,13 @@ class JobQueue:
             }
 
     def _full(self) -> TooManyJobs:
-        limit = self._settings.queue_limit
-        return TooManyJobs(
-            Said(f"The queue is full: {limit} jobs wait already.", "queue_full", count=limit),
-            retry_after=5,
-            hint="Try again in a few seconds, or cancel jobs that are no longer wanted.",
-        )
+        hint = "Try again in a few seconds, or cancel jobs that are no longer wanted."
+        return queue_full(self._settings.queue_limit, hint)
+
+
+def queue_full(limit: int, hint: str) -> TooManyJobs:
+    words = Said(f"The queue is full: {limit} jobs wait already.", "queue_full", count=limit)
+    return TooManyJobs(words, retry_after=5, hint=hint)
 
 
 async def _nobody(_lane: str, _choose: Choose, _joins: Any) -> list[Attempt]:
