@@ -141,8 +141,9 @@ class DependencyInspector:
     async def _details(self, name: str, path: Path, contents: Contents) -> DependencyDetailsOut:
         has_gpu = any(device.kind == "cuda" for device in self._monitor.devices)
         runtime, cudnn = contents.cuda_runtime, contents.cudnn
-        found = verdict(runtime, self._monitor.driver, has_gpu=has_gpu)
-        if "torch" not in contents.packages:
+        if "torch" in contents.packages:
+            found = verdict(runtime, self._monitor.driver, has_gpu=has_gpu)
+        else:
             found = Verdict(None, Said("Nothing in it computes on a GPU.", "cuda.not_needed"))
         available: bool | None = False
         if found.fits:
