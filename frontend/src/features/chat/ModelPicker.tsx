@@ -9,7 +9,6 @@ import { answers, usable } from "@/lib/answering";
 import { lookOf } from "@/lib/models";
 import { ModelState } from "@/ui/ModelState";
 
-
 interface Props { label: string; models: readonly ModelOut[] | undefined; model: ModelOut | undefined; wanted: string | null | undefined; onPick: (key: string) => void; small?: boolean }
 
 /** Which model answers, and how it stands; it is loaded by the first question. */
