@@ -34,11 +34,18 @@ test("what is wrong with a file is told by line, and one that runs is stopped wi
   await wrong.getByRole("button", { name: "2 things are wrong with the file" }).press("Enter");
   await expect(wrong.getByText("Line 3: Line 1 has the same custom_id.")).toBeVisible();
 
+  // What fails after the file has arrived is tried again without sending the file again.
+  const sent: string[] = [];
+  page.on("request", (request) => request.method() === "POST" && sent.push(new URL(request.url()).pathname));
+  await page.route("**/v1/batches", (route) => (route.request().method() === "POST" ? route.abort() : route.continue()), { times: 1 });
   await give.setInputFiles(file("long.jsonl", Array.from({ length: 60 }, (_, at) => line(`${at}`, { prompt: "a fox" }))));
+  await page.getByRole("button", { name: "Start" }).press("Enter");
+  await expect(page.getByRole("alert")).toContainText("The batch was not taken");
   await page.getByRole("button", { name: "Start" }).press("Enter");
   const long = page.locator("[data-batch]", { hasText: "long.jsonl" });
   await expect(long).toHaveAttribute("data-status", "in_progress");
   await expect(long.getByRole("link", { name: "Answers" })).toBeVisible();
+  expect(sent).toEqual(["/v1/files", "/v1/batches", "/v1/batches"]);
   await long.getByRole("button", { name: "Stop" }).press("Enter");
   await expect(long).toHaveAttribute("data-status", "cancelled");
 });

@@ -61,32 +61,42 @@ class GoesOut(BaseModel):
     said: SaidOut | None = None
 
 
+RemedyId = Literal[
+    "half_precision",
+    "fp8",
+    "fp8_cache",
+    "int8",
+    "offload",
+    "smaller_batch",
+    "smaller_picture",
+    "shorter_context",
+    "another_device",
+    "more_devices",
+]
+Fit = Literal["now", "after", "wait", "never"]
+
+
 class RemedyOut(BaseModel):
     """Something that would make it smaller, or fit."""
 
-    id: Literal[
-        "half_precision",
-        "fp8",
-        "fp8_cache",
-        "int8",
-        "offload",
-        "smaller_batch",
-        "smaller_picture",
-        "shorter_context",
-        "another_device",
-        "more_devices",
-    ]
+    id: RemedyId
     message: str
     said: SaidOut | None = None
     change: dict[str, Any] = Field(description="What to send instead, as fields of this request.")
-    saves_bytes: int
+    saves_bytes: int = Field(description="On each device.")
+    bytes: BandOut = Field(description="What it would take of each device then, as the answer to that request says.")
+    fit: Fit = Field(description="Whether it would fit then.")
+    enough: bool = Field(
+        description="With this alone it fits now, or comes nearer to that: from `never` to `wait`, to `after`, to "
+        "`now`."
+    )
 
 
 class PlanOut(BaseModel):
     """Whether it would fit, and what it would take."""
 
     model: str
-    fit: Literal["now", "after", "wait", "never"] = Field(
+    fit: Fit = Field(
         description="`after`: once idle models have given way. `wait`: in line, for models at work, pinned ones or "
         "other programs. `never`: not even on an empty device."
     )
@@ -108,4 +118,7 @@ class PlanOut(BaseModel):
         description="Load options that it would go without: what the last load with them lacked, and before the first "
         "one what is known of this machine.",
     )
-    remedies: list[RemedyOut] = Field(description="What would make it smaller: the largest saving first.")
+    remedies: list[RemedyOut] = Field(
+        description="What would make it smaller: those that are `enough` first, then by what they save. Of each the "
+        "least change that is enough, or a first step where none is."
+    )

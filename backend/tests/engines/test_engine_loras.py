@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_chat
 import tiny_loras
 import torch
 from engines import image_speed
@@ -17,11 +18,14 @@ from engines.engine import RunFailed
 from engines.image_lora_slot import LEAST_RANK
 from engines.picture_files import infotext
 from engines.protocol import EmbeddingUse, File, LoraUse, TextToImage
+from peft import LoraConfig, get_peft_model
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch._dynamo.utils import counters
+from transformers import AutoModelForCausalLM
 
 OPTIONS = {"threads": 1, "device": "cpu"}
+WEIGHTS = "adapter_model.safetensors"
 
 
 class Quiet:
@@ -133,6 +137,22 @@ class TestLoras:
         bare, by_peft = studio.draw(), studio.draw(use(file, 0.5))
         assert bare != by_peft == studio.draw(use(tmp_path / "plain.safetensors", 1.0))
         assert studio.draw() == bare
+
+    def test_the_lora_that_vllm_is_tried_with_is_one_that_peft_saves(self, tmp_path: Path) -> None:
+        """The environment of vLLM has no peft: `tests/chat_engines` takes a LoRA that `tiny_chat` wrote."""
+        tiny_chat.make_lora(tmp_path / "ours")
+        config = json.loads(tiny_chat.PEFT_CONFIG.read_text())
+        base = AutoModelForCausalLM.from_pretrained(tiny_chat.LORE)
+        lora = LoraConfig(r=config["r"], lora_alpha=8, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+        get_peft_model(base, lora).save_pretrained(str(tmp_path / "theirs"))
+        saved = json.loads((tmp_path / "theirs" / "adapter_config.json").read_text())
+        saved |= {"target_modules": sorted(saved["target_modules"]), "base_model_name_or_path": "embedded/models/lore"}
+        assert saved == config
+        ours, theirs = (
+            {name: (tensor.shape, tensor.dtype) for name, tensor in load_file(tmp_path / who / WEIGHTS).items()}
+            for who in ("ours", "theirs")
+        )
+        assert ours == theirs
 
     def test_another_kind_of_adapter_is_refused(self, sd: Studio, tiny_sd: Path, tmp_path: Path) -> None:
         file = tiny_loras.build_peft(tiny_sd, tmp_path)

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from atelier.config import RuntimeSettings
-from atelier.models import planning
 from atelier.models.anatomy import read_anatomy
 from atelier.models.chat_engines import ChatEngines, Processor, choose
 from atelier.models.chat_loading import dtype_of, engine_options, goes_without, held_as, setup_of
 from atelier.models.chat_presets import PRESETS, Preset, preset_of
 from atelier.models.estimate import SPARE_TOKENS, parts
 from atelier.models.learning import Learning
+from atelier.models.remedies import ideas, saves
 from atelier.models.schemas import LoadOptions
 from atelier.models.sizing import Sizing
 from atelier.runtime.abilities import ABILITIES, CHAT
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.gpu import Device
-from atelier.runtime.ledger import Ledger
 from atelier.tables import ModelRow
 
 GIB = 1024**3
@@ -201,11 +199,8 @@ class TestLoading:
         assert flags["memory_bytes"] == two.parts.total and flags["kv_cache_bytes"] == two.parts.cache
         assert one.spec.spread == 1 and "tensor_parallel" not in dict(one.spec.options)
         assert two.parts.weights * 2 == pytest.approx(one.parts.weights) and two.parts.cache * 2 == one.parts.cache
-        ledger = Ledger([H200, small], None, time.monotonic)
-        spread = {one.id: one for one in planning._remedies(one, LoadOptions(), ledger, sizing.learning)}[
-            "more_devices"
-        ]
-        assert spread.change == {"gpu_device_ids": [0, 1]} and spread.saves_bytes == one.parts.total - two.parts.total
+        [spread] = next(ladder for ladder in ideas(one, LoadOptions(), [H200, small]) if ladder[0].id == "more_devices")
+        assert spread.change == {"gpu_device_ids": [0, 1]} and saves(one, two) == one.parts.total - two.parts.total
 
     @pytest.mark.parametrize(
         ("engine", "kind", "came_so", "held", "lacks"),

@@ -3,6 +3,7 @@ import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 
 import { change, settings } from "@/features/generate/settings";
+import { taskForm } from "@/features/generate/tasks";
 import { setLanguage } from "@/i18n";
 import { device, environment, job, worker } from "@/mocks/data";
 import { open } from "@/mocks/install";
@@ -66,6 +67,10 @@ describe("Generate", () => {
     const alert = await screen.findByRole("alert", {}, slow);
     expect(alert).toHaveTextContent("There was not enough memory.");
     expect(alert).toHaveTextContent("Ask for smaller or fewer pictures");
+    change({ prompt: "something else", steps: 7 });
+    await user.click(within(alert).getByRole("button", { name: "Change the settings" }));
+    expect(await prompt()).toHaveValue("fail:oom whale");
+    expect(settings.get()).toMatchObject({ steps: 30, keepSeed: false });
     await user.click(within(alert).getByRole("button", { name: "Try again" }));
     await waitFor(() => expect(screen.queryByRole("alert")).toBeNull(), slow);
   });
@@ -154,6 +159,16 @@ describe("Jobs", () => {
     const drawer = await screen.findByRole("dialog", { name: "Job details" }, slow);
     await user.click(await within(drawer).findByRole("button", { name: "Last lines of the log" }, slow));
     expect(within(drawer).getByText("CUDA out of memory")).toBeInTheDocument();
+  });
+
+  it("leads from one that failed to the form as it was", async () => {
+    const asked = { prompt: "a whale", styles: ["Picture book"], model: "creatures", num_outputs: 4, steps: 40, seed: 7, image: "img_000002", strength: 0.3, loras: [{ model: "ink" }], resolved: { task: "image_to_image", prompt: "a whale, book", seeds: [7, 8, 9, 10] } };
+    await open("/jobs/f", { images: 3, jobs: [{ ...failed, request: asked }] });
+    await user.click(await screen.findByRole("link", { name: "Change the settings" }, slow));
+    await waitFor(() => expect(settings.get()).toMatchObject({ prompt: "a whale", styles: ["Picture book"], outputs: 4, steps: 40, seed: 7, keepSeed: true, width: null, loras: [{ key: "ink", weight: 1 }] }), slow);
+    expect(await screen.findByRole("radio", { name: "Change" }, slow)).toBeChecked();
+    expect(taskForm.get().strength).toBe(0.3);
+    expect(window.location.search).toBe("");
   });
 
   it("runs a failed job again", async () => {
@@ -276,6 +291,8 @@ describe("Models", () => {
     });
     expect(card("stable-diffusion-xl")).toHaveTextContent(/2.3 GiB of 6.5 GiB · 84 MiB\/s · 50 s left/);
     expect(card("dreamshaper")).toHaveTextContent("ran out of memory");
+    await user.click(card("ink-wash")?.querySelector("[data-step=use]") as HTMLElement);
+    await waitFor(() => expect(settings.get()).toMatchObject({ model: "stable-diffusion-1.5", loras: [{ key: "ink-wash", weight: 1, family: "sd15" }] }), slow);
   });
 
   it("leaves to others what is theirs: no adding, no loading", async () => {

@@ -34,6 +34,8 @@ describe("said", () => {
     expect(said(sentence("environment.building", { engine: "image", fraction: 0.42 })).text).toMatch(/^Le moteur d’images .*\(42\s%\)\.$/);
     expect(said(sentence("build.downloads", { count: 1 })).text).toBe("Téléchargement de 1 paquet");
     expect(said(sentence("build.downloads", { count: 61 })).text).toBe("Téléchargement de 61 paquets");
+    const unfit = said(sentence("request.lora_unfit", { lora: "ink", base: "sdxl", model: "creatures", family: "sd15" }));
+    expect(unfit).toEqual({ text: "Le LoRA ink a été fait pour SDXL et ne va pas avec creatures, qui est SD 1.5.", hint: "Prenez un LoRA fait pour SD 1.5, ou un modèle SDXL." });
     expect(said(sentence("environment.missing", { engine: "robots", fraction: 0 })).text).toContain("Le moteur robots");
     expect(said(sentence("chat_engine.not_built", { engine: "transformers_chat", better: "vllm_cpu_chat" })).text).toMatch(/^transformers\s: vLLM \(CPU\) conviendrait/);
   });

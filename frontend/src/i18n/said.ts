@@ -5,6 +5,7 @@
 import i18next from "i18next";
 import { useTranslation } from "react-i18next";
 
+import { familyName } from "@/lib/models";
 import { bytes, percent } from "@/lib/numbers";
 
 type Values = Record<string, unknown>;
@@ -68,11 +69,12 @@ export function aboutModel(model: Described & { source: string }, offer?: Descri
 /** Called the same in every language. */
 const CALLED: Record<string, string> = { vllm_chat: "vLLM", vllm_cpu_chat: "vLLM (CPU)", transformers_chat: "transformers" };
 
-/** `{{size, bytes}}`, `{{share, percent}}`, and words that stand for a value: `{{use, doing}}`, `{{name, engine}}`, `{{side, side}}`. */
+/** `{{size, bytes}}`, `{{share, percent}}`, and words that stand for a value: `{{use, doing}}`, `{{name, engine}}`, `{{side, side}}`; `{{base, family}}`, by the name that people use. */
 export function addFormats(): void {
   const formatter = i18next.services.formatter;
   formatter?.add("bytes", (value, language) => bytes(Number(value), language));
   formatter?.add("percent", (value, language) => percent(Number(value), language));
+  formatter?.add("family", (value) => familyName(String(value)));
   for (const [format, group] of [["doing", "doing"], ["engine", "engine_name"], ["side", "side"]] as const) {
     formatter?.add(format, (value) => words(`${group}.${String(value)}`, {}) ?? CALLED[String(value)] ?? String(value));
   }

@@ -5496,7 +5496,7 @@ export type PlanOut = {
     /**
      * Remedies
      *
-     * What would make it smaller: the largest saving first.
+     * What would make it smaller: those that are `enough` first, then by what they save. Of each the least change that is enough, or a first step where none is.
      */
     remedies: Array<RemedyOut>;
 };
@@ -5769,8 +5769,26 @@ export type RemedyOut = {
     };
     /**
      * Saves Bytes
+     *
+     * On each device.
      */
     saves_bytes: number;
+    /**
+     * What it would take of each device then, as the answer to that request says.
+     */
+    bytes: BandOut;
+    /**
+     * Fit
+     *
+     * Whether it would fit then.
+     */
+    fit: 'now' | 'after' | 'wait' | 'never';
+    /**
+     * Enough
+     *
+     * With this alone it fits now, or comes nearer to that: from `never` to `wait`, to `after`, to `now`.
+     */
+    enough: boolean;
 };
 
 /**

@@ -8,6 +8,7 @@ import { asProblem } from "@/api/errors";
 import * as api from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
 import { uploadBatch } from "@/api/uploads";
+import { Attempts } from "@/lib/attempts";
 import { ENDPOINTS, endpointOf, type Endpoint } from "@/lib/batches";
 import { bytes } from "@/lib/numbers";
 import { toast } from "@/lib/toast";
@@ -31,15 +32,29 @@ export function NewBatch() {
   const [over, setOver] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   const stop = useRef<AbortController | null>(null);
+  /** A file that has arrived: when only what follows failed, it is not sent a second time. */
+  const arrived = useRef<{ file: File; id: string } | null>(null);
+  const [attempts] = useState(() => new Attempts());
   const start = useMutation({
     mutationFn: async (given: File) => {
-      stop.current = new AbortController();
-      const sent = await uploadBatch(given, given.name, { onProgress: setShare, signal: stop.current.signal });
-      return api.openaiCreateBatch({ body: { input_file_id: sent.id, endpoint, completion_window: span } });
+      if (arrived.current?.file !== given) {
+        stop.current = new AbortController();
+        const { id } = await uploadBatch(given, given.name, { onProgress: setShare, signal: stop.current.signal });
+        arrived.current = { file: given, id };
+      }
+      const body = { input_file_id: arrived.current.id, endpoint, completion_window: span };
+      await api.openaiCreateBatch({ body, headers: { "idempotency-key": attempts.keyFor(body) } });
+    },
+    onError: (error) => {
+      const { status } = asProblem(error);
+      if (status) attempts.answered();
+      if (status === 404) arrived.current = null; // deleted meanwhile
     },
     onSuccess: () => {
       toast(t("batches.begun", { name: file?.name ?? "" }));
       setFile(null);
+      attempts.answered();
+      arrived.current = null;
       void client.invalidateQueries({ queryKey: keys.batches });
     },
     onSettled: () => setShare(null),

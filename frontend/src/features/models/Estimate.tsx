@@ -8,7 +8,7 @@ import { asProblem } from "@/api/errors";
 import type { PlanIn, PlanOut, RemedyOut } from "@/api/types";
 import { queries } from "@/api/queries";
 import { useSaid } from "@/i18n/said";
-import { briefly, bytes, gib } from "@/lib/numbers";
+import { briefly, gib } from "@/lib/numbers";
 import { ErrorNote } from "@/ui/ErrorNote";
 
 import { useDebounced } from "./HubSearch";
@@ -68,16 +68,26 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOu
         <Box>
           <Typography variant="overline" component="h4" sx={{ color: "text.secondary", m: 0, mb: 1 }}>{t(plan.fit === "now" ? "models.estimate.smaller" : "models.estimate.remedies")}</Typography>
           <Box sx={{ display: "grid", gap: 1 }}>
-            {plan.remedies.slice(0, 5).map((remedy) => (
-              <Button key={remedy.id + remedy.message} size="small" variant="outlined" color="inherit" startIcon={<Wand2 size={14} />} onClick={() => onRemedy(remedy.change)} sx={{ justifyContent: "flex-start", whiteSpace: "normal", textAlign: "left", py: "6px", lineHeight: 1.35 }}>
-                <Box component="span" sx={{ flex: 1 }}>{said(remedy).text.replace(/\.$/, "")}</Box>
-                {remedy.saves_bytes > 0 && <Typography variant="mono" sx={{ color: "success.main", ml: 3, whiteSpace: "nowrap" }}>−{bytes(remedy.saves_bytes, lang)}</Typography>}
-              </Button>
-            ))}
+            {plan.remedies.slice(0, 5).map((remedy) => <Remedy key={remedy.id + remedy.message} remedy={remedy} fits={plan.fit === "now"} onTake={() => onRemedy(remedy.change)} />)}
           </Box>
         </Box>
       )}
     </Box>
+  );
+}
+
+/** What to change, what it would take then, and whether that is enough. `fits`: it does already. */
+function Remedy({ remedy, fits, onTake }: { remedy: RemedyOut; fits: boolean; onTake: () => void }) {
+  const { t, i18n } = useTranslation();
+  const said = useSaid();
+  return (
+    <Button size="small" variant="outlined" color="inherit" startIcon={<Wand2 size={14} />} onClick={onTake} sx={{ justifyContent: "flex-start", whiteSpace: "normal", textAlign: "left", py: "6px", lineHeight: 1.35 }}>
+      <Box component="span" sx={{ flex: 1, minWidth: 0 }}>
+        {said(remedy).text.replace(/\.$/, "")}
+        {!fits && <Box component="span" sx={{ display: "flex", alignItems: "center", gap: 1, fontSize: 12, fontWeight: 450, color: remedy.enough ? "success.main" : "text.faint" }}>{remedy.enough && <CircleCheck size={12} aria-hidden />}{t(`models.estimate.then.${remedy.enough ? remedy.fit : "never"}`)}</Box>}
+      </Box>
+      {remedy.saves_bytes > 0 && <Typography variant="mono" sx={{ color: "text.secondary", ml: 3, whiteSpace: "nowrap" }}>→ {gib(remedy.bytes.expected, i18n.language)}</Typography>}
+    </Button>
   );
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { ModelOut } from "@/api/types";
-import { canDo, compact, lookOf, nextStep, nextStepOfOffer, parameters, repoOf, roughMemory } from "@/lib/models";
+import { canDo, compact, familiesOf, lookOf, nextStep, nextStepOfOffer, parameters, repoOf, roughMemory } from "@/lib/models";
 import { downloadOf, modelOf, offers, zoo } from "@/mocks/models";
 
 import { cardsOf, groupsOf, matches, neighbour } from "./cards";
@@ -39,6 +39,12 @@ describe("the next step", () => {
   ])("of a model that is %s", (_, over, forAdmin, forUser) => {
     expect(nextStep(image(over), admin)).toBe(forAdmin);
     expect(nextStep(image(over), user)).toBe(forUser);
+  });
+
+  it("of a LoRA of pictures is to draw with it, where a model is that it fits", () => {
+    const lora = image({ type: "lora", runnable: false, family: "sdxl" });
+    expect(nextStep(lora, { ...user, families: familiesOf([image({ family: "sdxl" })]) })).toBe("use");
+    for (const base of [image({ family: "sd15" }), image({ family: "sdxl", available: false }), lora]) expect(nextStep(lora, { ...admin, families: familiesOf([base]) })).toBe("open");
   });
 
   it("of an offer is the token when its owner asks for one and there is none", () => {
