@@ -144,8 +144,7 @@ class Planner:
         for ladder in ways:
             judged = [self._remedy(idea, need, smaller, fit, ledger) for idea, smaller in ladder]
             chosen = next((one for one in judged if one.enough), judged[0])
-            lighter = chosen.saves_bytes > 0 and chosen.bytes.high < need.bytes.high
-            if lighter or (chosen.id == "another_device" and chosen.enough):
+            if chosen.saves_bytes > 0 or (chosen.id == "another_device" and chosen.enough):
                 found.append(chosen)
         return sorted(found, key=lambda remedy: (not remedy.enough, -remedy.saves_bytes))
 

@@ -72,7 +72,7 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: OnRemedy }) {
         <Box>
           <Typography variant="overline" component="h4" sx={{ color: "text.secondary", m: 0, mb: 1 }}>{t(plan.fit === "now" ? "models.estimate.smaller" : "models.estimate.remedies")}</Typography>
           <Box sx={{ display: "grid", gap: 1 }}>
-            {plan.remedies.slice(0, 5).map((remedy) => <Remedy key={remedy.id + remedy.message} remedy={remedy} fits={plan.fit === "now"} onTake={onRemedy && (() => onRemedy(remedy.change))} />)}
+            {plan.remedies.slice(0, 5).map((remedy) => <Remedy key={remedy.id + remedy.message} remedy={remedy} fits={plan.fit === "now"} before={plan.bytes.expected} onTake={onRemedy && (() => onRemedy(remedy.change))} />)}
           </Box>
         </Box>
       )}
@@ -80,8 +80,8 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: OnRemedy }) {
   );
 }
 
-/** What to change, what it would take then, and whether that is enough. `fits`: it does already. */
-function Remedy({ remedy, fits, onTake }: { remedy: RemedyOut; fits: boolean; onTake: (() => void) | undefined }) {
+/** What to change, what it would take then, and whether that is enough. `fits`: it does already. `before`: what it takes without; where that was measured, and the change was not, the change may seem to take more. */
+function Remedy({ remedy, fits, before, onTake }: { remedy: RemedyOut; fits: boolean; before: number; onTake: (() => void) | undefined }) {
   const { t, i18n } = useTranslation();
   const said = useSaid();
   const words = (
@@ -90,7 +90,7 @@ function Remedy({ remedy, fits, onTake }: { remedy: RemedyOut; fits: boolean; on
         {said(remedy).text.replace(/\.$/, "")}
         {!fits && <Box component="span" sx={{ display: "flex", alignItems: "center", gap: 1, fontSize: 12, fontWeight: 450, color: remedy.enough ? "success.main" : "text.faint" }}>{remedy.enough && <CircleCheck size={12} aria-hidden />}{t(`models.estimate.then.${remedy.enough ? remedy.fit : "never"}`)}</Box>}
       </Box>
-      {remedy.saves_bytes > 0 && <Typography variant="mono" sx={{ color: "text.secondary", ml: 3, whiteSpace: "nowrap" }}>→ {gib(remedy.bytes.expected, i18n.language)}</Typography>}
+      {remedy.bytes.expected < before && <Typography variant="mono" sx={{ color: "text.secondary", ml: 3, whiteSpace: "nowrap" }}>→ {gib(remedy.bytes.expected, i18n.language)}</Typography>}
     </>
   );
   if (!onTake) return <Box sx={{ display: "flex", alignItems: "center", fontSize: 13, lineHeight: 1.35, py: 1 }}>{words}</Box>;
