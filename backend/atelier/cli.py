@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 
-from atelier import garbage
+from atelier import garbage, listening
 from atelier.config import BACKEND, BadSetting, read_settings
 from atelier.runtime.engines import ENGINES, SERVER_ENVIRONMENT
 
@@ -76,6 +76,10 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _serve(host: str | None, port: int | None) -> int:
+    if port is not None and not 0 <= port <= 65535:
+        raise BadSetting(f"--port {port} must be a number from 0 to 65535.")
+    settings = read_settings(host=host, port=port)
+    listening.check(settings.server.host, settings.server.port)
     garbage.wait()
     import uvicorn
 
@@ -84,9 +88,6 @@ def _serve(host: str | None, port: int | None) -> int:
     from atelier.main import create_app
     from atelier.wire import PatientProtocol
 
-    if port is not None and not 0 <= port <= 65535:
-        raise BadSetting(f"--port {port} must be a number from 0 to 65535.")
-    settings = read_settings(host=host, port=port)
     logs.configure(settings.log)
     config = uvicorn.Config(
         create_app(settings),

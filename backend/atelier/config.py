@@ -21,6 +21,7 @@ BACKEND = Path(__file__).resolve().parent.parent
 REPOSITORY = BACKEND.parent
 
 GIB = 1024**3
+_IS_WHOLE = re.compile("-?[0-9]{1,18}").fullmatch
 
 
 class BadSetting(ValueError):
@@ -247,7 +248,7 @@ def _whole(env: Mapping[str, str], name: str, default: int, low: int, high: int)
     text = env.get(name, "").strip()
     if not text:
         return default
-    if not text.lstrip("-").isdigit() or not low <= int(text) <= high:
+    if not _IS_WHOLE(text) or not low <= int(text) <= high:
         raise BadSetting(f"{name}={text!r} must be a whole number from {low} to {high}.")
     return int(text)
 

@@ -148,6 +148,18 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     return problem_response(request, problem)
 
 
+def _gave_up(error: HTTPException) -> str:
+    """Why the parser did. A number's digits are counted by Python itself."""
+    match error.__cause__:
+        case RecursionError():
+            return "It is nested too deep."
+        case UnicodeDecodeError():
+            return "It is not UTF-8."
+        case ValueError():
+            return "It holds a number of too many digits."
+    return str(error.detail)
+
+
 _CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
 
 
@@ -157,7 +169,7 @@ async def _http_exception(request: Request, error: Exception) -> Response:
         return PlainTextResponse("", 413)
     if error.status_code == 400:  # FastAPI's answer to a body that the parser gave up on, such as one nested too deep
         is_form = request.headers.get("content-type", "").startswith("multipart/")
-        return problem_response(request, (_invalid_form if is_form else _invalid_json)(str(error.detail)))
+        return problem_response(request, (_invalid_form if is_form else _invalid_json)(_gave_up(error)))
     problem = Problem(
         title=HTTPStatus(error.status_code).phrase,
         status=error.status_code,

@@ -15,7 +15,7 @@ from atelier.errors import BadRequest
 from atelier.images.gallery_routes import stored_file
 from atelier.images.input_routes import in_pieces
 from atelier.images.inputs import MAX_UPLOAD_BYTES
-from atelier.images.schemas import ImageToImageIn, InputOut, TextToImageIn
+from atelier.images.schemas import ImageToImageIn, InputOut, TextToImageIn, says_something
 from atelier.images.written_pictures import is_address
 from atelier.routing import Router
 from atelier.said import Said
@@ -101,7 +101,7 @@ async def _model(services: Services, actor: Actor) -> dict[str, str]:
 
 
 def _words(text: str) -> str:
-    if not text.strip() or len(text) > MAX_TEXT:
+    if "\0" in text or not says_something(text) or len(text) > MAX_TEXT:
         words = Said(f"The text has 1 to {MAX_TEXT} characters.", "imagen.text_unfit", max=MAX_TEXT)
         raise BadRequest(words, field="texto", hint="Say in a few words what to draw.")
     return text

@@ -25,6 +25,7 @@ from atelier.images.schemas import (
     SizedIn,
     TextToImageIn,
     UpscaleIn,
+    says_something,
 )
 from atelier.models.families import nearest_side, sampling
 from atelier.models.schemas import ImageDefaults, ImageLimits
@@ -73,7 +74,7 @@ async def resolve(actor: Actor, wanted: Wanted, model: ModelRow, inputs: InputSt
         case OutpaintIn():
             return decided | _canvas(wanted, model, source)
         case UpscaleIn():
-            prompt = wanted.prompt.strip() and wanted.prompt or source.prompt
+            prompt = wanted.prompt if says_something(wanted.prompt) else source.prompt
             return decided | _enlarged(wanted, model, source) | {"prompt": prompt, "strength": wanted.strength}
         case ImageToVideoIn():
             return decided | _moving(wanted, model, source)

@@ -15,7 +15,7 @@ from atelier.access.actor import Actor
 from atelier.errors import Conflict, JobNotFound
 from atelier.images.finishing import Gone, OnProgress
 from atelier.images.gallery import Gallery
-from atelier.images.schemas import MAX_SEED, GenerationIn
+from atelier.images.schemas import MAX_SEED, GenerationIn, says_something
 from atelier.images.service import ImageService
 from atelier.jobs.service import JobService
 from atelier.shapes import ImageOut
@@ -127,7 +127,7 @@ def encoded(data: bytes) -> str:
 
 def with_prompt(kind: type[Wanted], prompt: str, **settings: Any) -> Wanted:
     """A request whose prompt may be empty: clients of other APIs let the model draw what it likes."""
-    return kind(prompt=prompt if prompt.strip() else "-", **settings).model_copy(update={"prompt": prompt})
+    return kind(prompt=prompt if says_something(prompt) else "-", **settings).model_copy(update={"prompt": prompt})
 
 
 def portions(count: int, size: int = MOST_OF_A_JOB) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from atelier.images.schemas import NoNul
 from atelier.tables import PromptRow
 
 
@@ -51,8 +52,8 @@ class StyleIn(BaseModel):
     )
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True)]
-    prompt: Annotated[str, Field(max_length=1000)] = ""
-    negative_prompt: Annotated[str, Field(max_length=1000)] = ""
+    prompt: Annotated[str, Field(max_length=1000), NoNul] = ""
+    negative_prompt: Annotated[str, Field(max_length=1000), NoNul] = ""
 
 
 class StyleOut(BaseModel):

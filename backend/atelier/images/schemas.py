@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from atelier.shapes import ErrorOut, ImageOut
@@ -17,6 +17,21 @@ MOST_STYLES = 10
 MOST_STYLED = 20_000
 """Characters of a prompt with its styles. One that holds `prompts.SPOT` ten times makes ten of what was there, and the
 next one again."""
+
+
+def says_something(prompt: str) -> bool:
+    """Whether there is anything to read in it: blanks, control characters and those of no width are nothing."""
+    return any(character.isprintable() and character != " " for character in prompt)
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise PydanticCustomError("nul_character", "A text cannot hold the character NUL.")
+    return text
+
+
+NoNul = AfterValidator(_without_nul)
+"""Of what a model is told, by any API."""
 
 # How large a picture may be is for its model to say: see `limits` of GET /api/models/.
 Side = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -93,14 +108,15 @@ class GenerationIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    prompt: Annotated[str, Field(min_length=1, max_length=2000, description="What to draw.")]
-    negative_prompt: Annotated[str, Field(max_length=2000, description="What to keep away from.")] = ""
+    prompt: Annotated[str, Field(min_length=1, max_length=2000, description="What to draw."), NoNul]
+    negative_prompt: Annotated[str, Field(max_length=2000, description="What to keep away from."), NoNul] = ""
     typed_prompt: Annotated[
         str,
         Field(
             max_length=2000,
             description="What was typed, where `prompt` is its translation; kept in the recipe's `asked`.",
         ),
+        NoNul,
     ] = ""
     model: Annotated[str, Field(min_length=1, max_length=200, description="Key of an image model.")] = "creatures"
     num_outputs: Annotated[int, Field(ge=1, le=8, description="How many pictures.")] = 1
@@ -144,7 +160,7 @@ class GenerationIn(BaseModel):
     @field_validator("prompt")
     @classmethod
     def _says_something(cls, prompt: str) -> str:
-        if not prompt.strip():
+        if not says_something(prompt):
             raise PydanticCustomError("prompt_empty", "The prompt is empty. Say what to draw.")
         return prompt
 
@@ -218,7 +234,7 @@ class OutpaintIn(GenerationIn):
 class UpscaleIn(GenerationIn):
     """A picture made larger, with a second pass that draws what the size has room for (strength 0: none)."""
 
-    prompt: Annotated[str, Field(max_length=2000, description="Left out: the picture's own.")] = ""
+    prompt: Annotated[str, Field(max_length=2000, description="Left out: the picture's own."), NoNul] = ""
     image: ImageRef
     scale: Annotated[float, Field(gt=1, le=4, allow_inf_nan=False)] = 2.0
     strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.3

@@ -18,7 +18,11 @@ class PlanIn(BaseModel):
         json_schema_extra={"examples": [{"model": "creatures", "width": 384, "height": 384, "num_outputs": 4}]},
     )
 
-    model: str = Field(min_length=1, max_length=200, description="Key of a model.")
+    model: str = Field(
+        min_length=1,
+        max_length=200,
+        description="Key of a model, also of one that is being downloaded or that the catalogue offers.",
+    )
     task: Task | None = Field(None, description="The model's own when left out.")
     width: int | None = Field(None, ge=8, le=8192, description="Pixels.")
     height: int | None = Field(None, ge=8, le=8192, description="Pixels.")
@@ -61,37 +65,52 @@ class GoesOut(BaseModel):
     said: SaidOut | None = None
 
 
+RemedyId = Literal[
+    "half_precision",
+    "fp8",
+    "fp8_cache",
+    "int8",
+    "offload",
+    "smaller_batch",
+    "smaller_picture",
+    "shorter_context",
+    "another_device",
+    "more_devices",
+]
+Fit = Literal["now", "after", "wait", "never"]
+ToldBy = Literal["files", "hub", "catalogue"]
+
+
 class RemedyOut(BaseModel):
     """Something that would make it smaller, or fit."""
 
-    id: Literal[
-        "half_precision",
-        "fp8",
-        "fp8_cache",
-        "int8",
-        "offload",
-        "smaller_batch",
-        "smaller_picture",
-        "shorter_context",
-        "another_device",
-        "more_devices",
-    ]
+    id: RemedyId
     message: str
     said: SaidOut | None = None
     change: dict[str, Any] = Field(description="What to send instead, as fields of this request.")
-    saves_bytes: int
+    saves_bytes: int = Field(description="On each device.")
+    bytes: BandOut = Field(description="What it would take of each device then, as the answer to that request says.")
+    fit: Fit = Field(description="Whether it would fit then.")
+    enough: bool = Field(
+        description="With this alone it fits now, or comes nearer to that: from `never` to `wait`, to `after`, to "
+        "`now`."
+    )
 
 
 class PlanOut(BaseModel):
     """Whether it would fit, and what it would take."""
 
     model: str
-    fit: Literal["now", "after", "wait", "never"] = Field(
+    fit: Fit = Field(
         description="`after`: once idle models have given way. `wait`: in line, for models at work, pinned ones or "
         "other programs. `never`: not even on an empty device."
     )
     message: str
     said: SaidOut | None = Field(None, description="Which sentence `message` is.")
+    told_by: ToldBy = Field(
+        description="What the estimate knows the model by: its files; for one that is not here what the hub said of it "
+        "when its download was asked for, or the catalogue. Without files the band is wider."
+    )
     loaded: bool = Field(description="A worker holds the model already.")
     worker_id: str | None
     devices: list[str] = Field(description="Where it would be: `cuda:0`.")
@@ -108,4 +127,7 @@ class PlanOut(BaseModel):
         description="Load options that it would go without: what the last load with them lacked, and before the first "
         "one what is known of this machine.",
     )
-    remedies: list[RemedyOut] = Field(description="What would make it smaller: the largest saving first.")
+    remedies: list[RemedyOut] = Field(
+        description="What would make it smaller: those that are `enough` first, then by what they save. Of each the "
+        "least change that is enough, or a first step where none is."
+    )

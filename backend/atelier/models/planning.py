@@ -6,22 +6,20 @@ The answer comes from the same functions that decide when it is meant: `Sizing.n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from atelier.access.actor import Actor
-from atelier.errors import BadRequest
+from atelier.errors import BadRequest, ModelNotFound
 from atelier.models.chat_engines import CHAT_TASKS
-from atelier.models.estimate import TYPE_BYTES, Band, Work, parts
-from atelier.models.learning import Learning
-from atelier.models.plan_schemas import BandOut, GoesOut, PartsOut, PlanIn, PlanOut, RemedyOut
+from atelier.models.estimate import Band, Work
+from atelier.models.outlines import Outlines
+from atelier.models.plan_schemas import BandOut, Fit, GoesOut, PartsOut, PlanIn, PlanOut, RemedyOut, ToldBy
 from atelier.models.registry import ModelRegistry
+from atelier.models.remedies import GRID, Idea, changed, ideas, saves
 from atelier.models.schemas import LEAST_CONTEXT, LeftOutOut, LoadOptions
 from atelier.models.sizing import Need, Sizing, check_devices
 from atelier.runtime import placement
-from atelier.runtime.abilities import ABILITIES
-from atelier.runtime.engines import ENGINES, EngineName
+from atelier.runtime.gpu import Device
 from atelier.runtime.ledger import Ledger
 from atelier.runtime.line import never_fits
 from atelier.runtime.placement import Use
@@ -31,32 +29,57 @@ from atelier.said import Said
 from atelier.shapes import SaidOut
 from atelier.tables import ModelRow
 
+WORST_FIRST: tuple[Fit, ...] = ("never", "wait", "after", "now")
+Ways = list[list[tuple[Idea, Need]]]
+"""Ladders of `remedies.ideas`, each step with what it would need."""
+
 
 class Planner:
     """Answers `POST /api/plan`."""
 
-    def __init__(self, registry: ModelRegistry, sizing: Sizing, pool: WorkerPool) -> None:
-        self._registry, self._sizing, self._pool = registry, sizing, pool
+    def __init__(self, registry: ModelRegistry, sizing: Sizing, pool: WorkerPool, outlines: Outlines) -> None:
+        self._registry, self._sizing, self._pool, self._outlines = registry, sizing, pool, outlines
 
     async def plan(self, actor: Actor, wanted: PlanIn) -> PlanOut:
-        """Raises ModelNotFound, BadRequest for another task than the model's and for unknown devices."""
-        row = await self._registry.find(actor, wanted.model)
+        """Of a model that is here, on its way, or in the catalogue. Raises ModelNotFound, Conflict for one that no
+        engine runs, BadRequest for another task than the model's and for unknown devices."""
+        row, told_by = await self._find(actor, wanted.model)
         if wanted.task not in (None, row.task):
             words = Said(
                 f"{row.key} is a model for the task {row.task}.", "plan.other_task", model=row.key, task=row.task
             )
             raise BadRequest(words, field="task", hint="Leave it out.")
+        await asyncio.to_thread(self._registry.check_runnable, row)
         ledger = self._pool.ledger
         check_devices(wanted.gpu_device_ids or [], list(ledger.devices))
-        options = self._options(row, wanted)
-        work = await asyncio.to_thread(self._work, row, wanted)
-        steps = wanted.steps or int((row.defaults or {}).get("steps", 1))
-        need = await asyncio.to_thread(
-            self._sizing.need, row, work, steps=steps, outputs=wanted.num_outputs, options=options
-        )
-        return self._answer(row, need, options, ledger)
+        need, ways = await asyncio.to_thread(self._size, row, wanted, list(ledger.devices.values()))
+        return self._answer(row, need, self._options(row, wanted), ledger, ways, told_by)
 
     # ── the question ──
+
+    async def _find(self, actor: Actor, key: str) -> tuple[ModelRow, ToldBy]:
+        try:
+            row = await self._registry.find(actor, key)
+        except ModelNotFound:
+            if (offered := await asyncio.to_thread(self._outlines.of_catalogue, key)) is None:
+                raise
+            return offered, "catalogue"
+        if row.download_job is None:
+            return row, "files"
+        job = await self._registry.download_job(row)
+        return await asyncio.to_thread(self._outlines.of_download, row, job), "hub"
+
+    def _size(self, row: ModelRow, wanted: PlanIn, devices: list[Device]) -> tuple[Need, Ways]:
+        """What is asked for, and what would be asked for instead. Reads small files the first time."""
+        need = self._need(row, wanted)
+        least_side = int((row.limits or {}).get("min_side", GRID))
+        ladders = ideas(need, self._options(row, wanted), devices, least_side)
+        return need, [[(idea, self._need(row, changed(wanted, idea.change))) for idea in ladder] for ladder in ladders]
+
+    def _need(self, row: ModelRow, wanted: PlanIn) -> Need:
+        options, work = self._options(row, wanted), self._work(row, wanted)
+        steps = wanted.steps or int((row.defaults or {}).get("steps", 1))
+        return self._sizing.need(row, work, steps=steps, outputs=wanted.num_outputs, options=options)
 
     def _options(self, row: ModelRow, wanted: PlanIn) -> LoadOptions:
         options = self._sizing.options_of(row).model_dump(exclude_unset=True)
@@ -78,12 +101,10 @@ class Planner:
 
     # ── the answer ──
 
-    def _answer(self, row: ModelRow, need: Need, options: LoadOptions, ledger: Ledger) -> PlanOut:
-        # A load with other options ends the model's own worker first: it is in nobody's way.
-        own = {id_ for id_, (spec, use) in ledger.briefly().items() if spec.model == row.key and use is not Use.BUSY}
-        running = [w for w in ledger.running() if w.id not in own or w.key == need.spec.key]
-        mine = next((w for w in running if w.key == need.spec.key and w.use is not Use.LEAVING), None)
-        step = self._step(need, running, mine, ledger)
+    def _answer(
+        self, row: ModelRow, need: Need, options: LoadOptions, ledger: Ledger, ways: Ways, told_by: ToldBy
+    ) -> PlanOut:
+        step, mine = self._step(need, ledger)
         fit, devices, words = _fit(step, need, ledger)
         loaded = mine is not None and mine.use in (Use.IDLE, Use.BUSY)
         load = None if loaded else need.load_seconds
@@ -92,6 +113,7 @@ class Planner:
             fit=fit,
             message=words,
             said=SaidOut.of(words),
+            told_by=told_by,
             loaded=loaded,
             worker_id=mine.id if mine is not None else None,
             devices=[f"{ledger.devices[index].kind}:{index}" for index in devices],
@@ -112,13 +134,45 @@ class Planner:
                 LeftOutOut(message=words, said=SaidOut.of(words))
                 for words in self._sizing.goes_without(row, need, options)
             ],
-            remedies=_remedies(need, options, ledger, self._sizing.learning),
+            remedies=self._remedies(need, fit, ways, ledger),
         )
 
-    def _step(
+    def _remedies(self, need: Need, fit: Fit, ways: Ways, ledger: Ledger) -> list[RemedyOut]:
+        """Those that are enough first, then by what they save. Of each the gentlest step that is enough; of one that
+        never is, the first."""
+        found = []
+        for ladder in ways:
+            judged = [self._remedy(idea, need, smaller, fit, ledger) for idea, smaller in ladder]
+            chosen = next((one for one in judged if one.enough), judged[0])
+            if chosen.saves_bytes > 0 or (chosen.id == "another_device" and chosen.enough):
+                found.append(chosen)
+        return sorted(found, key=lambda remedy: (not remedy.enough, -remedy.saves_bytes))
+
+    def _remedy(self, idea: Idea, need: Need, smaller: Need, fit: Fit, ledger: Ledger) -> RemedyOut:
+        then, _, _ = _fit(self._step(smaller, ledger)[0], smaller, ledger)
+        return RemedyOut(
+            id=idea.id,
+            message=idea.words,
+            said=SaidOut.of(idea.words),
+            change=idea.change,
+            saves_bytes=saves(need, smaller),
+            bytes=_band(smaller.bytes),
+            fit=then,
+            enough=then == "now" or WORST_FIRST.index(then) > WORST_FIRST.index(fit),
+        )
+
+    def _step(self, need: Need, ledger: Ledger) -> tuple[placement.Plan, placement.Running | None]:
+        """As `decisions.decide` would, for this request alone; and the worker that has the model already."""
+        spec = need.spec
+        # A load with other options ends the model's own worker first: it is in nobody's way.
+        own = {id_ for id_, (one, use) in ledger.briefly().items() if one.model == spec.model and use is not Use.BUSY}
+        running = [w for w in ledger.running() if w.id not in own or w.key == spec.key]
+        mine = next((w for w in running if w.key == spec.key and w.use is not Use.LEAVING), None)
+        return self._place(need, running, mine, ledger), mine
+
+    def _place(
         self, need: Need, running: list[placement.Running], mine: placement.Running | None, ledger: Ledger
     ) -> placement.Plan:
-        """As `decisions.decide` would, for this request alone."""
         spec = need.spec
         wanted = placement.Wanted(spec.key, spec.bytes_needed, 0, spec.spread, spec.devices)
         rooms = ledger.rooms()
@@ -138,117 +192,7 @@ class Planner:
         return placement.plan(running, wanted, rooms, host_bytes=ledger.host_room())
 
 
-def _remedies(need: Need, options: LoadOptions, ledger: Ledger, learning: Learning) -> list[RemedyOut]:
-    """What would make it smaller, the largest saving first: sized as the need itself was, and where another type of
-    weights has not been measured, by the formulas."""
-    found: list[RemedyOut] = []
-
-    def add(words: Said, change: dict[str, Any], id_: str = "", as_: str = need.dtype, **other: Any) -> None:
-        held = {name: other.pop(name, value) for name, value in need.held.items()}
-        over, kind = other.pop("over", need.spec.spread), need.subject.device_kind
-        sized = parts(need.anatomy, replace(need.work, **other), kind=kind, dtype=as_, devices=over, **held)
-        if as_ == need.dtype and held == need.held and over == need.spec.spread:
-            saved = round(need.bytes.expected - learning.bytes(need.subject, sized).expected)
-        else:
-            saved = need.parts.total - sized.total
-        if saved > 0:
-            found.append(_remedy(words, change, saved, id_))
-
-    def enough(**other: int) -> bool:
-        """Whether work changed so would fit the devices when they are empty."""
-        work = replace(need.work, **other)
-        over, kind = need.spec.spread, need.subject.device_kind
-        sized = parts(need.anatomy, work, kind=kind, dtype=need.dtype, devices=over, **need.held)
-        room = sorted(d.budget_bytes for d in ledger.devices.values() if d.index in (need.spec.devices or [d.index]))
-        return len(room) >= over and learning.bytes(need.subject, sized).high <= room[-over]
-
-    if TYPE_BYTES[need.dtype] > 2 and not need.anatomy.quantized_bytes:
-        words = Said("Load it in half precision.", "remedy.half_precision")
-        add(words, {"options": {"dtype": "bfloat16"}}, as_="bfloat16")
-    if need.anatomy.task in ("image", "video"):
-        _of_pictures(need, options, add, enough)
-    elif need.anatomy.task in CHAT_TASKS:
-        _of_chat(need, [device.index for device in ledger.devices.values() if device.kind == "cuda"], add)
-    found.sort(key=lambda remedy: -remedy.saves_bytes)
-    return found + _elsewhere(need, options, ledger)
-
-
-def _of_pictures(need: Need, options: LoadOptions, add: Callable[..., None], enough: Callable[..., bool]) -> None:
-    work = need.work
-    if options.weights == "none":
-        for name, words in (
-            ("fp8", Said("Load its denoiser in 8 bits (fp8).", "remedy.fp8")),
-            ("int8", Said("Load its denoiser in 8 bits (int8).", "remedy.int8")),
-        ):
-            add(words, {"options": {"quantization": name}}, quantization=name)
-    if work.batch > 1:
-        half = work.batch // 2
-        text = f"Make {half} at once instead of {work.batch}."
-        add(Said(text, "remedy.smaller_batch", batch=half, now=work.batch), {"options": {"batch": half}}, batch=half)
-    if work.width > 64 and work.height > 64:
-        size = _smaller(work, enough)
-        text = f"Make it {size['width']} × {size['height']} pixels."
-        add(Said(text, "remedy.smaller_picture", width=size["width"], height=size["height"]), size, **size)
-    if need.subject.device_kind == "cuda" and need.held["offload"] == "none":
-        text = "Keep its parts in the machine's memory and move each to the device when it is needed; slower."
-        add(Said(text, "remedy.offload"), {"options": {"offload": "model"}}, offload="model")
-
-
-def _of_chat(need: Need, gpus: list[int], add: Callable[..., None]) -> None:
-    if not need.spec.engine:
-        return
-    work, engine = need.work, EngineName(need.spec.engine)
-    able, more = ABILITIES[engine], need.spec.spread * 2
-    if able.fp8_weights and need.anatomy.linear and need.held["quantization"] == "none":
-        words = Said("Load its weights in 8 bits (fp8).", "remedy.fp8_weights")
-        add(words, {"options": {"quantization": "fp8"}}, "fp8", quantization="fp8")
-    if able.fp8_cache and need.held["kv_cache"] == "none":
-        words = Said("Keep keys and values in 8 bits (fp8).", "remedy.fp8_cache")
-        add(words, {"options": {"kv_cache": "fp8"}}, kv_cache="fp8")
-    if ENGINES[engine].spreads and len(gpus) >= more:
-        words = Said(f"Spread it over {more} devices.", "remedy.more_devices", count=more)
-        add(words, {"gpu_device_ids": gpus[:more]}, over=more)
-    if work.batch > 1:
-        half = work.batch // 2
-        text = f"Allow {half} request{'s' * (half > 1)} of the whole context at once instead of {work.batch}."
-        words = Said(text, "remedy.fewer_requests", count=half, now=work.batch)
-        add(words, {"batch": half}, "smaller_batch", batch=half)
-    if work.context > 1024:
-        half = work.context // 2
-        text = f"Allow {half} tokens of context."
-        add(Said(text, "remedy.shorter_context", context=half), {"context": half}, context=half)
-
-
-def _smaller(work: Work, enough: Callable[..., bool]) -> dict[str, int]:
-    """The largest picture that fits, in steps of three quarters and multiples of 64; one step when none of them does
-    or the picture fits already."""
-    steps = [{"width": work.width, "height": work.height}]
-    while max(steps[-1].values()) > 64:
-        steps.append({name: max(64, side * 3 // 4 // 64 * 64) for name, side in steps[-1].items()})
-    return next((size for size in steps[1:] if enough(**size)), steps[1])
-
-
-def _remedy(words: Said, change: dict[str, Any], saved: int, id_: Any = "") -> RemedyOut:
-    """`id_` where it is not the end of the sentence's code."""
-    id_ = id_ or words.code.partition(".")[2]
-    return RemedyOut(id=id_, message=words, said=SaidOut.of(words), change=change, saves_bytes=saved)
-
-
-def _elsewhere(need: Need, options: LoadOptions, ledger: Ledger) -> list[RemedyOut]:
-    """Other devices that would hold it when empty, where it is tied to some."""
-    tied = options.gpu_device_ids
-    if not tied:
-        return []
-    fitting = [d.index for d in ledger.devices.values() if d.index not in tied and d.budget_bytes >= need.bytes.high]
-    found = []
-    for index in fitting[:3]:
-        name = ledger.devices[index].name
-        words = Said(f"Use device {index} ({name}).", "remedy.another_device", device=index, name=name)
-        found.append(_remedy(words, {"gpu_device_ids": [index]}, 0))
-    return found
-
-
-def _fit(step: placement.Plan, need: Need, ledger: Ledger) -> tuple[Any, tuple[int, ...], Said]:
+def _fit(step: placement.Plan, need: Need, ledger: Ledger) -> tuple[Fit, tuple[int, ...], Said]:
     size, bytes_ = gigabytes(need.spec.bytes_needed), need.spec.bytes_needed
     match step:
         case placement.Place(devices):

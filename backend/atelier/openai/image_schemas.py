@@ -12,7 +12,7 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from atelier.images.schemas import MAX_SEED, LoraIn
+from atelier.images.schemas import MAX_SEED, LoraIn, NoNul, says_something
 
 MOST_PICTURES = 10
 Quality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
@@ -54,7 +54,7 @@ class PictureIn(BaseModel):
         None
     )
     scheduler: Annotated[str | None, Field(max_length=50, description="A key of GET /api/schedulers.")] = None
-    negative_prompt: Annotated[str, Field(max_length=2000)] = ""
+    negative_prompt: Annotated[str, Field(max_length=2000), NoNul] = ""
     clip_skip: Annotated[int, Field(ge=0, le=8, description="How many of CLIP's last layers are left out.")] = 0
 
     @model_validator(mode="before")
@@ -87,7 +87,7 @@ class PictureIn(BaseModel):
 class PromptedIn(PictureIn):
     """What the two routes with words take."""
 
-    prompt: Annotated[str, Field(min_length=1, max_length=2000)]
+    prompt: Annotated[str, Field(min_length=1, max_length=2000), NoNul]
     quality: Annotated[
         Quality,
         Field(description="How many steps: `low` half of the model's own, `high` and `hd` half as many again, `xhigh` "
@@ -101,7 +101,7 @@ class PromptedIn(PictureIn):
     @field_validator("prompt")
     @classmethod
     def _says_something(cls, prompt: str) -> str:
-        if not prompt.strip():
+        if not says_something(prompt):
             raise PydanticCustomError("prompt_empty", "The prompt is empty. Say what to draw.")
         return prompt
 

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 from engines.schedulers import settings_of
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from atelier.images.schemas import NoNul
+
 Number = Annotated[float, Field(allow_inf_nan=False)]
 WRITTEN = "Base64, a `data:` URL, or an address where those are allowed."
 
@@ -29,8 +31,8 @@ class Lenient(BaseModel):
 class SdDrawIn(Lenient):
     """What txt2img and img2img have in common."""
 
-    prompt: Annotated[str, Field(max_length=2000)] = ""
-    negative_prompt: Annotated[str, Field(max_length=2000)] = ""
+    prompt: Annotated[str, Field(max_length=2000), NoNul] = ""
+    negative_prompt: Annotated[str, Field(max_length=2000), NoNul] = ""
     styles: list[str] = []
     seed: int = -1
     subseed: int = -1

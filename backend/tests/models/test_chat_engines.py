@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from atelier.config import RuntimeSettings
-from atelier.models import planning
 from atelier.models.anatomy import read_anatomy
+from atelier.models.catalogue import Catalogue
 from atelier.models.chat_engines import ChatEngines, Processor, choose
 from atelier.models.chat_loading import dtype_of, engine_options, goes_without, held_as, setup_of
 from atelier.models.chat_presets import PRESETS, Preset, preset_of
 from atelier.models.estimate import SPARE_TOKENS, parts
 from atelier.models.learning import Learning
+from atelier.models.outlines import Outlines
+from atelier.models.remedies import ideas, saves
 from atelier.models.schemas import LoadOptions
 from atelier.models.sizing import Sizing
 from atelier.runtime.abilities import ABILITIES, CHAT
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.gpu import Device
-from atelier.runtime.ledger import Ledger
 from atelier.tables import ModelRow
 
 GIB = 1024**3
@@ -197,6 +197,25 @@ class TestLoading:
         assert chosen["device_bytes"] == H200.total_bytes
         assert "tensor_parallel" not in chosen
 
+    @pytest.mark.parametrize(
+        ("key", "gib", "context", "sequences"),
+        [("qwen", 141, 32768, 4), ("qwen", 80, 32768, 1), ("qwen3-4b", 16, 8192, 1), ("qwen", 24, 32768, 4)],
+    )
+    def test_what_nobody_chose_is_made_to_fit(self, key: str, gib: int, context: int, sequences: int) -> None:
+        """The last does not fit at all: then nothing is made smaller for it."""
+        device = replace(H200, total_bytes=gib * GIB, budget_bytes=int(0.94 * gib * GIB))
+        sizing = Sizing(Learning(None), [device], RuntimeSettings(), ChatEngines([device], everything))
+        row = Outlines(Catalogue(), sizing).of_catalogue(key)
+        assert row is not None
+        setup = sizing.chat_setup(row)
+        assert (setup.context, setup.sequences) == (context, sequences)
+        assert setup.usual_work == setup.work
+        asked = sizing.chat_setup(row, LoadOptions(context=16384, sequences=3))
+        assert (asked.context, asked.sequences) == (16384, 3), "what somebody chose stays"
+        assert asked.usual_work == setup.work
+        fits = sizing.need(row).spec.bytes_needed <= device.budget_bytes
+        assert fits == (gib != 24)
+
     def test_over_two_gpus_the_flags_follow_the_lease(self, tmp_path: Path) -> None:
         self.anatomy(tmp_path, max_position_embeddings=8192, num_key_value_heads=2)
         small = replace(H200, index=1, total_bytes=80 * GIB, budget_bytes=76 * GIB)
@@ -210,11 +229,8 @@ class TestLoading:
         assert flags["memory_bytes"] == two.parts.total and flags["kv_cache_bytes"] == two.parts.cache
         assert one.spec.spread == 1 and "tensor_parallel" not in dict(one.spec.options)
         assert two.parts.weights * 2 == pytest.approx(one.parts.weights) and two.parts.cache * 2 == one.parts.cache
-        ledger = Ledger([H200, small], None, time.monotonic)
-        spread = {one.id: one for one in planning._remedies(one, LoadOptions(), ledger, sizing.learning)}[
-            "more_devices"
-        ]
-        assert spread.change == {"gpu_device_ids": [0, 1]} and spread.saves_bytes == one.parts.total - two.parts.total
+        [spread] = next(ladder for ladder in ideas(one, LoadOptions(), [H200, small]) if ladder[0].id == "more_devices")
+        assert spread.change == {"gpu_device_ids": [0, 1]} and saves(one, two) == one.parts.total - two.parts.total
 
     @pytest.mark.parametrize(
         ("engine", "kind", "came_so", "held", "lacks"),

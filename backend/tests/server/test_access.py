@@ -216,6 +216,8 @@ class TestSettings:
         [
             ("PORT", "eighty"),
             ("PORT", "70000"),
+            ("PORT", "²"),
+            ("PORT", "9" * 5000),
             ("ATELIER_QUEUE_LIMIT", "0"),
             ("ATELIER_IDLE_SECONDS", "-1"),
             ("LOG_LEVEL", "x"),

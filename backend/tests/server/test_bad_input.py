@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,11 +13,15 @@ PATH = "/api/generate/text-to-image"
 WRONG_FIELDS: list[tuple[str, Any]] = [
     ("prompt", ""),
     ("prompt", "   \n"),
+    ("prompt", "\u200b\0"),
+    ("prompt", "a\0cat"),
     ("prompt", "x" * 2001),
     ("prompt", None),
     ("prompt", 7),
     ("prompt", ["a"]),
     ("negative_prompt", "x" * 2001),
+    ("negative_prompt", "\0"),
+    ("negative_prompt", "\ud800"),
     ("num_outputs", 0),
     ("num_outputs", 9),
     ("num_outputs", 10**9),
@@ -48,7 +53,8 @@ WRONG_FIELDS: list[tuple[str, Any]] = [
 class TestGenerate:
     @pytest.mark.parametrize(("field", "value"), WRONG_FIELDS, ids=[f"{f}={str(v)[:12]!r}" for f, v in WRONG_FIELDS])
     def test_the_field_is_named(self, server: Server, field: str, value: Any) -> None:
-        answer = server.client.post(PATH, json={"prompt": "a cat", field: value})
+        body = json.dumps({"prompt": "a cat", field: value})  # in ASCII: half of a pair can be written in no other way
+        answer = server.client.post(PATH, content=body, headers={"content-type": "application/json"})
         assert answer.status_code in {404, 422}
         assert answer.headers["content-type"] == "application/problem+json"
         problem = answer.json()
@@ -73,6 +79,15 @@ class TestGenerate:
         assert answer.status_code in {400, 422}
         assert answer.json()["code"] in {"invalid_json", "validation_failed"}
         assert answer.json()["errors"][0]["field"].startswith("body")
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [(b"[" * 50000, "nested"), (b'{"seed": ' + b"9" * 5000 + b"}", "digits"), (b'"\xe9"', "UTF-8")],
+    )
+    def test_json_that_the_parser_gives_up_on(self, server: Server, body: bytes, words: str) -> None:
+        answer = server.client.post(PATH, content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 400
+        assert words in answer.json()["errors"][0]["message"]
 
     @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
     def test_numbers_that_are_none(self, server: Server, number: str) -> None:

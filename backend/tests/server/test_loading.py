@@ -348,21 +348,26 @@ class TestPlan:
     def test_never_with_what_would_help(self, server: Server) -> None:
         plan = self.plan(server, width=4096, height=4096, num_outputs=4, options={"batch": 4})
         assert plan["fit"] == "never" and "the largest device may give" in plan["message"]
-        saves = [remedy["saves_bytes"] for remedy in plan["remedies"]]
-        assert saves == sorted(saves, reverse=True) and min(saves) > 0
+        ranked = [(not remedy["enough"], -remedy["saves_bytes"]) for remedy in plan["remedies"]]
+        assert ranked == sorted(ranked) and max(saved for _, saved in ranked) < 0
         named = {remedy["id"] for remedy in plan["remedies"]}
         assert {"smaller_batch", "smaller_picture", "half_precision", "fp8", "int8"} <= named
         for remedy in plan["remedies"]:
             if remedy["id"] != "half_precision":
                 options = {"batch": 4, **remedy["change"].get("options", {})}
                 smaller = {"width": 4096, "height": 4096, "num_outputs": 4, **remedy["change"], "options": options}
-                less = self.plan(server, **smaller)["bytes"]["expected"]
-                assert plan["bytes"]["expected"] - less == pytest.approx(remedy["saves_bytes"], rel=0.01)
+                less = self.plan(server, **smaller)
+                saved = plan["bytes"]["expected"] - less["bytes"]["expected"]
+                assert saved == pytest.approx(remedy["saves_bytes"], rel=0.01)
+                assert (less["fit"], less["bytes"]) == (remedy["fit"], remedy["bytes"]), "as it said"
+                assert remedy["enough"] == (less["fit"] != "never")
 
     def test_the_smaller_picture_is_one_that_fits(self, server: Server) -> None:
         asked = {"width": 8192, "height": 4096, "options": {"batch": 4}}
         plan = self.plan(server, **asked)
-        (smaller,) = (one["change"] for one in plan["remedies"] if one["id"] == "smaller_picture")
+        remedy = next(one for one in plan["remedies"] if one["id"] == "smaller_picture")
+        smaller = remedy["change"]
+        assert remedy["enough"] and plan["remedies"][0]["enough"]
         assert plan["fit"] == "never" and self.plan(server, **asked | smaller)["fit"] != "never"
         larger = {name: side * 4 // 3 + 64 for name, side in smaller.items()}
         assert self.plan(server, **asked | larger)["fit"] == "never", "no smaller than it must be"
@@ -382,6 +387,10 @@ class TestPlan:
             assert less["bytes_leased"] < plan["bytes_leased"], remedy
             total = sum(plan["parts"].values()) - sum(less["parts"].values())
             assert total == pytest.approx(remedy["saves_bytes"], rel=0.01), remedy
+            assert (less["fit"], less["bytes"]) == (remedy["fit"], remedy["bytes"])
+            assert remedy["enough"] == (less["fit"] != "never")
+        ranked = [remedy["enough"] for remedy in plan["remedies"]]
+        assert plan["fit"] == "never" and ranked == sorted(ranked, reverse=True) and {*ranked} == {True, False}
         assert not {"fp8", "fp8_cache"} & {
             one["id"]
             for one in self.plan(server, **asked | {"options": {"quantization": "fp8", "kv_cache": "fp8"}})["remedies"]

@@ -3,6 +3,7 @@ import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 
 import { change, settings } from "@/features/generate/settings";
+import { taskForm } from "@/features/generate/tasks";
 import { setLanguage } from "@/i18n";
 import { device, environment, job, worker } from "@/mocks/data";
 import { open } from "@/mocks/install";
@@ -30,6 +31,8 @@ describe("Generate", () => {
     await send("a fox");
     const run = await screen.findByRole("article", { name: "a fox" }, slow);
     expect(await within(run).findByRole("link", { name: /Picture 1: a fox/ }, slow)).toHaveAttribute("href", expect.stringContaining("/gallery/"));
+    await user.click(within(run).getByRole("button", { name: "Delete" }));
+    await waitFor(() => expect(within(run).getByText("Deleted")).toHaveFocus());
   });
 
   it("follows a style to its new name, and lets one go that is not there any more", async () => {
@@ -45,12 +48,22 @@ describe("Generate", () => {
     act(() => change({ styles: ["Paper", "Lost"] }));
     await user.click(await screen.findByRole("checkbox", { name: "Lost" }, slow));
     expect(settings.get().styles).toEqual(["Paper"]);
+    expect(screen.getByRole("checkbox", { name: "Paper" })).toBeEnabled();
+    act(() => change({ styles: Array.from({ length: 10 }, (_, number) => `Other ${number}`) }));
+    expect(screen.getByRole("checkbox", { name: "Paper" })).toBeDisabled();
+    expect(screen.getByText(/10 are the most/)).toHaveAttribute("role", "status");
     act(() => change({ styles: [] }));
   });
 
   it("says so when the model of the address is not there", async () => {
     await open("/?model=nobody");
-    expect(await screen.findByText(/^“nobody” is not here, or not for this\. .+ is taken\.$/, {}, slow)).toHaveAttribute("role", "status");
+    const note = await screen.findByText(/^“nobody” is not here, or not for this\. .+ is taken\.$/, {}, slow);
+    expect(note).toHaveAttribute("role", "status");
+    // It stands there before it says anything: a region that comes with its words is not read out.
+    act(() => change({ model: "creatures" }));
+    expect(note).toBeEmptyDOMElement();
+    act(() => change({ model: "someone" }));
+    expect(note).toHaveTextContent("“someone” is not here");
   });
 
   it("asks for a prompt instead of sending nothing", async () => {
@@ -66,6 +79,10 @@ describe("Generate", () => {
     const alert = await screen.findByRole("alert", {}, slow);
     expect(alert).toHaveTextContent("There was not enough memory.");
     expect(alert).toHaveTextContent("Ask for smaller or fewer pictures");
+    change({ prompt: "something else", steps: 7 });
+    await user.click(within(alert).getByRole("button", { name: "Change the settings" }));
+    expect(await prompt()).toHaveValue("fail:oom whale");
+    expect(settings.get()).toMatchObject({ steps: 30, keepSeed: false });
     await user.click(within(alert).getByRole("button", { name: "Try again" }));
     await waitFor(() => expect(screen.queryByRole("alert")).toBeNull(), slow);
   });
@@ -134,6 +151,16 @@ describe("Gallery", () => {
     await waitFor(() => expect(atelier.images).toHaveLength(9));
   });
 
+  it("shows what two pictures were made from", async () => {
+    const atelier = await open("/system", { images: 4 });
+    for (const [number, recipe] of [{ image: "img_000002", mask: "inp_1" }, { image: "img_gone" }].entries()) Object.assign(atelier.images[number]?.recipe ?? {}, recipe);
+    act(() => window.history.pushState(null, "", "/gallery/compare/img_000000/img_000001"));
+    const table = await screen.findByRole("table", {}, slow);
+    expect(await within(table).findByRole("link", { name: new RegExp(atelier.images[2]?.prompt ?? "?") })).toHaveAttribute("href", "/gallery/img_000002");
+    expect(await within(table).findByText("This picture is no longer here.")).toBeVisible();
+    expect(within(table).getByRole("link", { name: "Open the picture that was sent" })).toHaveAttribute("href", "/api/inputs/inp_1/file");
+  });
+
   it("says when a picture is gone", async () => {
     await open("/gallery/nothing", { images: 2 });
     expect(await screen.findByText("This picture is gone", {}, slow)).toBeVisible();
@@ -154,6 +181,16 @@ describe("Jobs", () => {
     const drawer = await screen.findByRole("dialog", { name: "Job details" }, slow);
     await user.click(await within(drawer).findByRole("button", { name: "Last lines of the log" }, slow));
     expect(within(drawer).getByText("CUDA out of memory")).toBeInTheDocument();
+  });
+
+  it("leads from one that failed to the form as it was", async () => {
+    const asked = { prompt: "a whale", styles: ["Picture book"], model: "creatures", num_outputs: 4, steps: 40, seed: 7, image: "img_000002", strength: 0.3, loras: [{ model: "ink" }], resolved: { task: "image_to_image", prompt: "a whale, book", seeds: [7, 8, 9, 10] } };
+    await open("/jobs/f", { images: 3, jobs: [{ ...failed, request: asked }] });
+    await user.click(await screen.findByRole("link", { name: "Change the settings" }, slow));
+    await waitFor(() => expect(settings.get()).toMatchObject({ prompt: "a whale", styles: ["Picture book"], outputs: 4, steps: 40, seed: 7, keepSeed: true, width: null, loras: [{ key: "ink", weight: 1 }] }), slow);
+    expect(await screen.findByRole("radio", { name: "Change" }, slow)).toBeChecked();
+    expect(taskForm.get().strength).toBe(0.3);
+    expect(window.location.search).toBe("");
   });
 
   it("runs a failed job again", async () => {
@@ -276,6 +313,8 @@ describe("Models", () => {
     });
     expect(card("stable-diffusion-xl")).toHaveTextContent(/2.3 GiB of 6.5 GiB · 84 MiB\/s · 50 s left/);
     expect(card("dreamshaper")).toHaveTextContent("ran out of memory");
+    await user.click(card("ink-wash")?.querySelector("[data-step=use]") as HTMLElement);
+    await waitFor(() => expect(settings.get()).toMatchObject({ model: "stable-diffusion-1.5", loras: [{ key: "ink-wash", weight: 1, family: "sd15" }] }), slow);
   });
 
   it("leaves to others what is theirs: no adding, no loading", async () => {

@@ -16,6 +16,7 @@ export type Look = (typeof LOOKS)[number];
 export interface Standing {
   task: Task;
   type: "base_model" | "lora" | "fine_tune" | "embedding" | "upscaler";
+  family: string;
   state: "idle" | "downloading" | "loading" | "ready" | "parked" | "error";
   available: boolean;
   runnable: boolean;
@@ -42,17 +43,26 @@ export function lookOf(model: Standing): Look {
 
 export type Step = "use" | "load" | "unload" | "stop" | "download" | "token" | "pause" | "resume" | "loadAgain" | "downloadAgain" | "open";
 
-export interface Who { admin: boolean; hasToken: boolean }
+/** Who looks, and what there is to draw with: the families of the models of pictures. */
+export interface Who { admin: boolean; hasToken: boolean; families?: ReadonlySet<string> }
 
 /** Tasks that have a page where a model is asked for something. */
 const ASKED: readonly Task[] = ["image", "chat"];
 
-/** A LoRA that a chat model is loaded with is asked by its own name. */
-const isAsked = (model: Standing) => (isAddition(model) ? model.task === "chat" && !!model.answers_with : model.runnable && ASKED.includes(model.task)) && model.available;
+/** A LoRA that a chat model is loaded with is asked by its own name; one of pictures goes with a model that it fits. */
+function isAsked(model: Standing, { families }: Who): boolean {
+  if (!model.available) return false;
+  if (!isAddition(model)) return model.runnable && ASKED.includes(model.task);
+  return model.type === "lora" && (model.task === "chat" ? !!model.answers_with : model.task === "image" && !!families?.has(model.family));
+}
+
+/** The families of pictures that can be drawn here. */
+export const familiesOf = (models: readonly Standing[]): ReadonlySet<string> => new Set(models.filter((model) => model.task === "image" && model.runnable && !isAddition(model) && model.available && !model.download).map((model) => model.family));
 
 /** The one thing to do next with a model that is here. */
-export function nextStep(model: Standing, { admin }: Who): Step {
-  const usable = isAsked(model);
+export function nextStep(model: Standing, who: Who): Step {
+  const { admin } = who;
+  const usable = isAsked(model, who);
   switch (lookOf(model)) {
     case "downloading":
       return admin ? "pause" : "open";
@@ -84,11 +94,12 @@ export function nextStepOfOffer(offer: { gated: boolean }, { admin, hasToken }: 
 }
 
 /** What else can be done, besides looking at it. */
-export function canDo(model: Standing & { removable: boolean }, { admin }: Who) {
+export function canDo(model: Standing & { removable: boolean }, who: Who) {
+  const { admin } = who;
   const look = lookOf(model);
   const runs = model.runnable && !isAddition(model) && model.available && !model.download;
   return {
-    use: isAsked(model) && !model.download && look !== "error",
+    use: isAsked(model, who) && !model.download && look !== "error",
     load: admin && runs && (look === "idle" || look === "parked" || look === "error"),
     unload: admin && (look === "ready" || look === "parked"),
     park: admin && look === "ready",
@@ -97,16 +108,6 @@ export function canDo(model: Standing & { removable: boolean }, { admin }: Who) 
     edit: model.removable,
     remove: model.removable && look !== "loading" && look !== "waiting",
   };
-}
-
-const WORKER = 400 * 1024 ** 2;
-
-/** About what a model will take, from its weights alone; the planner knows better once it is here. */
-export function roughMemory(files: readonly { path: string; size_bytes: number }[], onCpu: boolean): number {
-  const weights = files.filter((file) => file.path.endsWith(".safetensors"));
-  const size = weights.reduce((sum, file) => sum + file.size_bytes, 0);
-  const widened = onCpu && weights.some((file) => /\.(fp|bf)16[.-]/.test(file.path)) ? 2 : 1;
-  return size ? WORKER + 1.2 * widened * size : 0;
 }
 
 /** Parameters as people say them: 865 M, 12 B. */

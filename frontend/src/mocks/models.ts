@@ -89,7 +89,7 @@ export function planOf(repo: string, file: string, hasToken: boolean, known: Mod
       { path: "vae_decoder/model.onnx", size_bytes: 198 * 1024 ** 2, why: "format", remark: { message: "a format that no engine here reads", said: null } },
     ],
     license: gated ? "flux-1-dev" : "openrail++", gated, can_access: !gated || hasToken, page_url: HUB + repo, task: "image", family: "sdxl", type: "base_model", kind: "diffusers", pipeline: "StableDiffusionXLPipeline", runnable: true, private: false, downloads: 812_004, likes: 2_450, updated_at: iso(0), library: "diffusers", parameters: 3_470_000_000, revision: "main", suggested_key: (repo.split("/")[1] ?? repo).toLowerCase(), name: repo.split("/")[1] ?? repo,
-    warnings: repo.includes("turbo") ? [{ message: "Only weights of half precision are offered; on a CPU they are widened.", said: null }] : [], key: known.find((model) => model.repo === repo)?.key ?? null,
+    bytes_needed: 9.4 * GIB, warnings: repo.includes("turbo") ? [{ message: "Only weights of half precision are offered; on a CPU they are widened.", said: null }] : [], key: known.find((model) => model.repo === repo)?.key ?? null,
   };
 }
 
@@ -102,16 +102,18 @@ export function estimateOf(body: PlanIn, models: ModelOut[]): PlanOut {
   const expected = weights * 1.15 + pixels * 0.35 * GIB;
   const devices = body.options?.gpu_device_ids ?? [0];
   const budget = 44 * GIB * devices.length;
-  const fit = expected > budget ? "never" : expected > budget - 38.2 * GIB ? "after" : "now";
+  const verdict = (size: number): PlanOut["fit"] => (size > budget ? "never" : size > budget - 38.2 * GIB ? "after" : "now");
+  const fit = verdict(expected);
+  const then = (saved: number) => ({ saves_bytes: saved, bytes: { low: (expected - saved) * 0.88, expected: expected - saved, high: (expected - saved) * 1.16 }, fit: verdict(expected - saved), enough: verdict(expected - saved) !== "never" });
   return {
-    model: body.model, fit, message: "", loaded: model?.state === "ready", worker_id: model?.worker_id ?? null, devices: fit === "never" ? [] : devices.map((index) => `cuda:${index}`),
+    model: body.model, fit, told_by: model ? "files" : "catalogue", message: "", loaded: model?.state === "ready", worker_id: model?.worker_id ?? null, devices: fit === "never" ? [] : devices.map((index) => `cuda:${index}`),
     bytes: { low: expected * 0.88, expected, high: expected * 1.16 }, bytes_leased: expected * 1.16, parts: { framework: 0.4 * GIB, weights, activations: pixels * 0.35 * GIB, cache: 0 }, measurements: 8,
     load_seconds: { low: 2.1, expected: 3.4, high: 5.8 }, run_seconds: null, seconds: null,
     makes_room: fit === "after" ? [{ worker_id: "w_02", model: "smol", deed: "park", frees_bytes: 7.1 * GIB, reason: "idle for 4 min" }, { worker_id: "w_01", model: "creatures", deed: "stop", frees_bytes: 1.1 * GIB, reason: "idle for 42 s" }] : [],
     remedies: [
-      ...(wide === 2 ? [{ id: "half_precision" as const, saves_bytes: weights / 2, change: { options: { dtype: "bfloat16" } }, message: "Load it in half precision." }] : []),
-      ...(batch > 1 ? [{ id: "smaller_batch" as const, saves_bytes: (pixels * 0.35 * GIB) / 2, change: { options: { batch: batch / 2 } }, message: `Make ${batch / 2} at once instead of ${batch}.` }] : []),
-      { id: "offload" as const, saves_bytes: weights * 0.65, change: { options: { offload: "model" } }, message: "Keep its parts in the machine's memory." },
+      ...(wide === 2 ? [{ id: "half_precision" as const, ...then(weights / 2), change: { options: { dtype: "bfloat16" } }, message: "Load it in half precision." }] : []),
+      ...(batch > 1 ? [{ id: "smaller_batch" as const, ...then((pixels * 0.35 * GIB) / 2), change: { options: { batch: batch / 2 } }, message: `Make ${batch / 2} at once instead of ${batch}.` }] : []),
+      { id: "offload" as const, ...then(weights * 0.65), change: { options: { offload: "model" } }, message: "Keep its parts in the machine's memory." },
     ],
   };
 }

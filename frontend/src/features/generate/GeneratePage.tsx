@@ -1,5 +1,5 @@
-import { Box, ButtonBase, Collapse, useMediaQuery } from "@mui/material";
-import { useQuery } from "@tanstack/react-query";
+import { Box, ButtonBase, Collapse, Typography, useMediaQuery } from "@mui/material";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { ChevronDown, MessagesSquare, SlidersHorizontal } from "lucide-react";
 import { useCallback, useEffect, useRef, useState, type KeyboardEvent } from "react";
@@ -7,19 +7,22 @@ import { useTranslation } from "react-i18next";
 
 import { useComplain } from "@/api/actions";
 import { asProblem } from "@/api/errors";
-import { getImage } from "@/api/generated/sdk.gen";
+import { getImage, getJob } from "@/api/generated/sdk.gen";
 import { plannedGrid } from "@/api/grids";
 import { queries } from "@/api/queries";
 import { useSaid } from "@/i18n/said";
+import { familyName } from "@/lib/models";
 import { useSignal } from "@/lib/signal";
+import { toast } from "@/lib/toast";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { TextLink } from "@/ui/links";
 import { card } from "@/ui/Section";
 import { visuallyHidden } from "@/ui/StatusMark";
 
-import { again } from "./again";
+import { again, againFrom } from "./again";
 import { Composer } from "./Composer";
 import { DropPlace } from "./DropPlace";
+import { baseFor } from "./loras";
 import { Runs } from "./Runs";
 import { change, chooseModel, effective, settings, toRequest, type Field } from "./settings";
 import { SettingsPanel } from "./SettingsPanel";
@@ -107,6 +110,8 @@ export function GeneratePage() {
           <ErrorNote title={t("generate.sendFailed")} error={generate.problem} hint={generate.problem.code === "offline" ? t("generate.sendOffline") : undefined} details={generate.problem.details} onRetry={submit} retrying={generate.sending} />
         )}
         {models.isError && <ErrorNote title={t("generate.modelsFailed")} error={asProblem(models.error)} details={asProblem(models.error).details} onRetry={() => void models.refetch()} />}
+        {/* Stands there before it says anything: then it is read out. Beside the settings it would be folded away on a phone. */}
+        <Typography role="status" variant="body2" sx={{ color: "warning.main", "&:empty": { position: "absolute" } }}>{model && !animate && form.model && form.model !== model.key && t("generate.modelGone", { wanted: form.model, model: model.name })}</Typography>
         <FoldedSettings summary={summary()}>
           <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
         </FoldedSettings>
@@ -137,23 +142,42 @@ function fieldOf(name: string): Field {
   return name as Field;
 }
 
-/** `?reuse=`, `?prompt=`, `?model=`, `?input=` and `?do=` fill the form once and leave the address. */
+/** `?reuse=`, `?job=`, `?prompt=`, `?model=`, `?lora=`, `?input=` and `?do=` fill the form once and leave the address. */
 function useStartFromAddress(prompt: React.RefObject<HTMLTextAreaElement | null>) {
   const search = route.useSearch();
   const go = route.useNavigate();
   const complain = useComplain();
+  const withLora = useWithLora();
   useEffect(() => {
-    if (!search.reuse && !search.prompt && !search.model && !search.input) return;
+    if (!search.reuse && !search.job && !search.prompt && !search.model && !search.lora && !search.input) return;
     if (search.prompt) change({ prompt: search.prompt });
     if (search.model) chooseModel(search.model);
     if (search.reuse) void getImage({ path: { image_id: search.reuse } }).then(again).catch(complain);
+    if (search.job) void getJob({ path: { job_id: search.job } }).then(againFrom).catch(complain);
+    if (search.lora) void withLora(search.lora);
     if (search.input) void getImage({ path: { image_id: search.input } }).then(takeImage, complain);
     const task = TASKS.find((each) => each === search.do);
     if (task) changeTask({ task });
     // The way back to a conversation stays.
     void go({ to: "/", search: { chat: search.chat }, replace: true });
     prompt.current?.focus();
-  }, [search.reuse, search.prompt, search.model, search.input, search.do, search.chat, go, prompt, complain]);
+  }, [search.reuse, search.job, search.prompt, search.model, search.lora, search.input, search.do, search.chat, go, prompt, complain, withLora]);
+}
+
+/** Puts a LoRA on, and chooses a model that it fits. */
+function useWithLora() {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const complain = useComplain();
+  return useCallback(async (key: string) => {
+    const models = await client.ensureQueryData(queries.models()).catch(complain);
+    if (!models) return;
+    const lora = models.find((model) => model.key === key);
+    const base = lora && baseFor(lora, models, settings.get().model);
+    if (!lora || !base) return toast(lora ? t("generate.lorasNoBase", { name: lora.name, family: familyName(lora.family) }) : t("generate.lorasGone"), { tone: "bad" });
+    if (base.key !== settings.get().model) chooseModel(base.key);
+    change(({ loras }) => (loras.some((each) => each.key === key) ? {} : { loras: [...loras, { key, weight: 1, family: lora.family }] }));
+  }, [t, client, complain]);
 }
 
 /** On a narrow window the panel folds away under one line that says what is set. */

@@ -1,9 +1,9 @@
 import { Box, Button, IconButton, Tooltip, Typography } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
-import { Square, X } from "lucide-react";
+import { SlidersHorizontal, Square, X } from "lucide-react";
 import { useTranslation } from "react-i18next";
 
-import { useDeleteJob, useRetryJob } from "@/api/actions";
+import { useComplain, useDeleteJob, useRetryJob } from "@/api/actions";
 import { previews } from "@/api/cache";
 import { queries } from "@/api/queries";
 import type { JobOut } from "@/api/types";
@@ -15,6 +15,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { JobLine } from "@/ui/JobLine";
 import { StatusMark } from "@/ui/StatusMark";
 
+import { againFrom } from "./again";
 import { asked } from "./asked";
 import { SetupNote } from "./SetupNote";
 import { Tile } from "./Tile";
@@ -71,10 +72,15 @@ export function RunCard({ job }: { job: JobOut }) {
           details={[`${job.error.code}: ${job.error.message}`, `job ${job.id}, attempt ${job.attempt}`, job.error.log_tail].filter(Boolean).join("\n")}
           onRetry={() => retry.mutate(job.id)}
           retrying={retry.isPending}
-        />
+        >
+          <Differently job={job} />
+        </ErrorNote>
       )}
       {job.status === "cancelled" && job.images.length === 0 && (
-        <Button size="small" variant="outlined" color="inherit" onClick={() => retry.mutate(job.id)} disabled={retry.isPending}>{t("common.retry")}</Button>
+        <Box sx={{ display: "flex", flexWrap: "wrap", gap: 2 }}>
+          <Button size="small" variant="outlined" color="inherit" onClick={() => retry.mutate(job.id)} disabled={retry.isPending}>{t("common.retry")}</Button>
+          <Differently job={job} />
+        </Box>
       )}
       {pictures && (
         <Box sx={{ display: "grid", gap: 3, gridTemplateColumns: { xs: `repeat(${Math.min(2, count)}, minmax(0, 1fr))`, sm: `repeat(${Math.min(4, count)}, minmax(0, 1fr))` }, maxWidth: WIDEST[count] ?? 1240 }}>
@@ -94,4 +100,15 @@ export function RunCard({ job }: { job: JobOut }) {
       )}
     </Box>
   );
+}
+
+/** Fills the form with what was asked, to ask for it otherwise. */
+function Differently({ job }: { job: JobOut }) {
+  const { t } = useTranslation();
+  const complain = useComplain();
+  const fill = async () => {
+    await againFrom(job).catch(complain);
+    window.scrollTo({ top: 0, behavior: "smooth" });
+  };
+  return <Button size="small" variant="outlined" color="inherit" startIcon={<SlidersHorizontal size={14} aria-hidden />} onClick={() => void fill()}>{t("generate.differently")}</Button>;
 }

@@ -1,13 +1,13 @@
-/** The form as it was for a picture that is there: its words and numbers, and the picture that it came from. */
+/** The form as it was for a picture that is there, or for a job: its words and numbers, and the picture that it came from. */
 import { getImage, getImageSettings, getInput } from "@/api/generated/sdk.gen";
-import type { ImageOut } from "@/api/types";
+import type { ImageOut, JobOut } from "@/api/types";
 import { NO_GROWTH, type Growth } from "@/lib/frame";
 
 import { TASK_OF } from "./asked";
-import { change, reuse as asDrawn, settings } from "./settings";
+import { change, fresh, reuse as asDrawn, settings, type FileFormat } from "./settings";
 import { clearSource, takeImage, takeInput, takeMask } from "./source";
 import { changeTask, freshTask, type TaskForm } from "./tasks";
-import { wordsOf } from "./told";
+import { formOf, wordsOf } from "./told";
 
 /** What a recipe says about the picture that it began from: as it was asked for. */
 interface Began extends Partial<Growth> {
@@ -32,19 +32,44 @@ interface Began extends Partial<Growth> {
 
 let latest = 0;
 
+/** What is put back into the form, and how. */
+interface Before {
+  began: Began;
+  /** Its words and numbers, of pictures. */
+  words: (mine: number) => void | Promise<void>;
+  seed: number | null;
+  video: Partial<TaskForm>;
+}
+
 /** Throws when the picture that it came from is gone; its words and numbers are there all the same. */
-export async function again(image: ImageOut): Promise<void> {
+export function again(image: ImageOut): Promise<void> {
+  const { model, steps, guidance_scale: guidance, format, seed } = image;
+  return restore({ began: image.recipe as Began, words: (mine) => reuse(image, mine), seed, video: { videoModel: model, videoSteps: steps, videoGuidance: guidance, videoFormat: format === "webp" ? "webp" : "mp4" } });
+}
+
+/** As it was asked for, a seed only where one was named: of a job that made nothing, or that is to be made differently. Throws as `again` does. */
+export function againFrom(job: Pick<JobOut, "request">): Promise<void> {
+  const { resolved, ...request } = job.request as Request & { resolved?: Request };
+  const { model = resolved?.model ?? null, seed = null, num_outputs: outputs = 1, format = "png", steps = null, guidance_scale: guidance = null } = request;
+  const words = () => {
+    change({ ...fresh, ...formOf({ settings: { ...request, model } }), outputs, seed, keepSeed: seed !== null, format: format === "mp4" ? fresh.format : format });
+  };
+  return restore({ began: { ...request, task: resolved?.task }, words, seed, video: { videoModel: model, videoSteps: steps, videoGuidance: guidance, videoFormat: format === "webp" ? "webp" : "mp4" } });
+}
+
+interface Request extends Began { model?: string; seed?: number | null; num_outputs?: number; format?: FileFormat | "mp4"; steps?: number | null; guidance_scale?: number | null }
+
+async function restore({ began, words, seed, video }: Before): Promise<void> {
   const mine = ++latest;
-  const began = image.recipe as Began;
   const task = TASK_OF[began.task ?? ""];
   if (!began.image || !task) {
     clearSource();
-    return await reuse(image, mine);
+    return await words(mine);
   }
   const take = await sourceOf(began.image).catch(async (error: unknown) => {
     if (mine === latest && task !== "animate") {
       clearSource();
-      await reuse(image, mine);
+      await words(mine);
     }
     throw error;
   });
@@ -52,10 +77,10 @@ export async function again(image: ImageOut): Promise<void> {
   take();
   if (task === "animate") {
     // The form's own words and numbers are those of pictures: they stay.
-    change({ seed: image.seed, keepSeed: true });
-    return changeTask({ task, ...settingsOf(task, began), videoModel: image.model, videoSteps: image.steps, videoGuidance: image.guidance_scale, videoFormat: image.format === "webp" ? "webp" : "mp4" });
+    change({ seed, keepSeed: seed !== null });
+    return changeTask({ task, ...settingsOf(task, began), ...video });
   }
-  await reuse(image, mine);
+  await words(mine);
   if (mine !== latest) return;
   if (task === "outpaint" || task === "upscale") change({ width: null, height: null });
   changeTask({ task, ...settingsOf(task, began) });

@@ -25,14 +25,14 @@ export function forget(): number {
 interface Said { prompt?: string; styles?: string[]; typed_prompt?: string; negative_prompt?: string; model?: string; steps?: number; guidance_scale?: number; width?: number; height?: number; seed?: number; scheduler?: string; subseed?: number; subseed_strength?: number; hires?: { scale: number } & HiresSaid; clip_skip?: number; sampler_settings?: SamplerSettingsIn; quality?: number }
 
 /** The words, and what is added to them by name. */
-export function wordsOf({ settings }: SettingsOut): Partial<Settings> {
+export function wordsOf({ settings }: Pick<SettingsOut, "settings">): Partial<Settings> {
   const { prompt, negative_prompt: negative, styles = [], typed_prompt: from } = settings as Said;
   const words = { prompt, negative, styles, translated: from && prompt ? { from, to: prompt.trim() } : null, loras: lorasOf(settings) };
   return Object.fromEntries(Object.entries(words).filter(([, value]) => value !== undefined));
 }
 
 /** What the form holds then; what the file does not say stays as it is. */
-export function formOf(found: SettingsOut): Partial<Settings> {
+export function formOf(found: Pick<SettingsOut, "settings">): Partial<Settings> {
   const { settings } = found;
   const said = settings as Said;
   const form: Partial<Settings> = {

@@ -1,7 +1,7 @@
 import { Box, Button, Collapse, Divider, Drawer, IconButton, Skeleton, Typography } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { ChevronDown, Download, RotateCcw, Square, Trash2, X } from "lucide-react";
+import { ChevronDown, Download, RotateCcw, SlidersHorizontal, Square, Trash2, X } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -65,6 +65,7 @@ function Details({ job, onRemoved }: { job: JobOut; onRemoved: () => void }) {
       <Box sx={{ display: "flex", gap: 2, flexWrap: "wrap" }}>
         {!ended && <Button variant="outlined" color="inherit" startIcon={<Square size={13} />} disabled={job.cancel_requested || remove.isPending} onClick={() => remove.mutate({ id: job.id, ended })}>{t("jobs.cancel")}</Button>}
         {(job.status === "failed" || job.status === "cancelled") && <Button variant="contained" startIcon={<RotateCcw size={15} />} disabled={retry.isPending} onClick={() => retry.mutate(job.id)}>{t("jobs.retry")}</Button>}
+        {ended && job.kind === "image.generate" && <ButtonLink variant="outlined" color="inherit" to="/" search={{ job: job.id }} startIcon={<SlidersHorizontal size={15} aria-hidden />}>{t("generate.differently")}</ButtonLink>}
         {ended && <Button variant="outlined" color="inherit" startIcon={<Trash2 size={15} />} disabled={remove.isPending} onClick={() => remove.mutate({ id: job.id, ended }, { onSuccess: onRemoved })}>{t("jobs.remove")}</Button>}
       </Box>
       {job.error && (

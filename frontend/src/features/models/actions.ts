@@ -1,6 +1,7 @@
 /** What the page does to models. State changes show at once; the server's answer and its events have the last word. */
 import { useMutation, useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
+import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useComplain } from "@/api/actions";
@@ -8,7 +9,7 @@ import * as api from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
 import { queries } from "@/api/queries";
 import type { CatalogueItemOut, LoadOptions, ModelOut } from "@/api/types";
-import type { Step, Who } from "@/lib/models";
+import { familiesOf, type Step, type Who } from "@/lib/models";
 import { copyText } from "@/lib/browser";
 import { toast } from "@/lib/toast";
 
@@ -41,7 +42,9 @@ export function useWho(): Who {
   const me = useQuery(queries.me());
   const admin = me.data?.role === "admin";
   const token = useQuery({ ...queries.hubToken(), enabled: admin });
-  return { admin, hasToken: token.data?.is_set ?? false };
+  const models = useQuery(queries.models());
+  const families = useMemo(() => familiesOf(models.data ?? []), [models.data]);
+  return { admin, hasToken: token.data?.is_set ?? false, families };
 }
 
 export function useModelActions() {
@@ -52,7 +55,7 @@ export function useModelActions() {
     order.mutate({ key: model.key, meanwhile: { state: "loading", state_reason: null }, call: () => api.loadModel({ path: { key: model.key }, body: options ? { options } : {} }) });
   const acts = {
     load,
-    use: (model: ModelOut) => void (model.task === "chat" ? go({ to: "/chat", search: { model: model.key } }) : go({ to: "/", search: { model: model.key } })),
+    use: (model: ModelOut) => void (model.task === "chat" ? go({ to: "/chat", search: { model: model.key } }) : go({ to: "/", search: model.type === "lora" ? { lora: model.key } : { model: model.key } })),
     unload: (model: ModelOut) => order.mutate({ key: model.key, meanwhile: { state: "idle", state_reason: null, loaded_bytes: 0 }, call: () => api.unloadModel({ path: { key: model.key }, body: {} }) }),
     park: (model: ModelOut) => order.mutate({ key: model.key, meanwhile: { state: "parked" }, call: () => api.parkModel({ path: { key: model.key } }) }),
     pause: (model: ModelOut) => order.mutate({ key: model.key, meanwhile: model.download ? { download: { ...model.download, state: "paused", paused: true } } : {}, call: () => api.pauseDownload({ path: { key: model.key } }) }),
