@@ -205,7 +205,9 @@ class SdApi:
         """Those of the request that there are. A1111 says nothing of the others; we do."""
         known = {style.name for style in await self._prompts.styles(actor)} if wanted.styles else set()
         notes += [f"There is no style {name}." for name in wanted.styles if name not in known]
-        return [name for name in wanted.styles if name in known][:MOST_STYLES]
+        there = [name for name in wanted.styles if name in known]
+        notes += [f"The style {name} was ignored: {MOST_STYLES} are the most." for name in there[MOST_STYLES:]]
+        return there[:MOST_STYLES]
 
     async def _input(self, actor: Actor, text: str, field: str, *, mask: bool = False) -> str:
         """The id of a picture that came with a request."""

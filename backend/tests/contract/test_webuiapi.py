@@ -142,6 +142,8 @@ class TestTextToImage:
         result = api.txt2img(prompt="a fox", styles=["ink", "nobody's"], width=256, height=256)
         assert (result.info["prompt"], result.info["negative_prompt"]) == ("ink drawing of a fox", "colour")
         assert "nobody's" in result.info["comments"]
+        result = api.txt2img(prompt="a fox", styles=["ink"] * 11, width=64, height=64)
+        assert "The style ink was ignored: 10 are the most." in result.info["comments"]
 
     def test_what_is_not_there_is_said(self, api: webuiapi.WebUIApi) -> None:
         result = api.txt2img(

@@ -31,6 +31,8 @@ describe("Generate", () => {
     await send("a fox");
     const run = await screen.findByRole("article", { name: "a fox" }, slow);
     expect(await within(run).findByRole("link", { name: /Picture 1: a fox/ }, slow)).toHaveAttribute("href", expect.stringContaining("/gallery/"));
+    await user.click(within(run).getByRole("button", { name: "Delete" }));
+    await waitFor(() => expect(within(run).getByText("Deleted")).toHaveFocus());
   });
 
   it("follows a style to its new name, and lets one go that is not there any more", async () => {
@@ -46,12 +48,22 @@ describe("Generate", () => {
     act(() => change({ styles: ["Paper", "Lost"] }));
     await user.click(await screen.findByRole("checkbox", { name: "Lost" }, slow));
     expect(settings.get().styles).toEqual(["Paper"]);
+    expect(screen.getByRole("checkbox", { name: "Paper" })).toBeEnabled();
+    act(() => change({ styles: Array.from({ length: 10 }, (_, number) => `Other ${number}`) }));
+    expect(screen.getByRole("checkbox", { name: "Paper" })).toBeDisabled();
+    expect(screen.getByText(/10 are the most/)).toHaveAttribute("role", "status");
     act(() => change({ styles: [] }));
   });
 
   it("says so when the model of the address is not there", async () => {
     await open("/?model=nobody");
-    expect(await screen.findByText(/^“nobody” is not here, or not for this\. .+ is taken\.$/, {}, slow)).toHaveAttribute("role", "status");
+    const note = await screen.findByText(/^“nobody” is not here, or not for this\. .+ is taken\.$/, {}, slow);
+    expect(note).toHaveAttribute("role", "status");
+    // It stands there before it says anything: a region that comes with its words is not read out.
+    act(() => change({ model: "creatures" }));
+    expect(note).toBeEmptyDOMElement();
+    act(() => change({ model: "someone" }));
+    expect(note).toHaveTextContent("“someone” is not here");
   });
 
   it("asks for a prompt instead of sending nothing", async () => {
@@ -137,6 +149,16 @@ describe("Gallery", () => {
     await waitFor(() => expect(atelier.images).toHaveLength(8));
     await user.click(await screen.findByRole("button", { name: "Undo", hidden: true }));
     await waitFor(() => expect(atelier.images).toHaveLength(9));
+  });
+
+  it("shows what two pictures were made from", async () => {
+    const atelier = await open("/system", { images: 4 });
+    for (const [number, recipe] of [{ image: "img_000002", mask: "inp_1" }, { image: "img_gone" }].entries()) Object.assign(atelier.images[number]?.recipe ?? {}, recipe);
+    act(() => window.history.pushState(null, "", "/gallery/compare/img_000000/img_000001"));
+    const table = await screen.findByRole("table", {}, slow);
+    expect(await within(table).findByRole("link", { name: new RegExp(atelier.images[2]?.prompt ?? "?") })).toHaveAttribute("href", "/gallery/img_000002");
+    expect(await within(table).findByText("This picture is no longer here.")).toBeVisible();
+    expect(within(table).getByRole("link", { name: "Open the picture that was sent" })).toHaveAttribute("href", "/api/inputs/inp_1/file");
   });
 
   it("says when a picture is gone", async () => {

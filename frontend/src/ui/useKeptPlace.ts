@@ -5,9 +5,9 @@ const MOST_FRAMES = 60;
 
 /**
  * Whoever is in a list by keyboard stays there: when what has the focus goes, with its row or for another thing in it, the
- * row in that place gets it. `rows`: what takes the focus in each `li`; `there`: whether the list is drawn.
+ * row in that place gets it. `rows`: what takes the focus in each `item`; `there`: whether the list is drawn.
  */
-export function useKeptPlace(list: RefObject<HTMLElement | null>, rows: string, there = true): void {
+export function useKeptPlace(list: RefObject<HTMLElement | null>, rows: string, there = true, item = "li"): void {
   useEffect(() => {
     const root = list.current;
     if (!root) return;
@@ -15,9 +15,9 @@ export function useKeptPlace(list: RefObject<HTMLElement | null>, rows: string, 
     let at = 0;
     let frame = 0;
     const onFocus = ({ target }: FocusEvent) => {
-      const row = target instanceof Element ? target.closest("li") : null;
+      const row = target instanceof Element ? target.closest(item) : null;
       held = row && (target as Element);
-      at = row ? [...root.querySelectorAll("li")].indexOf(row) : 0;
+      at = row ? [...root.querySelectorAll(item)].indexOf(row) : 0;
     };
     // Who leaves for nothing (a click beside it all) is not brought back; what is removed leaves, too.
     const onLeave = ({ target, relatedTarget }: FocusEvent) => void (relatedTarget === null && queueMicrotask(() => target === held && held?.isConnected && (held = null)));
@@ -26,8 +26,8 @@ export function useKeptPlace(list: RefObject<HTMLElement | null>, rows: string, 
       if (now?.closest("[role=menu]") && frames > 0) frame = requestAnimationFrame(() => settle(frames - 1));
       else {
         held = null;
-        const all = root.querySelectorAll<HTMLElement>(rows);
-        if (!now || now === document.body) all[Math.min(at, all.length - 1)]?.focus();
+        const all = root.querySelectorAll(item);
+        if (!now || now === document.body) all[Math.min(at, all.length - 1)]?.querySelector<HTMLElement>(rows)?.focus();
       }
     };
     const observer = new MutationObserver(() => {
@@ -44,5 +44,5 @@ export function useKeptPlace(list: RefObject<HTMLElement | null>, rows: string, 
       observer.disconnect();
       cancelAnimationFrame(frame);
     };
-  }, [list, rows, there]);
+  }, [list, rows, there, item]);
 }

@@ -6,8 +6,11 @@ import type { ImageOut } from "@/api/types";
 
 import { differences, wordsApart, type Word } from "./apart";
 import type { TaskName } from "./facts";
+import { Named } from "./Named";
 
 const LONG = new Set(["prompt", "negative_prompt"]);
+/** These name a picture by its id: it is looked at, not read. */
+const PICTURES = new Set(["image", "mask"]);
 /** What the forms call it already. */
 const ELSEWHERE = {
   left: "task.edge.left", right: "task.edge.right", top: "task.edge.top", bottom: "task.edge.bottom", feather: "task.feather", fit: "task.fit", fps: "task.fps", image: "gallery.madeFrom",
@@ -42,8 +45,8 @@ export function Differences({ one, other }: { one: ImageOut; other: ImageOut }) 
               return (
                 <Box component="tr" key={row.name} data-differs={!row.same || undefined}>
                   <Box component="th" scope="row" sx={{ ...cell, color: row.same ? "text.faint" : "text.primary", fontWeight: row.same ? 450 : 600 }}>{row.same ? "" : "≠ "}{name(row.name)}</Box>
-                  <Box component="td" sx={cell}><Words words={left} /></Box>
-                  <Box component="td" sx={cell}><Words words={right} /></Box>
+                  <Box component="td" sx={cell}>{PICTURES.has(row.name) && row.one ? <Named id={row.one} /> : <Words words={left} />}</Box>
+                  <Box component="td" sx={cell}>{PICTURES.has(row.name) && row.other ? <Named id={row.other} /> : <Words words={right} />}</Box>
                 </Box>
               );
             })}

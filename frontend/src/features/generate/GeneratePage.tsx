@@ -1,4 +1,4 @@
-import { Box, ButtonBase, Collapse, useMediaQuery } from "@mui/material";
+import { Box, ButtonBase, Collapse, Typography, useMediaQuery } from "@mui/material";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { ChevronDown, MessagesSquare, SlidersHorizontal } from "lucide-react";
@@ -110,6 +110,8 @@ export function GeneratePage() {
           <ErrorNote title={t("generate.sendFailed")} error={generate.problem} hint={generate.problem.code === "offline" ? t("generate.sendOffline") : undefined} details={generate.problem.details} onRetry={submit} retrying={generate.sending} />
         )}
         {models.isError && <ErrorNote title={t("generate.modelsFailed")} error={asProblem(models.error)} details={asProblem(models.error).details} onRetry={() => void models.refetch()} />}
+        {/* Stands there before it says anything: then it is read out. Beside the settings it would be folded away on a phone. */}
+        <Typography role="status" variant="body2" sx={{ color: "warning.main", "&:empty": { position: "absolute" } }}>{model && !animate && form.model && form.model !== model.key && t("generate.modelGone", { wanted: form.model, model: model.name })}</Typography>
         <FoldedSettings summary={summary()}>
           <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
         </FoldedSettings>

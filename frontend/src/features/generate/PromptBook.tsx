@@ -15,6 +15,9 @@ import { Segmented } from "@/ui/Segmented";
 
 import { change, type Settings } from "./settings";
 
+/** The API's limit. */
+const MOST_STYLES = 10;
+
 type Part = "recent" | "kept" | "styles";
 
 /** Prompts that were used, those that somebody keeps, and styles: named words that are added to every prompt. */
@@ -78,14 +81,15 @@ function Styles({ chosen }: { chosen: string[] }) {
   // One that is gone would be asked for still, and refused.
   const gone = list.data ? chosen.filter((name) => !list.data.some((style) => style.name === name)) : [];
   if (editing) return <StyleForm style={editing === "new" ? null : editing} onDone={() => setEditing(null)} />;
-  const toggle = (name: string) => change({ styles: chosen.includes(name) ? chosen.filter((each) => each !== name) : [...chosen, name].slice(0, 10) });
+  const full = chosen.length >= MOST_STYLES;
+  const toggle = (name: string) => change({ styles: chosen.includes(name) ? chosen.filter((each) => each !== name) : [...chosen, name] });
   return (
     <>
-      <Typography variant="body2" sx={{ color: "text.secondary", px: 1 }}>{t("prompts.aboutStyles")}</Typography>
+      <Typography variant="body2" role="status" sx={{ color: "text.secondary", px: 1 }}>{t("prompts.aboutStyles")}{full && ` ${t("prompts.stylesFull", { max: MOST_STYLES })}`}</Typography>
       <Box component="ul" aria-label={t("prompts.parts.styles")} sx={{ m: 0, mt: 2, p: 0, listStyle: "none", maxHeight: 280, overflow: "auto" }}>
         {list.data?.map((style) => (
           <Box component="li" key={style.id} sx={{ display: "flex", alignItems: "center", gap: 1, borderRadius: "8px", "&:hover, &:focus-within": { bgcolor: "action.hover" } }}>
-            <Checkbox size="small" checked={chosen.includes(style.name)} onChange={() => toggle(style.name)} slotProps={{ input: { "aria-label": style.name } }} />
+            <Checkbox size="small" checked={chosen.includes(style.name)} disabled={full && !chosen.includes(style.name)} onChange={() => toggle(style.name)} slotProps={{ input: { "aria-label": style.name } }} />
             <ButtonBase onClick={() => setEditing(style)} sx={{ flex: 1, minWidth: 0, display: "block", textAlign: "left", py: 1, borderRadius: "6px", fontFamily: "inherit" }}>
               <Box sx={{ fontSize: 14, fontWeight: 550 }}>{style.name}</Box>
               <Box sx={{ fontSize: 12, color: "text.secondary", overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }}>{style.prompt}</Box>

@@ -1,7 +1,7 @@
 import { Box, ButtonBase, Skeleton, Typography, useMediaQuery } from "@mui/material";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { ArrowUpRight } from "lucide-react";
-import { memo } from "react";
+import { memo, useRef } from "react";
 import { useTranslation } from "react-i18next";
 
 import { queries } from "@/api/queries";
@@ -9,6 +9,7 @@ import { COARSE, isMac } from "@/lib/browser";
 import { hasEnded } from "@/lib/jobs";
 import { useSignal } from "@/lib/signal";
 import { TextLink } from "@/ui/links";
+import { useKeptPlace } from "@/ui/useKeptPlace";
 
 import { EarlierStrip } from "./EarlierStrip";
 import { RunCard } from "./RunCard";
@@ -31,11 +32,14 @@ export const Runs = memo(function Runs({ onExample }: { /** Left out where words
     .sort((a, b) => Number(b.status === "running") - Number(a.status === "running") || b.created_at.localeCompare(a.created_at));
   // Of a job that waits for its software the system knows whether that is being built: more or fewer lines above the tiles.
   const unclear = system.isPending && runs.some((job) => job.waiting?.reason === "environment");
-  if (jobs.isPending || unclear || (runs.length === 0 && gallery.isPending)) return <Coming />;
+  const list = useRef<HTMLElement>(null);
+  const pending = jobs.isPending || unclear || (runs.length === 0 && gallery.isPending);
+  useKeptPlace(list, "[data-place]", !pending && runs.length > 0, "[data-tile]");
+  if (pending) return <Coming />;
   return (
     <>
       {runs.length > 0 ? (
-        <Box component="section" aria-label={t("generate.results")} sx={{ display: "grid", gap: 6, mt: 2, gridTemplateColumns: "minmax(0, 1fr)" }}>
+        <Box component="section" ref={list} aria-label={t("generate.results")} sx={{ display: "grid", gap: 6, mt: 2, gridTemplateColumns: "minmax(0, 1fr)" }}>
           {runs.slice(0, MOST).map((job) => <RunCard key={job.id} job={job} />)}
           {runs.length > MOST && <TextLink to="/jobs" sx={{ fontSize: 13, color: "text.secondary", justifySelf: "start" }}>{t("generate.moreRuns", { count: runs.length - MOST })}</TextLink>}
         </Box>

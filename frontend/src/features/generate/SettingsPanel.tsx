@@ -57,7 +57,7 @@ export function SettingsPanel({ form, models, model, loading, task, picture, err
   }
   return (
     <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: "minmax(0, 1fr)" }}>
-      {models && <ModelPicker models={models} model={model} wanted={form.model} error={errors.model} onChoose={chooseModel} />}
+      {models && <ModelPicker models={models} model={model} error={errors.model} onChoose={chooseModel} />}
       {outputs}
       {task !== "outpaint" && task !== "upscale" && <ShapePicker form={form} model={model} picture={picture} errors={errors} />}
       <NumberField label={t("generate.steps")} value={values.steps} min={1} max={LIMITS.steps} sliderMax={60} step={1} error={errors.steps} hint={t("generate.stepsHint")} onChange={(steps) => change({ steps })} />
@@ -111,7 +111,7 @@ function VideoFormat() {
   );
 }
 
-function ModelPicker({ models, model, wanted, error, onChoose }: { models: ModelOut[]; model: ModelOut | undefined; /** What was asked for, in the address or before: it may be gone. */ wanted?: string | null; error?: string; onChoose: (key: string) => void }) {
+function ModelPicker({ models, model, error, onChoose }: { models: ModelOut[]; model: ModelOut | undefined; error?: string; onChoose: (key: string) => void }) {
   const { t } = useTranslation();
   useSaid();
   const id = useId();
@@ -127,7 +127,6 @@ function ModelPicker({ models, model, wanted, error, onChoose }: { models: Model
           </MenuItem>
         ))}
       </Select>
-      {wanted && wanted !== model.key && <Typography role="status" variant="caption" data-note sx={{ display: "block", mt: 1, color: "warning.main" }}>{t("generate.modelGone", { wanted, model: model.name })}</Typography>}
       <FieldNote error={error} hint={aboutModel(model)} />
     </Box>
   );

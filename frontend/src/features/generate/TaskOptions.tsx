@@ -88,7 +88,7 @@ function Outpaint({ picture, job, model, errors }: Props) {
   const room = presets.some(({ growth }) => grows(growth));
   return (
     <>
-      <Box sx={{ display: "flex", flexWrap: "wrap", gap: 2 }}>
+      <Box sx={{ display: { xs: "grid", sm: "flex" }, gridTemplateColumns: "1fr 1fr", flexWrap: "wrap", gap: 2 }}>
         {presets.map(({ which, Icon, growth }) => <Button key={which} size="small" variant="outlined" color="inherit" disabled={!grows(growth)} startIcon={<Icon size={15} />} onClick={() => changeTask({ growth })}>{t(`task.presets.${which}`)}</Button>)}
         {grows(job.growth) && <Button size="small" color="inherit" onClick={() => changeTask({ growth: NO_GROWTH })}>{t("task.presets.none")}</Button>}
       </Box>

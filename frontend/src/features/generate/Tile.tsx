@@ -33,14 +33,14 @@ export function Tile({ number, aspect, image, preview, progress, state, prompt }
       style={{ aspectRatio: aspect }}
     >
       {!image && state === "ended" && (
-        <Typography variant="caption" sx={{ position: "absolute", inset: 0, display: "grid", placeItems: "center", color: "text.faint" }}>{t("generate.deletedTile")}</Typography>
+        <Typography variant="caption" data-place tabIndex={-1} sx={{ position: "absolute", inset: 0, borderRadius: "10px", "&:focus-visible": { outline: "2px solid", outlineColor: "primary.main", outlineOffset: "-3px" }, display: "grid", placeItems: "center", color: "text.faint" }}>{t("generate.deletedTile")}</Typography>
       )}
       {!image && !preview && state !== "ended" && <Waiting number={number} moving={state === "making"} />}
       {preview && !ready && (state !== "ended" || image) && (
         <Box component="img" src={preview.data_url} alt={preview.final ? t("generate.pictureOf", { number, prompt }) : t("generate.making", { number })} sx={{ ...cover, transition: "filter 200ms ease-out, scale 200ms ease-out" }} style={image || preview.final ? undefined : { filter: `blur(${((1 - progress) * 6).toFixed(1)}px)`, scale: 1 + (1 - progress) * 0.1 }} />
       )}
       {image && (
-        <BoxLink to="/gallery/$id" params={{ id: image.id }} aria-label={t("generate.pictureOf", { number, prompt })} sx={{ position: "absolute", inset: 0, borderRadius: "10px", "&:focus-visible": { outlineOffset: -3 } }}>
+        <BoxLink data-place to="/gallery/$id" params={{ id: image.id }} aria-label={t("generate.pictureOf", { number, prompt })} sx={{ position: "absolute", inset: 0, borderRadius: "10px", "&:focus-visible": { outlineOffset: -3 } }}>
           {image.kind === "video" ? (
             <Loop src={image.url} poster={image.thumbnail_url} alt={prompt} animated={image.format === "webp"} />
           ) : (
