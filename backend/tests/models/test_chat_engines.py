@@ -101,6 +101,8 @@ class TestAbilities:
             ({"response_format": {"type": "json_object"}}, "response_format"),
             ({"tools": [{}], "tool_choice": "required"}, "tool_choice"),
             ({"tools": [{}], "tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
+            ({"text": {"format": {"type": "json_schema"}}}, "text"),
+            ({"output_config": {"format": {"type": "json_schema"}}}, "output_config"),
             ({"tools": [{}]}, None),
             ({"tools": [{}], "tool_choice": "none"}, None),
             ({"n": 1, "logit_bias": {"5": 1}, "response_format": {"type": "text"}}, None),
@@ -109,6 +111,13 @@ class TestAbilities:
     def test_what_transformers_lacks_is_named(self, body: dict[str, object], field: str | None) -> None:
         assert ABILITIES[EngineName.TRANSFORMERS_CHAT].lacks(body) == field
         assert ABILITIES[EngineName.VLLM_CHAT].lacks(body) is None
+
+    @pytest.mark.parametrize("engine", [EngineName.VLLM_CHAT, EngineName.TRANSFORMERS_CHAT])
+    def test_what_only_an_engine_that_keeps_answers_understands(self, engine: EngineName) -> None:
+        for body in ({"previous_response_id": "resp_1"}, {"conversation": "conv_1"}, {"background": True}):
+            assert ABILITIES[engine].lacks(body) == next(iter(body))
+            assert ABILITIES[EngineName.FAKE].lacks(body) is None
+        assert ABILITIES[engine].lacks({"background": False, "store": True, "text": {"verbosity": "low"}}) is None
 
     def test_a_route_that_it_does_not_have(self) -> None:
         able = ABILITIES[EngineName.TRANSFORMERS_CHAT]

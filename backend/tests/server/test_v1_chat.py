@@ -249,6 +249,10 @@ class TestRefusals:
             ({"tools": [{"type": "function", "function": {"name": "f"}}] * 129}, "tools"),
             ({"structured_outputs": {"grammar": "root ::= x"}}, "structured_outputs.grammar"),
             ({"structured_outputs": {"regex": "(a+)+b"}}, "structured_outputs.regex pattern"),
+            (
+                {"output_config": {"format": {"type": "json_schema", "schema": {"pattern": "(a+)+b"}}}},
+                "output_config.format.schema pattern",
+            ),
             ({"messages": "Hello"}, "messages"),
             ({"messages": [{"role": "user", "content": [{"type": "video_url"}]}]}, "messages.content"),
             ({"model": None}, "model"),
@@ -298,7 +302,11 @@ class TestRefusals:
         assert ask(chat, "/v1/messages", messages=block, max_tokens=5).status_code == 400
 
     def test_what_nobody_knows_is_dropped(self, chat: Server) -> None:
-        assert ask(chat, something_new={"a": 1}).status_code == 200
+        """Claude Code sends `context_management` to whatever server it is pointed at."""
+        more: dict[str, Any] = {"context_management": {"edits": []}, "something_new": {"a": 1}}
+        assert ask(chat, "/v1/messages", max_tokens=5, **more).status_code == 200
+        seen = json.loads(engine_s(chat)["requests"][-1]["body"])
+        assert seen["max_tokens"] == 5 and not seen.keys() & more.keys()
 
     def test_no_json(self, chat: Server) -> None:
         for body in (b"", b"{", b"[]", b'"x"', b"\xff", b'{"model":"echo","a":' + b"[" * 2000):
