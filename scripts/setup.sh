@@ -80,8 +80,8 @@ dashboard_packages() {
 
 # dashboard_hash: of everything that goes into the built dashboard.
 dashboard_hash() {
-  (cd "$root/frontend" && find src public index.html package-lock.json vite.config.ts tsconfig*.json openapi.json -type f 2>/dev/null |
-    LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-12)
+  (cd "$root/frontend" && find src public index.html package-lock.json vite.config.ts tsconfig*.json openapi.json -type f -print0 2>/dev/null |
+    LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12)
 }
 
 build_dashboard() {

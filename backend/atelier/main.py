@@ -85,6 +85,7 @@ from atelier.models.hub import HubClient
 from atelier.models.hub_token import HubTokens, TokenStore
 from atelier.models.learning import Learning
 from atelier.models.loading import ModelLoader
+from atelier.models.outlines import Outlines
 from atelier.models.planning import Planner
 from atelier.models.registry import ModelRegistry
 from atelier.models.sizing import Sizing
@@ -329,6 +330,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
         answers = Answers(database, bus, serving, inputs)
         conversations = Conversations(database, bus, inputs, answers)
         catalogue = Catalogue()
+        outlines = Outlines(catalogue, sizing)
         downloads = Downloads(
             database,
             queue,
@@ -338,6 +340,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
             catalogue,
             pool,
             bus,
+            outlines=outlines,
             cache=settings.storage.model_cache_dir,
         )
         batch_work = BatchWork(database, storage, BatchEndpoints(serving, openai_images), settings.batches)
@@ -380,7 +383,7 @@ async def lifespan(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
                 host=system.host(),
             )
 
-        planner = Planner(registry, sizing, pool)
+        planner = Planner(registry, sizing, pool, outlines)
         app.state.services = Services(
             gate,
             accounts,

@@ -136,8 +136,11 @@ class HubEngine:
         return choose(listing.files, configs, prefer_half=task.prefer_half, allowed=allowed, file=task.file)
 
 
-_TELLING = ("model_index.json", "config.json", "unet/config.json", "adapter_config.json", "modules.json")
-"""What the server tells a model's kind by."""
+_TELLING = (
+    *("model_index.json", "config.json", "adapter_config.json", "modules.json"),
+    *("unet/config.json", "transformer/config.json", "vae/config.json"),
+)
+"""What the server tells a model's kind by, and what it will take."""
 
 
 def _file_out(file: RepoFile, folder: RepoFolder) -> dict[str, Any]:

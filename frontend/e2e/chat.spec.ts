@@ -11,6 +11,7 @@ const figures = (page: Page) => page.locator("[data-figures]");
 async function ask(page: Page, words: string): Promise<void> {
   await expect(page.getByRole("button", { name: /^Model: (?!No model to ask)/ }).first()).toBeVisible(); // the models are known
   await box(page).fill(words);
+  await expect(page.getByRole("button", { name: "Send", exact: true })).toBeEnabled(); // Enter does nothing before
   await box(page).press("Enter");
 }
 

@@ -10,7 +10,7 @@ async function cleaned(tab: Page): Promise<void> {
   tab.removeAllListeners();
   await Promise.all(context.pages().map((page) => page !== tab && page.close()));
   await Promise.all([tab, context].map((one) => one.unrouteAll({ behavior: "ignoreErrors" })));
-  await Promise.all([context.clearCookies(), context.clearPermissions(), context.setOffline(false), tab.emulateMedia({ colorScheme: null, reducedMotion: null })]);
+  await Promise.all([context.clearCookies(), context.clearPermissions(), context.setOffline(false), tab.emulateMedia({ colorScheme: null, reducedMotion: "reduce" })]);
   await tab.goto("/favicon.svg"); // of the same origin, with no script that could store anything after this
   await tab.evaluate(() => {
     localStorage.clear();
@@ -35,7 +35,7 @@ export const test = base.extend<{ quiet: void }, { studio: string; environment: 
   tab: [
     async ({ browser, server }, use, { project }) => {
       const { viewport, locale } = project.use;
-      const context = await browser.newContext({ baseURL: server.url, viewport, locale });
+      const context = await browser.newContext({ baseURL: server.url, viewport, locale, reducedMotion: "reduce" });
       await use(context);
       await context.close();
     },

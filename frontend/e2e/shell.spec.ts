@@ -1,3 +1,5 @@
+import type { Locator } from "@playwright/test";
+
 import { accessible, expect, prompt, settled, test } from "./fixtures";
 
 const PAGES = ["/", "/gallery", "/models", "/jobs", "/system"];
@@ -29,6 +31,13 @@ test("the theme follows the system, and remembers a choice", async ({ page }) =>
   await expect(root).toHaveAttribute("data-scheme", "light");
   await page.reload();
   await expect(root).toHaveAttribute("data-scheme", "light");
+  // Backgrounds are gone where the system chooses all colours: what is chosen still shows.
+  await page.emulateMedia({ forcedColors: "active" });
+  const count = (name: string) => page.getByRole("radio", { name, exact: true });
+  const ground = (one: Locator) => one.evaluate((element) => getComputedStyle(element).backgroundColor);
+  await expect(count("1")).toBeChecked();
+  expect(await ground(count("1"))).not.toBe(await ground(count("2")));
+  expect(await ground(page.getByRole("navigation").getByRole("link", { name: "Generate" }))).toBe(await ground(count("1")));
 });
 
 test("three languages", async ({ page }) => {

@@ -1,6 +1,6 @@
 """Answers of /v1/responses that an engine keeps: whose they are, and which model's.
 
-An engine hands an answer to whoever knows its id. Here only its owner may name it.
+An engine that remembers its answers hands one to whoever knows its id. Here only its owner may name it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 from atelier.access.actor import Actor
 from atelier.chat.targets import Target
 from atelier.errors import NotFound
+from atelier.runtime.abilities import ABILITIES
+from atelier.runtime.engines import EngineName
 from atelier.said import Said
 
 MOST_REMEMBERED = 10_000
@@ -30,6 +32,9 @@ class Responses:
 
     def note(self, actor: Actor, target: Target, begin: bytes) -> None:
         """`begin`: the first bytes of an answer, where its id stands."""
+        engine = ABILITIES.get(EngineName(target.spec.engine)) if target.spec.engine else None
+        if engine is None or not engine.remembers:
+            return
         if found := _ID.search(begin):
             self._known[found[1].decode()] = (actor.id, target)
             if len(self._known) > MOST_REMEMBERED:
@@ -40,5 +45,9 @@ class Responses:
         found = self._known.get(response_id) if isinstance(response_id, str) else None
         if found is None or found[0] != actor.id:
             words = Said("There is no such response.", "response_not_found")
-            raise ResponseNotFound(words, field=field, hint="Engines keep them as long as their model is loaded.")
+            raise ResponseNotFound(
+                words,
+                field=field,
+                hint="Engines that keep answers do so as long as their model is loaded; most keep none.",
+            )
         return found[1]

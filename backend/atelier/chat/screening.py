@@ -15,7 +15,7 @@ import orjson
 
 from atelier.chat import picture_checks
 from atelier.errors import BadRequest
-from atelier.runtime.abilities import ABILITIES
+from atelier.runtime.abilities import ABILITIES, OF_ANSWERS_KEPT
 from atelier.runtime.engines import EngineName
 from atelier.said import Said
 
@@ -289,6 +289,17 @@ def _text_format(field: str, value: Any) -> None:
         _format(f"{field}.format", value.get("format"))
 
 
+def _output_config(field: str, value: Any) -> None:
+    """Of Anthropic's API: how much is thought, and `format`, the shape of the answer."""
+    if value is not None and value.__class__ is not dict:
+        raise _wrong(field, "an object")
+    inner = value.get("format") if value else None
+    if inner is not None and inner.__class__ is not dict:
+        raise _wrong(f"{field}.format", "an object")
+    if inner:
+        _schema(f"{field}.format.schema", inner.get("schema"))
+
+
 def _structured(field: str, value: Any) -> None:
     """vLLM's own: a schema, a choice or a small pattern; no grammar, no choice of backend."""
     if value is None:
@@ -336,7 +347,7 @@ _PLAIN = (
     "suffix ignore_eos skip_special_tokens spaces_between_special_tokens include_stop_str_in_output "
     "add_generation_prompt continue_final_message add_special_tokens return_token_strs return_token_ids dimensions "
     "encoding_format truncate_prompt_tokens system thinking instructions background include truncation "
-    "previous_response_id max_output_tokens input_tokens tokens token_ids modalities output_config anthropic_version "
+    "previous_response_id max_output_tokens input_tokens tokens token_ids modalities anthropic_version "
     "include_obfuscation conversation"
 )
 _REFUSED = (
@@ -367,12 +378,12 @@ FIELDS: dict[str, Check | None] = {
     "function_call": _label,
     "response_format": _format,
     "text": _text_format,
+    "output_config": _output_config,
     "structured_outputs": _structured,
     "chat_template_kwargs": _template_words,
     "metadata": _flat,
     "client_metadata": _flat,
     "prompt_cache_options": _flat,
-    "context_management": _refuse,
     "mcp_servers": _refuse,
     "prediction": _refuse,
     "audio": _refuse,
@@ -390,6 +401,10 @@ def refuse_what_it_lacks(path: str, body: Body, target: Target) -> None:
         raise _not_its_route(path, target)
     if field := able.lacks(body):
         engine = target.spec.engine
+        if field in OF_ANSWERS_KEPT:
+            text = f"{field} is not taken: the engine {engine} keeps no answers."
+            words = Said(text, "chat.keeps_no_answers", name=field, engine=engine)
+            raise BadRequest(words, field=field, hint="Leave it out, and send all that was said before as input.")
         words = Said(
             f"{field} is more than the engine {engine} can do.", "chat.engine_lacks", name=field, engine=engine
         )
@@ -406,6 +421,14 @@ def _not_its_route(path: str, target: Target) -> BadRequest:
     text = f"{path} is not for {target.name}: its engine has no such route for a model of the kind {target.task}."
     words = Said(text, "chat.no_such_route", path=path, model=target.name, task=target.task)
     return BadRequest(words, field="model", hint="Choose another model, or another engine in its load options.")
+
+
+def _is_to_think(body: Body, target: Target) -> bool:
+    """Whether a request in Anthropic's words asks for thought: engines take its budget, and leave the model's template
+    as it is, which may be off."""
+    wanted = body["thinking"]
+    kind = wanted.get("type") if wanted.__class__ is dict else None
+    return target.reasons and kind in ("enabled", "adaptive") and body.get("chat_template_kwargs") is None
 
 
 _PICTURES = frozenset({"image_url", "input_image", "image"})
@@ -459,6 +482,8 @@ class Screen:
                         changed = True
                 elif (check := FIELDS[field]) is not None:
                     check(field, body[field])
+        if "thinking" in body and _is_to_think(body, target):
+            body["chat_template_kwargs"], changed = dict.fromkeys(("enable_thinking", "thinking"), True), True
         name = "messages" if "messages" in body else "input"
         turns = body.get(name)
         if turns.__class__ is list:

@@ -7,13 +7,14 @@ Nothing here opens a tensor: parameters and types come from the safetensors head
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from engines.checkpoint_files import DENOISER, layout_of
+from engines.checkpoint_files import DENOISER, LAYOUTS, RUN_FROM_ONE_FILE, layout_of
 from engines.safetensors_file import read_header
 
 from atelier.models.probe import MAX_JSON_BYTES
@@ -52,6 +53,54 @@ def read_anatomy(path: Path, *, task: str, parameters: int, stored_bits: int) ->
     return _read(path, task, parameters, stored_bits, marks)
 
 
+def anatomy_told(
+    configs: Mapping[str, Any],
+    *,
+    task: str,
+    family: str,
+    parameters: int,
+    stored_bits: int,
+    weights_bytes: int,
+    linear: int = 0,
+) -> Anatomy:
+    """Of a model that is not here, by what is known of its configs: name in the repository -> object. What they do not
+    say is taken from the configs that are shipped for its family. `linear`: of parts that are no language model."""
+    anatomy = Anatomy(task, parameters, stored_bits)
+    if task not in ("image", "video"):
+        return _of_language(configs.get("config.json", {}), anatomy, lambda: weights_bytes)
+    is_shipped = family in RUN_FROM_ONE_FILE
+
+    def config(name: str) -> dict[str, Any]:
+        return configs.get(name) or (_json(LAYOUTS / family / name) if is_shipped else {})
+
+    return replace(_of_pictures(config, anatomy), linear=linear)
+
+
+def telling(configs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of a repository's configs what `anatomy_told` reads."""
+    return {name: _telling(configs[name], fields) for name, fields in _READ.items() if name in configs}
+
+
+def _telling(config: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
+    kept = {name: config[name] for name in fields if name in config}
+    for name in ("vision_config", "quantization_config"):  # that it is there says enough
+        if isinstance(kept.get(name), dict):
+            kept[name] = {}
+    if isinstance(kept.get("text_config"), dict):
+        kept["text_config"] = _telling(kept["text_config"], fields)
+    return kept
+
+
+_READ = {
+    "config.json": (
+        *("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_size", "vocab_size"),
+        *("max_position_embeddings", "tie_word_embeddings", "vision_config", "quantization_config", "text_config"),
+    ),
+    "unet/config.json": ("block_out_channels", "layers_per_block"),
+    "transformer/config.json": ("num_attention_heads", "attention_head_dim", "patch_size"),
+    "vae/config.json": ("block_out_channels", "force_upcast"),
+}
+
 _FILES = (".", "config.json", "vae/config.json", "unet/config.json", "transformer/config.json")
 
 
@@ -59,8 +108,12 @@ _FILES = (".", "config.json", "vae/config.json", "unet/config.json", "transforme
 def _read(path: Path, task: str, parameters: int, stored_bits: int, marks: tuple[int, ...]) -> Anatomy:
     anatomy = Anatomy(task, parameters, stored_bits)
     if task in ("image", "video"):
-        return _of_pictures(path, anatomy) if path.is_dir() else _of_checkpoint(path, anatomy)
-    return _of_language(path, _json(path / "config.json"), anatomy)
+        return _of_folder(path, anatomy) if path.is_dir() else _of_checkpoint(path, anatomy)
+    return _of_language(_json(path / "config.json"), anatomy, lambda: _weights(path))
+
+
+def _of_folder(path: Path, anatomy: Anatomy) -> Anatomy:
+    return replace(_of_pictures(lambda name: _json(path / name), anatomy), linear=_matrices(path))
 
 
 def _matrices(path: Path) -> int:
@@ -88,20 +141,19 @@ def _of_checkpoint(file: Path, anatomy: Anatomy) -> Anatomy:
     if layout is None:
         return anatomy
     denoiser = (one for name, one in header.tensors.items() if name.startswith(DENOISER) and name.endswith("weight"))
-    anatomy = _of_pictures(layout.folder, anatomy)
+    anatomy = _of_pictures(lambda name: _json(layout.folder / name), anatomy)
     hidden = layout.denoiser.get("caption_projection_dim", anatomy.hidden)
     return replace(anatomy, hidden=hidden, linear=sum(prod(o.shape) for o in denoiser if len(o.shape) == 2))
 
 
-def _of_pictures(path: Path, anatomy: Anatomy) -> Anatomy:
-    vae, unet = _json(path / "vae" / "config.json"), _json(path / "unet" / "config.json")
+def _of_pictures(config: Callable[[str], dict[str, Any]], anatomy: Anatomy) -> Anatomy:
+    vae, unet = config("vae/config.json"), config("unet/config.json")
     channels = _numbers(vae.get("block_out_channels")) or (128, 256)
     anatomy = replace(
         anatomy,
         decoder_channels=max(channels[:2]),
         upcasts_decoder=bool(vae.get("force_upcast")),
         latent_side=2 ** (len(channels) - 1) if vae else 8,
-        linear=_matrices(path),
     )
     if unet:
         return replace(
@@ -109,12 +161,12 @@ def _of_pictures(path: Path, anatomy: Anatomy) -> Anatomy:
             unet_channels=_numbers(unet.get("block_out_channels")) or (320, 640, 1280, 1280),
             unet_layers=_number(unet.get("layers_per_block"), 2),
         )
-    transformer = _json(path / "transformer" / "config.json")
+    transformer = config("transformer/config.json")
     heads, width = _number(transformer.get("num_attention_heads"), 24), transformer.get("attention_head_dim")
     return replace(anatomy, hidden=heads * _number(width, 128), patch=_number(transformer.get("patch_size"), 2))
 
 
-def _of_language(path: Path, config: dict[str, Any], anatomy: Anatomy) -> Anatomy:
+def _of_language(config: dict[str, Any], anatomy: Anatomy, weights_bytes: Callable[[], int]) -> Anatomy:
     sees = isinstance(config.get("vision_config"), dict)
     is_quantized = isinstance(config.get("quantization_config"), dict)
     whole, config = config, config.get("text_config") if isinstance(config.get("text_config"), dict) else config
@@ -124,7 +176,7 @@ def _of_language(path: Path, config: dict[str, Any], anatomy: Anatomy) -> Anatom
     return replace(
         anatomy,
         linear=0 if is_quantized else max(0, anatomy.parameters - vocabulary * hidden * (1 if shared else 2)),
-        quantized_bytes=_weights(path) if is_quantized else 0,
+        quantized_bytes=weights_bytes() if is_quantized else 0,
         hidden=hidden,
         layers=_number(config.get("num_hidden_layers"), 32),
         kv_heads=_number(config.get("num_key_value_heads"), heads),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ DATA = Path(__file__).with_name("catalogue.json")
 
 @dataclass(frozen=True)
 class Entry:
-    """Sizes are approximate bytes; `engine` is "" until there is one."""
+    """Sizes are approximate bytes; `engine` is "" until there is one; what `configs`, `linear` and `distilled` are, the
+    data says of itself."""
 
     key: str
     name: str
@@ -29,11 +31,24 @@ class Entry:
     description: str
     gated: bool = False
     revision: str = "main"
+    parameters: int = 0
+    linear: int = 0
+    configs: dict[str, Any] = field(default_factory=dict)
+    distilled: str = ""
+
+
+SHOWN = ("key", "name", "repo", "revision", "task", "family", "license", "gated", "size_bytes", "description")
 
 
 class Catalogue:
+    """`bytes_needed`: what an entry would take of a device here."""
+
     def __init__(self, data: Path = DATA) -> None:
+        self.bytes_needed: Callable[[Entry], int] = lambda entry: entry.bytes_needed
         self._entries = {item["key"]: Entry(**item) for item in json.loads(data.read_bytes())["models"]}
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
 
     def find(self, key: str) -> Entry | None:
         return self._entries.get(key)
@@ -45,6 +60,7 @@ class Catalogue:
         for entry in self._entries.values():
             row = keys.get(entry.key) or repos.get(entry.repo)
             state = "absent" if row is None else "downloading" if row.download_job else "present"
-            values = {**vars(entry), "engine": entry.engine or None}
+            values = {name: getattr(entry, name) for name in SHOWN}
+            values |= {"engine": entry.engine or None, "bytes_needed": self.bytes_needed(entry)}
             items.append(CatalogueItemOut(**values, page_url=page_url(entry.repo), state=state))
         return CatalogueOut(items=items)

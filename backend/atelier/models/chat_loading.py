@@ -7,8 +7,8 @@ all requests of a model share its worker.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engines.protocol import LeftOut
@@ -24,6 +24,9 @@ from atelier.runtime.engines import EngineName
 from atelier.runtime.gpu import Device
 
 MOST_CONTEXT = 32_768
+SHORT_CONTEXT = 2048
+"""Nobody is given a shorter one without having asked for it."""
+
 SEQUENCES = 4
 NO_PARSER = "none"
 STORED = {"BF16": "bfloat16", "F16": "bfloat16"}
@@ -31,8 +34,8 @@ STORED = {"BF16": "bfloat16", "F16": "bfloat16"}
 
 @dataclass(frozen=True)
 class ChatSetup:
-    """How a model is run: `names` are what requests may call it, its key first; `context` in tokens; `usual` what
-    would count if nothing had been chosen."""
+    """How a model is run: `names` are what requests may call it, its key first; `context` in tokens; `usual` and
+    `usual_work` what would count if nothing had been chosen."""
 
     choice: Choice
     names: tuple[str, ...]
@@ -42,6 +45,7 @@ class ChatSetup:
     tool_parser: str | None
     reasoning_parser: str | None
     usual: Preset = Preset()
+    usual_work: Work = Work()
     thinks: bool = True
     loras: tuple[ChatLora, ...] = ()
 
@@ -69,9 +73,26 @@ def setup_of(
         _chosen(options.tool_parser, preset.tool_parser),
         _chosen(options.reasoning_parser, preset.reasoning_parser),
         preset,
-        preset.thinks,
-        loras,
+        thinks=preset.thinks,
+        loras=loras,
     )
+
+
+def that_fits(setup: ChatSetup, options: LoadOptions, fits: Callable[[ChatSetup], bool]) -> ChatSetup:
+    """With fewer requests of the whole context at once where it would not fit, then with a shorter context: of what
+    nobody chose. As it was where that does not help."""
+    sequences = [setup.sequences] if options.sequences else [*_halves(setup.sequences, 1)]
+    contexts = [setup.context] if options.context else [*_halves(setup.context, SHORT_CONTEXT)]
+    ways = [(count, contexts[0]) for count in sequences] + [(sequences[-1], context) for context in contexts[1:]]
+    smaller = (replace(setup, sequences=count, context=context) for count, context in ways)
+    return next((one for one in smaller if fits(one)), setup)
+
+
+def _halves(amount: int, least: int) -> Iterator[int]:
+    """The amount, a half of it, a quarter, and so on, as long as it is not under `least`."""
+    yield amount
+    while (amount := amount // 2) >= least:
+        yield amount
 
 
 def _chosen(named: str | None, usual: str | None) -> str | None:

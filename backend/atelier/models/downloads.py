@@ -36,6 +36,7 @@ from atelier.models.catalogue import Catalogue
 from atelier.models.hub import HubClient, failure, is_lora, lacks_room, plan_out, what_it_is
 from atelier.models.hub_schemas import DownloadAcceptedOut, DownloadIn, HubPlanOut
 from atelier.models.keys import free_key
+from atelier.models.outlines import Outlines, told_by
 from atelier.models.probe import probe
 from atelier.models.registry import ModelRegistry, columns_of
 from atelier.models.schemas import DownloadFileOut, DownloadOut
@@ -67,14 +68,16 @@ class Downloads:
         pool: WorkerPool,
         bus: EventBus,
         *,
+        outlines: Outlines,
         cache: Path,
     ) -> None:
         self._database, self._queue, self._jobs, self._registry = database, queue, jobs, registry
         self._hub, self._catalogue, self._pool, self._bus = hub, catalogue, pool, bus
-        self._cache = cache
+        self._outlines, self._cache = outlines, cache
         self._live: dict[str, protocol.Transfer] = {}
         self._asking = asyncio.Lock()
         registry.download_of = self.present
+        registry.bytes_on_its_way = outlines.bytes_of_download
         registry.is_offered = lambda key: catalogue.find(key) is not None
 
     async def start(self) -> None:
@@ -99,6 +102,7 @@ class Downloads:
             keys={_file_of(row): row.key for row in rows if (row.repo, row.commit) == (plan["repo"], plan["commit"])},
             suggested_key=free_key(_name_of(repo, file), {row.key for row in rows}),
             room=await asyncio.to_thread(self._hub.room),
+            bytes_needed=await asyncio.to_thread(self._outlines.bytes_of_plan, plan, on_cpu=not plan["prefer_half"]),
         )
 
     async def ask(self, actor: Actor, wanted: DownloadIn, idempotency_key: str | None = None) -> DownloadAcceptedOut:
@@ -237,7 +241,7 @@ class Downloads:
             done = await drive(self._pool, attempt, spec, task, heard, failure)
         finally:
             self._live.pop(attempt.job.id, None)
-        await self._let_go(spec)
+            await self._let_go(spec)
         path = await asyncio.to_thread(_model_in, Path(done.answer["path"]), task.file)
         found = await asyncio.to_thread(probe, path)
         values = columns_of(found)
@@ -427,6 +431,7 @@ def _guess(plan: dict[str, Any]) -> dict[str, Any]:
         "family": (family or "")[:32],
         "total_bytes": plan["total_bytes"],
         "prefer_half": plan["prefer_half"],
+        "outline": told_by(plan, on_cpu=not plan["prefer_half"]),
     }
 
 

@@ -119,6 +119,11 @@ class Band:
     expected: float
     high: float
 
+    def wider(self, share: float) -> Band:
+        """By this share of what is expected, both ways."""
+        more = share * self.expected
+        return Band(max(0.0, self.low - more), self.expected, self.high + more)
+
 
 @dataclass(frozen=True)
 class Seen:

@@ -185,6 +185,7 @@ def plan_out(
     keys: dict[str, str],
     suggested_key: str,
     room: tuple[int, int],
+    bytes_needed: int | None,
 ) -> HubPlanOut:
     """`keys`: of the models of this commit that are here already, by the file that they are, "" for the whole of it."""
     task, family, pipeline = what_it_is(plan)
@@ -230,6 +231,7 @@ def plan_out(
         free_bytes=free,
         reserve_bytes=reserve,
         fits=no_room is None,
+        bytes_needed=bytes_needed if runnable else None,
         warnings=[RemarkOut.of(words) for words in warnings],
     )
 

@@ -136,7 +136,11 @@ class HubPlanOut(BaseModel):
     fetch_bytes: int = Field(description="What is still to be fetched.")
     free_bytes: int = Field(description="On the disk of the model cache.")
     reserve_bytes: int = Field(description="What a download leaves free.")
-    fits: bool
+    fits: bool = Field(description="On the disk.")
+    bytes_needed: int | None = Field(
+        description="Memory of a device that it is expected to take here; null where nothing runs it. "
+        "`POST /api/plan` says more."
+    )
     warnings: list[RemarkOut]
 
 
@@ -192,7 +196,7 @@ class CatalogueItemOut(BaseModel):
     license: str
     gated: bool
     size_bytes: int = Field(description="Approximate size of the download.")
-    bytes_needed: int = Field(description="Approximate memory of a device that it takes.")
+    bytes_needed: int = Field(description="Memory of a device that it is expected to take here.")
     description: str
     page_url: str
     state: Literal["absent", "downloading", "present"]

@@ -18,7 +18,11 @@ class PlanIn(BaseModel):
         json_schema_extra={"examples": [{"model": "creatures", "width": 384, "height": 384, "num_outputs": 4}]},
     )
 
-    model: str = Field(min_length=1, max_length=200, description="Key of a model.")
+    model: str = Field(
+        min_length=1,
+        max_length=200,
+        description="Key of a model, also of one that is being downloaded or that the catalogue offers.",
+    )
     task: Task | None = Field(None, description="The model's own when left out.")
     width: int | None = Field(None, ge=8, le=8192, description="Pixels.")
     height: int | None = Field(None, ge=8, le=8192, description="Pixels.")
@@ -74,6 +78,7 @@ RemedyId = Literal[
     "more_devices",
 ]
 Fit = Literal["now", "after", "wait", "never"]
+ToldBy = Literal["files", "hub", "catalogue"]
 
 
 class RemedyOut(BaseModel):
@@ -102,6 +107,10 @@ class PlanOut(BaseModel):
     )
     message: str
     said: SaidOut | None = Field(None, description="Which sentence `message` is.")
+    told_by: ToldBy = Field(
+        description="What the estimate knows the model by: its files; for one that is not here what the hub said of it "
+        "when its download was asked for, or the catalogue. Without files the band is wider."
+    )
     loaded: bool = Field(description="A worker holds the model already.")
     worker_id: str | None
     devices: list[str] = Field(description="Where it would be: `cuda:0`.")

@@ -9,10 +9,11 @@ import asyncio
 from dataclasses import replace
 
 from atelier.access.actor import Actor
-from atelier.errors import BadRequest
+from atelier.errors import BadRequest, ModelNotFound
 from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.estimate import Band, Work
-from atelier.models.plan_schemas import BandOut, Fit, GoesOut, PartsOut, PlanIn, PlanOut, RemedyOut
+from atelier.models.outlines import Outlines
+from atelier.models.plan_schemas import BandOut, Fit, GoesOut, PartsOut, PlanIn, PlanOut, RemedyOut, ToldBy
 from atelier.models.registry import ModelRegistry
 from atelier.models.remedies import GRID, Idea, changed, ideas, saves
 from atelier.models.schemas import LEAST_CONTEXT, LeftOutOut, LoadOptions
@@ -36,23 +37,37 @@ Ways = list[list[tuple[Idea, Need]]]
 class Planner:
     """Answers `POST /api/plan`."""
 
-    def __init__(self, registry: ModelRegistry, sizing: Sizing, pool: WorkerPool) -> None:
-        self._registry, self._sizing, self._pool = registry, sizing, pool
+    def __init__(self, registry: ModelRegistry, sizing: Sizing, pool: WorkerPool, outlines: Outlines) -> None:
+        self._registry, self._sizing, self._pool, self._outlines = registry, sizing, pool, outlines
 
     async def plan(self, actor: Actor, wanted: PlanIn) -> PlanOut:
-        """Raises ModelNotFound, BadRequest for another task than the model's and for unknown devices."""
-        row = await self._registry.find(actor, wanted.model)
+        """Of a model that is here, on its way, or in the catalogue. Raises ModelNotFound, Conflict for one that no
+        engine runs, BadRequest for another task than the model's and for unknown devices."""
+        row, told_by = await self._find(actor, wanted.model)
         if wanted.task not in (None, row.task):
             words = Said(
                 f"{row.key} is a model for the task {row.task}.", "plan.other_task", model=row.key, task=row.task
             )
             raise BadRequest(words, field="task", hint="Leave it out.")
+        await asyncio.to_thread(self._registry.check_runnable, row)
         ledger = self._pool.ledger
         check_devices(wanted.gpu_device_ids or [], list(ledger.devices))
         need, ways = await asyncio.to_thread(self._size, row, wanted, list(ledger.devices.values()))
-        return self._answer(row, need, self._options(row, wanted), ledger, ways)
+        return self._answer(row, need, self._options(row, wanted), ledger, ways, told_by)
 
     # ── the question ──
+
+    async def _find(self, actor: Actor, key: str) -> tuple[ModelRow, ToldBy]:
+        try:
+            row = await self._registry.find(actor, key)
+        except ModelNotFound:
+            if (offered := await asyncio.to_thread(self._outlines.of_catalogue, key)) is None:
+                raise
+            return offered, "catalogue"
+        if row.download_job is None:
+            return row, "files"
+        job = await self._registry.download_job(row)
+        return await asyncio.to_thread(self._outlines.of_download, row, job), "hub"
 
     def _size(self, row: ModelRow, wanted: PlanIn, devices: list[Device]) -> tuple[Need, Ways]:
         """What is asked for, and what would be asked for instead. Reads small files the first time."""
@@ -86,7 +101,9 @@ class Planner:
 
     # ── the answer ──
 
-    def _answer(self, row: ModelRow, need: Need, options: LoadOptions, ledger: Ledger, ways: Ways) -> PlanOut:
+    def _answer(
+        self, row: ModelRow, need: Need, options: LoadOptions, ledger: Ledger, ways: Ways, told_by: ToldBy
+    ) -> PlanOut:
         step, mine = self._step(need, ledger)
         fit, devices, words = _fit(step, need, ledger)
         loaded = mine is not None and mine.use in (Use.IDLE, Use.BUSY)
@@ -96,6 +113,7 @@ class Planner:
             fit=fit,
             message=words,
             said=SaidOut.of(words),
+            told_by=told_by,
             loaded=loaded,
             worker_id=mine.id if mine is not None else None,
             devices=[f"{ledger.devices[index].kind}:{index}" for index in devices],
@@ -126,8 +144,7 @@ class Planner:
         for ladder in ways:
             judged = [self._remedy(idea, need, smaller, fit, ledger) for idea, smaller in ladder]
             chosen = next((one for one in judged if one.enough), judged[0])
-            lighter = chosen.saves_bytes > 0 and chosen.bytes.high < need.bytes.high
-            if lighter or (chosen.id == "another_device" and chosen.enough):
+            if chosen.saves_bytes > 0 or (chosen.id == "another_device" and chosen.enough):
                 found.append(chosen)
         return sorted(found, key=lambda remedy: (not remedy.enough, -remedy.saves_bytes))
 

@@ -90,6 +90,7 @@ class ModelRegistry:
         self._cache, self._embedded = cache, embedded
         self._allowed = dict(allowed or {})
         self.download_of: Callable[[ModelRow, Job | None], DownloadOut | None] = lambda _row, _job: None
+        self.bytes_on_its_way: Callable[[ModelRow, Job | None], int] = lambda row, _job: row.bytes_needed
         self.is_offered: Callable[[str], bool] = lambda _key: False
 
     async def start(self) -> None:
@@ -135,15 +136,24 @@ class ModelRegistry:
     async def runnable(self, actor: Actor, key: str) -> ModelRow:
         """A model that can be loaded. Raises ModelNotFound, Conflict when no engine runs it or its files are gone."""
         row = await self.find(actor, key)
-        if not _is_runnable(row, self._sizing):
-            words = Said(f"No engine of this Atelier can run {key}.", "model.not_runnable", model=key)
-            raise Conflict(words, hint="A LoRA is used with its base model.")
-        if row.task in CHAT_TASKS and (choice := self._sizing.chat_setup(row).choice).engine is None:
-            raise Conflict(choice.reason, hint="Choose another model.")
+        self.check_runnable(row)
         if not await asyncio.to_thread(_lies_there, path_of(row)):
             words = Said(f"The files of {key} are missing.", "model.files_gone", model=key)
             raise Conflict(words, hint="Restore its folder, or download it again.")
         return row
+
+    def check_runnable(self, row: ModelRow) -> None:
+        """Raises Conflict when no engine runs it. Reads small files the first time."""
+        if not _is_runnable(row, self._sizing):
+            words = Said(f"No engine of this Atelier can run {row.key}.", "model.not_runnable", model=row.key)
+            raise Conflict(words, hint="A LoRA is used with its base model.")
+        if row.task in CHAT_TASKS and (choice := self._sizing.chat_setup(row).choice).engine is None:
+            raise Conflict(choice.reason, hint="Choose another model.")
+
+    async def download_job(self, row: ModelRow) -> Job | None:
+        """The job that fetches a model, unless it was taken off the list."""
+        async with self._database.read() as session:
+            return (await _download_jobs(session, [row])).get(row.id)
 
     async def require(self, actor: Actor, key: str, task: str) -> ModelRow:
         """The model `key`, to be run. Raises ModelNotFound for an unknown one, somebody else's, one of another task,
@@ -246,7 +256,7 @@ class ModelRegistry:
             **{name: getattr(row, name) for name in _SHOWN},
             **{**vars(standing), "left_out": [_left_out(words) for words in standing.left_out]},
             state_said=SaidOut.of(standing.state_reason),
-            bytes_needed=self._bytes_needed(row),
+            bytes_needed=self._bytes_needed(row) if download is None else self.bytes_on_its_way(row, job),
             load_options=LoadOptions(**(row.load_options or {})),
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
@@ -282,6 +292,7 @@ class ModelRegistry:
             environment=entry.environment if entry is not None and entry.environment != SERVER_ENVIRONMENT else None,
             environment_ready=ready,
             context=setup.context,
+            sequences=setup.sequences,
             sees=setup.images is not None,
             pictures=setup.images or 0,
             calls_tools=setup.tool_parser is not None or engine is EngineName.FAKE,
@@ -291,6 +302,8 @@ class ModelRegistry:
                 tool_parser=setup.usual.tool_parser,
                 reasoning_parser=setup.usual.reasoning_parser,
                 images=setup.usual.images,
+                context=setup.usual_work.context,
+                sequences=setup.usual_work.batch,
             ),
         )
 

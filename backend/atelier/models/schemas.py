@@ -94,14 +94,14 @@ class LoadOptions(BaseModel):
         ge=LEAST_CONTEXT,
         le=10_000_000,
         description="Most tokens of a conversation, question and answer together. Left out: what the model was made "
-        "for, 32,768 at most.",
+        "for, 32,768 at most, or less (2,048 at least) where that does not fit.",
     )
     sequences: int | None = Field(
         None,
         ge=1,
         le=1024,
         description="So many requests of the whole context fit into the memory for keys and values; of shorter ones "
-        "more. Left out: 4.",
+        "more. Left out: 4, or less where that does not fit.",
     )
     images: int | None = Field(
         None, ge=0, le=64, description="Most pictures in one request, of a chat model that sees. Left out: 4."
@@ -179,6 +179,8 @@ class ChatUsualOut(BaseModel):
     tool_parser: str | None
     reasoning_parser: str | None
     images: int | None = Field(description="Null for a model that takes no pictures.")
+    context: int = Field(description="Tokens: what the model was made for, within limits, and what fits.")
+    sequences: int = Field(description="Requests of the whole context at once.")
 
 
 class ChatSetupOut(BaseModel):
@@ -192,6 +194,7 @@ class ChatSetupOut(BaseModel):
     environment: str | None = Field(description="What must be set up for it, under System.")
     environment_ready: bool
     context: int = Field(description="Most tokens of a conversation.")
+    sequences: int = Field(description="So many requests of the whole context fit into its memory.")
     sees: bool = Field(description="It takes pictures.")
     pictures: int = Field(0, description="Most pictures in one request; of a conversation the newest are sent.")
     calls_tools: bool = Field(description="Tools can be offered to it with `tool_choice` `auto`.")

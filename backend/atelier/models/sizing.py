@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
@@ -21,10 +22,10 @@ from atelier.config import BACKEND, RuntimeSettings
 from atelier.errors import BadRequest, WorkerStartFailed
 from atelier.models.anatomy import Anatomy, read_anatomy
 from atelier.models.chat_engines import CHAT_TASKS, ChatEngines
-from atelier.models.chat_loading import ChatSetup, dtype_of, engine_options, goes_without, held_as, setup_of
+from atelier.models.chat_loading import ChatSetup, dtype_of, engine_options, goes_without, held_as, setup_of, that_fits
 from atelier.models.chat_loras import ChatLoras
 from atelier.models.chat_presets import preset_of
-from atelier.models.estimate import FRAMEWORK_BYTES, Band, Parts, Work, parts, upscaler_bytes
+from atelier.models.estimate import FRAMEWORK_BYTES, Band, Parts, Work, learned, parts, upscaler_bytes
 from atelier.models.learning import Learning, Measured, Subject
 from atelier.models.schemas import SPEED, LoadOptions
 from atelier.runtime.abilities import ABILITIES
@@ -80,6 +81,7 @@ class Sizing:
         self._devices, self._settings = devices, settings
         self._kind = devices[0].kind if devices else "cpu"
         self._by_hand: dict[str, LoadOptions] = {}
+        self._outlines: WeakKeyDictionary[ModelRow, tuple[Anatomy, float]] = WeakKeyDictionary()
         self._largest: WeakKeyDictionary[Worker, int] = WeakKeyDictionary()
         self._heard: WeakSet[WorkerStartFailed] = WeakSet()
         self._lacked: dict[str, tuple[Said, ...]] = {}
@@ -124,11 +126,9 @@ class Sizing:
         changed = "".join(f" {name} {value}" for name, value in held.items() if value != "none")
         changed += f" +{len(setup.loras)}" if setup.loras else ""
         held["engine"] = engine
-        sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, **held)
-        sized = replace(sized, weights=sized.weights + sum(one.size_bytes for one in setup.loras))
+        sized = self._chat_parts(row, options, setup)
         subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
-        allowed = [d for d in self._devices if not options.gpu_device_ids or d.index in options.gpu_device_ids]
-        chosen = engine_options(setup, row.task, dtype, sized, options, allowed, spread)
+        chosen = engine_options(setup, row.task, dtype, sized, options, self._allowed(options), spread)
         if self._settings.threads:
             chosen["threads"] = self._settings.threads
         amount = _amount(work, 1, 1)
@@ -141,7 +141,27 @@ class Sizing:
         preset = preset_of(path, row.family, sees=anatomy.sees)
         choice = self.chat_engines.of(row.task, options.chat_engine)
         loras = self.loras.of(row, options.loras) if options.loras and self.adapts(choice.engine) else ()
-        return setup_of((row.key, row.repo or ""), anatomy, options, preset, choice, loras)
+        setup = setup_of((row.key, row.repo or ""), anatomy, options, preset, choice, loras)
+        fits = partial(self._chat_fits, row, options)
+        usual = that_fits(setup_of(setup.names, anatomy, LoadOptions(), preset, choice), LoadOptions(), fits)
+        return replace(that_fits(setup, options, fits), usual_work=usual.work)
+
+    def _chat_fits(self, row: ModelRow, options: LoadOptions, setup: ChatSetup) -> bool:
+        """Whether it fits devices that are empty, by the formulas alone: what was measured must not change how a model
+        is loaded, or its next request would find another worker."""
+        spread = self._spread(setup.choice.engine or "", options)
+        room = sorted(device.budget_bytes for device in self._allowed(options))
+        return len(room) >= spread and learned(self._chat_parts(row, options, setup), ()).high <= room[-spread]
+
+    def _chat_parts(self, row: ModelRow, options: LoadOptions, setup: ChatSetup) -> Parts:
+        engine, anatomy = setup.choice.engine, self.anatomy_of(row)
+        held = held_as(engine, anatomy, options) | {"engine": engine.value if engine is not None else ""}
+        dtype, spread = dtype_of(row.dtype, self._kind, options), self._spread(engine or "", options)
+        sized = parts(anatomy, setup.work, kind=self._kind, dtype=dtype, devices=spread, **held)
+        return replace(sized, weights=sized.weights + sum(one.size_bytes for one in setup.loras))
+
+    def _allowed(self, options: LoadOptions) -> list[Device]:
+        return [d for d in self._devices if not options.gpu_device_ids or d.index in options.gpu_device_ids]
 
     @staticmethod
     def adapts(engine: str | None) -> bool:
@@ -166,6 +186,8 @@ class Sizing:
         amount: float,
     ) -> Need:
         band = self.learning.bytes(subject, sized)
+        if outlined := self._outlines.get(row):
+            band = band.wider(outlined[1])
         load = self.learning.load_seconds(subject)
         devices = tuple(options.gpu_device_ids or ())
         spec = WorkerSpec(
@@ -189,7 +211,13 @@ class Sizing:
             return self.chat_engines.of(row.task, self.options_of(row).chat_engine).engine or ""
         return "fake" if self._settings.fake_engine and row.engine else row.engine
 
+    def outline(self, row: ModelRow, anatomy: Anatomy, doubt: float) -> None:
+        """`row` is of a model that is not here, of which this is known; estimates may be off by this share besides."""
+        self._outlines[row] = anatomy, doubt
+
     def anatomy_of(self, row: ModelRow) -> Anatomy:
+        if outlined := self._outlines.get(row):
+            return outlined[0]
         bits = DTYPE_BITS.get(row.dtype, 16)
         count = row.parameters or row.size_bytes * 8 // bits
         return read_anatomy(path_of(row), task=row.task, parameters=count, stored_bits=bits)

@@ -18,6 +18,8 @@ EMBEDDINGS = "/v1/embeddings"
 MESSAGES = "/v1/messages"
 COUNT_TOKENS = "/v1/messages/count_tokens"
 TOKENIZE, DETOKENIZE = "/tokenize", "/detokenize"
+OF_ANSWERS_KEPT = ("previous_response_id", "conversation", "background")
+"""Fields of /v1/responses that only an engine which remembers its answers understands."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,11 @@ class Abilities:
     """`routes`: of a chat model; `embed_routes`: of an embedding model (none: it runs none).
 
     `tool_choices`: how tools may be asked for; `auto` needs a tool parser as well. `many`: `n` above 1. `schema`: an
-    answer that is held to a JSON schema. `sees`: pictures in a request, for a model that sees. `adapts`: LoRAs are
-    loaded with a model and answer by their own names. `sleeps`: its weights can be put aside. `fp8_weights`,
-    `fp8_cache`: it loads weights, or keeps keys and values, in 8 bits. `reserves`: the memory of all requests that it
-    may serve at once is taken when it loads.
+    answer that is held to a JSON schema. `remembers`: answers of /v1/responses, which the next request may go on from
+    by their ids. `sees`: pictures in a request, for a model that sees. `adapts`: LoRAs are loaded with a model and
+    answer by their own names. `sleeps`: its weights can be put aside. `fp8_weights`, `fp8_cache`: it loads weights, or
+    keeps keys and values, in 8 bits. `reserves`: the memory of all requests that it may serve at once is taken when it
+    loads.
     """
 
     routes: frozenset[str]
@@ -36,6 +39,7 @@ class Abilities:
     tool_choices: frozenset[str] = frozenset()
     many: bool = False
     schema: bool = False
+    remembers: bool = False
     logprobs: bool = False
     logit_bias: bool = False
     seed: bool = False
@@ -52,19 +56,30 @@ class Abilities:
 
     def lacks(self, body: Mapping[str, Any]) -> str | None:
         """The first field of a request that this engine would ignore or refuse."""
-        wanted = body.get("response_format")
         choice = body.get("tool_choice", "auto" if body.get("tools") else None)
         named = "named" if isinstance(choice, dict) else choice
         for field, asked, able in (
             ("n", body.get("n") not in (None, 0, 1), self.many),
             ("logprobs", bool(body.get("logprobs")), self.logprobs),
             ("logit_bias", bool(body.get("logit_bias")), self.logit_bias),
-            ("response_format", isinstance(wanted, dict) and wanted.get("type") not in (None, "text"), self.schema),
+            ("response_format", _is_shaped(body.get("response_format")), self.schema),
+            ("text", _is_shaped(_format_in(body.get("text"))), self.schema),
+            ("output_config", _is_shaped(_format_in(body.get("output_config"))), self.schema),
+            *((name, bool(body.get(name)), self.remembers) for name in OF_ANSWERS_KEPT),
             ("tool_choice", bool(body.get("tools")) and named not in (None, "none"), named in self.tool_choices),
         ):
             if asked and not able:
                 return field
         return None
+
+
+def _format_in(value: Any) -> Any:
+    """OpenAI's /v1/responses and Anthropic's API have the shape of an answer one level deeper."""
+    return value.get("format") if isinstance(value, dict) else None
+
+
+def _is_shaped(wanted: Any) -> bool:
+    return isinstance(wanted, dict) and wanted.get("type") not in (None, "text")
 
 
 _ALL = frozenset({CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE})
@@ -96,7 +111,7 @@ ABILITIES: dict[EngineName, Abilities] = {
         stop=True,
         sees=True,
     ),
-    EngineName.FAKE: Abilities(**{**vars(_VLLM), **_ON_GPU}),
+    EngineName.FAKE: Abilities(**{**vars(_VLLM), **_ON_GPU, "remembers": True}),
 }
 
 assert set(ABILITIES) <= set(EngineName)

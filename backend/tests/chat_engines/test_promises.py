@@ -197,6 +197,11 @@ class TestAbilities:
         there = {path for path, body in bodies.items() if engine.ask(path, body)[0] == 200}
         assert there == engine.abilities.routes
 
+    def test_answers_that_are_kept(self, engine: Engine) -> None:
+        kept = engine.ask(RESPONSES, {"input": "Hello", "max_output_tokens": 16, "store": True})[1]
+        status, _ = engine.ask(f"{RESPONSES}/{kept['id']}")
+        assert (status == 200) is engine.abilities.remembers
+
     def test_several_answers(self, engine: Engine) -> None:
         if not engine.abilities.many:
             assert len(engine.chat(n=2, max_tokens=1)["choices"]) == 1

@@ -62,6 +62,7 @@ def formats(schema: Any) -> list[dict[str, Any]]:
         body(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}),
         body(tools=[function]),
         body(structured_outputs={"json": schema}),
+        body(output_config={"format": {"type": "json_schema", "schema": schema}}),
     ]
 
 

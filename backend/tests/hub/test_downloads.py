@@ -207,6 +207,9 @@ class TestDownload:
         server.wait_for(accepted["job"]["id"], "cancelled")
         paused = model(server, "paused")["download"]
         assert paused["state"] == "paused" and paused["done_bytes"] > 0 and paused["paused"]
+        before = server.client.post("/api/plan", json={"model": "paused"}).json()
+        assert model(server, "paused")["bytes_needed"] == before["bytes_leased"]
+        assert before["told_by"] == "hub", "by the configs that the plan of the download read"
         sent = sum(hub.sent.values())
         time.sleep(0.3)
         assert sum(hub.sent.values()) - sent < CONNECTIONS * CHUNK, "it went on in the pause"
@@ -219,6 +222,12 @@ class TestDownload:
         assert server.client.post(f"/api/jobs/{accepted['job']['id']}/retry").status_code == 202
         assert server.wait_for(accepted["job"]["id"])["status"] == "completed"
         assert is_sound(cache, repo) and model(server, "paused")["download"] is None
+        here = server.client.post("/api/plan", json={"model": "paused"}).json()
+        assert here["told_by"] == "files" and before["parts"] == pytest.approx(here["parts"], rel=0.02)
+        assert before["bytes"]["low"] < here["bytes"]["low"] and before["bytes"]["high"] > here["bytes"]["high"]
+        assert (
+            server.client.post("/api/hub/plan", json={"repo": repo.id}).json()["bytes_needed"] == before["bytes_leased"]
+        )
         assert sum(hub.sent.values()) <= 1.05 * sum(map(len, repo.files.values())) + 2 * CONNECTIONS * CHUNK
         assert server.client.post("/api/models/paused/download/pause").status_code == 409
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from atelier.config import RuntimeSettings
 from atelier.models.anatomy import read_anatomy
+from atelier.models.catalogue import Catalogue
 from atelier.models.chat_engines import ChatEngines, Processor, choose
 from atelier.models.chat_loading import dtype_of, engine_options, goes_without, held_as, setup_of
 from atelier.models.chat_presets import PRESETS, Preset, preset_of
 from atelier.models.estimate import SPARE_TOKENS, parts
 from atelier.models.learning import Learning
+from atelier.models.outlines import Outlines
 from atelier.models.remedies import ideas, saves
 from atelier.models.schemas import LoadOptions
 from atelier.models.sizing import Sizing
@@ -99,6 +101,8 @@ class TestAbilities:
             ({"response_format": {"type": "json_object"}}, "response_format"),
             ({"tools": [{}], "tool_choice": "required"}, "tool_choice"),
             ({"tools": [{}], "tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
+            ({"text": {"format": {"type": "json_schema"}}}, "text"),
+            ({"output_config": {"format": {"type": "json_schema"}}}, "output_config"),
             ({"tools": [{}]}, None),
             ({"tools": [{}], "tool_choice": "none"}, None),
             ({"n": 1, "logit_bias": {"5": 1}, "response_format": {"type": "text"}}, None),
@@ -107,6 +111,13 @@ class TestAbilities:
     def test_what_transformers_lacks_is_named(self, body: dict[str, object], field: str | None) -> None:
         assert ABILITIES[EngineName.TRANSFORMERS_CHAT].lacks(body) == field
         assert ABILITIES[EngineName.VLLM_CHAT].lacks(body) is None
+
+    @pytest.mark.parametrize("engine", [EngineName.VLLM_CHAT, EngineName.TRANSFORMERS_CHAT])
+    def test_what_only_an_engine_that_keeps_answers_understands(self, engine: EngineName) -> None:
+        for body in ({"previous_response_id": "resp_1"}, {"conversation": "conv_1"}, {"background": True}):
+            assert ABILITIES[engine].lacks(body) == next(iter(body))
+            assert ABILITIES[EngineName.FAKE].lacks(body) is None
+        assert ABILITIES[engine].lacks({"background": False, "store": True, "text": {"verbosity": "low"}}) is None
 
     def test_a_route_that_it_does_not_have(self) -> None:
         able = ABILITIES[EngineName.TRANSFORMERS_CHAT]
@@ -185,6 +196,25 @@ class TestLoading:
         assert chosen["kv_cache_bytes"] == sized.cache
         assert chosen["device_bytes"] == H200.total_bytes
         assert "tensor_parallel" not in chosen
+
+    @pytest.mark.parametrize(
+        ("key", "gib", "context", "sequences"),
+        [("qwen", 141, 32768, 4), ("qwen", 80, 32768, 1), ("qwen3-4b", 16, 8192, 1), ("qwen", 24, 32768, 4)],
+    )
+    def test_what_nobody_chose_is_made_to_fit(self, key: str, gib: int, context: int, sequences: int) -> None:
+        """The last does not fit at all: then nothing is made smaller for it."""
+        device = replace(H200, total_bytes=gib * GIB, budget_bytes=int(0.94 * gib * GIB))
+        sizing = Sizing(Learning(None), [device], RuntimeSettings(), ChatEngines([device], everything))
+        row = Outlines(Catalogue(), sizing).of_catalogue(key)
+        assert row is not None
+        setup = sizing.chat_setup(row)
+        assert (setup.context, setup.sequences) == (context, sequences)
+        assert setup.usual_work == setup.work
+        asked = sizing.chat_setup(row, LoadOptions(context=16384, sequences=3))
+        assert (asked.context, asked.sequences) == (16384, 3), "what somebody chose stays"
+        assert asked.usual_work == setup.work
+        fits = sizing.need(row).spec.bytes_needed <= device.budget_bytes
+        assert fits == (gib != 24)
 
     def test_over_two_gpus_the_flags_follow_the_lease(self, tmp_path: Path) -> None:
         self.anatomy(tmp_path, max_position_embeddings=8192, num_key_value_heads=2)

@@ -228,17 +228,30 @@ class TestChange:
         assert answer.status_code == 422 and answer.json()["errors"][0]["field"].startswith(field)
 
     def test_one_of_the_catalogue_that_is_not_here_says_how_it_comes(self, server: Server) -> None:
-        for answer in (
-            server.client.post("/api/admin/models/qwen/load"),
-            server.client.post("/api/plan", json={"model": "qwen"}),
-        ):
-            problem = answer.json()
-            assert (answer.status_code, problem["code"], problem["said"]["code"]) == (
-                404,
-                "model_not_found",
-                "model.not_downloaded",
-            )
-            assert "POST /api/admin/models/qwen/download" in problem["hint"]
+        answer = server.client.post("/api/admin/models/qwen/load")
+        problem = answer.json()
+        assert (answer.status_code, problem["code"], problem["said"]["code"]) == (
+            404,
+            "model_not_found",
+            "model.not_downloaded",
+        )
+        assert "POST /api/admin/models/qwen/download" in problem["hint"]
+
+    def test_one_of_the_catalogue_is_planned_before_it_is_here(self, server: Server) -> None:
+        offers = {one["key"]: one for one in server.client.get("/api/models/catalogue").json()["items"]}
+        for key in ("qwen", "flux-dev"):
+            plan = server.client.post("/api/plan", json={"model": key}).json()
+            assert (plan["told_by"], plan["loaded"], plan["measurements"]) == ("catalogue", False, 0)
+            assert plan["bytes_leased"] == offers[key]["bytes_needed"] > offers[key]["size_bytes"] * 0.9
+            low, middle, high = (plan["bytes"][name] for name in ("low", "expected", "high"))
+            assert low < 0.85 * middle and high > 1.15 * middle, "wide"
+        plan = server.client.post("/api/plan", json={"model": "qwen", "context": 262144, "batch": 1024}).json()
+        assert plan["fit"] == "never" and plan["parts"]["cache"] == 1024 * 262144 * 98304 + 256 * 98304, (
+            "96 KiB a token"
+        )
+        assert {"smaller_batch", "shorter_context"} <= {one["id"] for one in plan["remedies"]}
+        refused = server.client.post("/api/plan", json={"model": "canary"})
+        assert (refused.status_code, refused.json()["said"]["code"]) == (409, "model.not_runnable")
 
     def test_unknown_models(self, server: Server) -> None:
         for answer in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 from atelier.chat.answers import both_spellings, openai_error
+from atelier.chat.screening import Screen
 from chat_models import add_chat_lora, add_chat_model, add_embedding_model
 from client_pictures import drawing, png
 from serving import Server
@@ -249,6 +252,10 @@ class TestRefusals:
             ({"tools": [{"type": "function", "function": {"name": "f"}}] * 129}, "tools"),
             ({"structured_outputs": {"grammar": "root ::= x"}}, "structured_outputs.grammar"),
             ({"structured_outputs": {"regex": "(a+)+b"}}, "structured_outputs.regex pattern"),
+            (
+                {"output_config": {"format": {"type": "json_schema", "schema": {"pattern": "(a+)+b"}}}},
+                "output_config.format.schema pattern",
+            ),
             ({"messages": "Hello"}, "messages"),
             ({"messages": [{"role": "user", "content": [{"type": "video_url"}]}]}, "messages.content"),
             ({"model": None}, "model"),
@@ -298,7 +305,11 @@ class TestRefusals:
         assert ask(chat, "/v1/messages", messages=block, max_tokens=5).status_code == 400
 
     def test_what_nobody_knows_is_dropped(self, chat: Server) -> None:
-        assert ask(chat, something_new={"a": 1}).status_code == 200
+        """Claude Code sends `context_management` to whatever server it is pointed at."""
+        more: dict[str, Any] = {"context_management": {"edits": []}, "something_new": {"a": 1}}
+        assert ask(chat, "/v1/messages", max_tokens=5, **more).status_code == 200
+        seen = json.loads(engine_s(chat)["requests"][-1]["body"])
+        assert seen["max_tokens"] == 5 and not seen.keys() & more.keys()
 
     def test_no_json(self, chat: Server) -> None:
         for body in (b"", b"{", b"[]", b'"x"', b"\xff", b'{"model":"echo","a":' + b"[" * 2000):
@@ -316,6 +327,17 @@ class TestRefusals:
         refused = chat.client.post("/v1/chat/completions", content=b" " * (64 * 1024 * 1024 + 1))
         assert refused.status_code == 413
         assert refused.json()["error"]["code"] == "body_too_large"
+
+
+@pytest.mark.parametrize("kind", ["adaptive", "enabled", "disabled", None])
+@pytest.mark.parametrize("reasons", [True, False])
+def test_thought_asked_for_in_anthropic_s_words(kind: str | None, reasons: bool) -> None:
+    """A template that thinks only when told to is told: engines look at the budget alone."""
+    target: Any = SimpleNamespace(name="echo", task="chat", spec=SimpleNamespace(engine="fake"), reasons=reasons)
+    body: dict[str, Any] = {"messages": HELLO, "max_tokens": 5, "thinking": kind and {"type": kind}}
+    changed = asyncio.run(Screen().look_over("/v1/messages", body, target))
+    switched = body.get("chat_template_kwargs", {}).get("enable_thinking", False)
+    assert changed is switched is (reasons and kind in ("adaptive", "enabled"))
 
 
 class TestEngineErrors:

@@ -90,6 +90,12 @@ export const theme = createTheme({
         "@media (prefers-reduced-motion: reduce)": {
           "*, *::before, *::after": { animationDuration: "1ms !important", animationIterationCount: "1 !important", transitionDuration: "1ms !important", scrollBehavior: "auto !important" },
         },
+        // Where the system chooses the colours, backgrounds are gone: what is chosen gets its colour for that, bars keep theirs.
+        "@media (forced-colors: active)": {
+          "[aria-checked=true], [aria-pressed=true], [aria-selected=true], [aria-current=page]": { forcedColorAdjust: "none", backgroundColor: "Highlight !important", color: "HighlightText !important", "& svg": { color: "inherit !important" } },
+          ".MuiButton-contained": { border: "1px solid ButtonText !important" },
+          "[role=progressbar], [role=progressbar] *, [role=img], [role=img] *": { forcedColorAdjust: "none" },
+        },
       }),
     },
     MuiButtonBase: { defaultProps: { disableRipple: true }, styleOverrides: { root: ({ theme: t }) => ({ fontFamily: "inherit", "&.Mui-focusVisible": { outline: `2px solid ${t.vars.palette.primary.main}`, outlineOffset: -2 } }) } },

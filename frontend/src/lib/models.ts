@@ -110,16 +110,6 @@ export function canDo(model: Standing & { removable: boolean }, who: Who) {
   };
 }
 
-const WORKER = 400 * 1024 ** 2;
-
-/** About what a model will take, from its weights alone; the planner knows better once it is here. */
-export function roughMemory(files: readonly { path: string; size_bytes: number }[], onCpu: boolean): number {
-  const weights = files.filter((file) => file.path.endsWith(".safetensors"));
-  const size = weights.reduce((sum, file) => sum + file.size_bytes, 0);
-  const widened = onCpu && weights.some((file) => /\.(fp|bf)16[.-]/.test(file.path)) ? 2 : 1;
-  return size ? WORKER + 1.2 * widened * size : 0;
-}
-
 /** Parameters as people say them: 865 M, 12 B. */
 export function parameters(count: number, locale = "en"): string {
   const [value, unit] = count >= 1e9 ? [count / 1e9, "B"] : count >= 1e6 ? [count / 1e6, "M"] : [count / 1e3, "K"];

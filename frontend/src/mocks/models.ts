@@ -89,7 +89,7 @@ export function planOf(repo: string, file: string, hasToken: boolean, known: Mod
       { path: "vae_decoder/model.onnx", size_bytes: 198 * 1024 ** 2, why: "format", remark: { message: "a format that no engine here reads", said: null } },
     ],
     license: gated ? "flux-1-dev" : "openrail++", gated, can_access: !gated || hasToken, page_url: HUB + repo, task: "image", family: "sdxl", type: "base_model", kind: "diffusers", pipeline: "StableDiffusionXLPipeline", runnable: true, private: false, downloads: 812_004, likes: 2_450, updated_at: iso(0), library: "diffusers", parameters: 3_470_000_000, revision: "main", suggested_key: (repo.split("/")[1] ?? repo).toLowerCase(), name: repo.split("/")[1] ?? repo,
-    warnings: repo.includes("turbo") ? [{ message: "Only weights of half precision are offered; on a CPU they are widened.", said: null }] : [], key: known.find((model) => model.repo === repo)?.key ?? null,
+    bytes_needed: 9.4 * GIB, warnings: repo.includes("turbo") ? [{ message: "Only weights of half precision are offered; on a CPU they are widened.", said: null }] : [], key: known.find((model) => model.repo === repo)?.key ?? null,
   };
 }
 
@@ -106,7 +106,7 @@ export function estimateOf(body: PlanIn, models: ModelOut[]): PlanOut {
   const fit = verdict(expected);
   const then = (saved: number) => ({ saves_bytes: saved, bytes: { low: (expected - saved) * 0.88, expected: expected - saved, high: (expected - saved) * 1.16 }, fit: verdict(expected - saved), enough: verdict(expected - saved) !== "never" });
   return {
-    model: body.model, fit, message: "", loaded: model?.state === "ready", worker_id: model?.worker_id ?? null, devices: fit === "never" ? [] : devices.map((index) => `cuda:${index}`),
+    model: body.model, fit, told_by: model ? "files" : "catalogue", message: "", loaded: model?.state === "ready", worker_id: model?.worker_id ?? null, devices: fit === "never" ? [] : devices.map((index) => `cuda:${index}`),
     bytes: { low: expected * 0.88, expected, high: expected * 1.16 }, bytes_leased: expected * 1.16, parts: { framework: 0.4 * GIB, weights, activations: pixels * 0.35 * GIB, cache: 0 }, measurements: 8,
     load_seconds: { low: 2.1, expected: 3.4, high: 5.8 }, run_seconds: null, seconds: null,
     makes_room: fit === "after" ? [{ worker_id: "w_02", model: "smol", deed: "park", frees_bytes: 7.1 * GIB, reason: "idle for 4 min" }, { worker_id: "w_01", model: "creatures", deed: "stop", frees_bytes: 1.1 * GIB, reason: "idle for 42 s" }] : [],

@@ -660,7 +660,7 @@ export type CatalogueItemOut = {
     /**
      * Bytes Needed
      *
-     * Approximate memory of a device that it takes.
+     * Memory of a device that it is expected to take here.
      */
     bytes_needed: number;
     /**
@@ -959,6 +959,12 @@ export type ChatSetupOut = {
      */
     context: number;
     /**
+     * Sequences
+     *
+     * So many requests of the whole context fit into its memory.
+     */
+    sequences: number;
+    /**
      * Sees
      *
      * It takes pictures.
@@ -1011,6 +1017,18 @@ export type ChatUsualOut = {
      * Null for a model that takes no pictures.
      */
     images: number | null;
+    /**
+     * Context
+     *
+     * Tokens: what the model was made for, within limits, and what fits.
+     */
+    context: number;
+    /**
+     * Sequences
+     *
+     * Requests of the whole context at once.
+     */
+    sequences: number;
 };
 
 /**
@@ -3144,8 +3162,16 @@ export type HubPlanOut = {
     reserve_bytes: number;
     /**
      * Fits
+     *
+     * On the disk.
      */
     fits: boolean;
+    /**
+     * Bytes Needed
+     *
+     * Memory of a device that it is expected to take here; null where nothing runs it. `POST /api/plan` says more.
+     */
+    bytes_needed: number | null;
     /**
      * Warnings
      */
@@ -4245,13 +4271,13 @@ export type LoadOptions = {
     /**
      * Context
      *
-     * Most tokens of a conversation, question and answer together. Left out: what the model was made for, 32,768 at most.
+     * Most tokens of a conversation, question and answer together. Left out: what the model was made for, 32,768 at most, or less (2,048 at least) where that does not fit.
      */
     context?: number | null;
     /**
      * Sequences
      *
-     * So many requests of the whole context fit into the memory for keys and values; of shorter ones more. Left out: 4.
+     * So many requests of the whole context fit into the memory for keys and values; of shorter ones more. Left out: 4, or less where that does not fit.
      */
     sequences?: number | null;
     /**
@@ -5362,7 +5388,7 @@ export type PlanIn = {
     /**
      * Model
      *
-     * Key of a model.
+     * Key of a model, also of one that is being downloaded or that the catalogue offers.
      */
     model: string;
     /**
@@ -5436,6 +5462,12 @@ export type PlanOut = {
      * Which sentence `message` is.
      */
     said?: SaidOut | null;
+    /**
+     * Told By
+     *
+     * What the estimate knows the model by: its files; for one that is not here what the hub said of it when its download was asked for, or the catalogue. Without files the band is wider.
+     */
+    told_by: 'files' | 'hub' | 'catalogue';
     /**
      * Loaded
      *

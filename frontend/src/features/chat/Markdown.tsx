@@ -1,5 +1,5 @@
 import { Box } from "@mui/material";
-import { lazy, Suspense } from "react";
+import { lazy, memo, Suspense } from "react";
 
 import { typeset } from "./typeset";
 
@@ -10,7 +10,7 @@ const Rendered = lazy(load);
 export const loadMarkdown = () => void load().catch(() => undefined);
 
 /** Markdown with code, tables and formulas. `growing`: more of it comes. */
-export function Markdown({ text, growing }: { text: string; growing: boolean }) {
+export const Markdown = memo(function Markdown({ text, growing }: { text: string; growing: boolean }) {
   return (
     <Box sx={typeset}>
       <Suspense fallback={<Box sx={{ whiteSpace: "pre-wrap" }}>{text}</Box>}>
@@ -18,4 +18,4 @@ export function Markdown({ text, growing }: { text: string; growing: boolean }) 
       </Suspense>
     </Box>
   );
-}
+});

@@ -19,10 +19,13 @@ const components: Components = {
 };
 
 type Plugins = Pick<Options, "remarkPlugins" | "rehypePlugins">;
-const plain: Plugins = { remarkPlugins: [remarkGfm], rehypePlugins: [[rehypeHighlight, { detect: false }]] };
+// One for all texts: to make it takes as long as to colour a block, since it learns every language anew.
+const colour = rehypeHighlight({ detect: false });
+const highlight = () => colour;
+const plain: Plugins = { remarkPlugins: [remarkGfm], rehypePlugins: [highlight] };
 
 // Only what has formulas waits for what sets them.
-const Formulas = lazy(() => import("./formulas").then(({ formulas }) => ({ default: ({ text }: { text: string }) => <Text text={text} plugins={{ remarkPlugins: [remarkGfm, ...formulas.remark], rehypePlugins: [...formulas.rehype, [rehypeHighlight, { detect: false }]] }} /> })));
+const Formulas = lazy(() => import("./formulas").then(({ formulas }) => ({ default: ({ text }: { text: string }) => <Text text={text} plugins={{ remarkPlugins: [remarkGfm, ...formulas.remark], rehypePlugins: [...formulas.rehype, highlight] }} /> })));
 
 function Text({ text, plugins }: { text: string; plugins: Plugins }) {
   return <ReactMarkdown {...plugins} components={components}>{text}</ReactMarkdown>;

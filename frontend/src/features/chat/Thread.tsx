@@ -23,21 +23,28 @@ interface Props { conversation: ConversationDetailOut; beside: ConversationDetai
 export const Thread = memo(function Thread({ conversation, beside, models, found, onLeave }: Props) {
   const root = useRef<HTMLDivElement>(null);
   useFoundMarks(root, found);
-  const left = useBranch(conversation);
-  const right = useBranch(beside);
-  const turns: Turn<MessageOut>[] = useMemo(() => (beside ? turnsOf(left.shown, right.shown) : left.shown.map((message) => ({ left: message, right: null }))), [beside, left.shown, right.shown]);
+  const left = useSide(conversation);
+  const right = useSide(beside);
+  const turns: Turn<MessageOut>[] = useMemo(() => (right ? turnsOf(left.branch.shown, right.branch.shown) : left.branch.shown.map((message) => ({ left: message, right: null }))), [left.branch, right]);
   const [long] = useState(turns.length > MOST_AT_ONCE);
-  const one = (turn: Turn<MessageOut>) => <TurnRow turn={turn} left={{ conversation, branch: left }} right={beside && { conversation: beside, branch: right }} models={models} onLeave={onLeave} />;
+  const one = (turn: Turn<MessageOut>) => <TurnRow turn={turn} left={left} right={right} models={models} onLeave={onLeave} />;
   if (long) return <Windowed root={root} turns={turns} wanted={found?.place?.turn}>{one}</Windowed>;
   return <Box ref={root} sx={{ display: "grid", gap: `${GAP}px`, gridTemplateColumns: "minmax(0, 1fr)" }}>{turns.map((turn, at) => <div key={keyOf(turn, at)}>{one(turn)}</div>)}</Box>;
 });
 
 const keyOf = (turn: Turn<MessageOut>, at: number) => ("both" in turn ? turn.both[0].id : (turn.left?.id ?? turn.right?.id ?? at));
 
-/** About how high a turn will be, in pixels: a good guess keeps the scroll bar still. */
+const guesses = new WeakMap<Turn<MessageOut>, number>();
+
+/** About how high a turn will be, in pixels: a good guess keeps the scroll bar still. Asked for all of them whenever the height of one is learnt. */
 function guess(turn: Turn<MessageOut> | undefined): number {
-  const messages = !turn ? [] : "both" in turn ? [turn.both[0]] : [turn.left, turn.right];
-  return Math.max(...messages.map((message) => (message ? 64 + 27 * message.content.split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 1) / 74), 0) + (message.pictures?.length ? 152 : 0) : 0)), 60);
+  if (!turn) return 60;
+  const before = guesses.get(turn);
+  if (before !== undefined) return before;
+  const messages = "both" in turn ? [turn.both[0]] : [turn.left, turn.right];
+  const height = Math.max(...messages.map((message) => (message ? 64 + 27 * message.content.split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 1) / 74), 0) + (message.pictures?.length ? 152 : 0) : 0)), 60);
+  guesses.set(turn, height);
+  return height;
 }
 
 interface WindowedProps { root: RefObject<HTMLDivElement | null>; turns: readonly Turn<MessageOut>[]; /** Is brought into the page. */ wanted: number | undefined; children: (turn: Turn<MessageOut>) => React.ReactNode }
@@ -80,7 +87,8 @@ function useTop(element: RefObject<HTMLElement | null>): number {
 interface Side { conversation: ConversationDetailOut; branch: Branch }
 interface RowProps { turn: Turn<MessageOut>; left: Side; right: Side | null; models: readonly ModelOut[]; onLeave: () => void }
 
-function TurnRow({ turn, left, right, models, onLeave }: RowProps) {
+/** Drawn again when what it shows has changed, not whenever the window moves. */
+const TurnRow = memo(function TurnRow({ turn, left, right, models, onLeave }: RowProps) {
   const one = (side: Side, message: MessageOut, pair?: Pair) => <Message key={message.id} {...side} message={message} pair={pair} models={models} onLeave={onLeave} />;
   if ("both" in turn) return one(left, turn.both[0], right ? { conversation: right.conversation, message: turn.both[1], busy: right.branch.busy } : undefined);
   if (!right) return turn.left && one(left, turn.left);
@@ -90,17 +98,19 @@ function TurnRow({ turn, left, right, models, onLeave }: RowProps) {
       <Box data-side="right" sx={{ minWidth: 0, gridColumn: { md: 2 }, borderLeft: { md: 1 }, borderTop: { xs: turn.right ? 1 : 0, md: 0 }, borderColor: { xs: "divider", md: "divider" }, pl: { md: 8 }, ml: { md: -4 }, pt: { xs: turn.right ? 4 : 0, md: 0 } }}>{turn.right && one(right, turn.right)}</Box>
     </Box>
   );
-}
+});
 
 interface Branch { shown: MessageOut[]; results: ReadonlyMap<string, string>; busy: boolean }
 
-function useBranch(conversation: ConversationDetailOut | null): Branch {
-  return useMemo(() => {
+function useSide<T extends ConversationDetailOut | null>(conversation: T): T extends null ? null : Side;
+function useSide(conversation: ConversationDetailOut | null): Side | null {
+  const branch = useMemo(() => {
     const branch = branchOf(conversation?.messages ?? [], conversation?.head_id ?? null);
     const results = new Map(branch.flatMap((message) => (message.role === "tool" && message.tool_call_id ? [[message.tool_call_id, message.content] as const] : [])));
     // What a function answered stands in the card of its call.
     return { shown: branch.filter((message) => message.role !== "tool"), results, busy: branch.some((message) => message.state === "growing") };
   }, [conversation?.messages, conversation?.head_id]);
+  return useMemo(() => conversation && { conversation, branch }, [conversation, branch]);
 }
 
 const PROMPT_LETTERS = 2000;

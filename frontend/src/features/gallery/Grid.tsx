@@ -124,6 +124,7 @@ export function Grid({ images, selected, onSelect, onTag, hasMore, loadingMore, 
     else if (event.ctrlKey || event.metaKey || selected.size > 0) toggle(index);
     else open(images[index]);
   };
+  const same = useSame({ onClick, toggle });
 
   return (
     <Box ref={root} role="listbox" aria-multiselectable aria-label={t("gallery.grid")} aria-description={t("gallery.keys")} onKeyDown={onKey} sx={{ position: "relative", mx: { xs: -4, md: 0 } }} style={{ height: virtual.getTotalSize() }}>
@@ -134,13 +135,28 @@ export function Grid({ images, selected, onSelect, onTag, hasMore, loadingMore, 
           <Box key={item.key} role="presentation" sx={{ position: "absolute", insetInline: 0, top: 0, display: "flex", gap: `${GAP}px` }} style={{ transform: `translateY(${item.start - top}px)`, height: row.height }}>
             {row.items.map((image, offset) => {
               const index = row.start + offset;
-              return <Cell key={image.id} image={image} index={index} width={row.widths[offset] ?? 0} reachable={index === at} selected={selected.has(image.id)} selecting={selected.size > 0} onClick={onClick} onToggle={toggle} />;
+              return <Cell key={image.id} image={image} index={index} width={row.widths[offset] ?? 0} reachable={index === at} selected={selected.has(image.id)} selecting={selected.size > 0} onClick={same.onClick} onToggle={same.toggle} />;
             })}
           </Box>
         );
       })}
       {loadingMore && <Skeleton variant="rectangular" height={4} sx={{ position: "absolute", insetInline: 0, bottom: -12 }} />}
     </Box>
+  );
+}
+
+/** Functions that stay the same while what they do changes: cells that did not change are not drawn again at every turn of the wheel. */
+function useSame(now: { onClick: (event: MouseEvent, index: number) => void; toggle: (index: number, range?: boolean) => void }) {
+  const latest = useRef(now);
+  useLayoutEffect(() => {
+    latest.current = now;
+  });
+  return useMemo(
+    () => ({
+      onClick: (event: MouseEvent, index: number) => latest.current.onClick(event, index),
+      toggle: (index: number, range?: boolean) => latest.current.toggle(index, range),
+    }),
+    [],
   );
 }
 

@@ -12,7 +12,7 @@ import { keys } from "@/api/keys";
 import * as api from "@/api/generated/sdk.gen";
 import { queries } from "@/api/queries";
 import { useSaid } from "@/i18n/said";
-import { familyName, parameters, roughMemory } from "@/lib/models";
+import { familyName, parameters } from "@/lib/models";
 import { bytes, gib } from "@/lib/numbers";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { Facts } from "@/ui/Section";
@@ -89,13 +89,14 @@ function Plan({ plan, name, onName }: { plan: HubPlanOut; name: string; onName: 
   const lang = i18n.language;
   const said = useSaid();
   const system = useQuery(queries.system());
-  const offers = useQuery(queries.catalogue());
-  const memory = offers.data?.find((offer) => offer.repo === plan.repo)?.bytes_needed ?? roughMemory(plan.files, system.data?.devices[0]?.kind === "cpu");
+  const memory = plan.bytes_needed;
+  const largest = Math.max(0, ...(system.data?.devices ?? []).map((device) => device.budget_bytes));
+  const tooLarge = !!memory && largest > 0 && memory > largest;
   const facts: [string, ReactNode][] = [
     [t("models.facts.task"), plan.task ? t(`models.tasks.${plan.task}`) : t("models.hub.unknownTask")],
     ...(plan.family ? [[t("models.facts.family"), familyName(plan.family)] as [string, ReactNode]] : []),
     [t("models.facts.license"), plan.license || t("models.plan.noLicense")],
-    ...(memory ? [[t("models.memory"), gib(memory, lang)] as [string, ReactNode]] : []),
+    ...(memory ? [[t("models.memory"), <>{gib(memory, lang)}{tooLarge && <Box component="span" sx={{ color: "error.main", fontWeight: 600 }}> · {t("models.tooLarge")}</Box>}</>] as [string, ReactNode]] : []),
     ...(plan.parameters ? [[t("models.parameters"), parameters(plan.parameters, lang)] as [string, ReactNode]] : []),
     [t("models.facts.commit"), <Typography key="c" variant="mono">{plan.commit.slice(0, 12)}</Typography>],
   ];

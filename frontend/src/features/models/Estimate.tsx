@@ -15,15 +15,18 @@ import { useDebounced } from "./HubSearch";
 
 const LOOKS = { now: [CircleCheck, "success.main"], after: [LogOut, "warning.main"], wait: [Clock, "warning.main"], never: [CircleX, "error.main"] } as const;
 
-/** What the planner says while the form is filled in. Asks a little after the last change; keeps the last answer meanwhile. */
-export function Estimate({ question, onRemedy }: { question: PlanIn; onRemedy: (change: RemedyOut["change"]) => void }) {
+type OnRemedy = ((change: RemedyOut["change"]) => void) | undefined;
+
+/** What the planner says while the form is filled in. Asks a little after the last change; keeps the last answer meanwhile. Without `onRemedy` what would help is only told. */
+export function Estimate({ question, onRemedy }: { question: PlanIn; onRemedy?: OnRemedy }) {
   const { t } = useTranslation();
   const text = useDebounced(JSON.stringify(question), 250);
   const body = useMemo(() => JSON.parse(text) as PlanIn, [text]);
   const plan = useQuery({ ...queries.plan(body), placeholderData: keepPreviousData });
   const problem = plan.isError ? asProblem(plan.error) : null;
+  if (problem?.status === 409 && !onRemedy) return null; // nothing here runs it: whoever looks is told that elsewhere
   return (
-    <Box aria-live="polite" aria-busy={plan.isPending} sx={{ bgcolor: "background.sunken", borderRadius: "10px", p: 4, minHeight: 300, flex: 1, opacity: plan.isPlaceholderData ? 0.65 : 1, transition: "opacity 120ms ease-out" }}>
+    <Box aria-live="polite" aria-busy={plan.isPending} sx={{ bgcolor: "background.sunken", borderRadius: "10px", p: 4, minHeight: onRemedy ? 300 : 180, flex: 1, opacity: plan.isPlaceholderData ? 0.65 : 1, transition: "opacity 120ms ease-out" }}>
       <Typography variant="overline" component="h3" sx={{ color: "text.secondary", m: 0 }}>{t("models.estimate.title")}</Typography>
       {plan.isPending && <Box sx={{ display: "grid", gap: 3, mt: 2 }}><Skeleton variant="rectangular" width={150} height={32} sx={bright} /><Skeleton variant="rectangular" height={14} sx={bright} /><Skeleton variant="rectangular" height={22} width="70%" sx={bright} /></Box>}
       {problem && <Box sx={{ mt: 2 }}><ErrorNote title={t("models.estimate.failed")} error={problem} details={problem.details} onRetry={() => void plan.refetch()} /></Box>}
@@ -34,7 +37,7 @@ export function Estimate({ question, onRemedy }: { question: PlanIn; onRemedy: (
 
 const bright = { bgcolor: "background.paper" } as const;
 
-function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOut["change"]) => void }) {
+function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: OnRemedy }) {
   const { t, i18n } = useTranslation();
   const said = useSaid();
   const lang = i18n.language;
@@ -49,6 +52,7 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOu
       </Box>
       <Band plan={plan} />
       <Box sx={{ display: "flex", gap: 2, color: colour, fontWeight: 600 }}><Box sx={{ pt: "2px" }}><Icon size={16} aria-hidden /></Box><span>{t(`models.estimate.verdicts.${plan.fit}`, { place })}</span></Box>
+      {plan.told_by !== "files" && <Typography variant="body2" sx={{ color: "text.faint" }}>{t(`models.estimate.told.${plan.told_by}`)}</Typography>}
       {seconds && <Typography variant="body2" sx={{ color: "text.secondary", display: "flex", gap: 2, alignItems: "center" }}><Clock size={14} aria-hidden />{t("models.estimate.seconds", { time: briefly(seconds.expected, lang), low: briefly(seconds.low, lang), high: briefly(seconds.high, lang) })}</Typography>}
       {plan.makes_room.length > 0 && (
         <Box>
@@ -64,11 +68,11 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOu
       {!!plan.left_out?.length && (
         <Box sx={{ display: "flex", gap: 2, color: "text.secondary", fontSize: 13 }}><Box sx={{ color: "text.faint", pt: "2px" }}><Unplug size={14} aria-hidden /></Box><span>{plan.left_out.map((one) => said(one).text).join(" ")}</span></Box>
       )}
-      {plan.remedies.length > 0 && (
+      {plan.remedies.length > 0 && (onRemedy || plan.fit !== "now") && (
         <Box>
           <Typography variant="overline" component="h4" sx={{ color: "text.secondary", m: 0, mb: 1 }}>{t(plan.fit === "now" ? "models.estimate.smaller" : "models.estimate.remedies")}</Typography>
           <Box sx={{ display: "grid", gap: 1 }}>
-            {plan.remedies.slice(0, 5).map((remedy) => <Remedy key={remedy.id + remedy.message} remedy={remedy} fits={plan.fit === "now"} onTake={() => onRemedy(remedy.change)} />)}
+            {plan.remedies.slice(0, 5).map((remedy) => <Remedy key={remedy.id + remedy.message} remedy={remedy} fits={plan.fit === "now"} before={plan.bytes.expected} onTake={onRemedy && (() => onRemedy(remedy.change))} />)}
           </Box>
         </Box>
       )}
@@ -76,19 +80,21 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: (change: RemedyOu
   );
 }
 
-/** What to change, what it would take then, and whether that is enough. `fits`: it does already. */
-function Remedy({ remedy, fits, onTake }: { remedy: RemedyOut; fits: boolean; onTake: () => void }) {
+/** What to change, what it would take then, and whether that is enough. `fits`: it does already. `before`: what it takes without; where that was measured, and the change was not, the change may seem to take more. */
+function Remedy({ remedy, fits, before, onTake }: { remedy: RemedyOut; fits: boolean; before: number; onTake: (() => void) | undefined }) {
   const { t, i18n } = useTranslation();
   const said = useSaid();
-  return (
-    <Button size="small" variant="outlined" color="inherit" startIcon={<Wand2 size={14} />} onClick={onTake} sx={{ justifyContent: "flex-start", whiteSpace: "normal", textAlign: "left", py: "6px", lineHeight: 1.35 }}>
+  const words = (
+    <>
       <Box component="span" sx={{ flex: 1, minWidth: 0 }}>
         {said(remedy).text.replace(/\.$/, "")}
         {!fits && <Box component="span" sx={{ display: "flex", alignItems: "center", gap: 1, fontSize: 12, fontWeight: 450, color: remedy.enough ? "success.main" : "text.faint" }}>{remedy.enough && <CircleCheck size={12} aria-hidden />}{t(`models.estimate.then.${remedy.enough ? remedy.fit : "never"}`)}</Box>}
       </Box>
-      {remedy.saves_bytes > 0 && <Typography variant="mono" sx={{ color: "text.secondary", ml: 3, whiteSpace: "nowrap" }}>→ {gib(remedy.bytes.expected, i18n.language)}</Typography>}
-    </Button>
+      {remedy.bytes.expected < before && <Typography variant="mono" sx={{ color: "text.secondary", ml: 3, whiteSpace: "nowrap" }}>→ {gib(remedy.bytes.expected, i18n.language)}</Typography>}
+    </>
   );
+  if (!onTake) return <Box sx={{ display: "flex", alignItems: "center", fontSize: 13, lineHeight: 1.35, py: 1 }}>{words}</Box>;
+  return <Button size="small" variant="outlined" color="inherit" startIcon={<Wand2 size={14} />} onClick={onTake} sx={{ justifyContent: "flex-start", whiteSpace: "normal", textAlign: "left", py: "6px", lineHeight: 1.35 }}>{words}</Button>;
 }
 
 /** The band of the estimate as a bar: sure up to its lower end, likely up to the expected, possible up to the upper. */

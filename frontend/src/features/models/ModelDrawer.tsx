@@ -7,7 +7,7 @@ import { useTranslation } from "react-i18next";
 import { asProblem } from "@/api/errors";
 import { queries } from "@/api/queries";
 import { aboutModel, aboutOffer } from "@/i18n/said";
-import { canDo, nextStep, nextStepOfOffer } from "@/lib/models";
+import { canDo, isAddition, nextStep, nextStepOfOffer } from "@/lib/models";
 import { EmptyState } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
 import { InLine } from "@/ui/InLine";
@@ -17,6 +17,7 @@ import { useModelActions, useWho } from "./actions";
 import { cardsOf, type Card } from "./cards";
 import { Depends, DownloadPart, ModelFacts, RecipePart, WhyError, WorkerLog } from "./DrawerParts";
 import { ask } from "./dialogs";
+import { Estimate } from "./Estimate";
 import { ModelMenu } from "./ModelMenu";
 import { Next } from "./Next";
 
@@ -73,6 +74,7 @@ function Details({ card }: { card: Card }) {
         {model && canDo(model, who).options && <Button size="small" variant="outlined" color="inherit" startIcon={<SlidersHorizontal size={15} />} onClick={() => ask("load", card.key)}>{t("models.menu.loadWith")}</Button>}
         <Box sx={{ ml: "auto" }}><ModelMenu card={card} who={who} inDrawer /></Box>
       </Box>
+      {(offer?.engine || offer?.task === "chat" || model?.download) && !(model && isAddition(model)) && <Estimate question={{ model: card.key }} />}
       <Divider />
       <ModelFacts card={card} />
       {model && <RecipePart model={model} />}

@@ -30,8 +30,8 @@ export const REASONING_PARSERS = ["qwen3", "deepseek_r1", "gemma4", "glm45", "op
 export const NO_PARSER = "none";
 export const PARSER = /^[a-z0-9][a-z0-9_]{0,63}$/;
 export const IMAGES = [0, 1, 2, 4, 8, 16];
-/** Requests of the whole context that fit into a chat model's memory when nobody says otherwise. */
-export const SEQUENCES = 4;
+/** Requests of the whole context that fit into a chat model's memory when nobody says otherwise, and it has the room. */
+const SEQUENCES = 4;
 
 export interface LoadForm {
   engine: ChatEngine;
@@ -60,7 +60,7 @@ export function formOf(model: Pick<ModelOut, "load_options" | "defaults" | "chat
     speed: speedOf(model.load_options),
     shortCache: cache === "fp8",
     dtype: dtype ?? "default", ttl: ttl ?? "default", devices: devices ?? [],
-    width: model.defaults?.width ?? 1024, height: model.defaults?.height ?? 1024, batch: model.chat ? (sequences ?? SEQUENCES) : (batch ?? 1), context: context ?? model.chat?.context ?? 8192,
+    width: model.defaults?.width ?? 1024, height: model.defaults?.height ?? 1024, batch: model.chat ? (sequences ?? model.chat.sequences) : (batch ?? 1), context: context ?? model.chat?.context ?? 8192,
     toolParser: tools ?? "", reasoningParser: reasoning ?? "", images: images ?? "default", loras: loras ?? [],
   };
 }
@@ -77,12 +77,14 @@ export function optionsOf(form: LoadForm, task: ModelOut["task"], chat?: ModelOu
   };
 }
 
-/** A context that is the model's own anyway is left out, unless it was asked for. */
+/** What counts anyway is left out. How many requests fit follows from the context where the room is short. */
 function chatOptions(form: LoadForm, chat: NonNullable<ModelOut["chat"]>): LoadOptions {
+  const { context, sequences } = chat.usual;
+  const asUsual = form.batch === sequences && (form.context === context || sequences === SEQUENCES);
   return {
     ...(form.engine === "default" ? {} : { chat_engine: form.engine }),
-    ...(form.context === chat.context ? {} : { context: form.context }),
-    ...(form.batch === SEQUENCES ? {} : { sequences: form.batch }),
+    ...(form.context === context ? {} : { context: form.context }),
+    ...(asUsual ? {} : { sequences: form.batch }),
     ...(form.toolParser ? { tool_parser: form.toolParser } : {}),
     ...(form.reasoningParser ? { reasoning_parser: form.reasoningParser } : {}),
     ...(form.images === "default" ? {} : { images: form.images }),

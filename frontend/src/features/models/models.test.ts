@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { ModelOut } from "@/api/types";
-import { canDo, compact, familiesOf, lookOf, nextStep, nextStepOfOffer, parameters, repoOf, roughMemory } from "@/lib/models";
+import { canDo, compact, familiesOf, lookOf, nextStep, nextStepOfOffer, parameters, repoOf } from "@/lib/models";
 import { downloadOf, modelOf, offers, zoo } from "@/mocks/models";
 
 import { cardsOf, groupsOf, matches, neighbour } from "./cards";
@@ -133,11 +133,12 @@ describe("load options", () => {
   });
 
   it("of a chat model come back from the form as they are, and nothing that is usual is written down", () => {
-    const chat = { engine: "vllm_chat", engine_reason: "", environment: null, environment_ready: true, context: 4096, sees: true, calls_tools: true, reasons: true, adapts: true, usual: { tool_parser: "hermes", reasoning_parser: "qwen3", images: 4 } };
+    const chat = { engine: "vllm_chat", engine_reason: "", environment: null, environment_ready: true, context: 2048, sequences: 16, sees: true, calls_tools: true, reasons: true, adapts: true, usual: { tool_parser: "hermes", reasoning_parser: "qwen3", images: 4, context: 4096, sequences: 4 } };
     const load_options = { context: 2048, sequences: 16, tool_parser: "none", reasoning_parser: "deepseek_r1", images: 0, loras: ["pirate"] };
     const model = { load_options, defaults: null, chat };
     expect(optionsOf(formOf(model), "chat", chat)).toEqual(load_options);
-    expect(optionsOf(formOf({ ...model, load_options: {} }), "chat", chat)).toEqual({});
+    const plain = { ...chat, context: 4096, sequences: 4 };
+    expect(optionsOf(formOf({ ...model, load_options: {}, chat: plain }), "chat", plain)).toEqual({});
     for (const name of ["tool_parser", "reasoning_parser", "images", "loras"] as const) expect(sameOptions({ ...load_options, [name]: undefined }, load_options)).toBe(false);
   });
   it("become a question with the size of the pictures", () => expect(questionOf(model, { ...formOf(model), width: 640, batch: 4 })).toMatchObject({ width: 640, num_outputs: 4, batch: 4, options: { dtype: "float16", batch: 4 } }));
@@ -153,7 +154,7 @@ describe("load options", () => {
 
   it("of a chat model in 8 bits come back, are asked with, and come by a remedy", () => {
     const options = { quantization: "fp8", kv_cache: "fp8" } as const;
-    const chat = { engine: "vllm_chat", engine_reason: "", environment: "chat", environment_ready: true, context: 8192, sees: false, calls_tools: false, reasons: false, adapts: false, usual: { tool_parser: null, reasoning_parser: null, images: null } };
+    const chat = { engine: "vllm_chat", engine_reason: "", environment: "chat", environment_ready: true, context: 8192, sequences: 4, sees: false, calls_tools: false, reasons: false, adapts: false, usual: { tool_parser: null, reasoning_parser: null, images: null, context: 8192, sequences: 4 } };
     const model = image({ task: "chat", defaults: null, chat, load_options: options });
     expect(optionsOf(formOf(model), "chat", chat)).toEqual(options);
     expect(questionOf(model, formOf(model)).options).toMatchObject(options);
@@ -162,6 +163,14 @@ describe("load options", () => {
     expect(questionOf(model, plain).options).toMatchObject({ quantization: null, kv_cache: null });
     expect(remedied(remedied(plain, { options: { kv_cache: "fp8" } }), { batch: 2 })).toEqual({ ...plain, shortCache: true, batch: 2 });
     expect(sameOptions(options, { quantization: "fp8" })).toBe(false);
+  });
+
+  it("of a chat model that has room for little say how many requests as soon as the context is another", () => {
+    const usual = { tool_parser: null, reasoning_parser: null, images: null, context: 32768, sequences: 1 };
+    const chat = { engine: "vllm_chat", engine_reason: "", environment: "chat", environment_ready: true, context: 32768, sequences: 1, sees: false, calls_tools: false, reasons: false, adapts: false, usual };
+    const form = formOf({ load_options: {}, defaults: null, chat });
+    expect([form.batch, optionsOf(form, "chat", chat)]).toEqual([1, {}]);
+    expect(optionsOf({ ...form, context: 8192 }, "chat", chat)).toEqual({ context: 8192, sequences: 1 });
   });
 
   it("keep what makes a model faster, and ask the planner with it", () => {
@@ -182,12 +191,6 @@ describe("words and numbers", () => {
     expect(repoOf("https://huggingface.co/stabilityai/sdxl-turbo/tree/main")).toBe("stabilityai/sdxl-turbo");
     expect(repoOf(" stabilityai/sdxl-turbo/ ")).toBe("stabilityai/sdxl-turbo");
     expect([repoOf("turbo"), repoOf("a/b/c"), repoOf("../etc"), repoOf("https://evil.example/a/b")]).toEqual([null, null, null, null]);
-  });
-
-  it("reckons with twice the memory where half precision is widened", () => {
-    const files = [{ path: "unet/model.fp16.safetensors", size_bytes: 1e9 }, { path: "README.md", size_bytes: 1e6 }];
-    expect(roughMemory(files, true) - roughMemory(files, false)).toBeCloseTo(1.2e9, -3);
-    expect(roughMemory([{ path: "a.json", size_bytes: 10 }], false)).toBe(0);
   });
 
   it("writes recipes that carry the key and no shell trap", () => {
