@@ -243,8 +243,8 @@ class UpscaleIn(GenerationIn):
             ge=0,
             le=1,
             allow_inf_nan=False,
-            description="How much is drawn anew. Null: 0.3; nothing with a model that was made for pictures of less than "
-            "512 pixels: in larger ones it draws its motif again and again.",
+            description="How much is drawn anew. Null: 0.3; nothing with a model that was made for pictures of less "
+            "than 512 pixels: in larger ones it draws its motif again and again.",
         ),
     ] = None
     upscaler: Annotated[

@@ -57,8 +57,8 @@ def image_limits(family: str) -> ImageLimits:
 
 
 def redraw_strength(defaults: ImageDefaults) -> float:
-    """How much of an enlarged picture its model may draw anew, 0 to 1. One of small pictures knows its motif at that size
-    alone: what is larger it fills with copies, at the least strength that changes anything."""
+    """How much of an enlarged picture its model may draw anew, 0 to 1. One of small pictures knows its motif at that
+    size alone: what is larger it fills with copies, at the least strength that changes anything."""
     return 0.3 if max(defaults.width, defaults.height) >= 512 else 0.0
 
 
