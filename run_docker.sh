@@ -35,6 +35,9 @@ for folder in "$data" "$models"; do
     if [ "$(id -u)" = 0 ]; then chown "$user" "$folder"; fi
   fi
 done
+writable() { if [ "$(id -u)" = 0 ]; then [ "$(stat -c %u "$1")" = "${user%:*}" ] || [ -n "$(find "$1" -prune -perm -o=w)" ]; else [ -w "$1" ]; fi; }
+writable "$data" || die "DATA_DIR=$data cannot be written by user ${user%:*}, who the container runs as: sudo chown -R $user '$data'"
+writable "$models" || echo "MODEL_CACHE_DIR=$models cannot be written by user ${user%:*}: models that lie there can be used, none can be downloaded." >&2
 
 # ── the access token: inside the container the server listens on all addresses, so it always asks for one ──
 mkdir -p "$settings"
@@ -96,14 +99,35 @@ elif [ -z "${GPUS:-}" ] && ! command -v nvidia-smi >/dev/null 2>&1 && [ ! -e /de
   gpus=()
 fi
 case $bind in *:*) published=[$bind]:$port:8000 ;; *) published=$bind:$port:8000 ;; esac
-docker rm --force "$name" >/dev/null 2>&1 || true
+docker image inspect "$image" >/dev/null 2>&1 || die "There is no image $image here, or docker cannot be asked (docker info says why). ./build_docker.sh $image builds it."
+
+# One that runs already ends in order, and stays until the new one has started.
+before=$name.before
+docker rm --force "$before" >/dev/null 2>&1 || true
+if docker stop "$name" >/dev/null 2>&1; then docker rename "$name" "$before" >/dev/null; else before=; fi
+if [ -z "$before" ]; then docker rm --force "$name" >/dev/null 2>&1 || true; fi
+
 # Workers share memory between their processes: 64 MB, docker's default, is too little for that. And ten seconds are few
 # for a server that ends its workers and writes down where its jobs are.
-docker run --detach --name "$name" --init --restart unless-stopped "${gpus[@]}" \
+said=$(mktemp "$settings/$name.said.XXXXXX")
+trap 'rm -f "$file" "$said"' EXIT
+if ! docker run --detach --name "$name" --init --restart unless-stopped "${gpus[@]}" \
   --user "$user" --cap-drop ALL --security-opt no-new-privileges --shm-size 8g --stop-timeout 30 \
   --env-file "$file" --publish "$published" \
   --volume "$models:/models" --volume "$data:/data" \
-  "$image" >/dev/null || die "Docker could not start $image. The lines above say why; ./build_docker.sh $image builds it."
+  "$image" >/dev/null 2>"$said"; then
+  cat "$said" >&2
+  docker rm --force "$name" >/dev/null 2>&1 || true
+  if [ -n "$before" ] && docker rename "$before" "$name" >/dev/null 2>&1 && docker start "$name" >/dev/null 2>&1; then
+    echo "The one that ran before runs again." >&2
+  fi
+  case $(<"$said") in
+    *allocated* | *"in use"*) die "Port $port is taken. Choose another: HOST_PORT=8001 ./run_docker.sh $image" ;;
+    *gpu* | *nvidia* | *NVIDIA*) die "Docker cannot give it the GPUs: that takes NVIDIA's container toolkit (doc/operations.md). On the processor: GPUS=none ./run_docker.sh $image" ;;
+    *) die "Docker could not start $image. The lines above say why." ;;
+  esac
+fi
+if [ -n "$before" ]; then docker rm --force "$before" >/dev/null 2>&1 || true; fi
 
 case $open in *:*) open=[$open] ;; esac
 echo "Atelier starts: http://$open:$port/"

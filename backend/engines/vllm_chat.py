@@ -236,6 +236,9 @@ def environment(options: Options, *, on_gpu: bool) -> dict[str, str]:
         env["XDG_CACHE_HOME"] = str(_cache())
     if not on_gpu:
         env["VLLM_TARGET_DEVICE"] = "cpu"
+        # What counts ranks for logprobs compiles itself at the first request that asks for them: ten seconds and more
+        # in which everybody waits, and then takes as long as before.
+        env["TORCHDYNAMO_DISABLE"] = "1"
         env["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
         # The model in the process that schedules, not in one below it: 0.4 GB and a third of the start less. On a
         # processor vLLM takes "uni" only from who wants no further processes at all; its server has two anyway.

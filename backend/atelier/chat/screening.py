@@ -423,6 +423,14 @@ def _not_its_route(path: str, target: Target) -> BadRequest:
     return BadRequest(words, field="model", hint="Choose another model, or another engine in its load options.")
 
 
+def _is_to_think(body: Body, target: Target) -> bool:
+    """Whether a request in Anthropic's words asks for thought: engines take its budget, and leave the model's template
+    as it is, which may be off."""
+    wanted = body["thinking"]
+    kind = wanted.get("type") if wanted.__class__ is dict else None
+    return target.reasons and kind in ("enabled", "adaptive") and body.get("chat_template_kwargs") is None
+
+
 _PICTURES = frozenset({"image_url", "input_image", "image"})
 _TEXTS = frozenset(
     ("text", "input_text", "output_text", "reasoning_text", "summary_text", "refusal", "thinking", "redacted_thinking")
@@ -474,6 +482,8 @@ class Screen:
                         changed = True
                 elif (check := FIELDS[field]) is not None:
                     check(field, body[field])
+        if "thinking" in body and _is_to_think(body, target):
+            body["chat_template_kwargs"], changed = dict.fromkeys(("enable_thinking", "thinking"), True), True
         name = "messages" if "messages" in body else "input"
         turns = body.get(name)
         if turns.__class__ is list:

@@ -77,6 +77,7 @@ class Downloads:
         self._live: dict[str, protocol.Transfer] = {}
         self._asking = asyncio.Lock()
         registry.download_of = self.present
+        registry.bytes_on_its_way = outlines.bytes_of_download
         registry.is_offered = lambda key: catalogue.find(key) is not None
 
     async def start(self) -> None:
@@ -240,7 +241,7 @@ class Downloads:
             done = await drive(self._pool, attempt, spec, task, heard, failure)
         finally:
             self._live.pop(attempt.job.id, None)
-        await self._let_go(spec)
+            await self._let_go(spec)
         path = await asyncio.to_thread(_model_in, Path(done.answer["path"]), task.file)
         found = await asyncio.to_thread(probe, path)
         values = columns_of(found)

@@ -13,6 +13,7 @@ from typing import Any
 
 from engines.safetensors_file import DTYPE_BITS
 
+from atelier.models.adapters import ADDED_TYPES
 from atelier.models.anatomy import anatomy_told, telling
 from atelier.models.catalogue import Catalogue, Entry
 from atelier.models.chat_engines import CHAT_TASKS
@@ -59,6 +60,12 @@ class Outlines:
             return None
         outline = self._outline(plan["repo"], task, family or "", told)
         return self._sizing.need(outline).spec.bytes_needed if self._runs(outline) else None
+
+    def bytes_of_download(self, row: ModelRow, job: Job | None) -> int:
+        """What a model on its way would take of a device; 0 when nobody can say."""
+        outline = self.of_download(row, job)
+        runs = outline.type not in ADDED_TYPES and self._runs(outline)
+        return self._sizing.need(outline).spec.bytes_needed if runs else 0
 
     # ── inside ──
 

@@ -90,6 +90,7 @@ class ModelRegistry:
         self._cache, self._embedded = cache, embedded
         self._allowed = dict(allowed or {})
         self.download_of: Callable[[ModelRow, Job | None], DownloadOut | None] = lambda _row, _job: None
+        self.bytes_on_its_way: Callable[[ModelRow, Job | None], int] = lambda row, _job: row.bytes_needed
         self.is_offered: Callable[[str], bool] = lambda _key: False
 
     async def start(self) -> None:
@@ -255,7 +256,7 @@ class ModelRegistry:
             **{name: getattr(row, name) for name in _SHOWN},
             **{**vars(standing), "left_out": [_left_out(words) for words in standing.left_out]},
             state_said=SaidOut.of(standing.state_reason),
-            bytes_needed=self._bytes_needed(row),
+            bytes_needed=self._bytes_needed(row) if download is None else self.bytes_on_its_way(row, job),
             load_options=LoadOptions(**(row.load_options or {})),
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,

@@ -140,10 +140,14 @@ class WorkerPool:
         return self.ledger.briefly()
 
     def set_policy(self, model: str, *, pinned: bool, ttl_seconds: float | None) -> None:
-        """What a model's row says of its workers, for those that run already."""
+        """What a model's row says of its workers: for those that run already, and for who waits for one with a spec
+        of before."""
         for slot in self.ledger:
             if slot.worker.spec.model == model:
                 slot.pinned, slot.ttl_seconds = pinned, ttl_seconds
+        for asker in self._askers.values():
+            if asker.spec.model == model:
+                asker.spec = replace(asker.spec, pinned=pinned, ttl_seconds=ttl_seconds)
         self._pump()
 
     async def stop_worker(self, worker_id: str) -> None:

@@ -160,6 +160,8 @@ def test_anthropic(told: Callable[[str], dict[str, Any]]) -> None:
     assert "red dragon" in message["text"] and message["stop"] in ("end_turn", "max_tokens") and message["out"] > 5
     assert "red dragon" in stream["text"] and stream["pieces"] > 3
     assert found["anthropic_count"]["tokens"] > 3
+    assert found["anthropic_tool"] == {"name": "make_picture", "arguments": ["prompt"], "stop": "tool_use"}
+    assert found["anthropic_thinking"] == {"kinds": ["thinking", "text"]}
     assert found["anthropic_unknown_model"]["error"] == "not_found_error"
 
 

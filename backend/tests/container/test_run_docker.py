@@ -13,7 +13,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-DOCKER = """#!/usr/bin/env python3
+DOCKER = """#!/usr/bin/env -S python3 -IS
 import json, os, pathlib, stat, sys
 told = {"arguments": sys.argv[1:]}
 if "--env-file" in sys.argv:
@@ -23,7 +23,9 @@ told["line"] = pathlib.Path(f"/proc/{os.getppid()}/cmdline").read_bytes().decode
 with open(os.environ["DOCKER_LOG"], "a") as log:
     log.write(json.dumps(told) + "\\n")
 if sys.argv[1] == "run" and os.environ.get("DOCKER_FAILS"):
-    sys.exit("docker: Error response from daemon: no such image")
+    sys.exit("docker: Error response from daemon: " + os.environ["DOCKER_FAILS"])
+if sys.argv[1:3] in (["image", "inspect"], ["stop", "atelier"]) and sys.argv[1] in os.environ.get("DOCKER_LACKS", ""):
+    sys.exit("Error: No such thing")
 """
 
 
@@ -44,6 +46,10 @@ class Machine:
     def told(self, verb: str = "run") -> dict:
         lines = [json.loads(line) for line in self.log.read_text().splitlines()]
         return [line for line in lines if line["arguments"][0] == verb][-1]
+
+    def words(self) -> list[list[str]]:
+        """What docker was asked, in order."""
+        return [json.loads(line)["arguments"] for line in self.log.read_text().splitlines()]
 
     def settings(self) -> dict[str, str]:
         return dict(line.split("=", 1) for line in self.told()["file"].splitlines())
@@ -128,7 +134,51 @@ class TestRun:
     def test_an_image_with_a_tag_gets_a_name_that_docker_takes(self, machine: Machine) -> None:
         machine.start("lab/atelier:1.0", GPUS="none")
         assert machine.option("--name") == ["lab-atelier-1.0"] and machine.option("--gpus") == []
-        assert machine.told("rm")["arguments"] == ["rm", "--force", "lab-atelier-1.0"]
+
+    def test_an_update_ends_the_old_one_in_order_and_removes_it_last(self, machine: Machine) -> None:
+        machine.start("lab/atelier:1.0")
+        name = "lab-atelier-1.0"
+        verbs = [
+            words for words in machine.words() if words[0] != "image" and words != ["rm", "--force", f"{name}.before"]
+        ]
+        assert [words[0] for words in verbs] == ["stop", "rename", "run"]
+        assert verbs[0] == ["stop", name] and verbs[1] == ["rename", name, f"{name}.before"]
+        assert machine.words()[-1] == ["rm", "--force", f"{name}.before"]
+
+    def test_the_first_start_has_none_to_end(self, machine: Machine) -> None:
+        machine.start("atelier", DOCKER_LACKS="stop")
+        assert "rename" not in [words[0] for words in machine.words()]
+
+    @pytest.mark.parametrize(
+        ("error", "words"),
+        [
+            ("Bind for 127.0.0.1:8000 failed: port is already allocated.", "HOST_PORT=8001"),
+            ('could not select device driver "" with capabilities: [[gpu]].', "GPUS=none"),
+            ("no space left on device", "The lines above say why"),
+        ],
+    )
+    def test_a_start_that_fails_says_what_to_do_and_the_old_one_runs_again(
+        self, machine: Machine, error: str, words: str
+    ) -> None:
+        done = machine.start("atelier", DOCKER_FAILS=error)
+        assert done.returncode == 1 and error in done.stderr and words in done.stderr
+        assert "runs again" in done.stderr
+        after = machine.words()[[one[0] for one in machine.words()].index("run") + 1 :]
+        assert after == [["rm", "--force", "atelier"], ["rename", "atelier.before", "atelier"], ["start", "atelier"]]
+
+    def test_without_its_image_nothing_that_runs_is_touched(self, machine: Machine) -> None:
+        done = machine.start("atelier", DOCKER_LACKS="image")
+        assert done.returncode == 1 and "./build_docker.sh atelier" in done.stderr
+        assert [words[0] for words in machine.words()] == ["image"]
+
+    def test_data_of_somebody_else_is_said_before_anything_starts(self, machine: Machine) -> None:
+        data = machine.home / "theirs"
+        data.mkdir(mode=0o500)
+        done = machine.start("atelier", DATA_DIR=str(data))
+        assert done.returncode == 1 and "chown" in done.stderr and not machine.log.exists()
+        if os.getuid() == 0:
+            os.chown(data, 10001, 10001)
+            assert machine.start("atelier", DATA_DIR=str(data)).returncode == 0
 
     @pytest.mark.parametrize(
         ("arguments", "env", "words"),
@@ -159,7 +209,7 @@ class TestRun:
         assert machine.settings().keys() >= names - own
 
     def test_a_start_that_fails_says_so_and_leaves_no_secret(self, machine: Machine) -> None:
-        done = machine.start("atelier", DOCKER_FAILS="1", HUGGINGFACE_TOKEN="hf_canary")
+        done = machine.start("atelier", DOCKER_FAILS="no such image", HUGGINGFACE_TOKEN="hf_canary")
         assert done.returncode == 1 and "no such image" in done.stderr and "could not start" in done.stderr
         assert "Atelier starts" not in done.stdout
         assert [path.name for path in (machine.home / ".config/atelier").iterdir()] == ["atelier.token"]

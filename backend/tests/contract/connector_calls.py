@@ -54,6 +54,24 @@ class Calls:
         asked = [{"role": "user", "content": QUESTION}]
         return {"tokens": self._anthropic().messages.count_tokens(model=self.model, messages=asked).input_tokens}
 
+    def anthropic_tool(self) -> Any:
+        """In a stream: the arguments come in pieces, and the client puts them together."""
+        parameters = {"type": "object", "properties": {"prompt": {"type": "string"}}, "required": ["prompt"]}
+        tool = {"name": "make_picture", "description": "Draws a picture.", "input_schema": parameters}
+        asked = [{"role": "user", "content": [{"type": "text", "text": "Draw a red dragon"}]}]
+        system = [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]
+        more = {"tools": [tool], "tool_choice": {"type": "any"}, "system": system}
+        with self._anthropic().messages.stream(model=self.model, max_tokens=80, messages=asked, **more) as stream:
+            made = stream.get_final_message()
+        (call,) = (part for part in made.content if part.type == "tool_use")
+        return {"name": call.name, "arguments": sorted(call.input), "stop": made.stop_reason}
+
+    def anthropic_thinking(self) -> Any:
+        asked = [{"role": "user", "content": "Name a white ghost"}]
+        more = {"max_tokens": 120, "thinking": {"type": "adaptive"}}
+        made = self._anthropic().messages.create(model=self.model, messages=asked, **more)
+        return {"kinds": [part.type for part in made.content]}
+
     def anthropic_unknown_model(self) -> Any:
         import anthropic
 

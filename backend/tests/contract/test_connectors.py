@@ -58,6 +58,10 @@ class TestAnthropic:
     def test_tokens_are_counted(self, found: Any) -> None:
         assert found("anthropic_count")["tokens"] > 0
 
+    def test_a_tool_is_called_in_a_stream(self, found: Any) -> None:
+        called = {"name": "make_picture", "arguments": ["prompt"], "stop": "tool_use"}
+        assert found("anthropic_tool") == called
+
     def test_errors_are_in_its_words(self, found: Any) -> None:
         assert found("anthropic_unknown_model") == {"type": "error", "error": "not_found_error"}
 

@@ -208,6 +208,7 @@ class TestDownload:
         paused = model(server, "paused")["download"]
         assert paused["state"] == "paused" and paused["done_bytes"] > 0 and paused["paused"]
         before = server.client.post("/api/plan", json={"model": "paused"}).json()
+        assert model(server, "paused")["bytes_needed"] == before["bytes_leased"]
         assert before["told_by"] == "hub", "by the configs that the plan of the download read"
         sent = sum(hub.sent.values())
         time.sleep(0.3)

@@ -72,6 +72,7 @@ class TestVLLM:
         assert "--enforce-eager" in command
         env = vllm_chat.environment({"threads": 2}, on_gpu=False)
         assert (env["VLLM_TARGET_DEVICE"], env["OMP_NUM_THREADS"]) == ("cpu", "2")
+        assert env["TORCHDYNAMO_DISABLE"] == "1", "nothing compiles itself in the middle of an answer"
         assert "VLLM_SERVER_DEV_MODE" not in env
 
     def test_it_keeps_connections_for_longer_than_we_do(self) -> None:

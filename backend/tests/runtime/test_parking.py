@@ -104,6 +104,15 @@ class TestPinning:
         studio.pool.set_policy("kept", pinned=False, ttl_seconds=None)
         assert await waiting != id_
 
+    async def test_one_that_is_pinned_while_somebody_waits_for_it_stays(self, studio: Studio) -> None:
+        """Who waits was asked for with what the model's row said before."""
+        async with studio.pool.lease(studio.spec("kept", GB * 6 // 10)):
+            waiting = asyncio.create_task(use(studio, studio.spec("kept", GB * 6 // 10)))
+            await asyncio.sleep(0)
+            studio.pool.set_policy("kept", pinned=True, ttl_seconds=None)
+        await waiting
+        assert [info.pinned for info in studio.pool.running()] == [True]
+
     async def test_each_model_is_idle_for_as_long_as_it_may(self, open_studio: MakeStudio) -> None:
         studio = await open_studio(idle_seconds=0.2)
         await use(studio, replace(studio.spec("for ever"), ttl_seconds=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 from atelier.chat.answers import both_spellings, openai_error
+from atelier.chat.screening import Screen
 from chat_models import add_chat_lora, add_chat_model, add_embedding_model
 from client_pictures import drawing, png
 from serving import Server
@@ -324,6 +327,17 @@ class TestRefusals:
         refused = chat.client.post("/v1/chat/completions", content=b" " * (64 * 1024 * 1024 + 1))
         assert refused.status_code == 413
         assert refused.json()["error"]["code"] == "body_too_large"
+
+
+@pytest.mark.parametrize("kind", ["adaptive", "enabled", "disabled", None])
+@pytest.mark.parametrize("reasons", [True, False])
+def test_thought_asked_for_in_anthropic_s_words(kind: str | None, reasons: bool) -> None:
+    """A template that thinks only when told to is told: engines look at the budget alone."""
+    target: Any = SimpleNamespace(name="echo", task="chat", spec=SimpleNamespace(engine="fake"), reasons=reasons)
+    body: dict[str, Any] = {"messages": HELLO, "max_tokens": 5, "thinking": kind and {"type": kind}}
+    changed = asyncio.run(Screen().look_over("/v1/messages", body, target))
+    switched = body.get("chat_template_kwargs", {}).get("enable_thinking", False)
+    assert changed is switched is (reasons and kind in ("adaptive", "enabled"))
 
 
 class TestEngineErrors:

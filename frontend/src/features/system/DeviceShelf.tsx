@@ -102,7 +102,7 @@ function Legend({ device, shelf }: { device: DeviceOut; shelf: Shelf }) {
           <Box aria-hidden sx={{ ...swatch, bgcolor: block.kind === "worker" ? seriesColour(block.place) : OTHER }} />
           <Box component="span" sx={{ fontWeight: 550, color: "text.primary", overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }}>{words.name(block)}</Box>
           <span>{words.size(block)}</span>
-          {block.key === shelf.leavesFirst?.id && <Box component="span" sx={{ color: "text.faint" }}>{words.leaving(shelf.leavesFirst)}</Box>}
+          {block.key === shelf.leavesFirst?.id && <Box component="span" sx={{ color: "text.faint", whiteSpace: "normal", minWidth: 0 }}>{words.leaving(shelf.leavesFirst)}</Box>}
         </Box>
       ))}
       {!device.problem && <Box component="li" sx={entry}><Box aria-hidden sx={{ ...swatch, boxShadow: "inset 0 0 0 1px var(--a-palette-text-disabled)" }} />{t("machine.free", { size: gib(shelf.free, lang) })}</Box>}
@@ -136,7 +136,7 @@ function useWords() {
 }
 
 const swatch = { width: 9, height: 9, borderRadius: "3px", flexShrink: 0 } as const;
-const entry = { display: "inline-flex", alignItems: "center", gap: 2, whiteSpace: "nowrap", minWidth: 0, maxWidth: "100%" } as const;
+const entry = { display: "inline-flex", flexWrap: { xs: "wrap", sm: "nowrap" }, alignItems: "center", columnGap: 2, whiteSpace: "nowrap", minWidth: 0, maxWidth: "100%" } as const;
 const piece = {
   borderRadius: "6px", minWidth: 4, px: 2, containerType: "inline-size", display: "flex", alignItems: "center", overflow: "hidden", fontSize: 12, fontWeight: 600, color: "text.primary", transition: "width 180ms ease-out",
   // A name that would show a letter or two says nothing; the tooltip and the legend have it whole.
