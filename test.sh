@@ -122,7 +122,7 @@ run_part() {
       chat_environments
       connectors=$(environment connectors "$root/backend/requirements/connectors.txt") || exit 1
       export ATELIER_CONNECTORS_PYTHON=$connectors/bin/python
-      python_tests chat "$python" --dist loadgroup --numprocesses 2 backend/tests/chat_engines
+      python_tests chat "$python" --dist loadscope --numprocesses 2 backend/tests/chat_engines
       ;;
     gpu) engine_tests gpu backend/tests/gpu ;;
     dashboard)

@@ -27,7 +27,7 @@ from atelier.images.schemas import (
     UpscaleIn,
     says_something,
 )
-from atelier.models.families import nearest_side, sampling
+from atelier.models.families import nearest_side, redraw_strength, sampling
 from atelier.models.schemas import ImageDefaults, ImageLimits
 from atelier.said import Said
 from atelier.tables import ModelRow
@@ -75,7 +75,7 @@ async def resolve(actor: Actor, wanted: Wanted, model: ModelRow, inputs: InputSt
             return decided | _canvas(wanted, model, source)
         case UpscaleIn():
             prompt = wanted.prompt if says_something(wanted.prompt) else source.prompt
-            return decided | _enlarged(wanted, model, source) | {"prompt": prompt, "strength": wanted.strength}
+            return decided | _enlarged(wanted, model, source) | {"prompt": prompt}
         case ImageToVideoIn():
             return decided | _moving(wanted, model, source)
 
@@ -242,7 +242,8 @@ def _canvas(wanted: OutpaintIn, model: ModelRow, source: Source) -> dict[str, An
 
 def _enlarged(wanted: UpscaleIn, model: ModelRow, source: Source) -> dict[str, Any]:
     size = _larger({"width": source.width, "height": source.height}, wanted.scale, model, "scale")
-    return {**size, "scale": wanted.scale}
+    own = redraw_strength(ImageDefaults(**model.defaults))
+    return {**size, "scale": wanted.scale, "strength": own if wanted.strength is None else wanted.strength}
 
 
 def _moving(wanted: ImageToVideoIn, model: ModelRow, source: Source) -> dict[str, Any]:

@@ -237,7 +237,16 @@ class UpscaleIn(GenerationIn):
     prompt: Annotated[str, Field(max_length=2000, description="Left out: the picture's own."), NoNul] = ""
     image: ImageRef
     scale: Annotated[float, Field(gt=1, le=4, allow_inf_nan=False)] = 2.0
-    strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.3
+    strength: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="How much is drawn anew. Null: 0.3; nothing with a model that was made for pictures of less "
+            "than 512 pixels: in larger ones it draws its motif again and again.",
+        ),
+    ] = None
     upscaler: Annotated[
         str,
         Field(

@@ -56,6 +56,12 @@ def image_limits(family: str) -> ImageLimits:
     return ImageLimits(min_side=side // 4, max_side=2 * side, multiple=64)
 
 
+def redraw_strength(defaults: ImageDefaults) -> float:
+    """How much of an enlarged picture its model may draw anew, 0 to 1. One of small pictures knows its motif at that
+    size alone: what is larger it fills with copies, at the least strength that changes anything."""
+    return 0.3 if max(defaults.width, defaults.height) >= 512 else 0.0
+
+
 def size_presets(family: str, defaults: ImageDefaults, limits: ImageLimits) -> list[SizePreset]:
     """Sizes with names, all within the limits: the family's, or for a model of another size than its family's those of
     the same shapes with as many pixels as it makes. Shapes that come out equal are left out."""

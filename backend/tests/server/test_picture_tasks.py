@@ -179,6 +179,7 @@ class TestUpscale:
         large = job["images"][0]
         assert (large["width"], large["height"], large["parent_id"]) == (512, 512, parent["id"])
         assert large["prompt"] == job["title"] == "a fox in the snow", "it keeps its own words"
+        assert large["recipe"]["strength"] == 0, "a model of small pictures would draw its motif twice"
 
     def test_an_upload_has_no_words(self, server: Server) -> None:
         job = made(server, "upscale", image=upload(server, (300, 200)), scale=1.5, strength=0)

@@ -3,7 +3,7 @@ import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 
 import { change, settings } from "@/features/generate/settings";
-import { taskForm } from "@/features/generate/tasks";
+import { changeTask, taskForm } from "@/features/generate/tasks";
 import { setLanguage } from "@/i18n";
 import { device, environment, job, worker } from "@/mocks/data";
 import { open } from "@/mocks/install";
@@ -159,6 +159,9 @@ describe("Gallery", () => {
     expect(await within(table).findByRole("link", { name: new RegExp(atelier.images[2]?.prompt ?? "?") })).toHaveAttribute("href", "/gallery/img_000002");
     expect(await within(table).findByText("This picture is no longer here.")).toBeVisible();
     expect(within(table).getByRole("link", { name: "Open the picture that was sent" })).toHaveAttribute("href", "/api/inputs/inp_1/file");
+    await user.click(screen.getByRole("button", { name: "B: Delete" }));
+    expect(await screen.findByRole("dialog", { name: atelier.images[0]?.prompt })).toBeVisible();
+    await waitFor(() => expect(atelier.images.map((one) => one.id)).not.toContain("img_000001"));
   });
 
   it("says when a picture is gone", async () => {
@@ -184,12 +187,13 @@ describe("Jobs", () => {
   });
 
   it("leads from one that failed to the form as it was", async () => {
-    const asked = { prompt: "a whale", styles: ["Picture book"], model: "creatures", num_outputs: 4, steps: 40, seed: 7, image: "img_000002", strength: 0.3, loras: [{ model: "ink" }], resolved: { task: "image_to_image", prompt: "a whale, book", seeds: [7, 8, 9, 10] } };
+    const asked = { prompt: "a whale", styles: ["Picture book"], model: "creatures", num_outputs: 4, steps: 40, seed: 7, image: "img_000002", loras: [{ model: "ink" }], resolved: { task: "image_to_image", prompt: "a whale, book", seeds: [7, 8, 9, 10] } };
     await open("/jobs/f", { images: 3, jobs: [{ ...failed, request: asked }] });
+    changeTask({ strength: 0.1 });
     await user.click(await screen.findByRole("link", { name: "Change the settings" }, slow));
     await waitFor(() => expect(settings.get()).toMatchObject({ prompt: "a whale", styles: ["Picture book"], outputs: 4, steps: 40, seed: 7, keepSeed: true, width: null, loras: [{ key: "ink", weight: 1 }] }), slow);
     expect(await screen.findByRole("radio", { name: "Change" }, slow)).toBeChecked();
-    expect(taskForm.get().strength).toBe(0.3);
+    expect(taskForm.get().strength).toBe(0.6);
     expect(window.location.search).toBe("");
   });
 

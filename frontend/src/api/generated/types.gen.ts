@@ -7966,8 +7966,10 @@ export type UpscaleIn = {
     scale?: number;
     /**
      * Strength
+     *
+     * How much is drawn anew. Null: 0.3; nothing with a model that was made for pictures of less than 512 pixels: in larger ones it draws its motif again and again.
      */
-    strength?: number;
+    strength?: number | null;
     /**
      * Upscaler
      *

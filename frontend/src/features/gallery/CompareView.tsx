@@ -1,11 +1,13 @@
 import { Box, Dialog, IconButton, Skeleton, Tooltip, Typography } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { ArrowLeftRight, Columns2, Maximize, SquareSplitHorizontal, X, ZoomIn, ZoomOut } from "lucide-react";
+import { ArrowLeftRight, Columns2, Heart, Maximize, SquareSplitHorizontal, Trash2, X, ZoomIn, ZoomOut } from "lucide-react";
 import { useEffect, useId, useRef, useState, type PointerEvent, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
+import { useDeleteImages } from "@/api/actions";
 import { asProblem } from "@/api/errors";
+import { useMark } from "@/api/marking";
 import { queries } from "@/api/queries";
 import type { ImageOut } from "@/api/types";
 import { stored, store } from "@/lib/browser";
@@ -24,6 +26,7 @@ export function CompareView() {
   const { one, other } = route.useParams();
   const title = useId();
   const go = route.useNavigate();
+  const remove = useDeleteImages();
   const asked = [useQuery({ ...queries.image(one), retry: false }), useQuery({ ...queries.image(other), retry: false })];
   const [a, b] = [asked[0]?.data, asked[1]?.data];
   const [way, setWay] = useState<Way>(() => stored<Way>("compare", "beside"));
@@ -32,6 +35,11 @@ export function CompareView() {
   const problem = failed ? asProblem(failed.error) : null;
   const close = () => void go({ to: "/gallery", search: (old) => old, resetScroll: false });
   const swap = () => void go({ to: "/gallery/compare/$one/$other", params: { one: other, other: one }, search: (old) => old, replace: true, resetScroll: false });
+  /** The other one is what stays. */
+  const drop = (image: ImageOut) => {
+    void go({ to: "/gallery/$id", params: { id: image.id === one ? other : one }, search: (old) => old, replace: true, resetScroll: false });
+    remove.mutate([image]);
+  };
   const choose = (next: Way) => {
     setWay(next);
     store("compare", next);
@@ -64,10 +72,10 @@ export function CompareView() {
             <Box sx={{ flex: "1 0 auto", height: { xs: way === "beside" ? "76vh" : "46vh", md: "60vh" }, display: "flex", flexDirection: { xs: "column", sm: "row" }, gap: "2px", bgcolor: "divider" }}>
               {!a || !b ? <Skeleton variant="rectangular" sx={{ flex: 1, height: "auto" }} aria-busy /> : way === "beside" ? (
                 <>
-                  <Pane label="A" view={view} onView={setView} images={[a]} />
-                  <Pane label="B" view={view} onView={setView} images={[b]} />
+                  <Pane label="A" view={view} onView={setView} images={[a]} onGone={drop} />
+                  <Pane label="B" view={view} onView={setView} images={[b]} onGone={drop} />
                 </>
-              ) : <Pane view={view} onView={setView} images={[a, b]} />}
+              ) : <Pane view={view} onView={setView} images={[a, b]} onGone={drop} />}
             </Box>
             {a && b && <Differences one={a} other={b} />}
           </>
@@ -78,7 +86,7 @@ export function CompareView() {
 }
 
 /** One picture, or the first of two over the second up to a line that can be moved. */
-function Pane({ images, label, view, onView }: { images: ImageOut[]; label?: string; view: View; onView: (change: (old: View) => View) => void }) {
+function Pane({ images, label, view, onView, onGone }: { images: ImageOut[]; label?: string; view: View; onView: (change: (old: View) => View) => void; onGone: (image: ImageOut) => void }) {
   const { t, i18n } = useTranslation();
   const root = useRef<HTMLDivElement>(null);
   const [room, setRoom] = useState({ width: 0, height: 0 });
@@ -144,6 +152,20 @@ function Pane({ images, label, view, onView }: { images: ImageOut[]; label?: str
       )}
       {label && <Letter sx={{ left: 10 }}>{label}</Letter>}
       {over && <><Letter sx={{ left: 10 }}>A</Letter><Letter sx={{ right: 10 }}>B</Letter></>}
+      {label && under && <Choice image={under} label={label} onGone={() => onGone(under)} />}
+      {over && under && <><Choice image={over} label="A" onGone={() => onGone(over)} /><Choice image={under} label="B" right onGone={() => onGone(under)} /></>}
+    </Box>
+  );
+}
+
+/** Which of the two is it? Said at the picture itself. */
+function Choice({ image, label, right, onGone }: { image: ImageOut; label: string; right?: boolean; onGone: () => void }) {
+  const { t } = useTranslation();
+  const mark = useMark();
+  return (
+    <Box onPointerDown={(event) => event.stopPropagation()} onDoubleClick={(event) => event.stopPropagation()} sx={{ position: "absolute", top: 4, [right ? "right" : "left"]: 38, display: "flex", bgcolor: "rgb(13 16 21 / 0.7)", borderRadius: "8px", "& .MuiIconButton-root": { color: "#fff" } }}>
+      <Tooltip title={t("gallery.favourite")}><IconButton aria-label={`${label}: ${t("gallery.favourite")}`} aria-pressed={image.favourite} onClick={() => mark.mutate({ images: [image], change: { favourite: !image.favourite } })} sx={{ width: 36, height: 36 }}><Heart size={17} fill={image.favourite ? "currentColor" : "none"} /></IconButton></Tooltip>
+      <Tooltip title={t("common.delete")}><IconButton aria-label={`${label}: ${t("common.delete")}`} onClick={onGone} sx={{ width: 36, height: 36 }}><Trash2 size={17} /></IconButton></Tooltip>
     </Box>
   );
 }

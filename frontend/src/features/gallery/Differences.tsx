@@ -5,7 +5,6 @@ import { useTranslation } from "react-i18next";
 import type { ImageOut } from "@/api/types";
 
 import { differences, wordsApart, type Word } from "./apart";
-import type { TaskName } from "./facts";
 import { Named } from "./Named";
 
 const LONG = new Set(["prompt", "negative_prompt"]);
@@ -16,6 +15,9 @@ const ELSEWHERE = {
   left: "task.edge.left", right: "task.edge.right", top: "task.edge.top", bottom: "task.edge.bottom", feather: "task.feather", fit: "task.fit", fps: "task.fps", image: "gallery.madeFrom",
   mask_blur: "mask.blur", only_masked: "mask.onlyMasked", padding: "mask.padding", fill: "mask.under", clip_skip: "generate.clipSkip",
 } as const;
+
+/** What the forms call a value. */
+const VALUES: Record<string, string> = { task: "task.names", fit: "task.fits", fill: "mask.fills" };
 
 /** Two recipes as a table: what differs is marked and comes with a sign, not by colour alone. */
 export function Differences({ one, other }: { one: ImageOut; other: ImageOut }) {
@@ -28,7 +30,10 @@ export function Differences({ one, other }: { one: ImageOut; other: ImageOut }) 
     if (key in ELSEWHERE) return t(ELSEWHERE[key as keyof typeof ELSEWHERE]);
     return i18n.exists(`gallery.recipeNames.${key}`) ? t(`gallery.recipeNames.${key}` as "gallery.recipeNames.prompt") : key.replaceAll("_", " ");
   };
-  const value = (row: string, text: string) => (row === "task" && text ? t(`task.names.${text as TaskName}`) : text);
+  const value = (row: string, text: string) => {
+    const group = VALUES[row];
+    return group && i18n.exists(`${group}.${text}`) ? t(`${group}.${text}` as "task.names.change") : text;
+  };
   const cell = { p: "7px 12px", verticalAlign: "top", overflowWrap: "anywhere", borderTop: 1, borderColor: "divider", textAlign: "start" } as const;
   return (
     <Box sx={{ px: { xs: 2, sm: 4 }, py: 3, bgcolor: "background.paper", borderTop: 1, borderColor: "divider" }}>

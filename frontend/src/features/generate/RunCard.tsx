@@ -1,6 +1,7 @@
 import { Box, Button, IconButton, Tooltip, Typography } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
 import { SlidersHorizontal, Square, X } from "lucide-react";
+import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useComplain, useDeleteJob, useRetryJob } from "@/api/actions";
@@ -19,8 +20,10 @@ import { againFrom } from "./again";
 import { asked } from "./asked";
 import { SetupNote } from "./SetupNote";
 import { Tile } from "./Tile";
-import { hide } from "./useGenerate";
+import { hide, justAsked } from "./useGenerate";
 
+/** So much of a card is seen at least, in CSS pixels. */
+const LEAST = 400;
 const WIDEST: Record<number, number> = { 1: 480, 2: 820 };
 
 export function RunCard({ job }: { job: JobOut }) {
@@ -29,6 +32,12 @@ export function RunCard({ job }: { job: JobOut }) {
   const retry = useRetryJob();
   const system = useQuery(queries.system());
   const seen = useSignal(previews).get(job.id);
+  const root = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const card = root.current;
+    // As far as needed to see it being made: a picture to start from, or a phone, leaves no room for it below the form.
+    if (justAsked(job.id) && card && card.getBoundingClientRect().top > window.innerHeight - LEAST) card.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  }, [job.id]);
   const ended = hasEnded(job);
   const { count, task, ...request } = asked(job);
   // What needs no words is called by what is done.
@@ -40,7 +49,7 @@ export function RunCard({ job }: { job: JobOut }) {
   const aspect = request.width && request.height ? request.width / request.height : 1;
   const pictures = job.status !== "failed" && (job.status !== "cancelled" || job.images.length > 0);
   return (
-    <Box component="article" aria-label={title} data-job={job.id} data-status={job.status} sx={{ minWidth: 0 }}>
+    <Box component="article" ref={root} aria-label={title} data-job={job.id} data-status={job.status} sx={{ minWidth: 0, scrollMarginBottom: { xs: 80, sm: 24 } }}>
       <Box sx={{ display: "flex", alignItems: "center", gap: 3, mb: 3, minWidth: 0, minHeight: 34 }}>
         <Typography sx={{ fontWeight: 550, minWidth: 0, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }} title={title}>{title}</Typography>
         <Typography variant="caption" component="div" sx={{ color: "text.faint", whiteSpace: "nowrap", display: { xs: "none", sm: "block" } }}>

@@ -13,7 +13,7 @@ import { Segmented } from "@/ui/Segmented";
 
 import { sideLimits, type Field } from "./settings";
 import type { Painting, Source } from "./source";
-import { changeTask, inWords, resultSize, type TaskForm } from "./tasks";
+import { changeTask, inWords, ownRedraw, resultSize, type TaskForm } from "./tasks";
 import { UpscalerPicker } from "./UpscalerPicker";
 
 interface Props {
@@ -114,7 +114,7 @@ function Upscale({ picture, job, model, errors }: Props) {
       <FieldNote error={errors.scale} />
       <Comes job={job} picture={picture} model={model} />
       <UpscalerPicker plain={["lanczos"]} value={job.upscaler} error={errors.upscaler} onChange={(upscaler) => changeTask({ upscaler })} />
-      <Strength value={job.redraw} label={t("task.redraw")} zero={t("task.redrawNone")} onChange={(redraw) => changeTask({ redraw })} />
+      <Strength value={job.redraw ?? ownRedraw(model)} label={t("task.redraw")} zero={t("task.redrawNone")} onChange={(redraw) => changeTask({ redraw })} />
     </>
   );
 }

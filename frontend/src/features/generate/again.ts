@@ -39,6 +39,8 @@ interface Before {
   words: (mine: number) => void | Promise<void>;
   seed: number | null;
   video: Partial<TaskForm>;
+  /** Of what it does not say. */
+  otherwise?: Partial<TaskForm>;
 }
 
 /** Throws when the picture that it came from is gone; its words and numbers are there all the same. */
@@ -54,12 +56,12 @@ export function againFrom(job: Pick<JobOut, "request">): Promise<void> {
   const words = () => {
     change({ ...fresh, ...formOf({ settings: { ...request, model } }), outputs, seed, keepSeed: seed !== null, format: format === "mp4" ? fresh.format : format });
   };
-  return restore({ began: { ...request, task: resolved?.task }, words, seed, video: { videoModel: model, videoSteps: steps, videoGuidance: guidance, videoFormat: format === "webp" ? "webp" : "mp4" } });
+  return restore({ began: { ...request, task: resolved?.task }, words, seed, otherwise: freshTask, video: { videoModel: model, videoSteps: steps, videoGuidance: guidance, videoFormat: format === "webp" ? "webp" : "mp4" } });
 }
 
 interface Request extends Began { model?: string; seed?: number | null; num_outputs?: number; format?: FileFormat | "mp4"; steps?: number | null; guidance_scale?: number | null }
 
-async function restore({ began, words, seed, video }: Before): Promise<void> {
+async function restore({ began, words, seed, video, otherwise }: Before): Promise<void> {
   const mine = ++latest;
   const task = TASK_OF[began.task ?? ""];
   if (!began.image || !task) {
@@ -78,12 +80,12 @@ async function restore({ began, words, seed, video }: Before): Promise<void> {
   if (task === "animate") {
     // The form's own words and numbers are those of pictures: they stay.
     change({ seed, keepSeed: seed !== null });
-    return changeTask({ task, ...settingsOf(task, began), ...video });
+    return changeTask({ ...otherwise, task, ...settingsOf(task, began), ...video });
   }
   await words(mine);
   if (mine !== latest) return;
   if (task === "outpaint" || task === "upscale") change({ width: null, height: null });
-  changeTask({ task, ...settingsOf(task, began) });
+  changeTask({ ...otherwise, task, ...settingsOf(task, began) });
   if (task === "inpaint" && began.mask) await takeMask(began.mask, began.invert_mask);
 }
 

@@ -7,7 +7,7 @@ import { image, models } from "@/mocks/data";
 import { asked } from "./asked";
 import { fresh } from "./settings";
 import type { Source } from "./source";
-import { checkAll, freshTask, inWords, ownSize, resultSize, toWanted, type TaskForm } from "./tasks";
+import { checkAll, freshTask, inWords, ownRedraw, ownSize, resultSize, toWanted, type TaskForm } from "./tasks";
 import { formOf } from "./told";
 
 const model = models[0];
@@ -40,6 +40,13 @@ describe("the request", () => {
     expect(wanted({ task: "outpaint", growth: { left: 64, right: 0, top: 0, bottom: 8 } }).body).toMatchObject({ left: 64, right: 0, bottom: 8 });
     expect(resultSize(job({ task: "outpaint", growth: { left: 64, right: 0, top: 0, bottom: 8 } }), picture, model)).toEqual({ width: 384, height: 208 });
     expect(resultSize(job({ task: "upscale", scale: 1.5 }), picture, model)).toEqual({ width: 480, height: 304 });
+  });
+
+  it("leaves to the model how much of a larger picture is drawn anew, until somebody says", () => {
+    expect(wanted({ task: "upscale" }).body).not.toHaveProperty("strength");
+    expect(wanted({ task: "upscale", redraw: 0 }).body).toMatchObject({ strength: 0 });
+    const of = (side: number) => ownRedraw({ ...(model as NonNullable<typeof model>), defaults: { steps: 1, guidance_scale: 1, width: side, height: side, scheduler: null } });
+    expect([of(256), of(512), of(1024), ownRedraw(undefined)]).toEqual([0, 0.3, 0.3, 0.3]);
   });
 
   it("has a second pass only where the whole picture is drawn", () => {

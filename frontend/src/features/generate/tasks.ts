@@ -27,7 +27,8 @@ export interface TaskForm {
   feather: number;
   /** Upscale. */
   scale: number;
-  redraw: number;
+  /** Null: as suits the model. */
+  redraw: number | null;
   upscaler: Upscaler;
   /** Animate; null is the model's own. */
   videoModel: string | null;
@@ -41,7 +42,7 @@ export interface TaskForm {
 }
 
 export const freshTask: TaskForm = {
-  task: "change", strength: 0.6, fit: "crop", repaint: 0.85, blur: 4, onlyMasked: false, padding: 32, fill: "original", growth: NO_GROWTH, feather: 16, scale: 2, redraw: 0.3, upscaler: "lanczos",
+  task: "change", strength: 0.6, fit: "crop", repaint: 0.85, blur: 4, onlyMasked: false, padding: 32, fill: "original", growth: NO_GROWTH, feather: 16, scale: 2, redraw: null, upscaler: "lanczos",
   videoModel: null, frames: null, videoSteps: null, videoGuidance: null, fps: 7, motion: 127, noise: 0.02, videoFormat: "mp4",
 };
 
@@ -66,6 +67,9 @@ export function resultSize(form: TaskForm, picture: Size, model: ModelOut | unde
   if (form.task === "upscale") return each((side) => Math.max(1, Math.round((side * form.scale) / multiple)) * multiple, picture);
   return null;
 }
+
+/** How much of an enlarged picture is drawn anew where nobody says: nothing by a model of small pictures, as the server has it. */
+export const ownRedraw = (model: ModelOut | undefined): number => (Math.max(model?.defaults?.width ?? 512, model?.defaults?.height ?? 512) >= 512 ? 0.3 : 0);
 
 /** Of any result, whatever its model may do. */
 const MOST_SIDE = 4096;
@@ -95,7 +99,7 @@ export function toWanted(form: Settings, model: ModelOut | undefined, job: TaskF
     case "outpaint":
       return { path: "outpaint", body: { ...sizeless, image, ...job.growth, feather: job.feather } };
     case "upscale":
-      return { path: "upscale", body: { ...sizeless, image, scale: job.scale, strength: job.redraw, ...(job.upscaler === freshTask.upscaler ? {} : { upscaler: job.upscaler }) } };
+      return { path: "upscale", body: { ...sizeless, image, scale: job.scale, ...(job.redraw === null ? {} : { strength: job.redraw }), ...(job.upscaler === freshTask.upscaler ? {} : { upscaler: job.upscaler }) } };
     case "animate":
       return { path: "image-to-video", body: toVideo(form, model, job, image) };
   }

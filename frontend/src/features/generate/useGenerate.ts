@@ -33,6 +33,16 @@ shown.subscribe(() => {
 });
 
 export const show = (id: string) => shown.set((ids) => [id, ...ids.filter((other) => other !== id)].slice(0, 20));
+/** What this form asked for last and nobody has been led to yet. */
+let awaited: string | null = null;
+
+/** Once, for the job that was just asked for from here: what it makes may lie below the window. */
+export function justAsked(id: string): boolean {
+  if (awaited !== id) return false;
+  awaited = null;
+  return true;
+}
+
 export const hide = (id: string) => shown.set((ids) => ids.filter((other) => other !== id));
 
 const attempts = new Attempts();
@@ -73,6 +83,7 @@ export function useGenerate(model: ModelOut | undefined) {
       const accepted = await ask(wanted, attempts.keyFor(wanted));
       attempts.answered();
       show(accepted.job_id);
+      awaited = accepted.job_id;
       const asked = performance.now();
       jobChanged(client, freshest(await getJob({ path: { job_id: accepted.job_id } }), asked));
       // Should the list not have been read yet, it is now.

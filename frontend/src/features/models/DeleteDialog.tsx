@@ -34,6 +34,8 @@ export function DeleteDialog({ model, onClose }: { model: ModelOut; onClose: () 
   });
   const problem = remove.isError ? asProblem(remove.error) : what.isError ? asProblem(what.error) : null;
   const data = what.data;
+  // Those that run are why it cannot be deleted now: nothing happens to them.
+  const jobs = (data?.jobs ?? []).filter((job) => data?.removable || job.status === "queued");
   const names = (list: string[]) => list.slice(0, 5).map((each) => `“${each}”`).join(", ") + (list.length > 5 ? t("models.delete.more", { count: list.length - 5 }) : "");
   return (
     <Frame
@@ -49,7 +51,7 @@ export function DeleteDialog({ model, onClose }: { model: ModelOut; onClose: () 
               : <Goes Icon={FolderHeart} title={t("models.delete.kept")}>{t("models.delete.keptText")}</Goes>}
             {data.loras.length > 0 && <Goes Icon={Layers} bad title={t("models.delete.models", { count: data.loras.length })}>{names(data.loras)}</Goes>}
             {data.workers.length > 0 && <Goes Icon={Zap} title={t("models.delete.loaded")}>{t("models.delete.loadedText")}</Goes>}
-            {data.jobs.length > 0 && <Goes Icon={Hourglass} bad title={t("models.delete.jobs", { count: data.jobs.length })}>{names(data.jobs.map((job) => job.title))}</Goes>}
+            {jobs.length > 0 && <Goes Icon={Hourglass} bad title={t("models.delete.jobs", { count: jobs.length })}>{names(jobs.map((job) => job.title))}</Goes>}
             {data.reason && <ErrorNote title={t("models.delete.notNow")} error={data.reason} />}
             <Typography variant="body2" sx={{ color: "text.secondary", mt: 1 }}>{t(model.source === "hub" ? "models.delete.againHub" : "models.delete.againDisk")}</Typography>
           </>

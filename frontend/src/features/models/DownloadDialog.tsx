@@ -20,6 +20,7 @@ import { TextLink } from "@/ui/links";
 
 import { Field } from "@/ui/Field";
 import { Frame } from "@/ui/Frame";
+import { useHubPage } from "./actions";
 import { FileChoice } from "./FileChoice";
 import { PlanFiles, Room } from "./PlanFiles";
 import { TokenForm } from "./TokenDialog";
@@ -29,7 +30,8 @@ const NEEDS_TOKEN = new Set(["gated_repository", "token_needed", "wrong_token"])
 
 /** Everything about a download before its first byte. */
 export function DownloadDialog({ repo, wanted }: { repo: string; wanted: string | undefined }) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
+  const page = useHubPage();
   const go = route.useNavigate();
   const open = useNavigate();
   const client = useQueryClient();
@@ -53,12 +55,12 @@ export function DownloadDialog({ repo, wanted }: { repo: string; wanted: string 
   return (
     <Frame
       title={t("models.plan.title", { name: repo.slice(repo.indexOf("/") + 1) })} width="md" onClose={close}
-      note={<Link href={`https://huggingface.co/${repo}`} target="_blank" rel="noopener" color="inherit" sx={{ display: "inline-flex", alignItems: "center", gap: 1 }}>{repo} <ExternalLink size={12} aria-hidden /></Link>}
+      note={<Link href={page(repo)} target="_blank" rel="noopener" color="inherit" sx={{ display: "inline-flex", alignItems: "center", gap: 1 }}>{repo} <ExternalLink size={12} aria-hidden /></Link>}
       actions={
         <>
           {why && <Typography variant="body2" role="status" sx={{ mr: "auto", color: "text.secondary", flex: { xs: "1 1 100%", sm: "1 1 200px" } }}>{why}</Typography>}
           <Button color="inherit" onClick={close}>{t("common.cancel")}</Button>
-          <Button variant="contained" startIcon={<ArrowDownToLine size={16} />} disabled={!plan.data || isStale || !!why || start.isPending} onClick={() => start.mutate()}>{plan.data && !why ? t("models.plan.start", { size: bytes(plan.data.fetch_bytes) }) : t("models.steps.download")}</Button>
+          <Button variant="contained" startIcon={<ArrowDownToLine size={16} />} disabled={!plan.data || isStale || !!why || start.isPending} onClick={() => start.mutate()}>{plan.data && !why ? t("models.plan.start", { size: bytes(plan.data.fetch_bytes, i18n.language) }) : t("models.steps.download")}</Button>
         </>
       }
     >
@@ -117,9 +119,10 @@ function Plan({ plan, name, onName }: { plan: HubPlanOut; name: string; onName: 
 
 function Terms({ repo, url }: { repo: string; url: string | null }) {
   const { t } = useTranslation();
+  const page = useHubPage();
   return (
     <Box component="ol" sx={{ m: 0, mb: 4, pl: 5, display: "grid", gap: 1, fontSize: 13, color: "text.secondary" }}>
-      <li><Link href={url ?? `https://huggingface.co/${repo}`} target="_blank" rel="noopener">{t("models.plan.accept")}</Link></li>
+      <li><Link href={url ?? page(repo)} target="_blank" rel="noopener">{t("models.plan.accept")}</Link></li>
       <li>{t("models.plan.thenToken")}</li>
     </Box>
   );

@@ -17,6 +17,7 @@ import { TextLink } from "@/ui/links";
 import { Facts } from "@/ui/Section";
 import { Segmented } from "@/ui/Segmented";
 
+import { useHubPage } from "./actions";
 import type { Card } from "./cards";
 import { DownloadLine } from "./DownloadLine";
 import { callOf, loadCallOf, recipe, type Language } from "./recipes";
@@ -66,6 +67,7 @@ export function WhyError({ model, onAgain }: { model: ModelOut; onAgain?: () => 
 
 export function ModelFacts({ card: { model, offer, task, family, size } }: { card: Card }) {
   const say = useSaid();
+  const page = useHubPage();
   const { t, i18n } = useTranslation();
   const lang = i18n.language;
   const repo = model?.repo ?? offer?.repo;
@@ -86,7 +88,7 @@ export function ModelFacts({ card: { model, offer, task, family, size } }: { car
     ...(model?.left_out?.length ? [[t("models.facts.leftOut"), model.left_out.map((one) => say(one).text).join(" ")] as [string, ReactNode]] : []),
     [t("models.facts.license"), (model ?? offer)?.license || t("models.plan.noLicense")],
     ...(model ? [[t("models.facts.source"), t(`models.sources.${model.source}`)] as [string, ReactNode]] : []),
-    ...(repo ? [[t("models.facts.repo"), <Link key="r" href={`https://huggingface.co/${repo}`} target="_blank" rel="noopener">{repo}</Link>] as [string, ReactNode]] : []),
+    ...(repo ? [[t("models.facts.repo"), <Link key="r" href={page(repo)} target="_blank" rel="noopener">{repo}</Link>] as [string, ReactNode]] : []),
     ...(model?.commit ? [[t("models.facts.commit"), <Box key="c" sx={{ display: "flex", alignItems: "center", my: "-5px" }}><Typography variant="mono" noWrap>{model.commit.slice(0, 12)}</Typography><CopyButton text={model.commit} /></Box>] as [string, ReactNode]] : []),
     ...(model?.tags.length ? [[t("models.edit.tags"), model.tags.join(", ")] as [string, ReactNode]] : []),
   ];

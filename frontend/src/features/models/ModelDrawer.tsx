@@ -74,7 +74,7 @@ function Details({ card }: { card: Card }) {
         {model && canDo(model, who).options && <Button size="small" variant="outlined" color="inherit" startIcon={<SlidersHorizontal size={15} />} onClick={() => ask("load", card.key)}>{t("models.menu.loadWith")}</Button>}
         <Box sx={{ ml: "auto" }}><ModelMenu card={card} who={who} inDrawer /></Box>
       </Box>
-      {(offer?.engine || offer?.task === "chat" || model?.download) && !(model && isAddition(model)) && <Estimate question={{ model: card.key }} />}
+      {(offer?.engine || offer?.task === "chat" || model?.download || model?.state_said?.code === "memory.never_fits") && !(model && isAddition(model)) && <Estimate question={{ model: card.key }} />}
       <Divider />
       <ModelFacts card={card} />
       {model && <RecipePart model={model} />}

@@ -4,16 +4,15 @@ import { useTranslation } from "react-i18next";
 import { canDo, lookOf, type Who } from "@/lib/models";
 import { PickMenu } from "@/ui/PickMenu";
 
-import { useModelActions } from "./actions";
+import { useHubPage, useModelActions } from "./actions";
 import type { Card } from "./cards";
 import { ask } from "./dialogs";
-
-const HUB = "https://huggingface.co/";
 
 /** Everything else that can be done with a model; what cannot be done now is not shown. */
 export function ModelMenu({ card, who, tabIndex, inDrawer }: { card: Card; who: Who; tabIndex?: number; inDrawer?: boolean }) {
   const { t } = useTranslation();
   const acts = useModelActions();
+  const page = useHubPage();
   const { model, offer } = card;
   const repo = model?.repo ?? offer?.repo;
   const can = model && canDo(model, who);
@@ -32,7 +31,7 @@ export function ModelMenu({ card, who, tabIndex, inDrawer }: { card: Card; who: 
     [model?.pinned ? "unpin" : "pin", !!can?.pin, model?.pinned ? <PinOff key="i" size={15} /> : <Pin key="i" size={15} />, () => model && acts.pin(model)],
     ["edit", !!can?.edit, <Pencil key="i" size={15} />, () => ask("edit", card.key)],
     ["copyKey", true, <Copy key="i" size={15} />, () => void acts.copyKey(card.key)],
-    ["hub", !!repo, <ExternalLink key="i" size={15} />, () => void window.open(`${HUB}${repo}`, "_blank", "noopener")],
+    ["hub", !!repo, <ExternalLink key="i" size={15} />, () => void window.open(page(repo ?? ""), "_blank", "noopener")],
     ["delete", !!can?.remove, <Trash2 key="i" size={15} />, () => ask("delete", card.key)],
   ];
   const shown = all.filter(([, possible]) => possible);

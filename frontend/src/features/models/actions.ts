@@ -19,6 +19,14 @@ function patchModel(client: QueryClient, key: string, change: Partial<ModelOut>)
   client.setQueryData<ModelOut[]>(keys.models, (list) => list?.map((model) => (model.key === key ? { ...model, ...change } : model)));
 }
 
+/** The address of a repository's page on the hub that the server asks: Hugging Face, or its mirror. */
+export function useHubPage(): (repo: string) => string {
+  const offers = useQuery(queries.catalogue()).data;
+  const one = offers?.[0];
+  const hub = one?.page_url.endsWith(one.repo) ? one.page_url.slice(0, -one.repo.length) : "https://huggingface.co/";
+  return (repo) => hub + repo;
+}
+
 interface Order { key: string; call: () => Promise<unknown>; meanwhile?: Partial<ModelOut>; done?: () => void }
 
 /** Runs an order about one model; while it is under way the card shows what it will be. */
