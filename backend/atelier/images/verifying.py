@@ -8,6 +8,7 @@ Nothing is published: the file that was made again is thrown away with the attem
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from atelier.access.actor import Actor, Role
 from atelier.clock import now
 from atelier.db import Database, after_commit
-from atelier.errors import BadRequest
+from atelier.errors import BadRequest, ImageNotFound
 from atelier.events import EventBus, ImagesChanged
 from atelier.images import additions, store
 from atelier.images.gallery import no_picture
@@ -109,13 +110,24 @@ class Verifier:
 
     async def _compare(self, row: ImageRow, folder: Path, file: protocol.File) -> VerdictOut:
         changed = _changed(row.recipe, file.recipe)
-        if file.sha256 == row.sha256:
-            return VerdictOut(result="same_bytes", most=0, share=0.0, changed=changed, at=now())
         then = self._storage.image_file(row.job_id, f"{row.index}.{row.format}")
+        # The file as it lies there now, not as its row remembers it: somebody may have written over it.
+        if file.sha256 == await asyncio.to_thread(_sha256, then):
+            return VerdictOut(result="same_bytes", most=0, share=0.0, changed=changed, at=now())
         found = await self._inputs.reader.compare(then, folder / Path(file.path).name)
         results = {0: "same_pixels", 1: "within_one"}
         result = results.get(found["most"], "different") if found["same_size"] else "different"
         return VerdictOut(result=result, most=found["most"], share=found["share"], changed=changed, at=now())
+
+
+def _sha256(file: Path) -> str:
+    """Raises ImageNotFound for a file that is gone. Blocking."""
+    try:
+        with file.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except FileNotFoundError:
+        words = Said("The picture's file is gone: nothing is there to compare with.", "verify.file_gone")
+        raise ImageNotFound(words, hint="Restore it from a backup, or delete the picture.") from None
 
 
 def _alone(request: dict[str, Any], index: int) -> dict[str, Any]:

@@ -68,6 +68,8 @@ class TestPlan:
         running = [worker("training", 8, Use.BUSY, can_yield=True), worker("idle", 2)]
         assert plan(running, Wanted("x", 10, priority=5), ONE) == Yield((0,), ("training",), ("idle",))
         assert plan(running, Wanted("x", 10, priority=0), ONE) == Wait((0,), ("training",))
+        steady = [worker("picture", 8, Use.BUSY), worker("idle", 2)]
+        assert plan(steady, Wanted("x", 10, priority=5), ONE) == Wait((0,), ("picture",)), "not every run can"
 
     def test_free_memory_as_the_device_sees_it(self) -> None:
         assert plan([], Wanted("x", 5), [Room(0, 10, free_bytes=4)]) == Wait((0,))

@@ -168,6 +168,14 @@ class TestVerify:
         verified = server.client.get(f"/api/gallery/{image['id']}").json()["verified"]
         assert (verified["result"], verified["most"], verified["changed"]) == ("same_bytes", 0, [])
         assert not list((server.data_dir / "staging").iterdir()), "what was made again is thrown away"
+        file = server.data_dir / "images" / image["job_id"] / "1.png"
+        for content, expected in ((file.with_name("0.png").read_bytes(), "completed"), (None, "failed")):
+            file.unlink() if content is None else file.write_bytes(content)
+            job = server.wait_for(server.client.post(f"/api/gallery/{image['id']}/verify").json()["job_id"])
+            assert job["status"] == expected
+        assert job["error"]["said"]["code"] == "verify.file_gone"
+        verified = server.client.get(f"/api/gallery/{image['id']}").json()["verified"]
+        assert verified["result"] == "different", "what lies there is another file, whatever its row remembers"
 
     def test_of_a_job_that_left_the_list(self, server: Server) -> None:
         job_id = server.generate("a fox", seed=6)

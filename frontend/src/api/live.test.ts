@@ -1,4 +1,4 @@
-import { QueryClient } from "@tanstack/react-query";
+import { QueryClient, QueryObserver } from "@tanstack/react-query";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { job } from "@/mocks/data";
@@ -93,6 +93,34 @@ describe("live connection", () => {
     expect(last().sent).toEqual(['{"type":"ping"}']);
     vi.advanceTimersByTime(46_000);
     expect(Socket.made.length).toBeGreaterThan(1);
+  });
+
+  it("asks the server itself when the browser says that the network is gone", () => {
+    last().says(snapshot("e1", 5));
+    window.dispatchEvent(new Event("offline"));
+    expect(last().sent).toEqual(['{"type":"ping"}']);
+    vi.advanceTimersByTime(1000);
+    last().says({ type: "pong", seq: 5 });
+    vi.advanceTimersByTime(9000);
+    expect(connection.get()).toBe("live");
+    expect(Socket.made).toHaveLength(1);
+    window.dispatchEvent(new Event("online"));
+    vi.advanceTimersByTime(5000);
+    expect(connection.get()).not.toBe("live");
+    expect(Socket.made).toHaveLength(2);
+  });
+
+  it("reads again what could not be read, once it is back", async () => {
+    let reads = 0;
+    const read = () => (reads++ ? Promise.resolve("here") : Promise.reject(new Error("away")));
+    const observer = new QueryObserver(client, { queryKey: ["odd"], queryFn: read, retry: false });
+    const leave = observer.subscribe(() => undefined);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(observer.getCurrentResult().status).toBe("error");
+    last().says({ type: "resumed", epoch: "e1", seq: 5 });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(observer.getCurrentResult().data).toBe("here");
+    leave();
   });
 
   it("opens the padlock when the server wants a token", () => {

@@ -22,7 +22,9 @@ export type Connection = "connecting" | "live" | "reconnecting" | "offline" | "l
 
 export const connection = new Signal<Connection>("connecting");
 
+const PING = '{"type":"ping"}';
 const PING_EVERY = 15_000;
+const ANSWER = 4_000;
 const SILENCE = 35_000;
 const LONGEST_WAIT = 10_000;
 const LOCKED = 4401;
@@ -43,6 +45,7 @@ export class Live {
   #seq = 0;
   #attempt = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  #doubt: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setInterval> | undefined;
   #heard = 0;
   #stopped = true;
@@ -54,8 +57,8 @@ export class Live {
 
   start(): void {
     this.#stopped = false;
-    window.addEventListener("online", this.#now);
-    window.addEventListener("offline", this.#offline);
+    window.addEventListener("online", this.#changed);
+    window.addEventListener("offline", this.#changed);
     document.addEventListener("visibilitychange", this.#seen);
     this.#watch = setInterval(this.#check, PING_EVERY);
     this.#connect();
@@ -63,11 +66,12 @@ export class Live {
 
   stop(): void {
     this.#stopped = true;
-    window.removeEventListener("online", this.#now);
-    window.removeEventListener("offline", this.#offline);
+    window.removeEventListener("online", this.#changed);
+    window.removeEventListener("offline", this.#changed);
     document.removeEventListener("visibilitychange", this.#seen);
     clearInterval(this.#watch);
     clearTimeout(this.#retry);
+    clearTimeout(this.#doubt);
     this.#drop();
   }
 
@@ -122,7 +126,10 @@ export class Live {
 
   #up(): void {
     this.#attempt = 0;
+    if (connection.get() === "live") return;
     connection.set("live");
+    // What could not be read meanwhile; what could is patched with what was missed.
+    void this.#client.refetchQueries({ type: "active", predicate: (query) => query.state.status === "error" });
   }
 
   #later(): void {
@@ -138,7 +145,20 @@ export class Live {
     this.#connect();
   };
 
-  #offline = (): void => connection.set("offline");
+  /** The browser lost the network, or has it again. A server on this machine is not touched by that, one elsewhere may be gone without a word: whether it answers decides. */
+  #changed = (): void => {
+    const socket = this.#socket;
+    if (!socket) return navigator.onLine ? this.#now() : connection.set("offline");
+    if (socket.readyState !== 1) return;
+    const asked = Date.now();
+    socket.send(PING);
+    clearTimeout(this.#doubt);
+    this.#doubt = setTimeout(() => {
+      if (socket !== this.#socket || this.#heard >= asked) return;
+      this.#drop();
+      this.#later();
+    }, ANSWER);
+  };
 
   #seen = (): void => {
     if (document.visibilityState !== "visible") return;
@@ -154,7 +174,7 @@ export class Live {
       this.#drop();
       this.#later();
     } else if (socket.readyState === 1) {
-      socket.send('{"type":"ping"}');
+      socket.send(PING);
     }
   };
 

@@ -32,7 +32,7 @@ export function UpscalerPicker({ plain, value, error, onChange }: Props) {
         <Select size="small" fullWidth value={value} labelId={id} error={!!error} onChange={(event) => onChange(event.target.value)}>
           {options.map((option) => <MenuItem key={option.value} value={option.value}>{option.label}</MenuItem>)}
           <ListSubheader disableSticky sx={{ px: "10px", lineHeight: 2.5, bgcolor: "transparent" }}>{t("refine.upscalerModels")}</ListSubheader>
-          {named.map((option) => <MenuItem key={option.value} value={option.value}>{option.label}</MenuItem>)}
+          {named.map((option) => <MenuItem key={option.value} value={option.value} sx={{ whiteSpace: "normal", overflowWrap: "anywhere" }}>{option.label}</MenuItem>)}
         </Select>
       )}
       <FieldNote error={error} />
