@@ -16,6 +16,8 @@ import { useFoundMarks, type Found } from "./useFoundMarks";
 /** A conversation that is longer when it is opened has only those turns in the page that are near the window. */
 const MOST_AT_ONCE = 60;
 const GAP = 24;
+/** Frames in which a turn that is sought is kept in the page. */
+const MOST_TRIES = 30;
 
 interface Props { conversation: ConversationDetailOut; beside: ConversationDetailOut | null; models: readonly ModelOut[]; found: Found | null; onLeave: () => void }
 
@@ -60,8 +62,16 @@ function Windowed({ root, turns, wanted, children }: WindowedProps) {
     getItemKey: (index) => keyOf(turns[index] as Turn<MessageOut>, index),
   });
   useEffect(() => {
-    // Scrolling to one that is there already would move the page for nothing.
-    if (wanted !== undefined && !root.current?.querySelector(`[data-index="${wanted}"]`)) virtual.scrollToIndex(wanted, { align: "center" });
+    if (wanted === undefined) return;
+    let frame = 0;
+    let tries = 0;
+    // What is measured on the way, or scrolls meanwhile, may take it out of the page again. To one that is there, no scroll.
+    const seek = () => {
+      if (!root.current?.querySelector(`[data-index="${wanted}"]`)) virtual.scrollToIndex(wanted, { align: "center" });
+      if (++tries < MOST_TRIES) frame = requestAnimationFrame(seek);
+    };
+    seek();
+    return () => cancelAnimationFrame(frame);
   }, [wanted, virtual, root]);
   const shown = virtual.getVirtualItems();
   const [first, last] = [shown[0], shown.at(-1)];

@@ -10,9 +10,13 @@ const goToEnd = () => window.scrollTo({ top: document.documentElement.scrollHeig
 /** Keeps the end of the page in sight while its content grows, until its reader scrolls up; then only on demand. */
 export function useFollowEnd(key: string | undefined) {
   const following = useRef(true);
+  /** When the reader last had a hand in it. */
+  const hand = useRef(-HAND_MS);
   const [away, setAway] = useState(false);
   const toEnd = useCallback(() => {
     following.current = true;
+    // The click that wants the end is no scroll upwards: what is met on the way there may be lower than was guessed.
+    hand.current = -HAND_MS;
     setAway(false);
     goToEnd();
   }, []);
@@ -29,13 +33,12 @@ export function useFollowEnd(key: string | undefined) {
   useEffect(() => {
     let last = window.scrollY;
     let height = document.documentElement.scrollHeight;
-    let hand = -HAND_MS;
     const onHand = () => {
-      hand = performance.now();
+      hand.current = performance.now();
     };
     const onScroll = () => {
       // What scrolls because something above changed its height is nobody's wish.
-      const moved = height === document.documentElement.scrollHeight || performance.now() - hand < HAND_MS;
+      const moved = height === document.documentElement.scrollHeight || performance.now() - hand.current < HAND_MS;
       const up = moved && window.scrollY < last - 2;
       last = window.scrollY;
       height = document.documentElement.scrollHeight;

@@ -30,7 +30,7 @@ export function useFoundMarks(root: RefObject<HTMLElement | null>, found: Found 
       mark(MARKS.now, now ? [now] : []);
       if (!sought) return;
       const box = now?.getBoundingClientRect() ?? (here && element.querySelector(`[data-message="${here.id}"]`)?.getBoundingClientRect());
-      if (box) bringIn(box);
+      if (box && isNear(element, place)) bringIn(box);
       // Rows above it may still be measured: it is held in sight until nothing moves any more.
       if (++tries < MOST_FRAMES) frame = requestAnimationFrame(draw);
       else sought = false;
@@ -55,6 +55,12 @@ export function useFoundMarks(root: RefObject<HTMLElement | null>, found: Found 
       mark(MARKS.now, []);
     };
   }, [root, words, place]);
+}
+
+/** Of a long conversation only what is near the window is drawn, and its rows are put in their places a moment later. */
+function isNear(root: HTMLElement, place: Place | null): boolean {
+  const row = root.querySelector(`[data-message="${place?.message}"]`)?.closest("[data-index]")?.getBoundingClientRect();
+  return !row || (row.bottom > 0 && row.top < window.innerHeight);
 }
 
 function bringIn(box: DOMRect): void {
