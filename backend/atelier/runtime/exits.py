@@ -36,7 +36,7 @@ class WorkerLost(WorkerDied):
         self.crash = cause.crash
 
 
-SMALLER = "Use a smaller picture or batch, stop another worker, or raise the memory budget."
+SMALLER = "Ask for less at once, stop another worker, or raise the memory budget."
 LOG = "The worker's last lines say more."
 
 # (words in the log, code, message, hint). First match from the last line upwards wins; a line is tried on all rows.

@@ -12,9 +12,9 @@ from tests.faults import oracle, proc
 from tests.faults.victim import MakeVictim, until
 
 SEED = 20261121
-TARGETS = ["server", "worker", "both", "worker"]
+TARGETS = ["server", "worker", "both"]
 MODEL = BACKEND / "embedded" / "models" / "creatures"
-STEPS = 12
+STEPS = 10
 START_SECONDS = 120
 
 
@@ -34,7 +34,7 @@ async def test_kills_under_the_real_engine(make_victim: MakeVictim) -> None:
     effective: Counter[str] = Counter()
     size = {"width": 256, "height": 256}
     for target in TARGETS:
-        asked = [await victim.ask("a small dragon", steps=STEPS, num_outputs=2, **size) for _ in range(2)]
+        asked = [await victim.ask("a small dragon", steps=STEPS, num_outputs=n, **size) for n in (2, 1)]
         await victim.when_running(START_SECONDS)
         await asyncio.sleep(victim.random.uniform(0, 0.5))
         if target == "worker":
@@ -54,4 +54,4 @@ async def test_kills_under_the_real_engine(make_victim: MakeVictim) -> None:
         for each in asked:
             await victim.when(each, "completed", seconds=START_SECONDS)
     assert not await oracle.examine(victim)
-    assert sum(effective.values()) >= 3, f"only {effective} fell upon work"
+    assert sum(effective.values()) >= 2, f"only {effective} fell upon work"

@@ -155,7 +155,8 @@ HOST_BUDGET = 12
 
 class Days(RuleBasedStateMachine):
     """People ask, runs end or run out of memory, models load, are parked and leave, other programs come and go, in any
-    order. The pool's deeds without its processes; the devices say themselves what is free."""
+    order. The pool's deeds without its processes; the devices say themselves what is free, or nobody does: the ledger
+    keeps the budget also alone."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -165,6 +166,7 @@ class Days(RuleBasedStateMachine):
         self.retried: set[str] = set()
         self.holders: dict[str, Request] = {}
         self.others = {0: 0, 1: 0}
+        self.driver_speaks = True
         self.count = 0
 
     # what people do
@@ -191,6 +193,13 @@ class Days(RuleBasedStateMachine):
         """It takes no more than is left beside what is leased: what it takes beyond, a load or a run misses."""
         leased = sum(w.bytes for w in self.workers.values() if device in w.devices)
         self.others[device] = max(0, min(size, BUDGETS[device] - leased))
+        self.driver_speaks |= self.others[device] > 0
+        self.pump()
+
+    @rule(speaks=st.booleans())
+    def driver(self, speaks: bool) -> None:
+        """Without it nobody knows of other programs: then there are none."""
+        self.driver_speaks = speaks or any(self.others.values())
         self.pump()
 
     # what processes do
@@ -275,8 +284,9 @@ class Days(RuleBasedStateMachine):
         return sum(w.held for w in self.workers.values() if device in w.devices and w.use is not Use.STARTING)
 
     def rooms(self) -> list[Room]:
+        said = self.driver_speaks
         return [
-            Room(index, size, free_bytes=size - self.really_used(index) - self.others[index])
+            Room(index, size, free_bytes=size - self.really_used(index) - self.others[index] if said else None)
             for index, size in BUDGETS.items()
         ]
 

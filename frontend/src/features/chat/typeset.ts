@@ -18,7 +18,8 @@ export const typeset: SystemStyleObject<Theme> = {
   "& code": { fontFamily: '"JetBrains Mono Variable", ui-monospace, monospace', fontSize: "0.86em", fontVariantLigatures: "none" },
   "& :not(pre) > code": { px: "5px", py: "2px", borderRadius: "5px", bgcolor: "background.sunken", border: 1, borderColor: "divider" },
   "& table": { borderCollapse: "collapse", fontSize: 14, lineHeight: 1.5 },
-  "& th, & td": { textAlign: "left", verticalAlign: "top", px: 3, py: 2, borderBottom: 1, borderColor: "divider" },
+  // A cell is at least as wide as its longest word: what is wider than the page is moved sideways, never broken into letters.
+  "& th, & td": { overflowWrap: "break-word", textAlign: "left", verticalAlign: "top", px: 3, py: 2, borderBottom: 1, borderColor: "divider" },
   "& th": { fontWeight: 600, color: "text.secondary" },
   "& .katex-display": { overflowX: "auto", overflowY: "hidden", py: 1, my: 3 },
   "& .katex-error": { color: "error.main" },
