@@ -284,8 +284,9 @@ async def _masked(actor: Actor, wanted: InpaintIn, source: Source, inputs: Input
         )
     seen = await inputs.reader.read(mask.path, mode="L", invert=wanted.invert_mask)
     if seen["high"] < PAINTED:
-        words = Said("The mask has no white part: nothing would be painted.", "request.mask_empty")
-        raise BadRequest(words, field="mask", hint="Make white what is to be painted, or turn the mask around.")
+        words = Said("The mask marks nothing: nothing would be painted.", "request.mask_empty")
+        hint = "Make white what is to be painted, or turn the mask around; over /v1/images/edits make it transparent."
+        raise BadRequest(words, field="mask", hint=hint)
     names = ("mask", "invert_mask", "mask_blur", "only_masked", "padding", "fill")
     return {name: getattr(wanted, name) for name in names}
 

@@ -6,6 +6,7 @@ meaning here (`user`, `moderation`, …) is taken and says so in its description
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
@@ -23,6 +24,9 @@ Picture = UploadFile | str
 _STILL = "Atelier makes pictures of pixels that stand still: png, webp or jpeg."
 
 
+SIZE = r"^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$"
+
+
 class PictureIn(BaseModel):
     """What all three routes take. `null` and an empty form field are as if left out."""
 
@@ -33,7 +37,7 @@ class PictureIn(BaseModel):
     size: Annotated[
         str,
         Field(
-            pattern=r"^(auto|[1-9]\d{0,4}x[1-9]\d{0,4})$",
+            json_schema_extra={"pattern": SIZE},
             description="`auto`, or `WIDTHxHEIGHT` in pixels within the limits of the model.",
         ),
     ] = "auto"
@@ -65,6 +69,13 @@ class PictureIn(BaseModel):
         return {name: value for name, value in given.items() if value is not None and value != ""} | (
             {"prompt": ""} if given.get("prompt") == "" else {}
         )
+
+    @field_validator("size")
+    @classmethod
+    def _known_size(cls, size: str) -> str:
+        if not re.fullmatch(SIZE, size, re.ASCII):
+            raise PydanticCustomError("size_form", "The size is auto, or the width and height in pixels: 512x512.")
+        return size
 
     @field_validator("output_format")
     @classmethod

@@ -272,11 +272,14 @@ class TestEdit:
             ({"mask": b"no picture"}, "mask"),
             ({"prompt": ""}, "prompt"),
             ({"size": "1x1"}, "size"),
+            ({"size": "large"}, "size"),
+            ({"mask": png(drawing((64, 64)))}, "mask"),
             ({"extra_body": {"nonsense": "1"}}, "nonsense"),
         ],
-        ids=["image", "two images", "mask", "prompt", "size", "unknown"],
+        ids=["image", "two images", "mask", "prompt", "size", "no size", "opaque mask", "unknown"],
     )
     def test_a_wrong_request_names_the_field(self, client: openai.OpenAI, change: dict[str, Any], param: str) -> None:
         with pytest.raises(openai.APIStatusError) as error:
             client.images.edit(**({"image": png(drawing((64, 64))), "prompt": "x"} | change))
         assert error.value.param == param and error.value.status_code < 500
+        assert "^(" not in error.value.message, "an expression is nothing to read"

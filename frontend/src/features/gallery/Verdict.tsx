@@ -24,8 +24,8 @@ export function Verdict({ image }: { image: ImageOut }) {
   return (
     <>
       <Divider sx={{ my: 4 }} />
-      <Box sx={{ display: "flex", alignItems: "center", gap: 3, minHeight: 34 }}>
-        {image.verified ? <Outcome verdict={image.verified} /> : <Typography variant="body2" sx={{ flex: 1, color: "text.secondary" }}>{t("verify.about")}</Typography>}
+      <Box sx={{ display: "flex", alignItems: "center", flexWrap: "wrap", gap: 3, minHeight: 34 }}>
+        {image.verified ? <Outcome verdict={image.verified} /> : <Typography variant="body2" sx={{ flex: "1 1 150px", color: "text.secondary" }}>{t("verify.about")}</Typography>}
         <Button size="small" color="inherit" variant="outlined" startIcon={<ShieldCheck size={15} />} disabled={working} onClick={() => ask.mutate()} sx={{ flexShrink: 0 }}>
           {t(image.verified ? "verify.again" : "verify.now")}
         </Button>
@@ -41,7 +41,7 @@ function Outcome({ verdict }: { verdict: VerdictOut }) {
   const same = verdict.result !== "different";
   const values = { most: verdict.most, share: percent(verdict.share, i18n.language) };
   return (
-    <Box sx={{ flex: 1, minWidth: 0, display: "flex", gap: 2, alignItems: "flex-start" }}>
+    <Box sx={{ flex: "1 1 180px", minWidth: 0, display: "flex", gap: 2, alignItems: "flex-start" }}>
       <Box component={same ? BadgeCheck : CircleAlert} size={18} aria-hidden sx={{ flexShrink: 0, mt: "1px", color: same ? "success.main" : "warning.main" }} />
       <Box sx={{ minWidth: 0 }}>
         <Typography variant="body2">{t(`verify.results.${verdict.result}`, values)}</Typography>
