@@ -151,6 +151,7 @@ export const theme = createTheme({
       styleOverrides: {
         root: ({ theme: t }) => ({
           borderRadius: radius.control, backgroundColor: t.vars.palette.background.raised, fontSize: 14,
+          "&.MuiInputBase-multiline": { padding: 0 }, // as far from the frame as a line of one field is
           "& .MuiOutlinedInput-notchedOutline": { borderColor: t.vars.palette.divider },
           "&:hover:not(.Mui-disabled, .Mui-error) .MuiOutlinedInput-notchedOutline": { borderColor: t.vars.palette.text.disabled },
           // In the accent, a field that is written in would look like one that is wrong.
