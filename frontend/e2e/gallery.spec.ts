@@ -38,10 +38,14 @@ test("the keyboard moves, selects, opens, deletes and takes back", async ({ page
   await expect(page).toHaveURL(/\/gallery$/);
 
   await cells.first().focus();
+  const gone = await cells.first().getAttribute("data-image");
   await page.keyboard.press("Delete");
   await expect(cells).toHaveCount(7);
-  await page.getByRole("button", { name: "Undo" }).click();
+  await expect(cells.first()).toBeFocused();
+  await page.getByRole("button", { name: "Undo" }).press("Enter");
   await expect(cells).toHaveCount(8);
+  await expect(cells.first()).toHaveAttribute("data-image", gone ?? "");
+  await expect(cells.nth(1)).toBeFocused(); // where it was
 });
 
 test("search by words of the prompt, in the address", async ({ page }) => {
