@@ -21,8 +21,8 @@ from atelier.runtime.worker import Worker, WorkerSpec, WorkerState
 from tests.runtime.studio import GB, MakeStudio, Studio, until
 
 QUICK = Pace(patience=0.3, linger=0.2, check=0.1, answer=0.5)
-PATIENT = replace(QUICK, answer=4.0)
-"""For deaths that the worker is to tell of itself: on a busy machine that takes it longer than a quick answer may."""
+CURIOUS = replace(QUICK, check=0.002, answer=4.0)
+"""Asks all the time, and so always before a worker whose server died could say so itself."""
 
 
 @pytest_asyncio.fixture
@@ -210,7 +210,7 @@ class TestFaults:
     async def test_when_the_server_dies_the_worker_ends_and_says_why(
         self, studio: Studio, share: Make, number: signal.Signals
     ) -> None:
-        shared, spec = share(PATIENT), chat_spec(studio)
+        shared, spec = share(CURIOUS), chat_spec(studio)
         async with shared.use(spec) as worker:
             async with client(worker) as session, session.get("/fake") as response:
                 child = (await response.json())["pid"]
