@@ -23,6 +23,8 @@ test("the keyboard moves, selects, opens, deletes and takes back", async ({ page
   await page.keyboard.press("ArrowRight");
   await expect(cells.nth(1)).toBeFocused();
   expect(await drawn()).toEqual([0, 1]);
+  const ring = (at: number) => cells.nth(at).evaluate((cell) => getComputedStyle(cell, "::after").borderTopWidth);
+  expect([await ring(0), await ring(1)]).toEqual(["0px", "3px"]); // over the picture, which covers an outline
   await page.keyboard.press("Space");
   await expect(cells.nth(1)).toHaveAttribute("aria-selected", "true");
   await page.keyboard.press("Escape");

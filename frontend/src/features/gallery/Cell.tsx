@@ -38,9 +38,11 @@ export const Cell = memo(function Cell({ image, index, width, reachable, selecte
       onClick={(event) => onClick(event, index)}
       sx={{
         position: "relative", height: 1, flex: "none", cursor: "pointer", borderRadius: "4px", overflow: "hidden", bgcolor: "background.sunken",
-        "&:focus-visible": { outline: "3px solid", outlineColor: "primary.main", outlineOffset: "-3px", zIndex: 1 },
+        "&:focus-visible": { outline: "none", zIndex: 1 },
         "& .tick": { opacity: selected || selecting ? 1 : 0 }, "&:hover .tick, &:focus-visible .tick": { opacity: 1 },
         "&::after": selected ? { content: '""', position: "absolute", inset: 0, boxShadow: "inset 0 0 0 3px var(--a-palette-primary-main)", borderRadius: "4px" } : {},
+        // Above the picture: an outline would lie under it.
+        "&:focus-visible::after": { content: '""', position: "absolute", inset: 0, border: "3px solid", borderColor: "primary.main", borderRadius: "4px" },
       }}
       style={{ width }}
     >
