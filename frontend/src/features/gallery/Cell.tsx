@@ -18,6 +18,12 @@ interface Props {
   onToggle: (index: number, range?: boolean) => void;
 }
 
+/** A picture that was scrolled past before it came is not fetched any more: those that are seen now would wait behind it. */
+const letGo = (picture: HTMLImageElement | null) => () =>
+  queueMicrotask(() => {
+    if (picture && !picture.isConnected && !picture.complete) picture.removeAttribute("src");
+  });
+
 export const Cell = memo(function Cell({ image, index, width, reachable, selected, selecting, onClick, onToggle }: Props) {
   const { t } = useTranslation();
   const nameOf = usePictureName();
@@ -38,7 +44,7 @@ export const Cell = memo(function Cell({ image, index, width, reachable, selecte
       }}
       style={{ width }}
     >
-      {image.kind === "video" ? <Loop src={image.url} poster={image.thumbnail_url} alt="" animated={image.format === "webp"} sx={{ transition: "scale 140ms ease-out", scale: selected ? "0.94" : "1" }} /> : <Box component="img" src={image.thumbnail_url} alt="" loading="lazy" decoding="async" draggable={false} sx={{ display: "block", width: 1, height: 1, objectFit: "cover", transition: "scale 140ms ease-out", scale: selected ? "0.94" : "1", borderRadius: selected ? "6px" : 0 }} />}
+      {image.kind === "video" ? <Loop src={image.url} poster={image.thumbnail_url} alt="" animated={image.format === "webp"} sx={{ transition: "scale 140ms ease-out", scale: selected ? "0.94" : "1" }} /> : <Box component="img" ref={letGo} src={image.thumbnail_url} alt="" loading="lazy" decoding="async" draggable={false} sx={{ display: "block", width: 1, height: 1, objectFit: "cover", transition: "scale 140ms ease-out", scale: selected ? "0.94" : "1", borderRadius: selected ? "6px" : 0 }} />}
       <Box
         className="tick"
         aria-hidden
