@@ -148,8 +148,7 @@ test("of a repository with several LoRAs one file is chosen, by keyboard too, an
   await expect(plan.getByRole("radio", { name: "oil.safetensors" })).toBeChecked();
   await expect(plan.getByText(/file is fetched/)).toBeVisible();
   await page.setViewportSize({ width: 390, height: 844 });
-  // The cards beneath learn of the new width a frame later.
-  await expect(() => fits(page)).toPass({ timeout: 5000 });
+  await fits(page);
   await page.setViewportSize({ width: 1440, height: 900 });
   await start.click();
   await expect(page).toHaveURL(/\/models\/oil$/);
