@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 
 from engines.engine import Run, RunCancelled, RunFailed
 from engines.hub_cache import RepoFolder, hasher
-from engines.hub_door import MAX_REDIRECTS, Door, GivenUp, Line, Trouble, origin, redirected, shown
+from engines.hub_door import MAX_REDIRECTS, Door, GivenUp, Line, Trouble, origin, redirected
 from engines.hub_files import RepoFile
 from engines.hub_parts import Part
 from engines.protocol import FileShare, HubDownload, Transfer
@@ -374,7 +374,8 @@ class Fetch:
         retry_after = float(wait) if wait.isdigit() else None
         if status == 429:
             raise Trouble("rate_limited", "The hub asks for fewer requests.", retry_after or self._task.pause)
-        raise Trouble("hub_error", f"{shown(url)} answered {status}.", retry_after, status=status)
+        words = f"{origin(url)[1]} answered {status} for {part.file.path}."
+        raise Trouble("hub_error", words, retry_after, status=status)
 
     def _location(self, part: Part) -> str:
         with self._locating[part]:

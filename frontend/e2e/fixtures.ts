@@ -76,9 +76,9 @@ export async function ask(page: Page, words: string): Promise<void> {
 
 export const run = (page: Page, words: string) => page.getByRole("article", { name: words });
 
-/** Nothing is wider than the window. */
+/** Nothing is wider than the window. What changes with the window's width learns of it a frame later. */
 export async function fits(page: Page): Promise<void> {
-  expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth)).toBeLessThanOrEqual(0);
+  await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), { timeout: 10_000 }).toBeLessThanOrEqual(0);
 }
 
 /** Every answer and font has come, nothing moves any more: the page is as it stays. */

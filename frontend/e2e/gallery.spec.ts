@@ -23,6 +23,8 @@ test("the keyboard moves, selects, opens, deletes and takes back", async ({ page
   await page.keyboard.press("ArrowRight");
   await expect(cells.nth(1)).toBeFocused();
   expect(await drawn()).toEqual([0, 1]);
+  const ring = (at: number) => cells.nth(at).evaluate((cell) => getComputedStyle(cell, "::after").borderTopWidth);
+  expect([await ring(0), await ring(1)]).toEqual(["0px", "3px"]); // over the picture, which covers an outline
   await page.keyboard.press("Space");
   await expect(cells.nth(1)).toHaveAttribute("aria-selected", "true");
   await page.keyboard.press("Escape");
@@ -38,17 +40,26 @@ test("the keyboard moves, selects, opens, deletes and takes back", async ({ page
   await expect(page).toHaveURL(/\/gallery$/);
 
   await cells.first().focus();
+  const gone = await cells.first().getAttribute("data-image");
   await page.keyboard.press("Delete");
   await expect(cells).toHaveCount(7);
-  await page.getByRole("button", { name: "Undo" }).click();
+  await expect(cells.first()).toBeFocused();
+  await page.getByRole("button", { name: "Undo" }).press("Enter");
   await expect(cells).toHaveCount(8);
+  await expect(cells.first()).toHaveAttribute("data-image", gone ?? "");
+  await expect(cells.nth(1)).toBeFocused(); // where it was
 });
 
 test("search by words of the prompt, in the address", async ({ page }) => {
+  await page.route(/\/thumbnail$/, () => undefined); // none ever comes
+  const letGo = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/thumbnail"));
   await page.goto("/gallery");
+  await expect(page.getByRole("option")).toHaveCount(8);
   await page.getByRole("searchbox").fill("rabbit");
   await expect(page).toHaveURL(/q=rabbit/);
   await expect(page.getByRole("option")).toHaveCount(4);
+  await letGo; // nobody waits for pictures that are not shown any more
+  await page.unroute(/\/thumbnail$/);
   await page.reload();
   await expect(page.getByRole("option")).toHaveCount(4);
   await page.getByRole("searchbox").fill("no such thing");

@@ -135,6 +135,7 @@ test("a picture becomes a video, which plays where it is pointed at and in the f
   await page.getByRole("button", { name: "Generate", exact: true }).click();
   const tile = run(page, "Animate").locator("[data-tile=image]");
   await expect(tile.locator("[data-video=rests]")).toBeVisible();
+  await page.emulateMedia({ reducedMotion: "no-preference" });
   await tile.hover();
   const video = tile.locator("video");
   await expect(video).toHaveJSProperty("muted", true);

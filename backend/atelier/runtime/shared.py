@@ -187,14 +187,19 @@ class _Share:
                     return
 
     async def _watch(self, worker: Worker) -> None:
-        """End a worker that hangs while somebody uses it."""
-        missed = 0
+        """End a worker that hangs while somebody uses it. One whose server has died refuses at once: it has as long as
+        one that hangs to say itself why."""
+        missed, clock = 0, asyncio.get_running_loop().time
         while not worker.is_ending:
             await asyncio.sleep(self._pace.check if not missed else 0)
+            answer_by = clock() + self._pace.answer
             if self.users and not await worker.answers(self._pace.answer):
                 missed += 1
+                await asyncio.sleep(answer_by - clock())
             else:
                 missed = 0
+            if worker.is_ending:
+                return
             if missed >= self._pace.misses:
                 worker.begin_stop(exits.silent(self._pace.answer * missed), term_seconds=0.2)
 

@@ -271,6 +271,9 @@ class TestDownload:
         accepted = fetch(server, repo.id, key="failing")
         job = server.wait_for(accepted["job"]["id"])
         assert job["status"] == "failed" and job["error"]["code"] == "hub_error" and job["error"]["hint"]
+        assert "127.0.0.1 answered 503 for model-" in job["error"]["message"], (
+            "which host and file, no address of blobs"
+        )
         download = model(server, "failing")["download"]
         assert download["state"] == "failed" and download["error"]["code"] == "hub_error"
         hub.fault = lambda _place, _path: None

@@ -1,8 +1,9 @@
 /** Pictures from pictures, on the Generate page. Files and masks need a real browser: see e2e/tasks.spec.ts. */
-import { screen, waitFor, within } from "@testing-library/react";
+import { act, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { expect, it } from "vitest";
 
+import { changeTask } from "@/features/generate/tasks";
 import { open } from "@/mocks/install";
 
 const user = userEvent.setup({ delay: null });
@@ -29,6 +30,9 @@ it("makes a result the next input, and goes on from there", async () => {
   await user.click(await task("Upscale"));
   await user.click(screen.getByRole("radio", { name: "× 4" }));
   expect(screen.getByText("It comes to 1024 × 1024.")).toBeVisible();
+  expect(screen.getByText("nothing, only enlarged")).toBeVisible();
+  act(() => changeTask({ redraw: 0.3 }));
+  expect(screen.getByText(/^Creatures was made for 256 × 256/)).toBeVisible();
   expect(screen.queryByRole("group", { name: "Shape" })).toBeNull();
   await user.clear(screen.getByLabelText("What should it show?"));
   await send();

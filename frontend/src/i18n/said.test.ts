@@ -32,6 +32,7 @@ describe("said", () => {
     const held = said(sentence("waiting.memory_held", { model: "qwen", bytes: 61e9, doing: "busy" })).text;
     expect(held).toBe("qwen utilise 56,8 GiB (au travail)");
     expect(said(sentence("environment.building", { engine: "image", fraction: 0.42 })).text).toMatch(/^Le moteur d’images .*\(42\s%\)\.$/);
+    expect(said(sentence("remedy.shorter_context", { context: 16384 })).text).toMatch(/^Permettre 16\s384 jetons/);
     expect(said(sentence("build.downloads", { count: 1 })).text).toBe("Téléchargement de 1 paquet");
     expect(said(sentence("build.downloads", { count: 61 })).text).toBe("Téléchargement de 61 paquets");
     const unfit = said(sentence("request.lora_unfit", { lora: "ink", base: "sdxl", model: "creatures", family: "sd15" }));

@@ -18,6 +18,12 @@ interface Props {
   onToggle: (index: number, range?: boolean) => void;
 }
 
+/** A picture that was scrolled past before it came is not fetched any more: those that are seen now would wait behind it. */
+const letGo = (picture: HTMLImageElement | null) => () =>
+  queueMicrotask(() => {
+    if (picture && !picture.isConnected && !picture.complete) picture.removeAttribute("src");
+  });
+
 export const Cell = memo(function Cell({ image, index, width, reachable, selected, selecting, onClick, onToggle }: Props) {
   const { t } = useTranslation();
   const nameOf = usePictureName();
@@ -32,13 +38,15 @@ export const Cell = memo(function Cell({ image, index, width, reachable, selecte
       onClick={(event) => onClick(event, index)}
       sx={{
         position: "relative", height: 1, flex: "none", cursor: "pointer", borderRadius: "4px", overflow: "hidden", bgcolor: "background.sunken",
-        "&:focus-visible": { outline: "3px solid", outlineColor: "primary.main", outlineOffset: "-3px", zIndex: 1 },
+        "&:focus-visible": { outline: "none", zIndex: 1 },
         "& .tick": { opacity: selected || selecting ? 1 : 0 }, "&:hover .tick, &:focus-visible .tick": { opacity: 1 },
         "&::after": selected ? { content: '""', position: "absolute", inset: 0, boxShadow: "inset 0 0 0 3px var(--a-palette-primary-main)", borderRadius: "4px" } : {},
+        // Above the picture: an outline would lie under it.
+        "&:focus-visible::after": { content: '""', position: "absolute", inset: 0, border: "3px solid", borderColor: "primary.main", borderRadius: "4px" },
       }}
       style={{ width }}
     >
-      {image.kind === "video" ? <Loop src={image.url} poster={image.thumbnail_url} alt="" animated={image.format === "webp"} sx={{ transition: "scale 140ms ease-out", scale: selected ? "0.94" : "1" }} /> : <Box component="img" src={image.thumbnail_url} alt="" loading="lazy" decoding="async" draggable={false} sx={{ display: "block", width: 1, height: 1, objectFit: "cover", transition: "scale 140ms ease-out", scale: selected ? "0.94" : "1", borderRadius: selected ? "6px" : 0 }} />}
+      {image.kind === "video" ? <Loop src={image.url} poster={image.thumbnail_url} alt="" animated={image.format === "webp"} sx={{ transition: "scale 140ms ease-out", scale: selected ? "0.94" : "1" }} /> : <Box component="img" ref={letGo} src={image.thumbnail_url} alt="" loading="lazy" decoding="async" draggable={false} sx={{ display: "block", width: 1, height: 1, objectFit: "cover", transition: "scale 140ms ease-out", scale: selected ? "0.94" : "1", borderRadius: selected ? "6px" : 0 }} />}
       <Box
         className="tick"
         aria-hidden

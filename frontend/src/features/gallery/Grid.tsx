@@ -65,6 +65,8 @@ export function Grid({ images, selected, onSelect, onTag, hasMore, loadingMore, 
     return () => cancelAnimationFrame(frame);
   }, [at, rows, virtual, shown]);
 
+  useKeptFocus(root, at, setFocused);
+
   const toggle = (index: number, range = false) => {
     const next = new Set(selected);
     const [from, to] = range ? [Math.min(anchor.current, index), Math.max(anchor.current, index)] : [index, index];
@@ -143,6 +145,38 @@ export function Grid({ images, selected, onSelect, onTag, hasMore, loadingMore, 
       {loadingMore && <Skeleton variant="rectangular" height={4} sx={{ position: "absolute", insetInline: 0, bottom: -12 }} />}
     </Box>
   );
+}
+
+/** A picture with the focus may go, or move to another row, which draws it anew: the focus stays at that place instead of leaving the page. */
+function useKeptFocus(root: React.RefObject<HTMLElement | null>, at: number, setFocused: (index: number) => void) {
+  const held = useRef<HTMLElement | null>(null);
+  useLayoutEffect(() => {
+    const cell = held.current;
+    if (!cell || cell.isConnected) return;
+    held.current = null;
+    if (document.activeElement !== document.body) return;
+    const find = (what: string) => root.current?.querySelector<HTMLElement>(what);
+    (find(`[data-image="${cell.dataset.image}"]`) ?? find(`[data-index="${at}"]`))?.focus({ preventScroll: true });
+  });
+  // Not React's events: those are off while it changes the page, and then the focus comes back from a toast that goes.
+  useEffect(() => {
+    const grid = root.current;
+    const come = ({ target }: FocusEvent) => {
+      if (!(target instanceof HTMLElement) || !target.dataset.index) return;
+      held.current = target;
+      setFocused(Number(target.dataset.index));
+    };
+    // When the element itself goes the focus goes to nobody.
+    const leave = ({ relatedTarget }: FocusEvent) => {
+      if (relatedTarget) held.current = null;
+    };
+    grid?.addEventListener("focusin", come);
+    grid?.addEventListener("focusout", leave);
+    return () => {
+      grid?.removeEventListener("focusin", come);
+      grid?.removeEventListener("focusout", leave);
+    };
+  }, [root, setFocused]);
 }
 
 /** Functions that stay the same while what they do changes: cells that did not change are not drawn again at every turn of the wheel. */

@@ -10,6 +10,7 @@ import { Segmented } from "@/ui/Segmented";
 import { SchedulerPicker } from "./SchedulerPicker";
 import { SeedInput } from "./SeedInput";
 import { change, HIRES_SCALES, LIMITS, type Field, type Settings } from "./settings";
+import { ownRedraw } from "./tasks";
 import { UpscalerPicker } from "./UpscalerPicker";
 
 interface Props { form: Settings; errors: Partial<Record<Field, string>> }
@@ -42,6 +43,7 @@ export function SecondPass({ form, errors, size, steps, model }: Props & { size:
             <Typography variant="caption" component="p" sx={{ mt: 1, color: "text.faint" }}>{t("task.comes", { size: `${width} × ${height}` })}</Typography>
           </Box>
           <NumberField label={t("task.redraw")} value={form.hiresStrength} min={0.05} max={1} step={0.05} hint={t("refine.hiresStrengthHint")} onChange={(hiresStrength) => change({ hiresStrength })} />
+          <SmallModelNote model={model} />
           <NumberField label={t("refine.hiresSteps")} value={form.hiresSteps ?? steps} min={1} max={LIMITS.steps} sliderMax={50} step={1} error={errors.hires_steps} hint={form.hiresSteps === null ? t("refine.hiresStepsHint") : undefined} onChange={(hiresSteps) => change({ hiresSteps })} />
           <SchedulerPicker label={t("refine.hiresScheduler")} otherwise={t("refine.hiresSame")} value={form.hiresScheduler} model={model} onChange={(hiresScheduler) => change({ hiresScheduler })} />
           <UpscalerPicker plain={["lanczos", "latent", "nearest"]} value={form.hiresUpscaler} onChange={(hiresUpscaler) => change({ hiresUpscaler })} />
@@ -49,4 +51,11 @@ export function SecondPass({ form, errors, size, steps, model }: Props & { size:
       )}
     </Fold>
   );
+}
+
+/** What comes of drawing over a picture that is larger than its model knows. */
+export function SmallModelNote({ model }: { model: ModelOut | undefined }) {
+  const { t } = useTranslation();
+  if (!model?.defaults || ownRedraw(model) > 0) return null;
+  return <Typography variant="caption" component="p" sx={{ color: "warning.main", mt: -2 }}>{t("refine.smallModel", { model: model.name, size: `${model.defaults.width} × ${model.defaults.height}` })}</Typography>;
 }

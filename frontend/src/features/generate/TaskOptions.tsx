@@ -14,6 +14,7 @@ import { Segmented } from "@/ui/Segmented";
 import { sideLimits, type Field } from "./settings";
 import type { Painting, Source } from "./source";
 import { changeTask, inWords, ownRedraw, resultSize, type TaskForm } from "./tasks";
+import { SmallModelNote } from "./Refinements";
 import { UpscalerPicker } from "./UpscalerPicker";
 
 interface Props {
@@ -115,6 +116,7 @@ function Upscale({ picture, job, model, errors }: Props) {
       <Comes job={job} picture={picture} model={model} />
       <UpscalerPicker plain={["lanczos"]} value={job.upscaler} error={errors.upscaler} onChange={(upscaler) => changeTask({ upscaler })} />
       <Strength value={job.redraw ?? ownRedraw(model)} label={t("task.redraw")} zero={t("task.redrawNone")} onChange={(redraw) => changeTask({ redraw })} />
+      {(job.redraw ?? ownRedraw(model)) > 0 && <SmallModelNote model={model} />}
     </>
   );
 }
