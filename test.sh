@@ -32,7 +32,8 @@ part() {
   return "$status"
 }
 
-# count_words NAME: "3 failed, 20 passed, 1 skipped" as pytest, vitest and playwright print it, taken from the last lines.
+# number_of NAME WORD [PATTERN]: "3 failed, 20 passed, 1 skipped" as pytest, vitest and playwright print it, taken from
+# those of the last lines that have the pattern.
 number_of() { tail -n 15 "$results/$1.log" | sed 's/\x1b\[[0-9;]*m//g' | grep -E "${3:-.}" | grep -oE "[0-9]+ $2" | tail -n 1 | grep -oE '^[0-9]+' || echo 0; }
 
 # With --numprocesses N as many files at a time, each in one process: much of what the tests do is waiting. In the order
@@ -45,10 +46,11 @@ python_tests() {
   shift 2
   part "$name" "$interpreter" -m pytest -q --color=no --durations=8 "$@"
   local status=$?
-  local bad=$(($(number_of "$name" failed) + $(number_of "$name" error)))
+  local closing=' in [0-9.]+s' bad
+  bad=$(($(number_of "$name" failed "$closing") + $(number_of "$name" error "$closing")))
   # A run that ended badly without naming a failed test is a failure all the same.
   if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
-  count "$(number_of "$name" passed)" "$bad" "$(number_of "$name" skipped)"
+  count "$(number_of "$name" passed "$closing")" "$bad" "$(number_of "$name" skipped "$closing")"
 }
 
 # check NAME COMMAND…: a check that counts as one test.
@@ -141,8 +143,9 @@ run_part() {
       build_dashboard
       dashboard_packages
       image_python >/dev/null
-      part browser npm --prefix frontend run --silent e2e || [ "$(number_of browser failed)" -gt 0 ] || count 0 1
-      count "$(number_of browser passed)" "$(number_of browser failed)" "$(number_of browser skipped)"
+      local closing='^ +[0-9]+ (passed|failed|skipped|did not run)'
+      part browser npm --prefix frontend run --silent e2e || [ "$(number_of browser failed "$closing")" -gt 0 ] || count 0 1
+      count "$(number_of browser passed "$closing")" "$(number_of browser failed "$closing")" "$(number_of browser skipped "$closing")"
       ;;
     faults)
       image_python >/dev/null

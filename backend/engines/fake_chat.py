@@ -83,7 +83,8 @@ class FakeServer:
         gone = asyncio.ensure_future(reader.read(1))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
+            # Who has gone is noticed by whoever of the two writes or reads first.
+            if work.done() and not isinstance(work.exception(), OSError):
                 return work.result() and not gone.done()
             self.aborted += 1
             return False

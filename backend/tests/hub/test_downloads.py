@@ -405,7 +405,7 @@ class TestMemory:
         hub.add(chat_repo("beside/chat"))
         needed = model(server, "creatures")["bytes_needed"]
         full = studio(ATELIER_MEMORY_BUDGET=str(needed + 1000))
-        job = full.generate("a fox fake:step:6")
+        job = full.generate("a fox fake:step:60")
         full.wait_for(job, "running")
         assert full.client.get("/api/hub/search", params={"query": "beside"}).json()["items"]
         assert full.wait_for(fetch(full, "beside/chat")["job"]["id"])["status"] == "completed"

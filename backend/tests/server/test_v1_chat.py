@@ -476,7 +476,7 @@ class TestWaiting:
         aborted = engine_s(chat)["aborted"]
         body = {"model": "echo", "messages": HELLO, "stream": True, "fake": {"tokens": 1000, "delay_ms": 50}}
         with chat.client.stream("POST", "/v1/chat/completions", json=body) as answer:
-            next(answer.iter_raw())
+            next(line for line in answer.iter_lines() if line.startswith("data: "))  # the engine has begun
         with contextlib.suppress(httpx2.TimeoutException):
             chat.client.post("/v1/chat/completions", json={**body, "stream": False}, timeout=2)
         deadline = time.monotonic() + 10
