@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from atelier.shapes import ErrorOut, ImageOut
@@ -30,8 +30,17 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _not_empty(prompt: str) -> str:
+    if not says_something(prompt):
+        raise PydanticCustomError("prompt_empty", "The prompt is empty. Say what to draw.")
+    return prompt
+
+
 NoNul = AfterValidator(_without_nul)
 """Of what a model is told, by any API."""
+
+NotEmpty = AfterValidator(_not_empty)
+"""Of a prompt that cannot be left out, by any API."""
 
 # How large a picture may be is for its model to say: see `limits` of GET /api/models/.
 Side = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -108,7 +117,7 @@ class GenerationIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    prompt: Annotated[str, Field(min_length=1, max_length=2000, description="What to draw."), NoNul]
+    prompt: Annotated[str, Field(min_length=1, max_length=2000, description="What to draw."), NoNul, NotEmpty]
     negative_prompt: Annotated[str, Field(max_length=2000, description="What to keep away from."), NoNul] = ""
     typed_prompt: Annotated[
         str,
@@ -156,13 +165,6 @@ class GenerationIn(BaseModel):
             f"{MOST_STYLED:,} characters at most.",
         ),
     ] = []
-
-    @field_validator("prompt")
-    @classmethod
-    def _says_something(cls, prompt: str) -> str:
-        if not says_something(prompt):
-            raise PydanticCustomError("prompt_empty", "The prompt is empty. Say what to draw.")
-        return prompt
 
 
 class SizedIn(GenerationIn):
@@ -255,11 +257,6 @@ class UpscaleIn(GenerationIn):
             description="What enlarges before: `lanczos`, or the key of a model of the type `upscaler`.",
         ),
     ] = "lanczos"
-
-    @field_validator("prompt")
-    @classmethod
-    def _says_something(cls, prompt: str) -> str:
-        return prompt
 
 
 class ImageToVideoIn(BaseModel):

@@ -13,7 +13,7 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from atelier.images.schemas import MAX_SEED, LoraIn, NoNul, says_something
+from atelier.images.schemas import MAX_SEED, LoraIn, NoNul, NotEmpty
 
 MOST_PICTURES = 10
 Quality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
@@ -98,7 +98,7 @@ class PictureIn(BaseModel):
 class PromptedIn(PictureIn):
     """What the two routes with words take."""
 
-    prompt: Annotated[str, Field(min_length=1, max_length=2000), NoNul]
+    prompt: Annotated[str, Field(min_length=1, max_length=2000), NoNul, NotEmpty]
     quality: Annotated[
         Quality,
         Field(description="How many steps: `low` half of the model's own, `high` and `hd` half as many again, `xhigh` "
@@ -108,13 +108,6 @@ class PromptedIn(PictureIn):
     moderation: Annotated[Literal["auto", "low"], Field(description=NO_MEANING)] = "auto"
     stream: bool = False
     partial_images: Annotated[int, Field(ge=0, le=3, description="Pictures on the way, when streaming.")] = 0
-
-    @field_validator("prompt")
-    @classmethod
-    def _says_something(cls, prompt: str) -> str:
-        if not says_something(prompt):
-            raise PydanticCustomError("prompt_empty", "The prompt is empty. Say what to draw.")
-        return prompt
 
     @field_validator("background")
     @classmethod
