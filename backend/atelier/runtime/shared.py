@@ -198,9 +198,7 @@ class _Share:
                 await asyncio.sleep(answer_by - clock())
             else:
                 missed = 0
-            if worker.is_ending:
-                return
-            if missed >= self._pace.misses:
+            if missed >= self._pace.misses and not worker.is_ending:
                 worker.begin_stop(exits.silent(self._pace.answer * missed), term_seconds=0.2)
 
     def _somebody_waits(self, wanted: bool) -> None:
