@@ -87,10 +87,13 @@ describe("Generate", () => {
     await waitFor(() => expect(screen.queryByRole("alert")).toBeNull(), slow);
   });
 
-  it("shows the server's refusal at its field and keeps the request id", async () => {
+  it("shows the server's refusal at each of its fields, also at one that was folded away, and keeps the request id", async () => {
     await open("/");
     await send("refuse:field");
     expect((await screen.findAllByText(/At most 200/, {}, slow)).length).toBeGreaterThan(1);
+    // Beside the prompt, where there is room: without a layout that is hidden.
+    expect(screen.getByRole("button", { name: "Advanced", hidden: true })).toHaveAttribute("aria-expanded", "true");
+    expect(screen.getByRole("textbox", { name: "CLIP skip", hidden: true })).toBeInvalid();
     await user.click(screen.getByRole("button", { name: "Details" }));
     expect(await screen.findByText(/request id: req_mock_01/)).toBeInTheDocument();
   });

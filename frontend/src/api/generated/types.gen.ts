@@ -5655,10 +5655,14 @@ export type Problem = {
     said?: SaidOut | null;
     /**
      * Errors
+     *
+     * Every field that is wrong, each with what is wrong with it; empty where none is to blame.
      */
     errors?: Array<FieldProblem>;
     /**
      * Request Id
+     *
+     * Under which the log has more; the response's header `x-request-id` too.
      */
     request_id?: string;
 };
