@@ -121,6 +121,21 @@ class FacetsOut(BaseModel):
     has_videos: bool
 
 
+class MarksOut(BaseModel):
+    """A picture by its id, with what its owner said of it."""
+
+    id: str
+    favourite: bool
+    rating: int = Field(ge=0, le=5, description="0: not rated.")
+    tags: list[str]
+    collections: list[str] = Field(description="Ids of the collections that it is in.")
+
+
+class MarksPage(BaseModel):
+    items: list[MarksOut]
+    next_cursor: str | None = Field(description="Hand it back as `cursor` for the next page; null on the last one.")
+
+
 class LineageOut(BaseModel):
     """Where a picture comes from, and what came of it."""
 

@@ -4343,6 +4343,54 @@ export type LoraIn = {
 };
 
 /**
+ * MarksOut
+ *
+ * A picture by its id, with what its owner said of it.
+ */
+export type MarksOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Favourite
+     */
+    favourite: boolean;
+    /**
+     * Rating
+     *
+     * 0: not rated.
+     */
+    rating: number;
+    /**
+     * Tags
+     */
+    tags: Array<string>;
+    /**
+     * Collections
+     *
+     * Ids of the collections that it is in.
+     */
+    collections: Array<string>;
+};
+
+/**
+ * MarksPage
+ */
+export type MarksPage = {
+    /**
+     * Items
+     */
+    items: Array<MarksOut>;
+    /**
+     * Next Cursor
+     *
+     * Hand it back as `cursor` for the next page; null on the last one.
+     */
+    next_cursor: string | null;
+};
+
+/**
  * MeOut
  */
 export type MeOut = {
@@ -9642,6 +9690,8 @@ export type ListGalleryData = {
         cursor?: string | null;
         /**
          * Limit
+         *
+         * How many pictures at most.
          */
         limit?: number;
         /**
@@ -9653,13 +9703,13 @@ export type ListGalleryData = {
         /**
          * Model
          *
-         * Only pictures of this model.
+         * Only pictures of this model: its key.
          */
         model?: string | null;
         /**
          * Lora
          *
-         * Made with this LoRA.
+         * Made with this LoRA: its key.
          */
         lora?: string | null;
         /**
@@ -9670,6 +9720,8 @@ export type ListGalleryData = {
         size?: string | null;
         /**
          * Aspect
+         *
+         * Wider than high, higher than wide, or as wide as high.
          */
         aspect?: 'landscape' | 'portrait' | 'square' | null;
         /**
@@ -9681,15 +9733,19 @@ export type ListGalleryData = {
         /**
          * Until
          *
-         * Made before this time.
+         * Made before this time; without a zone in UTC.
          */
         until?: string | null;
         /**
          * Kind
+         *
+         * Only pictures, or only videos.
          */
         kind?: 'image' | 'video' | null;
         /**
          * Favourite
+         *
+         * Only favourites, or only what is none.
          */
         favourite?: boolean | null;
         /**
@@ -9719,11 +9775,13 @@ export type ListGalleryData = {
         /**
          * Parent
          *
-         * Made from this picture.
+         * Made from this picture: its id.
          */
         parent?: string | null;
         /**
          * Sort
+         *
+         * `rating`: most stars first, and of equals the newest.
          */
         sort?: 'newest' | 'oldest' | 'rating';
     };
@@ -9747,6 +9805,134 @@ export type ListGalleryResponses = {
 };
 
 export type ListGalleryResponse = ListGalleryResponses[keyof ListGalleryResponses];
+
+export type ListMarksData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Limit
+         *
+         * How many pictures at most.
+         */
+        limit?: number;
+        /**
+         * Q
+         *
+         * Words that the prompt holds.
+         */
+        q?: string | null;
+        /**
+         * Model
+         *
+         * Only pictures of this model: its key.
+         */
+        model?: string | null;
+        /**
+         * Lora
+         *
+         * Made with this LoRA: its key.
+         */
+        lora?: string | null;
+        /**
+         * Size
+         *
+         * `512x768`, pixels.
+         */
+        size?: string | null;
+        /**
+         * Aspect
+         *
+         * Wider than high, higher than wide, or as wide as high.
+         */
+        aspect?: 'landscape' | 'portrait' | 'square' | null;
+        /**
+         * Since
+         *
+         * Made at this time or later; without a zone in UTC.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * Made before this time; without a zone in UTC.
+         */
+        until?: string | null;
+        /**
+         * Kind
+         *
+         * Only pictures, or only videos.
+         */
+        kind?: 'image' | 'video' | null;
+        /**
+         * Favourite
+         *
+         * Only favourites, or only what is none.
+         */
+        favourite?: boolean | null;
+        /**
+         * Rating
+         *
+         * So many stars or more.
+         */
+        rating?: number | null;
+        /**
+         * Unrated
+         *
+         * Only those without a rating.
+         */
+        unrated?: boolean | null;
+        /**
+         * Tag
+         *
+         * Each of these tags.
+         */
+        tag?: Array<string>;
+        /**
+         * Collection
+         *
+         * Id of a collection.
+         */
+        collection?: string | null;
+        /**
+         * Parent
+         *
+         * Made from this picture: its id.
+         */
+        parent?: string | null;
+        /**
+         * Sort
+         *
+         * `rating`: most stars first, and of equals the newest.
+         */
+        sort?: 'newest' | 'oldest' | 'rating';
+    };
+    url: '/api/gallery/marks';
+};
+
+export type ListMarksErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListMarksError = ListMarksErrors[keyof ListMarksErrors];
+
+export type ListMarksResponses = {
+    /**
+     * Successful Response
+     */
+    200: MarksPage;
+};
+
+export type ListMarksResponse = ListMarksResponses[keyof ListMarksResponses];
 
 export type GalleryFacetsData = {
     body?: never;
