@@ -7,7 +7,7 @@ import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query"
 import { isWhole, matches, type Look } from "@/lib/look";
 
 import { keys } from "./keys";
-import type { ImageOut, ImagePage } from "./types";
+import type { ImageOut, ImagePage, MarksOut } from "./types";
 
 type ImagePages = InfiniteData<ImagePage>;
 
@@ -57,6 +57,14 @@ export function changeImages(client: QueryClient, images: ImageOut[]): void {
     for (const image of images) if (!here.has(image.id) && matches(image, lookOf(key))) pages = insert(pages, image, undefined, lookOf(key)) ?? pages;
     return pages === data.pages ? data : { ...data, pages };
   });
+  for (const [key] of client.getQueriesData({ queryKey: keys.marksLists })) {
+    client.setQueryData<MarksOut[]>(key, (marks) => marks?.flatMap((one) => {
+      const image = news.get(one.id);
+      if (!image) return [one];
+      const { favourite = false, rating = 0, tags = [], collections = [] } = image;
+      return matches(image, lookOf(key)) ? [{ id: one.id, favourite, rating, tags, collections }] : [];
+    }));
+  }
   client.setQueriesData<ImageOut>({ queryKey: ["gallery", "one"] }, (image) => (image && news.get(image.id)) ?? image);
   void client.invalidateQueries({ queryKey: keys.facets });
 }
@@ -64,7 +72,8 @@ export function changeImages(client: QueryClient, images: ImageOut[]): void {
 /** Takes pictures off every list at once; also used before the server has answered a deletion. */
 export function removeImages(client: QueryClient, ids: ReadonlySet<string>): void {
   const fresh = [...ids].filter((id) => !gone.has(id));
-  if (gone.size + fresh.length > KEPT) forgetDeletions();
+  // Not when the server's word on these same pictures comes.
+  if (fresh.length > 0 && gone.size + fresh.length > KEPT) forgetDeletions();
   for (const id of fresh) gone.add(id);
   eachList(client, (data, key) => {
     const pages = data.pages.map((page) => {
@@ -77,6 +86,7 @@ export function removeImages(client: QueryClient, ids: ReadonlySet<string>): voi
     });
     return recounted({ ...data, pages }, -fresh.length);
   });
+  client.setQueriesData<MarksOut[]>({ queryKey: keys.marksLists }, (marks) => marks?.filter(({ id }) => !ids.has(id)));
   void client.invalidateQueries({ queryKey: keys.facets });
   void client.invalidateQueries({ queryKey: keys.collections });
 }
@@ -100,15 +110,15 @@ export function returnImages(client: QueryClient, images: ImageOut[]): void {
 
 /** `pages` with `image` before the first that is older; null where it is already, or has no place yet. */
 function insert(pages: ImagePage[], image: ImageOut, end: string | undefined, look: Look): ImagePage[] | null {
-  if (pages.some((page) => page.items.some((item) => item.id === image.id))) return null;
   const follows = (item: ImageOut) => comesAfter(item, image, look);
-  let page = pages.findIndex(({ items }) => items.some(follows));
-  if (page < 0) {
-    // Older than all that are here: the last, when nothing follows or when what follows begins after it.
-    const last = pages.at(-1);
-    if (!last || (last.next_cursor !== null && last.next_cursor !== end)) return null;
-    page = pages.length - 1;
-  }
+  const oldest = pages.findLast(({ items }) => items.length > 0)?.items.at(-1);
+  const last = pages.at(-1);
+  // Older than all that are here: the last, when nothing follows or when what follows begins after it. Of thousands that
+  // change at once most are of pages that were not read, and no list need be gone through for them.
+  const isLast = !oldest || !follows(oldest);
+  if (isLast && (!last || (last.next_cursor !== null && last.next_cursor !== end))) return null;
+  if (pages.some((page) => page.items.some((item) => item.id === image.id))) return null;
+  const page = isLast ? pages.length - 1 : pages.findIndex(({ items }) => items.some(follows));
   return pages.map((each, index) => {
     if (index !== page) return each;
     const at = each.items.findIndex(follows);

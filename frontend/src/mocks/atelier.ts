@@ -256,6 +256,7 @@ export class MockAtelier {
       case "POST jobs": return this.again(id);
       case "GET gallery": {
         if (id === "storage") return json(200, this.gallery.storage());
+        if (id === "marks") return this.page(this.gallery.list(url.searchParams).map(({ id, favourite = false, rating = 0, tags = [], collections = [] }) => ({ id, favourite, rating, tags, collections })), url);
         if (id === "facets") return json(200, this.gallery.facets());
         if (verb === "lineage") return json(200, this.gallery.lineage(id));
         if (id) return this.one(this.images.find((item) => item.id === id), "image");
