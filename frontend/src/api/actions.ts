@@ -7,6 +7,7 @@ import { download } from "@/lib/browser";
 import { toast } from "@/lib/toast";
 
 import { dropImages, jobChanged, restoreImages } from "./cache";
+import { forgetDeletions } from "./pictures";
 import { asProblem } from "./errors";
 import { archiveUrl, downloadUrl, fileName } from "./files";
 import * as api from "./generated/sdk.gen";
@@ -41,6 +42,7 @@ export function useDeleteImages() {
           await api.editImages({ body: { ids: some.map((image) => image.id), delete: true } });
         } catch (error) {
           restoreImages(client, images.slice(start).filter(isKnown));
+          forgetDeletions();
           throw error;
         }
       }
@@ -53,6 +55,8 @@ export function useDeleteImages() {
             const back = ids.length === 1 ? [await api.restoreImage({ path: { image_id: ids[0] as string } })] : (await api.editImages({ body: { ids, restore: true } })).images;
             restoreImages(client, back);
           }
+          // Of those that were not on screen some may lie where nobody has read yet.
+          if (!images.every(isKnown)) void client.invalidateQueries({ queryKey: keys.galleryLists });
         } catch (error) {
           complain(error);
         }

@@ -8,6 +8,7 @@ import { beginSamples } from "./cache";
 import { freshest, heardSince } from "./freshest";
 import * as api from "./generated/sdk.gen";
 import { keys } from "./keys";
+import { withoutGone } from "./pictures";
 import type { MarksOut, JobStatus, PlanIn, Task } from "./types";
 
 const PAGE = 100;
@@ -57,6 +58,7 @@ export const queries = {
     infiniteQueryOptions({
       queryKey: keys.galleryList(look),
       queryFn: ({ pageParam: { cursor, limit }, signal }) => api.listGallery({ query: { cursor, limit, ...queryOf(look) }, signal }),
+      structuralSharing: withoutGone,
       initialPageParam: { cursor: undefined as string | undefined, limit: PAGE },
       // Whoever has come this far goes on: fewer questions, and as many pictures when all are asked for again.
       getNextPageParam: (page, pages) => (page.next_cursor ? { cursor: page.next_cursor, limit: pages.length < 3 ? PAGE : LARGE_PAGE } : undefined),

@@ -64,8 +64,9 @@ export function Grid({ images, selected, chosen, onSelect, onSelectAll, onTag, h
     const row = rows.findIndex((item) => at >= item.start && at < item.start + item.items.length);
     if (row >= 0) virtual.scrollToIndex(row, { align: "auto" });
     const frame = requestAnimationFrame(() => {
-      root.current?.querySelector<HTMLElement>(`[data-index="${at}"]`)?.focus({ preventScroll: true });
-      moved.current = false;
+      const cell = root.current?.querySelector<HTMLElement>(`[data-index="${at}"]`);
+      cell?.focus({ preventScroll: true });
+      if (cell) moved.current = false;
     });
     return () => cancelAnimationFrame(frame);
   }, [at, rows, virtual, shown]);
