@@ -27,6 +27,8 @@ FIRST = {"sd3": "x_embedder.proj.weight", "flux": "img_in.weight"} | dict.fromke
     ("sd15", "sd2", "sdxl"), FIRST_CONVOLUTION
 )
 """Of a family's denoiser: the layer that reads the latents."""
+LATENTS = {"sd3": 16, "flux": 64}
+"""Channels of the latents that a family's denoisers see, where not 4."""
 HEAD_WIDTH = 64
 """Of the attention of SD 3."""
 _AUTOENCODER = ("first_stage_model.", "vae.")
@@ -160,6 +162,16 @@ def checkpoint_family(header: Header) -> str | None:
     return None
 
 
+def _prefix(names: Iterable[str]) -> str:
+    return DENOISER if any(one.startswith(DENOISER) for one in names) else ""
+
+
+def channels_of(header: Header) -> int | None:
+    """How many channels its denoiser sees; None where its first layer cannot be found."""
+    first = header.tensors.get(_prefix(header.tensors) + FIRST.get(checkpoint_family(header) or "", ""))
+    return first.shape[1] if first is not None and len(first.shape) >= 2 else None
+
+
 def is_packed(header: Header) -> bool:
     """Whether its weights are stored in a way that only the library which packed them reads."""
     return any(name.endswith(PACKED) or ".bitsandbytes__" in name for name in header.tensors)
@@ -169,10 +181,8 @@ def layout_of(header: Header, name: str = "") -> Layout | None:
     """How to read a checkpoint; None for one that Atelier does not run from one file. `name`: the file's. It alone
     tells FLUX Kontext, whose tensors are FLUX dev's."""
     family, names = checkpoint_family(header), header.tensors
-    prefix = DENOISER if any(one.startswith(DENOISER) for one in names) else ""
-    shapes = _shapes(header, prefix)
-    first = shapes.get(FIRST[family]) if family in FIRST else None
-    channels = first[1] if first is not None and len(first) >= 2 else 4
+    prefix = _prefix(names)
+    shapes, channels = _shapes(header, prefix), channels_of(header) or LATENTS.get(family or "", 4)
     if family not in RUN_FROM_ONE_FILE or (family, channels) not in PIPELINES or is_packed(header):
         return None
     missing = tuple(

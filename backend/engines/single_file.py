@@ -116,9 +116,7 @@ def _denoiser(file: Path, layout: Layout, dtype: torch.dtype) -> dict[str, torch
     return {name: one for name, one in state.items() if not name.endswith((".scale_input", "scaled_fp8"))}
 
 
-def _lent(
-    file: Path, layout: Layout, lender: Path | None, dtype: torch.dtype, made: dict[str, Any]
-) -> dict[str, Any]:
+def _lent(file: Path, layout: Layout, lender: Path | None, dtype: torch.dtype, made: dict[str, Any]) -> dict[str, Any]:
     """The components that the file lacks. Raises LoadFailed where nobody lends them."""
     index = json.loads((layout.folder / "model_index.json").read_bytes())
     wanted = [name for name in layout.lent if name not in made or name.startswith("tokenizer")]

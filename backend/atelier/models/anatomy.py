@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from engines.checkpoint_files import DENOISER, LAYOUTS, RUN_FROM_ONE_FILE, layout_of
+from engines.checkpoint_files import LAYOUTS, RUN_FROM_ONE_FILE, layout_of
 from engines.safetensors_file import read_header
 
 from atelier.models.probe import MAX_JSON_BYTES
@@ -140,10 +140,12 @@ def _of_checkpoint(file: Path, anatomy: Anatomy) -> Anatomy:
     layout = layout_of(header)
     if layout is None:
         return anatomy
-    denoiser = (one for name, one in header.tensors.items() if name.startswith(DENOISER) and name.endswith("weight"))
+    denoiser = (one for name, one in header.tensors.items() if name.startswith(layout.prefix))
     anatomy = _of_pictures(lambda name: _json(layout.folder / name), anatomy)
-    hidden = layout.denoiser.get("caption_projection_dim", anatomy.hidden)
-    return replace(anatomy, hidden=hidden, linear=sum(prod(o.shape) for o in denoiser if len(o.shape) == 2))
+    told = layout.denoiser
+    heads = told.get("num_attention_heads", 0) * told.get("attention_head_dim", 0)
+    hidden = told.get("caption_projection_dim") or heads or anatomy.hidden
+    return replace(anatomy, hidden=hidden, linear=sum(o.elements for o in denoiser if len(o.shape) == 2))
 
 
 def _of_pictures(config: Callable[[str], dict[str, Any]], anatomy: Anatomy) -> Anatomy:

@@ -368,9 +368,10 @@ class TestRefused:
         assert refused.value.code == "model_damaged"
 
     def test_another_model(self, tmp_path: Path) -> None:
-        save_file({"model.diffusion_model.joint_blocks.0.x": torch.zeros(1)}, tmp_path / "sd3.safetensors")
+        depth = {"double_blocks.0.x": torch.zeros(1), "img_in.weight": torch.zeros(8, 128)}
+        save_file(depth, tmp_path / "depth.safetensors")
         with pytest.raises(LoadFailed) as refused:
-            load(tmp_path / "sd3.safetensors", OPTIONS)
+            load(tmp_path / "depth.safetensors", OPTIONS)
         assert refused.value.code == "checkpoint_unknown"
 
     def test_a_pickle(self, tmp_path: Path) -> None:
