@@ -261,10 +261,19 @@ def _tools(field: str, value: Any) -> None:
     for at, tool in enumerate(value):
         if tool.__class__ is not dict:
             raise _wrong(f"{field}.{at}", "an object")
-        inner = tool.get("function") if tool.get("function").__class__ is dict else tool
+        inner = tool.get("function", tool)
+        if inner.__class__ is not dict:
+            raise _wrong(f"{field}.{at}.function", "an object")
         for name in ("parameters", "input_schema", "schema"):
             if inner.get(name) is not None:
                 _schema(f"{field}.{at}.{name}", inner[name])
+
+
+def _choice(field: str, value: Any) -> None:
+    if value.__class__ is dict and value.get("function", value).__class__ is not dict:
+        raise _wrong(f"{field}.function", "an object")
+    if value is not None and value.__class__ not in (str, dict):
+        raise _wrong(field, "a word or an object")
 
 
 def _format(field: str, value: Any) -> None:
@@ -342,7 +351,7 @@ def _template_words(field: str, value: Any) -> None:
 
 _PLAIN = (
     "model messages stream stream_options max_tokens max_completion_tokens temperature top_p top_k min_p seed user "
-    "presence_penalty frequency_penalty repetition_penalty parallel_tool_calls tool_choice reasoning_effort reasoning "
+    "presence_penalty frequency_penalty repetition_penalty parallel_tool_calls reasoning_effort reasoning "
     "include_reasoning store service_tier safety_identifier prompt_cache_key prompt_cache_retention verbosity echo "
     "suffix ignore_eos skip_special_tokens spaces_between_special_tokens include_stop_str_in_output "
     "add_generation_prompt continue_final_message add_special_tokens return_token_strs return_token_ids dimensions "
@@ -375,6 +384,7 @@ FIELDS: dict[str, Check | None] = {
     "input": _input,
     "tools": _tools,
     "functions": _tools,
+    "tool_choice": _choice,
     "function_call": _label,
     "response_format": _format,
     "text": _text_format,
@@ -431,6 +441,25 @@ def _is_to_think(body: Body, target: Target) -> bool:
     return target.reasons and kind in ("enabled", "adaptive") and body.get("chat_template_kwargs") is None
 
 
+def _holds_to_schemas(body: Body) -> bool:
+    """Whether `body` was changed: a tool that must be called is called with what its schema asks for, unless the
+    request says otherwise. vLLM holds only `strict` tools to their schemas, and whoever forces one (LangChain does for
+    structured output) counts on its fields."""
+    choice = body.get("tool_choice")
+    kind = choice.get("type") if choice.__class__ is dict else choice
+    tools = body.get("tools")
+    if kind.__class__ is not str or kind not in _FORCED or tools.__class__ is not list:
+        return False
+    changed = False
+    for tool in tools:
+        inner = tool.get("function", tool)
+        has_schema = "input_schema" in tool or tool.get("type") == "function"
+        if has_schema and inner.get("strict") is None:
+            inner["strict"] = changed = True
+    return changed
+
+
+_FORCED = frozenset({"required", "any", "function", "tool"})
 _PICTURES = frozenset({"image_url", "input_image", "image"})
 _TEXTS = frozenset(
     ("text", "input_text", "output_text", "reasoning_text", "summary_text", "refusal", "thinking", "redacted_thinking")
@@ -484,6 +513,8 @@ class Screen:
                     check(field, body[field])
         if "thinking" in body and _is_to_think(body, target):
             body["chat_template_kwargs"], changed = dict.fromkeys(("enable_thinking", "thinking"), True), True
+        if "tool_choice" in body:
+            changed = _holds_to_schemas(body) or changed
         name = "messages" if "messages" in body else "input"
         turns = body.get(name)
         if turns.__class__ is list:

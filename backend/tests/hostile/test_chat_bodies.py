@@ -125,6 +125,8 @@ def bodies() -> Iterator[dict[str, Any] | bytes]:
         "user": "x" * 100_000,
     }.items():
         yield body(**{field: value})
+    for choice in ({"type": {}}, [], ["required"], {"type": "function", "function": []}, 5, {}):
+        yield body(tools=[{"type": "function", "function": {"name": "f"}}, {"function": 5}], tool_choice=choice)
     for part in ("image_url", "video_url", "audio_url", "input_audio", "file", "image_embeds", "image"):
         for address in ADDRESSES:
             yield body(messages=[{"role": "user", "content": [{"type": part, part: {"url": address}}]}])
