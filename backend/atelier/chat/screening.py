@@ -15,7 +15,7 @@ import orjson
 
 from atelier.chat import picture_checks
 from atelier.errors import BadRequest
-from atelier.runtime.abilities import ABILITIES, OF_ANSWERS_KEPT
+from atelier.runtime.abilities import ABILITIES, OF_ANSWERS_KEPT, TOKENIZE
 from atelier.runtime.engines import EngineName
 from atelier.said import Said
 
@@ -34,6 +34,11 @@ MOST_WORDS_OF_A_NAME = 256
 SCHEMA_BYTES, SCHEMA_DEPTH = 64 * 1024, 32
 PATTERN_LENGTH = 256
 MOST_TOKENS = 1_000_000
+MOST_READ_WHOLE = 500_000
+"""Characters of one text that an engine makes tokens of before anything of it is left out. Ten times as many keep it
+from answering anybody, until it is taken for hung."""
+FEW_BYTES, MOST_VALUES = 1024 * 1024, 1_000_000
+"""Of a body that is larger than a few bytes, estimated by its signs: a text of ten million characters has fewer."""
 
 Body = dict[str, Any]
 Check = Callable[[str, Any], None]
@@ -48,7 +53,10 @@ class InvalidJSON(BadRequest):
 
 
 def parsed(raw: bytes) -> Body:
-    """The request's JSON object. Raises BadRequest."""
+    """The request's JSON object. Raises BadRequest, and before it is read for what would take seconds to read."""
+    if len(raw) > FEW_BYTES and sum(map(raw.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
+        words = Said(f"The body holds more than {MOST_VALUES} values.", "chat.too_many_values", most=MOST_VALUES)
+        raise BadRequest(words, field="body", hint="Send less at once.")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -433,6 +441,45 @@ def _not_its_route(path: str, target: Target) -> BadRequest:
     return BadRequest(words, field="model", hint="Choose another model, or another engine in its load options.")
 
 
+def _is_read_whole(path: str, body: Body) -> bool:
+    """Whether no limit of the context keeps an engine from making tokens of all that the request says."""
+    return (
+        path == TOKENIZE
+        or body.get("truncate_prompt_tokens") is not None
+        or body.get("truncation") not in (None, "disabled")
+    )
+
+
+def _characters(value: Any) -> int:
+    """Of all texts in it; pictures are none."""
+    if value.__class__ is str:
+        return len(value)
+    if value.__class__ is list:
+        return sum(map(_characters, value))
+    if value.__class__ is dict:
+        return sum(_characters(inner) for name, inner in value.items() if name not in _NO_TEXT)
+    return 0
+
+
+_NO_TEXT = frozenset({"image_url", "source"})
+
+
+def refuse_what_takes_too_long(path: str, body: Body) -> None:
+    """Raises BadRequest for a text that would occupy the whole engine."""
+    if not _is_read_whole(path, body):
+        return
+    name = next((one for one in ("messages", "input", "prompt") if one in body), "")
+    given = body.get(name)
+    is_list_of_texts = given.__class__ is list and given and given[0].__class__ is str
+    if (max(map(_characters, given)) if is_list_of_texts else _characters(given)) > MOST_READ_WHOLE:
+        words = Said(
+            f"A text of more than {MOST_READ_WHOLE} characters is not read whole.",
+            "chat.text_too_long",
+            most=MOST_READ_WHOLE,
+        )
+        raise BadRequest(words, field=name, hint="Send it in parts.")
+
+
 def _is_to_think(body: Body, target: Target) -> bool:
     """Whether a request in Anthropic's words asks for thought: engines take its budget, and leave the model's template
     as it is, which may be off."""
@@ -500,6 +547,7 @@ class Screen:
         """Whether `body` was changed: what nobody knows is dropped, pictures from addresses stand in it. Raises
         BadRequest."""
         refuse_what_it_lacks(path, body, target)
+        refuse_what_takes_too_long(path, body)
         changed = False
         if not body.keys() <= _SIMPLE:
             for field in list(body):
