@@ -19,7 +19,8 @@ from atelier.access.actor import Actor
 from atelier.chat import answers
 from atelier.chat.caps import Caps
 from atelier.chat.keys import Keys
-from atelier.chat.serving import RESPONSES, ChatServing, Order, TooLongAWait, whole
+from atelier.chat.order import Order
+from atelier.chat.serving import RESPONSES, ChatServing, TooLongAWait, whole
 from atelier.chat.visit import Visit, check_size
 from atelier.chat.watching import Call
 from atelier.errors import AtelierError, TooManyJobs, Unauthorized, Unavailable

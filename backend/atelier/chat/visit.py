@@ -14,7 +14,8 @@ import orjson
 from starlette.types import Message, Receive, Scope, Send
 
 from atelier.chat import answers
-from atelier.chat.serving import Order, TooLongAWait
+from atelier.chat.order import Order
+from atelier.chat.serving import TooLongAWait
 from atelier.chat.upstream import Line
 from atelier.chat.watching import Call
 from atelier.errors import AtelierError, TooManyJobs, Unauthorized

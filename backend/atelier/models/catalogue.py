@@ -16,8 +16,8 @@ DATA = Path(__file__).with_name("catalogue.json")
 
 @dataclass(frozen=True)
 class Entry:
-    """Sizes are approximate bytes; `engine` is "" until there is one; what `configs`, `linear` and `distilled` are, the
-    data says of itself."""
+    """Sizes are approximate bytes; `engine` is "" until there is one; what the others are, the data says of
+    itself."""
 
     key: str
     name: str
@@ -33,6 +33,8 @@ class Entry:
     revision: str = "main"
     parameters: int = 0
     linear: int = 0
+    denoiser: int = 0
+    other_part: int = 0
     configs: dict[str, Any] = field(default_factory=dict)
     distilled: str = ""
 

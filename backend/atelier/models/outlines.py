@@ -7,6 +7,7 @@ read the configs themselves, and its job keeps that. Either makes an outline: a 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from engines.safetensors_file import DTYPE_BITS
 
 from atelier.models.adapters import ADDED_TYPES
-from atelier.models.anatomy import anatomy_told, telling
+from atelier.models.anatomy import anatomy_told, shares, telling
 from atelier.models.catalogue import Catalogue, Entry
 from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.families import image_defaults, image_limits
@@ -78,7 +79,8 @@ class Outlines:
 
     def _of_entry(self, entry: Entry) -> ModelRow:
         told = {"weights_bytes": entry.size_bytes, "dtype": "BF16", "parameters": entry.parameters,
-                "configs": entry.configs, "linear": entry.linear}  # fmt: skip
+                "configs": entry.configs, "linear": entry.linear, "denoiser": entry.denoiser,
+                "other_part": entry.other_part}  # fmt: skip
         outline = self._outline(entry.key, entry.task, entry.family, told, entry.distilled, doubt=KNOWN)
         outline.repo = entry.repo
         return outline
@@ -111,7 +113,7 @@ class Outlines:
             parameters=outline.parameters,
             stored_bits=bits,
             weights_bytes=outline.size_bytes,
-            linear=told.get("linear", 0),
+            **{name: told.get(name, 0) for name in ("linear", "denoiser", "other_part")},
         )
         known = bool(configs) if task in CHAT_TASKS else draws
         self._sizing.outline(outline, anatomy, doubt or (KNOWN if known else GUESSED))
@@ -126,8 +128,15 @@ def told_by(plan: dict[str, Any], *, on_cpu: bool) -> dict[str, Any]:
     config = plan["configs"].get("config.json", {})
     named = config.get("dtype") or config.get("torch_dtype")
     halved = any(f".{name}" in file["path"] for file in weights for name in ("fp16", "bf16"))
+    dtype = STORED.get(named, "") if isinstance(named, str) else "F32" if on_cpu and not halved else "F16"
+    by_part: Counter[str] = Counter()
+    for file in weights:
+        by_part[file["path"].rpartition("/")[0]] += file["size"]
+    denoiser, other_part = shares(by_part.total() * 8 // DTYPE_BITS.get(dtype, 16), by_part)
     return {
-        "weights_bytes": sum(file["size"] for file in weights),
-        "dtype": STORED.get(named, "") if isinstance(named, str) else "F32" if on_cpu and not halved else "F16",
+        "weights_bytes": by_part.total(),
+        "dtype": dtype,
         "configs": configs,
+        "denoiser": denoiser,
+        "other_part": other_part,
     }

@@ -13,9 +13,9 @@ from atelier.errors import BadRequest, ModelNotFound
 from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.estimate import Band, Work
 from atelier.models.outlines import Outlines
-from atelier.models.plan_schemas import BandOut, Fit, GoesOut, PartsOut, PlanIn, PlanOut, RemedyOut, ToldBy
+from atelier.models.plan_schemas import BandOut, Fit, GoesOut, PartsOut, PlanIn, PlanOut, RemedyOut, StepOut, ToldBy
 from atelier.models.registry import ModelRegistry
-from atelier.models.remedies import GRID, Idea, changed, ideas, saves
+from atelier.models.remedies import GRID, Idea, changed, combinations_of, ideas, saves
 from atelier.models.schemas import LEAST_CONTEXT, LeftOutOut, LoadOptions
 from atelier.models.sizing import Need, Sizing, check_devices
 from atelier.runtime import placement
@@ -74,7 +74,16 @@ class Planner:
         need = self._need(row, wanted)
         least_side = int((row.limits or {}).get("min_side", GRID))
         ladders = ideas(need, self._options(row, wanted), devices, least_side)
-        return need, [[(idea, self._need(row, changed(wanted, idea.change))) for idea in ladder] for ladder in ladders]
+
+        def sized(idea: Idea) -> tuple[Idea, Need]:
+            return idea, self._need(row, changed(wanted, idea.change))
+
+        ways = [[sized(idea) for idea in ladder] for ladder in ladders]
+        if not any(_fits_empty(one, devices) for one in [need, *(smaller for ladder in ways for _, smaller in ladder)]):
+            here = [ladder for ladder in ladders if ladder[0].id != "another_device"]
+            found = combinations_of(here, lambda idea: _fits_empty(sized(idea)[1], devices))
+            ways += [[sized(idea)] for idea in found]
+        return need, ways
 
     def _need(self, row: ModelRow, wanted: PlanIn) -> Need:
         options, work = self._options(row, wanted), self._work(row, wanted)
@@ -154,6 +163,7 @@ class Planner:
             id=idea.id,
             message=idea.words,
             said=SaidOut.of(idea.words),
+            steps=[StepOut(message=one.words, said=SaidOut.of(one.words)) for one in idea.of],
             change=idea.change,
             saves_bytes=saves(need, smaller),
             bytes=_band(smaller.bytes),
@@ -190,6 +200,13 @@ class Planner:
                 return step
             running = others
         return placement.plan(running, wanted, rooms, host_bytes=ledger.host_room())
+
+
+def _fits_empty(need: Need, devices: list[Device]) -> bool:
+    """Whether the devices that it may be on would hold it if nothing else were there."""
+    spec = need.spec
+    rooms = sorted(one.budget_bytes for one in devices if not spec.devices or one.index in spec.devices)
+    return len(rooms) >= spec.spread and rooms[-spec.spread] >= spec.bytes_needed
 
 
 def _fit(step: placement.Plan, need: Need, ledger: Ledger) -> tuple[Fit, tuple[int, ...], Said]:

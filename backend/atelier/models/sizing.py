@@ -111,8 +111,10 @@ class Sizing:
         dtype = options.dtype or ("float32" if self._kind == "cpu" else "bfloat16")
         spread = self._spread(engine, options)
         held = {"quantization": options.weights, "offload": options.offload or "none"}
+        if row.task == "image":  # a video's frames are decoded a few at a time as it is
+            held |= {name: "vae" if getattr(options, f"vae_{name}") else "none" for name in ("slicing", "tiling")}
         sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, **held)
-        changed = "".join(f" {value}" for value in held.values() if value != "none")
+        changed = "".join(f" {value if value != 'vae' else name}" for name, value in held.items() if value != "none")
         subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
         chosen, amount = self._engine_options(options), _amount(work, steps, outputs)
         return self._need(row, options, subject, dtype, work, held, sized, engine, chosen, amount)

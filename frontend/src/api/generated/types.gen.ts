@@ -5785,12 +5785,18 @@ export type RemedyOut = {
     /**
      * Id
      */
-    id: 'half_precision' | 'fp8' | 'fp8_cache' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device' | 'more_devices';
+    id: 'half_precision' | 'fp8' | 'fp8_cache' | 'int8' | 'slicing' | 'tiling' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device' | 'more_devices' | 'combination';
     /**
      * Message
      */
     message: string;
     said?: SaidOut | null;
+    /**
+     * Steps
+     *
+     * What a `combination` consists of. There are some where nothing would be enough alone.
+     */
+    steps?: Array<StepOut>;
     /**
      * Change
      *
@@ -7372,6 +7378,19 @@ export type StatusOut = {
     models: Array<ModelOut>;
     cpu: CpuOut;
     ram: RamOut;
+};
+
+/**
+ * StepOut
+ *
+ * One of what is done together.
+ */
+export type StepOut = {
+    /**
+     * Message
+     */
+    message: string;
+    said?: SaidOut | null;
 };
 
 /**

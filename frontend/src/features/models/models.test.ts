@@ -150,6 +150,7 @@ describe("load options", () => {
     expect(remedied(form, { width: 768, height: 768 })).toEqual({ ...form, width: 768, height: 768 });
     expect(remedied(form, { options: { dtype: "float8" } })).toEqual(form);
     expect(remedied(form, { options: { quantization: "fp8" } })).toEqual({ ...form, speed: { quantization: "fp8" } });
+    expect(remedied(form, { options: { offload: "group", vae_tiling: true }, width: 1152, height: 1152 })).toEqual({ ...form, speed: { offload: "group", vae_tiling: true }, width: 1152, height: 1152 });
   });
 
   it("of a chat model in 8 bits come back, are asked with, and come by a remedy", () => {
