@@ -104,6 +104,10 @@ def dtype_of(stored: str, kind: str, options: LoadOptions) -> str:
     return options.dtype or ("bfloat16" if kind == "cuda" else STORED.get(stored, "float32"))
 
 
+HELD = ("quantization", "kv_cache")
+"""What `held_as` says."""
+
+
 def held_as(engine: EngineName | None, anatomy: Anatomy, options: LoadOptions) -> dict[str, str]:
     """Pure. What takes less memory than usual, as `estimate.parts` says it: of what was asked for, what is possible."""
     able = ABILITIES.get(engine) if engine is not None else None

@@ -22,7 +22,16 @@ from atelier.config import BACKEND, RuntimeSettings
 from atelier.errors import BadRequest, WorkerStartFailed
 from atelier.models.anatomy import Anatomy, read_anatomy
 from atelier.models.chat_engines import CHAT_TASKS, ChatEngines
-from atelier.models.chat_loading import ChatSetup, dtype_of, engine_options, goes_without, held_as, setup_of, that_fits
+from atelier.models.chat_loading import (
+    HELD,
+    ChatSetup,
+    dtype_of,
+    engine_options,
+    goes_without,
+    held_as,
+    setup_of,
+    that_fits,
+)
 from atelier.models.chat_loras import ChatLoras
 from atelier.models.chat_presets import preset_of
 from atelier.models.estimate import FRAMEWORK_BYTES, Band, Parts, Work, learned, parts, upscaler_bytes
@@ -127,11 +136,9 @@ class Sizing:
         setup = self.chat_setup(row, options)
         engine = setup.choice.engine.value if setup.choice.engine is not None else ""
         dtype, spread, work = dtype_of(row.dtype, self._kind, options), self._spread(engine, options), setup.work
-        held = held_as(setup.choice.engine, self.anatomy_of(row), options)
-        changed = "".join(f" {name} {value}" for name, value in held.items() if value != "none")
+        held, sized = self._chat_parts(row, options, setup)
+        changed = "".join(f" {name} {held[name]}" for name in HELD if held[name] != "none")
         changed += f" +{len(setup.loras)}" if setup.loras else ""
-        held["engine"] = engine
-        sized = self._chat_parts(row, options, setup)
         subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
         chosen = engine_options(setup, row.task, dtype, sized, options, self._allowed(options), spread)
         if self._settings.threads:
@@ -156,14 +163,15 @@ class Sizing:
         is loaded, or its next request would find another worker."""
         spread = self._spread(setup.choice.engine or "", options)
         room = sorted(device.budget_bytes for device in self._allowed(options))
-        return len(room) >= spread and learned(self._chat_parts(row, options, setup), ()).high <= room[-spread]
+        return len(room) >= spread and learned(self._chat_parts(row, options, setup)[1], ()).high <= room[-spread]
 
-    def _chat_parts(self, row: ModelRow, options: LoadOptions, setup: ChatSetup) -> Parts:
+    def _chat_parts(self, row: ModelRow, options: LoadOptions, setup: ChatSetup) -> tuple[dict[str, str], Parts]:
+        """How it is held, and what it takes."""
         engine, anatomy = setup.choice.engine, self.anatomy_of(row)
         held = held_as(engine, anatomy, options) | {"engine": engine.value if engine is not None else ""}
         dtype, spread = dtype_of(row.dtype, self._kind, options), self._spread(engine or "", options)
         sized = parts(anatomy, setup.work, kind=self._kind, dtype=dtype, devices=spread, **held)
-        return replace(sized, weights=sized.weights + sum(one.size_bytes for one in setup.loras))
+        return held, replace(sized, weights=sized.weights + sum(one.size_bytes for one in setup.loras))
 
     def _allowed(self, options: LoadOptions) -> list[Device]:
         return [d for d in self._devices if not options.gpu_device_ids or d.index in options.gpu_device_ids]
@@ -206,6 +214,7 @@ class Sizing:
             pinned=row.pinned,
             ttl_seconds=ttl_of(options),
             load_seconds=load.expected if load else None,
+            owner="" if row.shared is not False else row.owner_id,
         )
         anatomy, run = self.anatomy_of(row), self.learning.run_seconds(subject, amount)
         return Need(spec, subject, anatomy, dtype, work, held, sized, band, amount, load, run)
