@@ -4648,6 +4648,12 @@ export type ModelOut = {
      */
     presets?: Array<SizePreset>;
     /**
+     * Redraw Strength
+     *
+     * Of models that make pictures: how much of an enlarged picture `upscale` draws anew where the request does not say. 0 for a model of small pictures, which would fill a larger one with copies.
+     */
+    redraw_strength?: number | null;
+    /**
      * Sampling
      *
      * The `kind` of schedulers that it can be run with.
@@ -6719,6 +6725,15 @@ export type SdNamedOut = {
      * Name
      */
     name: string;
+};
+
+/**
+ * SdPingOut
+ *
+ * Nothing: that it answers is the answer.
+ */
+export type SdPingOut = {
+    [key: string]: unknown;
 };
 
 /**
@@ -14186,6 +14201,31 @@ export type SdapiServerStopResponses = {
 };
 
 export type SdapiServerStopResponse = SdapiServerStopResponses[keyof SdapiServerStopResponses];
+
+export type SdapiPingData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/internal/ping';
+};
+
+export type SdapiPingErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiPingError = SdapiPingErrors[keyof SdapiPingErrors];
+
+export type SdapiPingResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdPingOut;
+};
+
+export type SdapiPingResponse = SdapiPingResponses[keyof SdapiPingResponses];
 
 export type WorkerLogData = {
     body?: never;
