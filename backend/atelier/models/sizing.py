@@ -36,6 +36,7 @@ from atelier.models.chat_loras import ChatLoras
 from atelier.models.chat_presets import preset_of
 from atelier.models.estimate import FRAMEWORK_BYTES, Band, Parts, Work, learned, parts, upscaler_bytes
 from atelier.models.learning import Learning, Measured, Subject
+from atelier.models.lending import Lending, lacking, lent_parameters
 from atelier.models.schemas import SPEED, LoadOptions
 from atelier.runtime.abilities import ABILITIES
 from atelier.runtime.engines import ENGINES, EngineName
@@ -89,7 +90,7 @@ class Sizing:
     ) -> None:
         self.learning = learning
         self.chat_engines = chat_engines or ChatEngines(devices, lambda _environment: True, fake=settings.fake_engine)
-        self.loras = ChatLoras()
+        self.loras, self.lending = ChatLoras(), Lending()
         self._devices, self._settings = devices, settings
         self._kind = devices[0].kind if devices else "cpu"
         self._by_hand: dict[str, LoadOptions] = {}
@@ -129,6 +130,8 @@ class Sizing:
         changed = "".join(f" {value if value != 'vae' else name}" for name, value in held.items() if value != "none")
         subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
         chosen, amount = self._engine_options(options), _amount(work, steps, outputs)
+        if lender := self.lending.lender(row, options.parts_from):
+            chosen += (("parts_from", str(path_of(lender))),)
         return self._need(row, options, subject, dtype, work, held, sized, engine, chosen, amount)
 
     def _chat_need(self, row: ModelRow, options: LoadOptions) -> Need:
@@ -245,6 +248,8 @@ class Sizing:
             return outlined[0]
         bits = DTYPE_BITS.get(row.dtype, 16)
         count = row.parameters or row.size_bytes * 8 // bits
+        if lender := self.lending.lender(row, self.options_of(row).parts_from):
+            count += lent_parameters(lender, lacking(row))
         return read_anatomy(path_of(row), task=row.task, parameters=count, stored_bits=bits)
 
     def usual_work(self, row: ModelRow) -> Work:
