@@ -15,7 +15,7 @@ from math import isqrt, prod
 from pathlib import Path
 from typing import Any
 
-from engines.checkpoint_files import DENOISER, LAYOUTS, RUN_FROM_ONE_FILE, layout_of
+from engines.checkpoint_files import LAYOUTS, RUN_FROM_ONE_FILE, layout_of
 from engines.safetensors_file import read_header
 
 from atelier.models.probe import MAX_JSON_BYTES
@@ -171,10 +171,12 @@ def _of_checkpoint(file: Path, anatomy: Anatomy) -> Anatomy:
     layout = layout_of(header)
     if layout is None:
         return anatomy
-    denoiser = {name: prod(one.shape) for name, one in header.tensors.items() if name.startswith(DENOISER)}
+    denoiser = {name: prod(one.shape) for name, one in header.tensors.items() if name.startswith(layout.prefix)}
     matrices = [n for name, n in denoiser.items() if name.endswith("weight") and len(header.tensors[name].shape) == 2]
     anatomy = _of_pictures(lambda name: _json(layout.folder / name), anatomy)
-    hidden = layout.denoiser.get("caption_projection_dim", anatomy.hidden)
+    told = layout.denoiser
+    heads = told.get("num_attention_heads", 0) * told.get("attention_head_dim", 0)
+    hidden = told.get("caption_projection_dim") or heads or anatomy.hidden
     return replace(anatomy, hidden=hidden, linear=sum(matrices), denoiser=sum(denoiser.values()))
 
 

@@ -43,10 +43,7 @@ SHOWN = ("key", "name", "repo", "revision", "task", "family", "license", "gated"
 
 
 class Catalogue:
-    """`bytes_needed`: what an entry would take of a device here."""
-
     def __init__(self, data: Path = DATA) -> None:
-        self.bytes_needed: Callable[[Entry], int] = lambda entry: entry.bytes_needed
         self._entries = {item["key"]: Entry(**item) for item in json.loads(data.read_bytes())["models"]}
 
     def __iter__(self) -> Iterator[Entry]:
@@ -55,14 +52,17 @@ class Catalogue:
     def find(self, key: str) -> Entry | None:
         return self._entries.get(key)
 
-    def present(self, rows: list[ModelRow], page_url: Any) -> CatalogueOut:
-        """All entries, each with whether it is here: by its key or by its repository."""
+    def present(
+        self, rows: list[ModelRow], page_url: Callable[[str], str], bytes_needed: Callable[[Entry], int]
+    ) -> CatalogueOut:
+        """All entries, each with whether it is here: by its key or by its repository. `page_url`: of a repository;
+        `bytes_needed`: what an entry would take of a device here."""
         keys, repos = {row.key: row for row in rows}, {row.repo: row for row in rows if row.repo}
         items = []
         for entry in self._entries.values():
             row = keys.get(entry.key) or repos.get(entry.repo)
             state = "absent" if row is None else "downloading" if row.download_job else "present"
             values = {name: getattr(entry, name) for name in SHOWN}
-            values |= {"engine": entry.engine or None, "bytes_needed": self.bytes_needed(entry)}
+            values |= {"engine": entry.engine or None, "bytes_needed": bytes_needed(entry)}
             items.append(CatalogueItemOut(**values, page_url=page_url(entry.repo), state=state))
         return CatalogueOut(items=items)

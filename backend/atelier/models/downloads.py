@@ -34,7 +34,7 @@ from atelier.jobs.service import JobService
 from atelier.models import store
 from atelier.models.catalogue import Catalogue
 from atelier.models.hub import HubClient, failure, is_lora, lacks_room, plan_out, what_it_is
-from atelier.models.hub_schemas import DownloadAcceptedOut, DownloadIn, HubPlanOut
+from atelier.models.hub_schemas import CatalogueOut, DownloadAcceptedOut, DownloadIn, HubPlanOut
 from atelier.models.keys import free_key
 from atelier.models.outlines import Outlines, told_by
 from atelier.models.probe import probe
@@ -88,6 +88,11 @@ class Downloads:
             await self._hub.need_environment()
 
     # ── asking ──
+
+    async def offers(self, actor: Actor) -> CatalogueOut:
+        """The catalogue: each model with whether it is here, and what it would take."""
+        rows, measure = await self._registry.rows(actor), self._outlines.bytes_of_entry
+        return await asyncio.to_thread(self._catalogue.present, rows, self._hub.page_url, measure)
 
     async def plan(self, actor: Actor, repo: str, revision: str, file: str) -> HubPlanOut:
         """What a download would do. Raises HubFailed, EnvironmentNotReady."""

@@ -34,7 +34,6 @@ STORED = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 class Outlines:
     def __init__(self, catalogue: Catalogue, sizing: Sizing) -> None:
         self._catalogue, self._sizing = catalogue, sizing
-        catalogue.bytes_needed = self._bytes_of_entry
 
     def of_catalogue(self, key: str) -> ModelRow | None:
         """The model that the catalogue offers under this key."""
@@ -68,11 +67,12 @@ class Outlines:
         runs = outline.type not in ADDED_TYPES and self._runs(outline)
         return self._sizing.need(outline).spec.bytes_needed if runs else 0
 
-    # ── inside ──
-
-    def _bytes_of_entry(self, entry: Entry) -> int:
+    def bytes_of_entry(self, entry: Entry) -> int:
+        """What a model of the catalogue would take of a device."""
         outline = self._of_entry(entry)
         return self._sizing.need(outline).spec.bytes_needed if self._runs(outline) else entry.bytes_needed
+
+    # ── inside ──
 
     def _runs(self, outline: ModelRow) -> bool:
         return bool(self._sizing.engine_of(outline))

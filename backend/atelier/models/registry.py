@@ -35,6 +35,7 @@ from atelier.models.chat_loras import DoesNotFit, fitting, is_chat_lora
 from atelier.models.families import SIZES, image_defaults, image_limits, sampling, size_presets
 from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut, RemarkOut
 from atelier.models.keys import free_key
+from atelier.models.lending import SINGLE_FILE, lacking
 from atelier.models.probe import Probe, probe
 from atelier.models.schemas import (
     ChatSetupOut,
@@ -49,6 +50,7 @@ from atelier.models.schemas import (
     ModelImportIn,
     ModelOut,
     ModelPatchIn,
+    PartsOut,
     SizePreset,
 )
 from atelier.models.sizing import Sizing, path_of, ttl_of
@@ -112,13 +114,13 @@ class ModelRegistry:
 
     async def list(self, actor: Actor) -> list[ModelOut]:
         async with self._database.read() as session:
-            rows = await store.visible(session, actor)
+            rows = await self._visible(session, actor)
             jobs = await _download_jobs(session, rows)
         return await asyncio.to_thread(self._present_all, actor, rows, jobs, rows)
 
     async def rows(self, actor: Actor) -> list[ModelRow]:
         async with self._database.read() as session:
-            return await store.visible(session, actor)
+            return await self._visible(session, actor)
 
     async def get(self, actor: Actor, key: str) -> ModelOut:
         """One model. Raises ModelNotFound, also for somebody else's."""
@@ -144,11 +146,25 @@ class ModelRegistry:
 
     def check_runnable(self, row: ModelRow) -> None:
         """Raises Conflict when no engine runs it. Reads small files the first time."""
+        self._check_parts(row)
         if not _is_runnable(row, self._sizing):
             words = Said(f"No engine of this Atelier can run {row.key}.", "model.not_runnable", model=row.key)
             raise Conflict(words, hint="A LoRA is used with its base model.")
         if row.task in CHAT_TASKS and (choice := self._sizing.chat_setup(row).choice).engine is None:
             raise Conflict(choice.reason, hint="Choose another model.")
+
+    def _check_parts(self, row: ModelRow, field: str | None = None) -> None:
+        """Raises Conflict for a part of a model that nothing here lends the rest to."""
+        if row.download_job is None and lacking(row) and not self._sizing.lending.lenders(row):
+            lacks = ", ".join(lacking(row))
+            words = Said(
+                f"The file of {row.key} holds a part of a model only: it lacks {lacks}, and no whole model of its "
+                "family is here that could lend them.",
+                "model.parts_missing",
+                model=row.key,
+                lacks=lacks,
+            )
+            raise Conflict(words, field=field, hint="Download or enter a whole model of the same family as a folder.")
 
     async def download_job(self, row: ModelRow) -> Job | None:
         """The job that fetches a model, unless it was taken off the list."""
@@ -159,10 +175,14 @@ class ModelRegistry:
         """The model `key`, to be run. Raises ModelNotFound for an unknown one, somebody else's, one of another task,
         a LoRA, and one that no engine can run."""
         async with self._database.read() as session:
-            rows = [row for row in await store.visible(session, actor) if row.task == task and self._may(actor, row)]
+            seen = await self._visible(session, actor)
+        rows = [row for row in seen if row.task == task and self._may(actor, row)]
         for row in rows:
             if row.key == key:
                 return row
+        for row in seen:
+            if row.key == key and self._is_allowed(actor, row):
+                self._check_parts(row, field="model")
         names = ", ".join(row.key for row in rows) or "none"
         raise ModelNotFound(
             Said(f"There is no {task} model {key[:80]!r}.", "model.none_such", model=key[:80], known=names),
@@ -205,8 +225,15 @@ class ModelRegistry:
                 found.append((row, base))
         return found
 
-    async def check_loras(self, actor: Actor, row: ModelRow, options: LoadOptions) -> None:
-        """Raises BadRequest for LoRAs that this model cannot be loaded with."""
+    async def check_options(self, actor: Actor, row: ModelRow, options: LoadOptions) -> None:
+        """Raises BadRequest for LoRAs that this model cannot be loaded with, and for a lender that lends it nothing."""
+        if options.parts_from and options.parts_from not in (keys := self._lenders(row)):
+            known = ", ".join(keys) or "none"
+            words = Said(
+                f"{options.parts_from} lends {row.key} nothing.", "model.lends_nothing", model=row.key,
+                lender=options.parts_from, known=known,
+            )  # fmt: skip
+            raise BadRequest(words, field="parts_from", hint=f"These could: {known}.")
         if not options.loras:
             return
         async with self._database.read() as session:
@@ -224,6 +251,9 @@ class ModelRegistry:
                 await asyncio.to_thread(fitting, theirs[name], row)
             except DoesNotFit as misfit:
                 raise BadRequest(misfit.words, field="loras", hint="Choose another, or leave it out.") from misfit
+
+    def _lenders(self, row: ModelRow) -> list[str]:
+        return [one.key for one in self._sizing.lending.lenders(row)]
 
     def path_of(self, row: ModelRow) -> Path:
         """Where the model's files lie; embedded ones are named relative to the backend folder."""
@@ -262,6 +292,7 @@ class ModelRegistry:
             limits=ImageLimits(**row.limits) if row.limits else None,
             presets=_presets(row),
             chat=self._chat(row),
+            parts=self._parts(row),
             sampling=sampling(row.family),
             trigger_words=_trigger_words(row),
             # What sees is built around a vision tower: `probe.architecture_kind`.
@@ -271,6 +302,12 @@ class ModelRegistry:
             removable=row.source != "embedded" and actor.owns(row.owner_id),
             download=download,
         )
+
+    def _parts(self, row: ModelRow) -> PartsOut | None:
+        if row.download_job is not None or not (lacks := lacking(row)):
+            return None
+        lender = self._sizing.lending.lender(row, self._sizing.options_of(row).parts_from)
+        return PartsOut(lacks=list(lacks), lender=lender.key if lender else None, lenders=self._lenders(row))
 
     def _bytes_needed(self, row: ModelRow) -> int:
         if _is_runnable(row, self._sizing):
@@ -334,7 +371,7 @@ class ModelRegistry:
                     field="path",
                     hint="Nothing needs to be done.",
                 )
-            keys = {row.key for row in await store.visible(session, actor)}
+            keys = {row.key for row in await self._visible(session, actor)}
             if wanted.key in keys:
                 words = Said(f"There is a model {wanted.key!r} already.", "model.key_taken", model=wanted.key)
                 raise Conflict(words, field="key", hint="Choose another key.")
@@ -368,7 +405,7 @@ class ModelRegistry:
             words = Said(f"{empty} cannot be null.", "request.field_null", name=empty)
             raise BadRequest(words, field=empty, hint="Leave it out to keep it as it is.")
         if wanted.load_options is not None:
-            await self.check_loras(actor, await self.find(actor, key), wanted.load_options)
+            await self.check_options(actor, await self.find(actor, key), wanted.load_options)
         async with self._database.write() as session:
             row = await self._find(session, actor, key)
             self._own(actor, row)
@@ -448,8 +485,15 @@ class ModelRegistry:
         names = self._allowed.get(actor.id)
         return names is None or row.key in names or row.repo in names
 
+    async def _visible(self, session: AsyncSession, actor: Actor) -> list[ModelRow]:
+        """As `store.visible`; who lends whom its parts is learned from it."""
+        rows = await store.visible(session, actor)
+        if any(row.pipeline == SINGLE_FILE for row in rows):
+            self._sizing.lending.learn(rows if actor.is_admin else await store.base_models(session))
+        return rows
+
     async def _find(self, session: AsyncSession, actor: Actor, key: str) -> ModelRow:
-        for row in await store.visible(session, actor):
+        for row in await self._visible(session, actor):
             if row.key == key:
                 return row
         if self.is_offered(key):
@@ -553,7 +597,9 @@ def _presets(row: ModelRow) -> list[SizePreset]:
 
 
 def _is_runnable(row: ModelRow, sizing: Sizing) -> bool:
-    is_whole = row.pipeline != "single_file" or row.family in RUN_FROM_ONE_FILE
+    is_whole = row.pipeline != SINGLE_FILE or (
+        row.family in RUN_FROM_ONE_FILE and not (lacking(row) and not sizing.lending.lenders(row))
+    )
     has_engine = bool(sizing.engine_of(row)) or row.task in CHAT_TASKS
     return row.download_job is None and has_engine and row.type not in ADDED_TYPES and is_whole
 

@@ -4263,6 +4263,12 @@ export type LoadOptions = {
      */
     step_cache?: boolean | null;
     /**
+     * Parts From
+     *
+     * Of a checkpoint in one file that holds a part of a model, as FLUX's often do: the key of the whole model of its family that lends the rest. Left out: the first that there is.
+     */
+    parts_from?: string | null;
+    /**
      * Chat Engine
      *
      * Of chat and embedding models. Left out: what suits this machine; `engine_reason` says why.
@@ -4652,6 +4658,10 @@ export type ModelOut = {
      */
     chat?: ChatSetupOut | null;
     /**
+     * Of a checkpoint in one file that holds a part of a model; else null.
+     */
+    parts?: AtelierModelsSchemasPartsOut | null;
+    /**
      * Tags
      */
     tags: Array<string>;
@@ -4931,36 +4941,6 @@ export type OutpaintIn = {
      * How freely what is added leaves the mirrored edges.
      */
     strength?: number;
-};
-
-/**
- * PartsOut
- *
- * What the formulas say before measurements correct them. Bytes on each device.
- */
-export type PartsOut = {
-    /**
-     * Framework
-     *
-     * Of a worker without a model.
-     */
-    framework: number;
-    /**
-     * Weights
-     */
-    weights: number;
-    /**
-     * Activations
-     *
-     * What a run needs besides, at its peak.
-     */
-    activations: number;
-    /**
-     * Cache
-     *
-     * Keys and values of a language model's context.
-     */
-    cache: number;
 };
 
 /**
@@ -5494,7 +5474,7 @@ export type PlanOut = {
      * What it would lease on each device: the high end, if the device has that.
      */
     bytes_leased: number;
-    parts: PartsOut;
+    parts: AtelierModelsPlanSchemasPartsOut;
     /**
      * Measurements
      *
@@ -8366,6 +8346,62 @@ export type WorkerOut = {
      * Log Tail
      */
     log_tail: Array<string>;
+};
+
+/**
+ * PartsOut
+ *
+ * What the formulas say before measurements correct them. Bytes on each device.
+ */
+export type AtelierModelsPlanSchemasPartsOut = {
+    /**
+     * Framework
+     *
+     * Of a worker without a model.
+     */
+    framework: number;
+    /**
+     * Weights
+     */
+    weights: number;
+    /**
+     * Activations
+     *
+     * What a run needs besides, at its peak.
+     */
+    activations: number;
+    /**
+     * Cache
+     *
+     * Keys and values of a language model's context.
+     */
+    cache: number;
+};
+
+/**
+ * PartsOut
+ *
+ * Of a checkpoint in one file that holds a part of a model: who lends it the rest.
+ */
+export type AtelierModelsSchemasPartsOut = {
+    /**
+     * Lacks
+     *
+     * The components that its file does not hold.
+     */
+    lacks: Array<string>;
+    /**
+     * Lender
+     *
+     * The key of the model that they are taken from; null: none here has them.
+     */
+    lender: string | null;
+    /**
+     * Lenders
+     *
+     * The keys of all that could lend them; `parts_from` chooses.
+     */
+    lenders: Array<string>;
 };
 
 /**

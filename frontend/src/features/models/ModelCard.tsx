@@ -75,8 +75,14 @@ function Story({ card: { model, offer, look, name } }: { card: Card }) {
   if (look === "error" || look === "missing") return <Typography variant="body2" sx={{ color: "error.main", ...lines(3) }}>{(look === "error" && reasonOf(model, said)) || t(`models.why.${look}`)}</Typography>;
   if (look === "waiting" && model?.waiting) return <><Typography variant="body2" noWrap sx={{ fontWeight: 600 }}>{place(model.waiting)}</Typography><Typography variant="body2" noWrap sx={{ color: "text.secondary" }} title={reasonOf(model, said)}>{reasonOf(model, said)}</Typography></>;
   if (look === "loading" && model?.state_reason) return <Typography variant="body2" sx={{ color: "text.secondary", ...lines(2) }}>{reasonOf(model, said)}</Typography>;
-  const text = (model ? aboutModel(model, offer) : offer && aboutOffer(offer)) || (model && !model.runnable && !isAddition(model) ? t("models.why.notRunnable") : "");
+  const text = (model ? aboutModel(model, offer) : offer && aboutOffer(offer)) || (model ? whyNot(model, t) : "");
   return <Typography variant="body2" sx={{ color: text ? "text.secondary" : "text.faint", ...lines(2) }}>{text || t("models.noDescription")}</Typography>;
+}
+
+/** Why no engine runs a model that is here; "" for one that some engine runs, and for what is added to another. */
+export function whyNot(model: ModelOut, t: ReturnType<typeof useTranslation>["t"]): string {
+  if (model.runnable || isAddition(model)) return "";
+  return model.parts && !model.parts.lender ? t("models.why.parts", { family: familyName(model.family) }) : t("models.why.notRunnable");
 }
 
 /** Why it is as it is: the download's error, or what its last worker left behind. */
