@@ -61,4 +61,5 @@ def chosen_dtype(device: str, wanted: str) -> torch.dtype:
         return getattr(torch, wanted)
     if device == "cpu":
         return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    # Cards before Ampere are said to support bfloat16: in emulation, many times slower.
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16

@@ -72,7 +72,8 @@ class VLLMChat:
 
     def __init__(self, model_path: Path, options: Options, arguments: list[str], env: dict[str, str]) -> None:
         self.device = "cpu" if "VLLM_TARGET_DEVICE" in env else "cuda"
-        self.weights_bytes = weights_in(model_path) // int(options.get("tensor_parallel") or 1)
+        self.devices = int(options.get("tensor_parallel") or 1)
+        self.weights_bytes = weights_in(model_path) // self.devices
         self.cache_bytes = int(options.get("kv_cache_bytes") or 0)
         self.left_out = left_out(options, why_not_fp8(model_path, on_gpu=self.device != "cpu"))
         self.child = OpenAIChild(arguments, Path(str(options[OPENAI_SOCKET])), env)
@@ -101,7 +102,8 @@ class ParkableVLLM(VLLMChat):
         self._ask("/sleep?level=1", "not_parked")
         said = next((m for line in reversed(self.child.tail()) if (m := SLEPT.search(line))), None)
         freed = int(float(said[1]) * GIB) if said else self.weights_bytes + self.cache_bytes
-        return Parked(rest_bytes=max(0, self.load_peak_bytes - freed), host_bytes=self.weights_bytes)
+        host_bytes = self.weights_bytes * self.devices  # each device's share lies in the one memory of the machine
+        return Parked(rest_bytes=max(0, self.load_peak_bytes - freed), host_bytes=host_bytes)
 
     def wake(self) -> None:
         self._ask("/wake_up", "not_woken")
@@ -119,7 +121,7 @@ class ParkableVLLM(VLLMChat):
 
 
 def command(model_path: Path, options: Options, *, on_gpu: bool) -> list[str]:
-    """Pure but for the model's config.json: what starts the server."""
+    """Pure but for the model's config.json and the size of its files: what starts the server."""
     arguments = [
         sys.executable, "-m", "vllm.entrypoints.openai.api_server",
         "--model", str(model_path),
@@ -148,7 +150,8 @@ def command(model_path: Path, options: Options, *, on_gpu: bool) -> list[str]:
         arguments += ["--enable-auto-tool-choice", "--tool-call-parser", str(parser)]
     if options.get("quantization") == "fp8" and not why_not_fp8(model_path, on_gpu=on_gpu):
         arguments += ["--quantization", "fp8"]
-    arguments += _media(options) + _memory(options, on_gpu=on_gpu) + _loras(options)
+    weights = weights_in(model_path) // int(options.get("tensor_parallel") or 1)
+    arguments += _media(options) + _memory(options, weights, on_gpu=on_gpu) + _loras(options)
     return arguments
 
 
@@ -159,7 +162,7 @@ def _media(options: Options) -> list[str]:
     )
 
 
-def _memory(options: Options, *, on_gpu: bool) -> list[str]:
+def _memory(options: Options, weights: int, *, on_gpu: bool) -> list[str]:
     cache = max(LEAST_CACHE, int(options.get("kv_cache_bytes") or 0))
     in_8_bits = ["--kv-cache-dtype", "fp8"] if options.get("kv_cache") == "fp8" else []
     if not on_gpu:
@@ -170,6 +173,10 @@ def _memory(options: Options, *, on_gpu: bool) -> list[str]:
     if options.get("kv_cache_bytes"):
         arguments += ["--kv-cache-memory-bytes", str(cache)]
     memory, whole = int(options.get("memory_bytes") or 0), int(options.get("device_bytes") or 0)
+    if options.get("kv_cache_bytes"):
+        # vLLM then only refuses to start where so much is not free, its own context taken off. What its lease is for
+        # was measured, and may be less than planned: ask for what is certainly needed.
+        memory = min(memory, cache + weights // 2)
     if memory and whole:
         arguments += ["--gpu-memory-utilization", f"{min(0.95, max(0.02, memory / whole)):.3f}"]
     if int(options.get("tensor_parallel") or 1) > 1 and options.get("images") is not None:

@@ -46,6 +46,9 @@ from atelier.runtime.worker import Worker, WorkerSpec
 from atelier.said import Said
 from atelier.tables import ModelRow
 
+AMPERE = (8, 0)
+"""CUDA's compute capability from which on GPUs compute in bfloat16; PyTorch emulates it before, vLLM refuses."""
+
 
 @dataclass(frozen=True)
 class Need:
@@ -118,7 +121,7 @@ class Sizing:
         if row.task in ("image", "video"):
             work = replace(work, batch=max(min(work.batch, options.batch or 1), together))
         engine = self.engine_of(row)
-        dtype = options.dtype or ("float32" if self._kind == "cpu" else "bfloat16")
+        dtype = options.dtype or self._half(options) or "float32"
         spread = self._spread(engine, options)
         held = {"quantization": options.weights, "offload": options.offload or "none"}
         if row.task == "image":  # a video's frames are decoded a few at a time as it is
@@ -135,7 +138,11 @@ class Sizing:
         """Of a model that serves many requests at once: what it is loaded for, whoever asks."""
         setup = self.chat_setup(row, options)
         engine = setup.choice.engine.value if setup.choice.engine is not None else ""
-        dtype, spread, work = dtype_of(row.dtype, self._kind, options), self._spread(engine, options), setup.work
+        dtype, spread, work = (
+            dtype_of(row.dtype, self._half(options), options),
+            self._spread(engine, options),
+            setup.work,
+        )
         held, sized = self._chat_parts(row, options, setup)
         changed = "".join(f" {name} {held[name]}" for name in HELD if held[name] != "none")
         changed += f" +{len(setup.loras)}" if setup.loras else ""
@@ -169,12 +176,19 @@ class Sizing:
         """How it is held, and what it takes."""
         engine, anatomy = setup.choice.engine, self.anatomy_of(row)
         held = held_as(engine, anatomy, options) | {"engine": engine.value if engine is not None else ""}
-        dtype, spread = dtype_of(row.dtype, self._kind, options), self._spread(engine or "", options)
+        dtype, spread = dtype_of(row.dtype, self._half(options), options), self._spread(engine or "", options)
         sized = parts(anatomy, setup.work, kind=self._kind, dtype=dtype, devices=spread, **held)
         return held, replace(sized, weights=sized.weights + sum(one.size_bytes for one in setup.loras))
 
     def _allowed(self, options: LoadOptions) -> list[Device]:
         return [d for d in self._devices if not options.gpu_device_ids or d.index in options.gpu_device_ids]
+
+    def _half(self, options: LoadOptions) -> str | None:
+        """The half precision of the GPUs that may be used: bfloat16, but float16 before Ampere. None without GPUs."""
+        if self._kind == "cpu":
+            return None
+        known = [device.capability for device in self._allowed(options) if device.capability is not None]
+        return "float16" if min(known, default=AMPERE) < AMPERE else "bfloat16"
 
     @staticmethod
     def adapts(engine: str | None) -> bool:
@@ -290,7 +304,9 @@ class Sizing:
         self._lacked[worker.spec.key] = worker.info.left_out
         reserves = need.spec.engine in ABILITIES and ABILITIES[EngineName(need.spec.engine)].reserves
         size = need.parts.moving if reserves else 0
-        peak = self._peak(worker.load_peak_bytes, need.parts.fixed + size)
+        # The parts of an offloaded model come with its first run: its load says nothing of the device's memory.
+        comes_later = need.held.get("offload", "none") != "none" and self._kind != "cpu"
+        peak = need.parts.fixed if comes_later else self._peak(worker.load_peak_bytes, need.parts.fixed + size)
         self.learning.note(need.subject, Measured("load", size, 1.0, peak, round(worker.load_seconds, 3)))
 
     def shares(self, row: ModelRow) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,14 +12,16 @@ from atelier.config import RuntimeSettings
 from atelier.errors import ModelNotFound
 from atelier.models.catalogue import Catalogue
 from atelier.models.chat_engines import ChatEngines
-from atelier.models.learning import Learning
+from atelier.models.learning import Learning, Measured, Subject
 from atelier.models.outlines import Outlines
 from atelier.models.plan_schemas import PlanIn, PlanOut
 from atelier.models.planning import Planner
 from atelier.models.remedies import changed
+from atelier.models.schemas import LoadOptions
 from atelier.models.sizing import Sizing
 from atelier.runtime.gpu import Device
 from atelier.runtime.ledger import Ledger
+from atelier.runtime.worker import WorkerSpec
 
 GIB = 1024**3
 
@@ -40,6 +43,36 @@ def planner(gib: float) -> Planner:
     sizing = Sizing(Learning(None), [device], RuntimeSettings(), ChatEngines([device], lambda _: True))
     parts = cast("Any", (NobodysModels(), sizing, NobodysPool(device), Outlines(Catalogue(), sizing)))
     return Planner(*parts)
+
+
+class Notes(Learning):
+    """Writes nothing down."""
+
+    def __init__(self) -> None:
+        super().__init__(cast("Any", None))
+
+    def note(self, subject: Subject, measured: Measured) -> None:
+        self._remember(subject, measured)
+
+
+class Loaded:
+    """A worker as `Sizing` looks at it."""
+
+    def __init__(self, spec: WorkerSpec, peak: int) -> None:
+        self.spec, self.load_peak_bytes, self.load_seconds, self.loaded = spec, peak, 3.0, object()
+        self.info = SimpleNamespace(left_out=())
+
+
+def test_the_load_of_an_offloaded_model_says_nothing_of_its_memory() -> None:
+    """Its parts come to the device with the first run; larger pictures would be thought to take all of it."""
+    device = Device(0, "cuda", "a card", 24 * GIB, 22 * GIB, capability=(8, 9))
+    sizing = Sizing(Notes(), [device], RuntimeSettings(), ChatEngines([device], lambda _: True))
+    row = Outlines(Catalogue(), sizing).of_catalogue("stable-diffusion-xl")
+    assert row is not None
+    options = LoadOptions(offload="model")
+    need = sizing.need(row, options=options)
+    sizing.note_load(need, cast("Any", Loaded(need.spec, GIB // 2)))
+    assert sizing.need(row, options=options).bytes.expected == pytest.approx(need.bytes.expected, rel=0.02)
 
 
 async def ask(gib: float, model: str, **asked: Any) -> PlanOut:
