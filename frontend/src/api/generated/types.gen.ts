@@ -7208,9 +7208,9 @@ export type SettingsOut = {
     /**
      * Source
      *
-     * Null: it says nothing.
+     * Which program says it, or whose manner it follows. Null: it says nothing.
      */
-    source: 'atelier' | 'a1111' | null;
+    source: 'atelier' | 'a1111' | 'comfyui' | 'invokeai' | 'fooocus' | null;
     /**
      * Settings
      *
