@@ -167,7 +167,7 @@ class ChatServing:
             given = body.get("stream_options")
             if not given:
                 adds_usage = True
-                if changes or given is not None:
+                if changes or "stream_options" in body:
                     body["stream_options"], changes = {"include_usage": True}, True
                 else:
                     raw = b'{"stream_options":{"include_usage":true},' + raw.lstrip()[1:]

@@ -32,7 +32,7 @@ from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapsh
 from atelier.models.cache import remove as remove_files
 from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.chat_loras import DoesNotFit, fitting, is_chat_lora
-from atelier.models.families import SIZES, image_defaults, image_limits, sampling, size_presets
+from atelier.models.families import SIZES, image_defaults, image_limits, redraw_strength, sampling, size_presets
 from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut, RemarkOut
 from atelier.models.keys import free_key
 from atelier.models.lending import SINGLE_FILE, lacking
@@ -294,6 +294,7 @@ class ModelRegistry:
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
             presets=_presets(row),
+            redraw_strength=redraw_strength(ImageDefaults(**row.defaults)) if row.defaults else None,
             chat=self._chat(row),
             parts=self._parts(row),
             sampling=sampling(row.family),

@@ -253,6 +253,11 @@ class ModelOut(BaseModel):
     defaults: ImageDefaults | None = Field(description="Of models that make pictures.")
     limits: ImageLimits | None = Field(description="Of models that make pictures.")
     presets: list[SizePreset] = Field([], description="Of models that make pictures: sizes to choose from.")
+    redraw_strength: float | None = Field(
+        None,
+        description="Of models that make pictures: how much of an enlarged picture `upscale` draws anew where the "
+        "request does not say. 0 for a model of small pictures, which would fill a larger one with copies.",
+    )
     sampling: Literal["noise", "flow"] = Field(description="The `kind` of schedulers that it can be run with.")
     chat: ChatSetupOut | None = Field(None, description="Of chat and embedding models: how this machine runs it.")
     parts: PartsOut | None = Field(

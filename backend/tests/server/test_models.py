@@ -259,6 +259,7 @@ class TestChange:
         changed = server.client.patch("/api/models/to-change", json=given).json()
         follows = {name: changed[name] for name in ("bytes_needed", "presets")}
         assert changed == {**model, **given, "defaults": {**defaults, "frames": None}, **follows}
+        assert model["redraw_strength"] == 0.3
         assert changed["presets"] != model["presets"], "sizes of as many pixels as it makes now"
         assert changed["bytes_needed"] < model["bytes_needed"], "smaller pictures take less"
         assert server.client.get("/api/models/to-change").json() == changed

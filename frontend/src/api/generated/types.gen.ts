@@ -4666,6 +4666,12 @@ export type ModelOut = {
      */
     presets?: Array<SizePreset>;
     /**
+     * Redraw Strength
+     *
+     * Of models that make pictures: how much of an enlarged picture `upscale` draws anew where the request does not say. 0 for a model of small pictures, which would fill a larger one with copies.
+     */
+    redraw_strength?: number | null;
+    /**
      * Sampling
      *
      * The `kind` of schedulers that it can be run with.
@@ -6740,6 +6746,15 @@ export type SdNamedOut = {
 };
 
 /**
+ * SdPingOut
+ *
+ * Nothing: that it answers is the answer.
+ */
+export type SdPingOut = {
+    [key: string]: unknown;
+};
+
+/**
  * SdPngInfoOut
  */
 export type SdPngInfoOut = {
@@ -7211,9 +7226,9 @@ export type SettingsOut = {
     /**
      * Source
      *
-     * Null: it says nothing.
+     * Which program says it, or whose manner it follows. Null: it says nothing.
      */
-    source: 'atelier' | 'a1111' | null;
+    source: 'atelier' | 'a1111' | 'comfyui' | 'invokeai' | 'fooocus' | null;
     /**
      * Settings
      *
@@ -14204,6 +14219,31 @@ export type SdapiServerStopResponses = {
 };
 
 export type SdapiServerStopResponse = SdapiServerStopResponses[keyof SdapiServerStopResponses];
+
+export type SdapiPingData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/internal/ping';
+};
+
+export type SdapiPingErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiPingError = SdapiPingErrors[keyof SdapiPingErrors];
+
+export type SdapiPingResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdPingOut;
+};
+
+export type SdapiPingResponse = SdapiPingResponses[keyof SdapiPingResponses];
 
 export type WorkerLogData = {
     body?: never;
