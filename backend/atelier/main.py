@@ -158,6 +158,7 @@ ROUTERS = [
     sdapi_list_routes.router,
     sdapi_extras_routes.router,
     sdapi_unoffered_routes.router,
+    sdapi_unoffered_routes.pings,
     worker_log.router,
     documentation.router,
 ]

@@ -664,6 +664,12 @@ export type CatalogueItemOut = {
      */
     bytes_needed: number;
     /**
+     * Helped
+     *
+     * Too large for every device as it is loaded, and not with other load options: `POST /api/plan` names them.
+     */
+    helped?: boolean;
+    /**
      * Description
      */
     description: string;
@@ -1222,7 +1228,7 @@ export type ConsequencesOut = {
     /**
      * Loras
      *
-     * Keys of the LoRAs that were made for it; they stay, without their base.
+     * Keys of the LoRAs and embeddings that were made for it, or for its family when no other model of that is here; they stay, without their base.
      */
     loras: Array<string>;
     /**
@@ -3173,6 +3179,12 @@ export type HubPlanOut = {
      */
     bytes_needed: number | null;
     /**
+     * Helped
+     *
+     * Too large for every device as it is loaded, and not with other load options: `POST /api/plan` names them.
+     */
+    helped?: boolean;
+    /**
      * Warnings
      */
     warnings: Array<RemarkOut>;
@@ -4596,6 +4608,12 @@ export type ModelOut = {
      */
     bytes_needed: number;
     /**
+     * Helped
+     *
+     * Too large for every device as it is loaded, and not with other load options: `POST /api/plan` names them.
+     */
+    helped?: boolean;
+    /**
      * Dtype
      *
      * The type of most of its weights, as safetensors names it: `F16`, `BF16`, `F32`.
@@ -4647,6 +4665,12 @@ export type ModelOut = {
      * Of models that make pictures: sizes to choose from.
      */
     presets?: Array<SizePreset>;
+    /**
+     * Redraw Strength
+     *
+     * Of models that make pictures: how much of an enlarged picture `upscale` draws anew where the request does not say. 0 for a model of small pictures, which would fill a larger one with copies.
+     */
+    redraw_strength?: number | null;
     /**
      * Sampling
      *
@@ -6722,6 +6746,15 @@ export type SdNamedOut = {
 };
 
 /**
+ * SdPingOut
+ *
+ * Nothing: that it answers is the answer.
+ */
+export type SdPingOut = {
+    [key: string]: unknown;
+};
+
+/**
  * SdPngInfoOut
  */
 export type SdPngInfoOut = {
@@ -7193,9 +7226,9 @@ export type SettingsOut = {
     /**
      * Source
      *
-     * Null: it says nothing.
+     * Which program says it, or whose manner it follows. Null: it says nothing.
      */
-    source: 'atelier' | 'a1111' | null;
+    source: 'atelier' | 'a1111' | 'comfyui' | 'invokeai' | 'fooocus' | null;
     /**
      * Settings
      *
@@ -14186,6 +14219,31 @@ export type SdapiServerStopResponses = {
 };
 
 export type SdapiServerStopResponse = SdapiServerStopResponses[keyof SdapiServerStopResponses];
+
+export type SdapiPingData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/internal/ping';
+};
+
+export type SdapiPingErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiPingError = SdapiPingErrors[keyof SdapiPingErrors];
+
+export type SdapiPingResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdPingOut;
+};
+
+export type SdapiPingResponse = SdapiPingResponses[keyof SdapiPingResponses];
 
 export type WorkerLogData = {
     body?: never;

@@ -47,6 +47,12 @@ describe("the next step", () => {
     for (const base of [image({ family: "sd15" }), image({ family: "sdxl", available: false }), lora]) expect(nextStep(lora, { ...admin, families: familiesOf([base]) })).toBe("open");
   });
 
+  it("of an upscaler is to enlarge with it, where anything draws", () => {
+    const upscaler = image({ type: "upscaler", runnable: false, family: "esrgan" });
+    expect(nextStep(upscaler, { ...user, families: familiesOf([image({})]) })).toBe("use");
+    expect(nextStep(upscaler, { ...user, families: familiesOf([upscaler]) })).toBe("open");
+  });
+
   it("of an offer is the token when its owner asks for one and there is none", () => {
     expect(nextStepOfOffer({ gated: true }, admin)).toBe("token");
     expect(nextStepOfOffer({ gated: true }, { admin: true, hasToken: true })).toBe("download");
