@@ -31,6 +31,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -252,9 +253,22 @@ def environment(options: Options, *, on_gpu: bool) -> dict[str, str]:
         env["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         env["OMP_NUM_THREADS"] = str(options.get("threads") or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
         env["PYTHONPATH"] = os.pathsep.join([str(CPU_SITE), os.environ.get("PYTHONPATH", "")])
-    elif options.get("parks") is not False:
+        return env
+    if options.get("parks") is not False:
         env["VLLM_SERVER_DEV_MODE"] = "1"
+    if not compiles_cuda():
+        # FlashInfer's sampler and DeepGEMM compile themselves when they are first used, and vLLM takes both without
+        # asking whether they can: the server would end while it starts. PyTorch's sampler and CUTLASS do the same.
+        env |= {"VLLM_USE_FLASHINFER_SAMPLER": "0", "VLLM_USE_DEEP_GEMM": "0"}
     return env
+
+
+def compiles_cuda() -> bool:
+    """Whether what FlashInfer compiles with is here; it looks for nvcc in this order."""
+    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
+    nvcc = shutil.which("nvcc") if not home else None
+    nvcc = nvcc or shutil.which(os.path.join(home or "/usr/local/cuda", "bin", "nvcc"))
+    return bool(nvcc and shutil.which("ninja") and shutil.which(os.environ.get("CXX") or "c++"))
 
 
 def _cache() -> Path:

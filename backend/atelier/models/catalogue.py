@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from atelier.models.hub_schemas import CatalogueItemOut, CatalogueOut
+from atelier.models.sizing import Told
 from atelier.tables import ModelRow
 
 DATA = Path(__file__).with_name("catalogue.json")
@@ -53,16 +54,17 @@ class Catalogue:
         return self._entries.get(key)
 
     def present(
-        self, rows: list[ModelRow], page_url: Callable[[str], str], bytes_needed: Callable[[Entry], int]
+        self, rows: list[ModelRow], page_url: Callable[[str], str], told: Callable[[Entry], Told]
     ) -> CatalogueOut:
         """All entries, each with whether it is here: by its key or by its repository. `page_url`: of a repository;
-        `bytes_needed`: what an entry would take of a device here."""
+        `told`: what an entry would take of a device here."""
         keys, repos = {row.key: row for row in rows}, {row.repo: row for row in rows if row.repo}
         items = []
         for entry in self._entries.values():
             row = keys.get(entry.key) or repos.get(entry.repo)
             state = "absent" if row is None else "downloading" if row.download_job else "present"
             values = {name: getattr(entry, name) for name in SHOWN}
-            values |= {"engine": entry.engine or None, "bytes_needed": bytes_needed(entry)}
+            needed = told(entry)
+            values |= {"engine": entry.engine or None, "bytes_needed": needed.bytes, "helped": needed.helped}
             items.append(CatalogueItemOut(**values, page_url=page_url(entry.repo), state=state))
         return CatalogueOut(items=items)

@@ -21,7 +21,7 @@ from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.families import image_defaults, image_limits
 from atelier.models.hub import is_lora, what_it_is
 from atelier.models.probe import engine_of
-from atelier.models.sizing import Sizing
+from atelier.models.sizing import Sizing, Told
 from atelier.tables import Job, ModelRow
 
 NOWHERE = Path("/nonexistent")
@@ -52,25 +52,25 @@ class Outlines:
             setattr(outline, name, getattr(row, name))
         return outline
 
-    def bytes_of_plan(self, plan: dict[str, Any], *, on_cpu: bool) -> int | None:
+    def of_plan(self, plan: dict[str, Any], *, on_cpu: bool) -> Told | None:
         """What a repository would take of a device once it is here; None when nobody can say."""
         task, family, _ = what_it_is(plan)
         told = told_by(plan, on_cpu=on_cpu)
         if task is None or is_lora(plan) or not told["weights_bytes"]:
             return None
         outline = self._outline(plan["repo"], task, family or "", told)
-        return self._sizing.need(outline).spec.bytes_needed if self._runs(outline) else None
+        return self._sizing.told(outline) if self._runs(outline) else None
 
-    def bytes_of_download(self, row: ModelRow, job: Job | None) -> int:
+    def told_of_download(self, row: ModelRow, job: Job | None) -> Told:
         """What a model on its way would take of a device; 0 when nobody can say."""
         outline = self.of_download(row, job)
         runs = outline.type not in ADDED_TYPES and self._runs(outline)
-        return self._sizing.need(outline).spec.bytes_needed if runs else 0
+        return self._sizing.told(outline) if runs else Told(0)
 
-    def bytes_of_entry(self, entry: Entry) -> int:
+    def of_entry(self, entry: Entry) -> Told:
         """What a model of the catalogue would take of a device."""
         outline = self._of_entry(entry)
-        return self._sizing.need(outline).spec.bytes_needed if self._runs(outline) else entry.bytes_needed
+        return self._sizing.told(outline) if self._runs(outline) else Told(entry.bytes_needed)
 
     # ── inside ──
 

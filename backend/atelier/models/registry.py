@@ -53,11 +53,12 @@ from atelier.models.schemas import (
     PartsOut,
     SizePreset,
 )
-from atelier.models.sizing import Sizing, path_of, ttl_of
+from atelier.models.sizing import Sizing, Told, path_of, ttl_of
 from atelier.models.states import IDLE, ModelStates, Standing, on_its_way
 from atelier.runtime.engines import ENGINES, SERVER_ENVIRONMENT, EngineName
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
+from atelier.runtime.spec import HIDDEN
 from atelier.said import Said
 from atelier.shapes import SaidOut
 from atelier.tables import Job, JobKind, JobStatus, ModelRow
@@ -66,6 +67,8 @@ log = structlog.get_logger("atelier.models")
 
 EMBEDDED = BACKEND / "embedded" / "models"
 CANCEL_SECONDS = 10.0
+WITH_MODELS = (JobKind.IMAGE_GENERATE, JobKind.IMAGE_GRID, JobKind.IMAGE_VERIFY, JobKind.CHAT_BENCHMARK)
+NAMING = ("model", "models", "lora", "embedding", "upscaler")
 UPSCALED_PIXELS = 2048 * 2048
 """Of the result that an upscaler's memory is told for."""
 
@@ -92,7 +95,7 @@ class ModelRegistry:
         self._cache, self._embedded = cache, embedded
         self._allowed = dict(allowed or {})
         self.download_of: Callable[[ModelRow, Job | None], DownloadOut | None] = lambda _row, _job: None
-        self.bytes_on_its_way: Callable[[ModelRow, Job | None], int] = lambda row, _job: row.bytes_needed
+        self.told_on_its_way: Callable[[ModelRow, Job | None], Told] = lambda row, _job: Told(row.bytes_needed)
         self.is_offered: Callable[[str], bool] = lambda _key: False
 
     async def start(self) -> None:
@@ -282,11 +285,13 @@ class ModelRegistry:
         download = self.download_of(row, job)
         if download is not None:
             standing = on_its_way(download)
+        told = self._told(row) if download is None else self.told_on_its_way(row, job)
         return ModelOut(
             **{name: getattr(row, name) for name in _SHOWN},
             **{**vars(standing), "left_out": [_left_out(words) for words in standing.left_out]},
             state_said=SaidOut.of(standing.state_reason),
-            bytes_needed=self._bytes_needed(row) if download is None else self.bytes_on_its_way(row, job),
+            bytes_needed=told.bytes,
+            helped=told.helped,
             load_options=LoadOptions(**(row.load_options or {})),
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
@@ -310,11 +315,12 @@ class ModelRegistry:
         lender = self._sizing.lending.lender(row, self._sizing.options_of(row).parts_from)
         return PartsOut(lacks=list(lacks), lender=lender.key if lender else None, lenders=self._lenders(row))
 
-    def _bytes_needed(self, row: ModelRow) -> int:
+    def _told(self, row: ModelRow) -> Told:
         if _is_runnable(row, self._sizing):
-            return self._sizing.need(row).spec.bytes_needed
+            return self._sizing.told(row)
         file = file_of(path_of(row)) if row.type == "upscaler" else None
-        return self._sizing.upscaler_spec(row, file, UPSCALED_PIXELS).bytes_needed if file else row.bytes_needed
+        needed = self._sizing.upscaler_spec(row, file, UPSCALED_PIXELS).bytes_needed if file else row.bytes_needed
+        return Told(needed)
 
     def _chat(self, row: ModelRow) -> ChatSetupOut | None:
         if row.task not in CHAT_TASKS or not _is_runnable(row, self._sizing):
@@ -458,8 +464,7 @@ class ModelRegistry:
         async with self._database.read() as session:
             row = await self._find(session, actor, key)
             rows = await store.visible(session, actor)
-        names = {row.key, row.repo or row.key, Path(row.path).name}
-        jobs = [job for job in await self._queue.active(JobKind.IMAGE_GENERATE) if _model_of(job) == key]
+        jobs = [job for job in await self._jobs_with_models() if key in _models_of(job)]
         jobs += [job for job in await self._queue.active(JobKind.MODEL_DOWNLOAD) if job.id == row.download_job]
         reason = await self._why_kept(row)
         if reason is None and not actor.owns(row.owner_id):
@@ -471,8 +476,11 @@ class ModelRegistry:
             reason=RemarkOut.of(reason) if reason else None,
             files="deleted" if files else "kept",
             bytes_freed=await asyncio.to_thread(lambda: files.bytes_freed) if files else 0,
-            loras=[other.key for other in rows if other.type == "lora" and other.base in names and other.key != key],
-            jobs=[DependentJobOut(id=job.id, title=job.title, status=job.status) for job in jobs],
+            loras=[other.key for other in _left_alone(row, rows)],
+            jobs=[
+                DependentJobOut(id=job.id, title=job.title if actor.owns(job.owner_id) else HIDDEN, status=job.status)
+                for job in jobs
+            ],
             workers=self._workers_of(key),
         )
 
@@ -531,10 +539,12 @@ class ModelRegistry:
 
     async def _is_at_work(self, key: str) -> bool:
         """Whether a job runs with this model, or a worker is about to for somebody."""
-        jobs = await self._queue.active(JobKind.IMAGE_GENERATE)
-        running = (_model_of(job) for job in jobs if job.status == JobStatus.RUNNING)
-        busy = (spec.model for spec, use in self._pool.running_briefly().values() if use in {Use.STARTING, Use.BUSY})
-        return key in {*running, *busy}
+        running = [job for job in await self._jobs_with_models() if job.status == JobStatus.RUNNING]
+        busy = {spec.model for spec, use in self._pool.running_briefly().values() if use in {Use.STARTING, Use.BUSY}}
+        return key in busy or any(key in _models_of(job) for job in running)
+
+    async def _jobs_with_models(self) -> list[Job]:
+        return [job for kind in WITH_MODELS for job in await self._queue.active(kind)]
 
     def _own(self, actor: Actor, row: ModelRow) -> None:
         if not actor.owns(row.owner_id):
@@ -573,8 +583,33 @@ async def _download_jobs(session: AsyncSession, rows: Sequence[ModelRow]) -> dic
     return {row_id: jobs[job_id] for row_id, job_id in ids.items() if job_id in jobs}
 
 
-def _model_of(job: Job) -> str | None:
-    return job.request.get("resolved", {}).get("model")
+def _left_alone(row: ModelRow, rows: Sequence[ModelRow]) -> list[ModelRow]:
+    """The LoRAs and embeddings that were made for a model, and those of its family when no other of that is here."""
+    names = {row.key, row.repo or row.key, Path(row.path).name}
+    others = [other for other in rows if other.key != row.key]
+    kin = [other for other in others if row.family and (other.task, other.family) == (row.task, row.family)]
+    is_last = row.type not in ADDED_TYPES and all(other.type in ADDED_TYPES for other in kin)
+    added = [other for other in others if other.type in ("lora", "embedding")]
+    return [one for one in added if one.base in names or (is_last and one in kin)]
+
+
+def _models_of(job: Job) -> set[str]:
+    """The keys of all that a job runs with: models, LoRAs, embeddings, upscalers, wherever its request names them."""
+    found: set[str] = set()
+    left: list[Any] = [job.request]
+    while left:
+        match left.pop():
+            case dict() as some:
+                named = [value for name in NAMING for value in _several(some.get(name))]
+                found |= {value for value in named if isinstance(value, str)}
+                left += some.values()
+            case list() as some:
+                left += some
+    return found
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 _KEPT_HINTS = {

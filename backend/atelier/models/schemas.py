@@ -224,6 +224,9 @@ class PartsOut(BaseModel):
     lenders: list[str] = Field(description="The keys of all that could lend them; `parts_from` chooses.")
 
 
+HELPED = "Too large for every device as it is loaded, and not with other load options: `POST /api/plan` names them."
+
+
 class ModelOut(BaseModel):
     """Weights that Atelier knows about, and what they can do."""
 
@@ -237,6 +240,7 @@ class ModelOut(BaseModel):
     license: str
     size_bytes: int
     bytes_needed: int = Field(description="Memory that a worker with this model is expected to take.")
+    helped: bool = Field(False, description=HELPED)
     dtype: str = Field(description="The type of most of its weights, as safetensors names it: `F16`, `BF16`, `F32`.")
     parameters: int
     base: str | None = Field(description="What a LoRA says it was made for.")

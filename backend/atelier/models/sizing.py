@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
 from engines import protocol
@@ -37,7 +37,7 @@ from atelier.models.chat_presets import preset_of
 from atelier.models.estimate import FRAMEWORK_BYTES, Band, Parts, Work, learned, parts, upscaler_bytes
 from atelier.models.learning import Learning, Measured, Subject
 from atelier.models.lending import Lending, lacking, lent_parameters
-from atelier.models.schemas import SPEED, LoadOptions
+from atelier.models.schemas import LEAST_CONTEXT, SPEED, LoadOptions
 from atelier.runtime.abilities import ABILITIES
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.gpu import Device
@@ -45,6 +45,18 @@ from atelier.runtime.left_out import left_out
 from atelier.runtime.worker import Worker, WorkerSpec
 from atelier.said import Said
 from atelier.tables import ModelRow
+
+OF_PICTURES: tuple[dict[str, Any], ...] = (
+    {"dtype": "bfloat16"},
+    {"offload": "model"},
+    {"offload": "group", "vae_tiling": True, "vae_slicing": True},
+)
+SMALLEST: dict[str, tuple[dict[str, Any], ...]] = {
+    "image": OF_PICTURES,
+    "video": OF_PICTURES,
+    "chat": ({"quantization": "fp8", "kv_cache": "fp8", "context": LEAST_CONTEXT, "sequences": 1},),
+}
+"""By task, load options that make a model about as small as it gets."""
 
 AMPERE = (8, 0)
 """CUDA's compute capability from which on GPUs compute in bfloat16; PyTorch emulates it before, vLLM refuses."""
@@ -71,6 +83,14 @@ class Need:
     @property
     def run_expected(self) -> float | None:
         return self.run_seconds.expected if self.run_seconds else None
+
+
+class Told(NamedTuple):
+    """What a model takes of a device, for who looks at a list. `helped`: too much for every device as it is loaded
+    usually, and not too much with other load options."""
+
+    bytes: int
+    helped: bool = False
 
 
 def path_of(row: ModelRow) -> Path:
@@ -152,6 +172,17 @@ class Sizing:
             chosen["threads"] = self._settings.threads
         amount = _amount(work, 1, 1)
         return self._need(row, options, subject, dtype, work, held, sized, engine, tuple(chosen.items()), amount)
+
+    def told(self, row: ModelRow) -> Told:
+        """Reads small files the first time."""
+        most = max((device.budget_bytes for device in self._devices), default=0)
+        needed = self.need(row).spec.bytes_needed
+        if needed <= most or row.task not in SMALLEST:
+            return Told(needed)
+        usual = self.options_of(row).model_dump(exclude_unset=True)
+        changes = [change for change in SMALLEST[row.task] if self._kind != "cpu" or "offload" not in change]
+        ways = (LoadOptions(**{**usual, **change}) for change in changes)
+        return Told(needed, any(self.need(row, options=one).spec.bytes_needed <= most for one in ways))
 
     def chat_setup(self, row: ModelRow, options: LoadOptions | None = None) -> ChatSetup:
         """How a chat or embedding model is run here. Reads small files the first time."""

@@ -89,6 +89,7 @@ async def ask(gib: float, model: str, **asked: Any) -> PlanOut:
         (40, "stable-diffusion-3.5-large", "now"),
         (40, "flux-dev", "now"),
         (24, "flux-dev", "never"),
+        (10, "qwen3-4b", "never"),
     ],
 )
 async def test_the_cards_that_the_catalogue_names_are_enough(gib: float, model: str, fit: str) -> None:
@@ -96,6 +97,11 @@ async def test_the_cards_that_the_catalogue_names_are_enough(gib: float, model: 
     assert plan.fit == fit
     if fit == "never":
         assert plan.remedies[0].enough and len(plan.remedies[0].change) == 1, "one press"
+    device = Device(0, "cuda", "a card", int(gib * GIB), int(0.95 * gib * GIB), capability=(8, 9))
+    sizing = Sizing(Learning(None), [device], RuntimeSettings(), ChatEngines([device], lambda _: True))
+    row = Outlines(Catalogue(), sizing).of_catalogue(model)
+    assert row is not None
+    assert sizing.told(row).helped == (fit == "never"), "so its card does not say that it is too large"
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,20 @@ class TestVLLM:
         (tmp_path / "config.json").write_text('{"quantization_config": {"quant_method": "awq"}}')
         assert "--quantization" not in vllm_chat.command(tmp_path, wanted, on_gpu=True), "it came quantised"
 
+    def test_without_a_compiler_for_cuda_nothing_that_needs_one_is_taken(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """The container has none: FlashInfer's sampler would end vLLM while it starts."""
+        for name in ("CUDA_HOME", "CUDA_PATH", "CXX"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        without = vllm_chat.environment({}, on_gpu=True)
+        assert (without["VLLM_USE_FLASHINFER_SAMPLER"], without["VLLM_USE_DEEP_GEMM"]) == ("0", "0")
+        for name in ("nvcc", "ninja", "c++"):
+            (tmp_path / name).touch(mode=0o755)
+        assert "VLLM_USE_FLASHINFER_SAMPLER" not in vllm_chat.environment({}, on_gpu=True)
+        assert "VLLM_USE_FLASHINFER_SAMPLER" not in vllm_chat.environment({}, on_gpu=False)
+
     def test_over_several_devices(self) -> None:
         command = vllm_chat.command(MODEL, QWEN | {"tensor_parallel": 4}, on_gpu=True)
         assert value(command, "--tensor-parallel-size") == "4"

@@ -297,9 +297,13 @@ class TestServer:
         for name in ("tom", "ida"):
             studio.client.post("/api/users", json={"name": name, "password": PASSWORD})
         tom, ida = ({"Authorization": "Bearer " + sign_in(studio, name, PASSWORD)} for name in ("tom", "ida"))
-        job = studio.client.post("/api/generate/text-to-image", json={"prompt": "a cat"}, headers=tom).json()["job_id"]
+        job = studio.client.post(
+            "/api/generate/text-to-image", json={"prompt": "a cat", "steps": 60}, headers=tom
+        ).json()["job_id"]
         assert studio.client.get(f"/api/generate/{job}", headers=tom).status_code == 200
         assert studio.client.get(f"/api/generate/{job}", headers=ida).status_code == 404
+        told = studio.client.get("/api/models/creatures/consequences", headers=ida).json()["jobs"]
+        assert all(one["title"] == "•••" for one in told if one["id"] == job), "what somebody drew is theirs"
         studio.wait_for(job)
 
     def test_what_somebody_keeps_to_themselves_has_no_name_for_others(self, studio: Server) -> None:

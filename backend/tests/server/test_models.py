@@ -89,6 +89,25 @@ class TestImport:
         titles = [one["title"] for one in server.client.get("/sdapi/v1/sd-models").json()]
         assert any("old-painter" in title and "[" in title for title in titles)
 
+    def test_what_would_be_left_without_a_model(self, server: Server, tmp_path: Path) -> None:
+        """The last model of a family is all that its LoRAs have, whatever they were made for."""
+        for name in ("first-xl", "second-xl"):
+            folder = diffusers_folder(tmp_path / name, "StableDiffusionXLPipeline")
+            write(folder / "unet" / "diffusion_pytorch_model.safetensors", safetensors({"a": (100, 100)}))
+            take_in(server, folder, key=name)
+        lora = {"lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": (4, 2048)}
+        style = take_in(server, write(tmp_path / "gold.safetensors", safetensors(lora)))
+        assert style["family"] == "sdxl"
+
+        def left(key: str) -> list[str]:
+            return server.client.get(f"/api/models/{key}/consequences").json()["loras"]
+
+        assert left("first-xl") == [] and left(style["key"]) == []
+        assert server.client.delete("/api/models/first-xl").status_code == 200
+        assert left("second-xl") == [style["key"]]
+        for key in ("second-xl", style["key"]):
+            server.client.delete(f"/api/models/{key}")
+
     def test_a_part_of_a_model_is_run_once_another_lends_the_rest(self, server: Server, tmp_path: Path) -> None:
         """FLUX's files hold the denoiser alone."""
         file = write(tmp_path / "flux1-dev.safetensors", safetensors({"double_blocks.0.x": (64, 64)}))

@@ -664,6 +664,12 @@ export type CatalogueItemOut = {
      */
     bytes_needed: number;
     /**
+     * Helped
+     *
+     * Too large for every device as it is loaded, and not with other load options: `POST /api/plan` names them.
+     */
+    helped?: boolean;
+    /**
      * Description
      */
     description: string;
@@ -1222,7 +1228,7 @@ export type ConsequencesOut = {
     /**
      * Loras
      *
-     * Keys of the LoRAs that were made for it; they stay, without their base.
+     * Keys of the LoRAs and embeddings that were made for it, or for its family when no other model of that is here; they stay, without their base.
      */
     loras: Array<string>;
     /**
@@ -3173,6 +3179,12 @@ export type HubPlanOut = {
      */
     bytes_needed: number | null;
     /**
+     * Helped
+     *
+     * Too large for every device as it is loaded, and not with other load options: `POST /api/plan` names them.
+     */
+    helped?: boolean;
+    /**
      * Warnings
      */
     warnings: Array<RemarkOut>;
@@ -4595,6 +4607,12 @@ export type ModelOut = {
      * Memory that a worker with this model is expected to take.
      */
     bytes_needed: number;
+    /**
+     * Helped
+     *
+     * Too large for every device as it is loaded, and not with other load options: `POST /api/plan` names them.
+     */
+    helped?: boolean;
     /**
      * Dtype
      *
