@@ -8,7 +8,7 @@
 #   DATA_DIR           database, pictures, logs (~/.local/share/atelier/NAME)
 #   ATELIER_TOKEN      the access token, 16 characters or more (made once, and kept)
 #   HUGGINGFACE_TOKEN, OPENAI_API_KEYS   handed on
-#   GPUS               all, none, or what docker's --gpus takes (all)
+#   GPUS               all, none, a number, or which: device=0,1 (all)
 #
 # Secrets go to docker in a file that only this user can read, never on a command line that others see in `ps`.
 set -euo pipefail
@@ -21,8 +21,12 @@ port=${HOST_PORT:-8000}
 [[ $port =~ ^[0-9]+$ ]] && [ "$port" -ge 1 ] && [ "$port" -le 65535 ] || die "HOST_PORT=$port must be a port from 1 to 65535."
 bind=${HOST_BIND_ADDRESS:-127.0.0.1}
 command -v docker >/dev/null 2>&1 || die "Docker is not installed. See https://docs.docker.com/engine/install/, or start without it: ./run.sh"
-models=${MODEL_CACHE_DIR:-$HOME/.cache/huggingface/hub}
-data=${DATA_DIR:-$HOME/.local/share/atelier/$name}
+# Whole paths: docker takes a plain word for the name of a volume of its own.
+models=$(realpath -m -- "${MODEL_CACHE_DIR:-$HOME/.cache/huggingface/hub}")
+data=$(realpath -m -- "${DATA_DIR:-$HOME/.local/share/atelier/$name}")
+for folder in "$models" "$data"; do
+  case $folder in *:*) die "$folder has a colon in it, which docker cannot mount. Choose another folder." ;; esac
+done
 settings=${XDG_CONFIG_HOME:-$HOME/.config}/atelier
 umask 077
 
@@ -91,7 +95,9 @@ for setting in HF_ENDPOINT HF_HUB_OFFLINE HTTPS_PROXY HTTP_PROXY NO_PROXY LOG_LE
 done
 
 # ── run ──
-gpus=(--gpus "${GPUS:-all}")
+which=${GPUS:-all}
+case $which in device=*,*) which=\"$which\" ;; esac # docker reads this as a line of CSV
+gpus=(--gpus "$which")
 if [ "${GPUS:-all}" = none ]; then
   gpus=()
 elif [ -z "${GPUS:-}" ] && ! command -v nvidia-smi >/dev/null 2>&1 && [ ! -e /dev/nvidiactl ]; then

@@ -30,13 +30,15 @@ class BadSetting(ValueError):
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """HOST, PORT, ADVERTISED_HOSTS (comma-separated names that browsers may use besides the bound one), TLS_CERT_FILE
-    and TLS_KEY_FILE (HTTPS with these; without them with certs/cert.pem and certs/key.pem, where both are there)."""
+    """HOST, PORT, ADVERTISED_HOSTS (comma-separated names that browsers may use besides the bound one), CORS_ORIGINS
+    (pages of other sites that may call the doors of other programs), TLS_CERT_FILE and TLS_KEY_FILE (HTTPS with these;
+    without them with certs/cert.pem and certs/key.pem, where both are there)."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     tls: tuple[Path, Path] | None = None
     advertised_hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     frontend_dir: Path = REPOSITORY / "frontend" / "dist"
 
     @property
@@ -433,6 +435,17 @@ def _listed(env: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(one.strip() for one in env.get(name, "").split(",") if one.strip())
 
 
+def _origins(env: Mapping[str, str]) -> tuple[str, ...]:
+    origins = tuple(one.lower() for one in _listed(env, "CORS_ORIGINS"))
+    for one in origins:
+        if not re.fullmatch(r"https?://[a-z0-9._-]+(:\d{1,5})?|https?://\[[0-9a-f:.]+\](:\d{1,5})?", one):
+            raise BadSetting(
+                f"CORS_ORIGINS has {one!r}: each must be an address such as http://localhost:3000, without a path. "
+                "There is no entry for every page."
+            )
+    return origins
+
+
 def read_bench_settings(env: Mapping[str, str] | None = None) -> BenchSettings:
     """Raises BadSetting."""
     env = os.environ if env is None else env
@@ -458,6 +471,7 @@ def read_settings(
         host=host or env.get("HOST", "").strip() or "127.0.0.1",
         port=port if port is not None else _whole(env, "PORT", 8000, 0, 65535),
         advertised_hosts=_listed(env, "ADVERTISED_HOSTS"),
+        cors_origins=_origins(env),
     )
     server = replace(server, frontend_dir=_path(env, "ATELIER_FRONTEND_DIR", server.frontend_dir), tls=_tls(env))
     default = StorageSettings()

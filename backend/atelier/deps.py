@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from atelier.images.usage import Usage
     from atelier.images.verifying import Verifier
     from atelier.jobs.service import JobService
-    from atelier.models.catalogue import Catalogue
     from atelier.models.downloads import Downloads
     from atelier.models.hub import HubClient
     from atelier.models.hub_token import HubTokens
@@ -53,7 +52,6 @@ class Services:
     models: ModelRegistry
     hub: HubClient
     downloads: Downloads
-    catalogue: Catalogue
     hub_tokens: HubTokens
     loader: ModelLoader
     planner: Planner

@@ -131,12 +131,14 @@ Event = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """An encoded event on its way. `owner` None means that everyone may see it; `key` names what a later event of the
-    same key replaces while it still waits (None: never replaced)."""
+    """An encoded event on its way. `owner` None means that everyone may see it, but those who may see what
+    is of `others_than`; `key` names what a later event of the same key replaces while it still waits (None: never
+    replaced)."""
 
     body: bytes
     owner: str | None
     key: str | None
+    others_than: str | None = None
 
 
 class EventBus:
@@ -161,7 +163,9 @@ class EventBus:
 
         return leave
 
-    def publish(self, event: BaseModel, *, owner: str | None = None, key: str | None = None) -> None:
+    def publish(
+        self, event: BaseModel, *, owner: str | None = None, key: str | None = None, others_than: str | None = None
+    ) -> None:
         """Encode `event` once and hand it on. Call it after the commit that made it true."""
         if self._followers and isinstance(event, JobChanged | JobProgress):
             job_id = event.job.id if isinstance(event, JobChanged) else event.id
@@ -169,6 +173,6 @@ class EventBus:
                 heard(event)
         if not self._listeners:
             return
-        envelope = Envelope(orjson.dumps(event.model_dump(mode="json")), owner, key)
+        envelope = Envelope(orjson.dumps(event.model_dump(mode="json")), owner, key, others_than)
         for listener in self._listeners:
             listener(envelope)

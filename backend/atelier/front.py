@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from atelier.config import BadSetting
 from atelier.dialects import Envelopes, dialect_of
-from atelier.hosts import SAFE_METHODS, Hosts, Refusal
+from atelier.hosts import SAFE_METHODS, Hosts, Refusal, guest_headers, preflight_headers, without_cookie
 
 log = structlog.get_logger("atelier.http")
 
@@ -76,17 +76,18 @@ class Front:
         if self._door is not None and scope["type"] == "http" and self._door.takes(scope):
             await self._door(scope, receive, send)
             return
+        guest = self._guest(scope)
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope["atelier.request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        refused = self._refuse(scope, headers)
+        refused = self._refuse(scope, headers, guest)
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send, refused)
         else:
-            await self._http(scope, receive, send, refused, request_id)
+            await self._http(scope, receive, send, refused, request_id, guest)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A setting that cannot be used is told in its own words, anything else with its traceback."""
@@ -107,9 +108,19 @@ class Front:
                 await send(message)
             raise
 
-    def _refuse(self, scope: Scope, headers: Headers) -> Refusal | None:
+    def _guest(self, scope: Scope) -> bytes | None:
+        """The page of another site that may ask this."""
+        if not self._hosts.origins or scope["type"] != "http":
+            return None
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), b"").lower()
+        if not self._hosts.is_guest(scope["path"], origin):
+            return None
+        scope["headers"] = without_cookie(scope["headers"])
+        return origin
+
+    def _refuse(self, scope: Scope, headers: Headers, guest: bytes | None) -> Refusal | None:
         names = headers.getlist("host")
-        origin = headers.get("origin")
+        origin = None if guest else headers.get("origin")
         checked = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
         return self._hosts.refuse(
             len(names),
@@ -126,7 +137,15 @@ class Front:
             return
         await self._live(scope, receive, send)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send, refused: Refusal | None, request_id: str) -> None:
+    async def _http(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        refused: Refusal | None,
+        request_id: str,
+        guest: bytes | None,
+    ) -> None:
         begun = time.perf_counter()
         status, replaced = 500, False
         body = IncomingBody(scope, receive)
@@ -146,6 +165,8 @@ class Front:
                     return
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
+                if guest:
+                    headers.raw.extend(guest_headers(guest))
                 if "cache-control" not in headers:
                     # Built files carry their content's hash in their name; everything else is asked for again.
                     is_built = status == 200 and scope["path"].startswith("/assets/")
@@ -161,7 +182,11 @@ class Front:
             await send(message)
 
         try:
-            if refused:
+            if not refused and guest and (answer := self._preflight(scope, guest)):
+                await send({"type": "http.response.start", "status": 204, "headers": answer})
+                await send({"type": "http.response.body", "body": b""})
+                status = 204
+            elif refused:
                 await self._send_problem(scope, send_with_headers, request_id, *refused)
             else:
                 await self.app(scope, body.receive, send_with_headers)
@@ -169,6 +194,9 @@ class Front:
             if not scope["path"].startswith(_QUIET):
                 took = round((time.perf_counter() - begun) * 1000, 1)
                 log.info("http.response", method=scope["method"], path=scope["path"], status=status, ms=took)
+
+    def _preflight(self, scope: Scope, guest: bytes) -> list[tuple[bytes, bytes]] | None:
+        return preflight_headers(guest, scope["headers"]) if scope["method"] == "OPTIONS" else None
 
     async def _send_problem(
         self,

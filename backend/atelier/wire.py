@@ -4,6 +4,11 @@ uvicorn waits for the rest of a request as long as its client likes. Here the fi
 its body has to come in at some rate, and a client that reads nothing of its answer for a minute is hung up on. One
 sweep over all connections looks, every second.
 
+What uvicorn takes without measure has one here: a request's first lines and what comes after its body may have 64 KiB
+(431). Clients of HTTP/1.0 get no chunks. Who hangs up is noticed for every request that was sent ahead on its
+connection. An upgrade that is not to a WebSocket is no upgrade: Java's HTTP client asks for HTTP/2 with every request,
+and the parser would drop the body.
+
 `send` of ASGI checks and copies each header and makes two calls of an answer. `scope["extensions"]["atelier.wire"]`
 takes an answer as it goes over the wire (`answer`, `begin`, `piece`, `end`); each says whether it was taken: False when
 the client is slow or going, then `send` is the way.
@@ -14,6 +19,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 EXTENSION = "atelier.wire"
@@ -24,6 +30,9 @@ BODY_SECONDS = 10.0
 LEAST_RATE = 1000
 """Bytes a second."""
 STUCK_SECONDS = 60.0
+MOST_HEAD_BYTES = 64 * 1024
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_OF_UPGRADES = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -34,15 +43,49 @@ class PatientProtocol(HttpToolsProtocol):
         self.since: float | None = None  # the connection, or the first lines of a request, began
         self.body_since = self.stuck_since = 0.0
         self.taken = 0
+        self.not_body = 0
+        """Bytes since the last one of a body."""
+        self.head: bytes | None = None
+        self.cycles: list[RequestResponseCycle] = []
+        """Requests of this connection that are not answered."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.since = self.loop.time()
         _Sweep.of(self)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        for cycle in self.cycles:
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
         self.taken += len(data)
-        super().data_received(data)
+        self.not_body += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        except httptools.HttpParserUpgrade as upgrade:
+            if self.head is not None:
+                self._read_anew(data[upgrade.args[0] :])
+            elif self._should_upgrade():
+                self.handle_websocket_upgrade()
+        else:
+            if self.not_body > MOST_HEAD_BYTES:
+                if self.since is not None:
+                    self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def _read_anew(self, rest: bytes) -> None:
+        """A request that asked for another protocol, as if it had not; `rest`: what came after its first lines."""
+        head, self.head = self.head, None
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.data_received(head + rest)  # type: ignore[operator]
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -50,9 +93,40 @@ class PatientProtocol(HttpToolsProtocol):
             self.since = self.loop.time()
 
     def on_headers_complete(self) -> None:
-        self.since, self.taken, self.body_since = None, 0, 0.0
+        if self.parser.should_upgrade():
+            method = self.parser.get_method()
+            if method == b"GET" and self._should_upgrade():
+                super().on_headers_complete()
+                return
+            if method != b"CONNECT":
+                self.head = self._without_upgrade(method)
+                return
+        self.since, self.taken, self.not_body, self.body_since = None, 0, 0, 0.0
         super().on_headers_complete()
-        self.scope["extensions"] = {EXTENSION: Wire(self.cycle)}  # type: ignore[typeddict-unknown-key]
+        cycle = self.cycle
+        if cycle.scope["http_version"] == "1.0":
+            cycle.__class__ = _OldCycle
+            cycle.waiting_for_100_continue = False
+        else:
+            self.scope["extensions"] = {EXTENSION: Wire(cycle)}  # type: ignore[typeddict-unknown-key]
+        self.headers = []  # what stands after the body is no header of the request
+        self.cycles = [one for one in self.cycles if not one.response_complete]
+        self.cycles.append(cycle)
+
+    def _without_upgrade(self, method: bytes) -> bytes:
+        lines = [b"%b: %b\r\n" % one for one in self.headers if one[0] not in _OF_UPGRADES]
+        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
+            lines.append(b"connection: close\r\n")
+        version = self.parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(lines))
+
+    def on_body(self, body: bytes) -> None:
+        self.not_body = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.head is None:
+            super().on_message_complete()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -75,6 +149,21 @@ class PatientProtocol(HttpToolsProtocol):
             self.body_since, self.taken = now, 0
         spent = now - self.body_since
         return spent > BODY_SECONDS and self.taken < LEAST_RATE * spent
+
+
+class _OldCycle(RequestResponseCycle):
+    """For HTTP/1.0: an answer of unknown length ends with its connection."""
+
+    unframed = False
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            if not any(name.lower() == b"content-length" for name, _ in message.get("headers", ())):
+                self.unframed, self.chunked_encoding = True, False
+        elif self.unframed:
+            # uvicorn counts down to the length that was announced.
+            self.expected_content_length = len(message.get("body", b"")) + bool(message.get("more_body"))
+        await super().send(message)
 
 
 class _Sweep:

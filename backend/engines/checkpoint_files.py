@@ -6,6 +6,7 @@ Standard library only, and no tensor is read. `single_file` loads them; what suc
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import isqrt
 from pathlib import Path
@@ -14,27 +15,42 @@ from typing import Any
 from engines.safetensors_file import Header
 
 LAYOUTS = Path(__file__).with_name("checkpoint_layouts")
-RUN_FROM_ONE_FILE = frozenset({"sd15", "sd2", "sdxl", "sd3"})
-"""The families whose checkpoints are complete: weights of all parts, and nothing that only a folder would tell."""
+RUN_FROM_ONE_FILE = frozenset({"sd15", "sd2", "sdxl", "sd3", "flux"})
+"""The families whose checkpoints are run. What a file lacks is taken from another model of its family."""
 
 CROSS_ATTENTION = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
 """Family by the width of the text that cross-attention reads: CLIP-L, OpenCLIP-H, both CLIPs of SDXL."""
 
 DENOISER = "model.diffusion_model."
-FIRST_CONVOLUTION = f"{DENOISER}input_blocks.0.0.weight"
-PATCHES = f"{DENOISER}x_embedder.proj.weight"
+FIRST_CONVOLUTION = "input_blocks.0.0.weight"
+FIRST = {"sd3": "x_embedder.proj.weight", "flux": "img_in.weight"} | dict.fromkeys(
+    ("sd15", "sd2", "sdxl"), FIRST_CONVOLUTION
+)
+"""Of a family's denoiser: the layer that reads the latents."""
+LATENTS = {"sd3": 16, "flux": 64}
+"""Channels of the latents that a family's denoisers see, where not 4."""
 HEAD_WIDTH = 64
 """Of the attention of SD 3."""
-PARTS: dict[str, tuple[str, ...]] = {
-    "the autoencoder": ("first_stage_model.",),
-    "the text encoder": ("cond_stage_model.", "conditioner.embedders."),
+_AUTOENCODER = ("first_stage_model.", "vae.")
+_ENCODERS_OF_SD = ("cond_stage_model.", "conditioner.embedders.")
+_CLIP_L, _CLIP_G = ("text_encoders.clip_l.transformer.",), ("text_encoders.clip_g.transformer.",)
+PARTS: dict[str, dict[str, tuple[str, ...]]] = {
+    "sd15": {"vae": _AUTOENCODER, "text_encoder": _ENCODERS_OF_SD},
+    "sd2": {"vae": _AUTOENCODER, "text_encoder": _ENCODERS_OF_SD},
+    "sdxl": {
+        "vae": _AUTOENCODER,
+        "text_encoder": ("conditioner.embedders.0.",),
+        "text_encoder_2": ("conditioner.embedders.1.",),
+    },
+    "sd3": {"vae": _AUTOENCODER, "text_encoder": _CLIP_L, "text_encoder_2": _CLIP_G},
+    "flux": {"vae": _AUTOENCODER, "text_encoder": _CLIP_L, "text_encoder_2": ()},
 }
-PARTS_OF_SD3: dict[str, tuple[str, ...]] = {
-    "the autoencoder": ("first_stage_model.",),
-    "the text encoder CLIP-L": ("text_encoders.clip_l.",),
-    "the text encoder CLIP-G": ("text_encoders.clip_g.",),
-}
-"""Its T5 may be missing, and is not read where it is there: the vocabulary of T5 is not shipped."""
+"""The components beside the denoiser, by how the names of their tensors begin. T5 is taken from no file, since its
+vocabulary is not shipped: SD 3 can do without, FLUX takes it from another model."""
+PACKED = (".absmax", ".quant_map", ".qweight")
+"""Endings of names in files whose weights are packed by bitsandbytes, GPTQ or their like."""
+SCALE = ".scale_weight"
+"""Ending of the number by which a matrix of 8 bits is multiplied, as ComfyUI writes them."""
 PIPELINES = {
     ("sd15", 4): "StableDiffusionPipeline",
     ("sd15", 9): "StableDiffusionInpaintPipeline",
@@ -43,43 +59,60 @@ PIPELINES = {
     ("sd2", 4): "StableDiffusionPipeline",
     ("sd2", 9): "StableDiffusionInpaintPipeline",
     ("sd3", 16): "StableDiffusion3Pipeline",
+    ("flux", 64): "FluxPipeline",
+    ("flux", 384): "FluxFillPipeline",
 }
-"""By family and by what the denoiser sees: latents, or latents, a mask and the masked picture."""
+"""By family and by what the denoiser sees: latents, or latents, a mask and the masked picture. FLUX's are rows of
+2 × 2 patches."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """How a checkpoint is to be read. `folder`: configurations of its parts; `channels`: of the denoiser's input;
-    `denoiser`: what of the denoiser's configuration is told by the shapes of its tensors; `missing`: parts that the
-    file lacks; `predicts_v`, `zero_snr`: what trainers of such models mark with a tensor of that meaning (`v_pred`,
-    `ztsnr`)."""
+    `denoiser`: what of the denoiser's configuration is told by the shapes of its tensors; `prefix`: how their names
+    begin; `missing`: components that the file lacks; `predicts_v`, `zero_snr`: what trainers of such models mark with
+    a tensor of that meaning (`v_pred`, `ztsnr`)."""
 
     family: str
     folder: Path
     pipeline: str
     channels: int
     denoiser: dict[str, Any] = field(default_factory=dict)
+    prefix: str = DENOISER
     missing: tuple[str, ...] = ()
     predicts_v: bool = False
     zero_snr: bool = False
 
+    @property
+    def lent(self) -> tuple[str, ...]:
+        """The components that another model has to lend: those that are missing, each encoder with its tokenizer."""
+        return tuple(
+            name
+            for part in self.missing
+            for name in ((part, part.replace("text_encoder", "tokenizer")) if part != "vae" else (part,))
+        )
 
-def _sd3(header: Header) -> dict[str, Any]:
+
+def _shapes(header: Header, prefix: str) -> dict[str, tuple[int, ...]]:
+    return {name.removeprefix(prefix): one.shape for name, one in header.tensors.items() if name.startswith(prefix)}
+
+
+def _blocks(names: Iterable[str], kind: str) -> int:
+    return len({name.split(".")[1] for name in names if name.startswith(f"{kind}.")})
+
+
+def _sd3(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
     """Stable Diffusion 3, 3.5 medium and 3.5 large differ in what can be counted. Empty where something is missing:
     whoever loads it will say what."""
-    shapes = {
-        name.removeprefix(DENOISER): one.shape for name, one in header.tensors.items() if name.startswith(DENOISER)
-    }
     try:
         (width, text), places = shapes["context_embedder.weight"], shapes["pos_embed"][1]
         pooled = shapes["y_embedder.mlp.0.weight"][1]
     except (KeyError, ValueError, IndexError):
         return {}
-    blocks = {name.split(".")[1] for name in shapes if name.startswith("joint_blocks.")}
     twice = {int(name.split(".")[1]) for name in shapes if name.startswith("joint_blocks.") and ".attn2." in name}
     normed = any(name.endswith(".ln_q.weight") for name in shapes)
     return {
-        "num_layers": len(blocks),
+        "num_layers": _blocks(shapes, "joint_blocks"),
         "num_attention_heads": width // HEAD_WIDTH,
         "caption_projection_dim": width,
         "joint_attention_dim": text,
@@ -90,10 +123,33 @@ def _sd3(header: Header) -> dict[str, Any]:
     }
 
 
+def _flux(shapes: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    """FLUX dev takes the guidance scale in, schnell does not; Fill sees more; smaller copies have fewer blocks. Empty
+    where something is missing."""
+    try:
+        width, text = shapes["txt_in.weight"]
+        pooled = shapes["vector_in.in_layer.weight"][1]
+        (head,) = shapes["double_blocks.0.img_attn.norm.query_norm.scale"]
+        seen, made = shapes["img_in.weight"][1], shapes["final_layer.linear.weight"][0]
+    except (KeyError, ValueError, IndexError):
+        return {}
+    return {
+        "in_channels": seen,
+        "out_channels": made,
+        "num_layers": _blocks(shapes, "double_blocks"),
+        "num_single_layers": _blocks(shapes, "single_blocks"),
+        "attention_head_dim": head,
+        "num_attention_heads": width // max(1, head),
+        "joint_attention_dim": text,
+        "pooled_projection_dim": pooled,
+        "guidance_embeds": "guidance_in.in_layer.weight" in shapes,
+    }
+
+
 def checkpoint_family(header: Header) -> str | None:
     """The family of a whole model in one file, by names that only that family has; None for anything else."""
     names = header.tensors
-    if any(name.startswith(f"{DENOISER}joint_blocks.") for name in names):
+    if any(name.startswith((f"{DENOISER}joint_blocks.", "joint_blocks.")) for name in names):
         return "sd3"
     if any(name.startswith((f"{DENOISER}double_blocks.", "double_blocks.")) for name in names):
         return "flux"
@@ -106,22 +162,42 @@ def checkpoint_family(header: Header) -> str | None:
     return None
 
 
-def layout_of(header: Header) -> Layout | None:
-    """How to read a checkpoint; None for one that Atelier does not run from one file."""
+def _prefix(names: Iterable[str]) -> str:
+    return DENOISER if any(one.startswith(DENOISER) for one in names) else ""
+
+
+def channels_of(header: Header) -> int | None:
+    """How many channels its denoiser sees; None where its first layer cannot be found."""
+    first = header.tensors.get(_prefix(header.tensors) + FIRST.get(checkpoint_family(header) or "", ""))
+    return first.shape[1] if first is not None and len(first.shape) >= 2 else None
+
+
+def is_packed(header: Header) -> bool:
+    """Whether its weights are stored in a way that only the library which packed them reads."""
+    return any(name.endswith(PACKED) or ".bitsandbytes__" in name for name in header.tensors)
+
+
+def layout_of(header: Header, name: str = "") -> Layout | None:
+    """How to read a checkpoint; None for one that Atelier does not run from one file. `name`: the file's. It alone
+    tells FLUX Kontext, whose tensors are FLUX dev's."""
     family, names = checkpoint_family(header), header.tensors
-    first = names.get(PATCHES if family == "sd3" else FIRST_CONVOLUTION)
-    channels = first.shape[1] if first is not None and len(first.shape) == 4 else 4
-    if family not in RUN_FROM_ONE_FILE or (family, channels) not in PIPELINES:
+    prefix = _prefix(names)
+    shapes, channels = _shapes(header, prefix), channels_of(header) or LATENTS.get(family or "", 4)
+    if family not in RUN_FROM_ONE_FILE or (family, channels) not in PIPELINES or is_packed(header):
         return None
-    parts = PARTS_OF_SD3 if family == "sd3" else PARTS
-    missing = tuple(part for part, starts in parts.items() if not any(name.startswith(starts) for name in names))
-    denoiser = _sd3(header) if family == "sd3" else {"in_channels": channels}
+    missing = tuple(
+        part for part, starts in PARTS[family].items() if not any(one.startswith(starts or "\0") for one in names)
+    )
+    denoiser = {"sd3": _sd3, "flux": _flux}.get(family, lambda _: {"in_channels": channels})(shapes)
+    pipeline = PIPELINES[family, channels]
+    titles = f"{name} {header.metadata.get('modelspec.title', '')}".lower()
     return Layout(
         family,
         LAYOUTS / family,
-        PIPELINES[family, channels],
+        "FluxKontextPipeline" if pipeline == "FluxPipeline" and "kontext" in titles else pipeline,
         channels,
         denoiser,
+        prefix,
         missing,
         predicts_v="v_pred" in names,
         zero_snr="ztsnr" in names,

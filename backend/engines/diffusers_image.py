@@ -12,7 +12,8 @@ finished tensors to encoder threads. Order of the file: load, run, parking, shel
 
 Load options: `device` ("cuda" when there is one, else "cpu"), `dtype` ("float32" on the CPU, "bfloat16" or "float16" on
 CUDA), `threads` (CPU threads of torch; half the usable cores), `batch` (most pictures of one request at once; 1),
-`model_hash` (SHA-256 of the denoiser's weights, hex; computed when not given), and those of `image_speed`.
+`model_hash` (SHA-256 of the denoiser's weights, hex; computed when not given), `parts_from` (folder or file of a model
+of the same family, which lends what a checkpoint in one file lacks), and those of `image_speed`.
 
 A picture depends on its recipe alone: each has a generator of its own on the CPU, whatever the device, so that noise
 is the same everywhere, and its request's other pictures do not touch it. That is why `batch` is 1 unless someone
@@ -142,7 +143,8 @@ def load(model_path: Path, options: Options) -> DiffusersImage | DiffusersVideo 
             pipeline=index["_class_name"],
         )
     dtype = chosen_dtype(device, str(options.get("dtype", "")))
-    source = Source(model_path, device, dtype, chosen_speed(options))
+    lender = Path(str(options["parts_from"])) if options.get("parts_from") else None
+    source = Source(model_path, device, dtype, chosen_speed(options), lender)
     try:
         if index["_class_name"] in VIDEO_PIPELINES:
             from engines.image_to_video import DiffusersVideo  # with PyAV, which picture models do without

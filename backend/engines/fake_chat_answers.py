@@ -211,8 +211,10 @@ def _calls(body: dict[str, Any], steering: Steering) -> list[dict[str, Any]]:
     if chosen is None:
         raise Bad(400, f"the tool {named!r} is not among the tools", param="tool_choice")
     schema = chosen.get("parameters") or chosen.get("input_schema") or {}
+    # As vLLM: what must be called is held to its schema where it is `strict`, and else says what it likes.
+    given = example(schema) if chosen.get("strict") or steering.tool else {"text": WORDS[0]}
     call_id = "call_" + hashlib.sha256(chosen["name"].encode()).hexdigest()[:12]
-    return [{"id": call_id, "name": chosen["name"], "arguments": json.dumps(example(schema))}]
+    return [{"id": call_id, "name": chosen["name"], "arguments": json.dumps(given)}]
 
 
 def example(schema: dict[str, Any]) -> Any:

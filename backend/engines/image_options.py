@@ -15,17 +15,19 @@ import torch
 
 from engines.engine import LoadFailed
 from engines.image_speed import Speed, denoiser_name, place, quantized_loading
-from engines.single_file import pipeline_of
+from engines.single_file import left_out_of, pipeline_of, variant_of
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a pipeline comes from and where it goes to. `folder` may be a checkpoint in one file."""
+    """Where a pipeline comes from and where it goes to. `folder` may be a checkpoint in one file; `lender` is the
+    folder or file of the model that lends what such a file lacks."""
 
     folder: Path
     device: str
     dtype: torch.dtype
     speed: Speed = field(default_factory=Speed)
+    lender: Path | None = None
 
     @property
     def offloads(self) -> bool:
@@ -35,7 +37,7 @@ class Source:
     def pipeline(self, **there: Any) -> Any:
         """The pipeline with its weights on the device. Components that are `there` already are not read again."""
         if self.folder.is_file():
-            pipe = pipeline_of(self.folder, self.speed, self.device, self.dtype, there)
+            pipe = pipeline_of(self.folder, self.speed, self.device, self.dtype, there, self.lender)
             return place(pipe, self.speed, self.device)
         denoiser = denoiser_name(json.loads((self.folder / "model_index.json").read_bytes()))
         pipe = diffusers.DiffusionPipeline.from_pretrained(
@@ -43,9 +45,9 @@ class Source:
             dtype=self.dtype,
             use_safetensors=True,
             local_files_only=True,
-            variant=_variant(self.folder),
+            variant=variant_of(self.folder),
             **quantized_loading(self.speed, denoiser, self.device, self.dtype),
-            **{**_left_out(self.folder), **there},
+            **{**left_out_of(self.folder), **there},
         )
         return place(pipe, self.speed, self.device)
 
@@ -59,17 +61,5 @@ def chosen_dtype(device: str, wanted: str) -> torch.dtype:
         return getattr(torch, wanted)
     if device == "cpu":
         return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-
-
-def _variant(folder: Path) -> str | None:
-    """ "fp16" for a folder that holds nothing else; diffusers looks for plain names unless told."""
-    files = list(folder.glob("*/*.safetensors"))
-    return "fp16" if files and all(".fp16." in file.name for file in files) else None
-
-
-def _left_out(folder: Path) -> dict[str, None]:
-    """The components that the folder says it has not, such as the third text encoder of many copies of SD 3: diffusers
-    wants to hear that they are meant to be missing."""
-    index = json.loads((folder / "model_index.json").read_bytes())
-    return {name: None for name, value in index.items() if isinstance(value, list) and value == [None, None]}
+    # Cards before Ampere are said to support bfloat16: in emulation, many times slower.
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16

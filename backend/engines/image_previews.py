@@ -50,26 +50,27 @@ class Previews:
         if latents is None or latents.ndim != 4 or latents.shape[1] != channels:
             return []
         if self._fit is None:
-            self._fit = self._fitted(channels)
+            self._fit = self._fitted(channels, latents.device)
         features = torch.cat([latents.float(), torch.ones_like(latents[:, :1], dtype=torch.float32)], dim=1)
         rgb = torch.einsum("bchw,cr->bhwr", features, self._fit)
         pixels = ((rgb / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
         return [small_jpeg(Image.fromarray(picture), PREVIEW_SIDE, shape) for picture in pixels]
 
     @torch.no_grad()
-    def _fitted(self, channels: int) -> torch.Tensor:
+    def _fitted(self, channels: int, device: torch.device) -> torch.Tensor:
         """Least squares from latents to the mean colour of the patch that each becomes: [channels + 1, 3].
 
-        Fitted on a handful of smooth random latents, since a decoder answers to smooth ones as it does to pictures.
+        `device`: where the decoder works, also when it waits elsewhere (offloading). Fitted on a handful of smooth
+        random latents, since a decoder answers to smooth ones as it does to pictures.
         """
         vae, generator = self._vae, torch.Generator("cpu").manual_seed(0)
         coarse = torch.randn(8, channels, 3, 3, generator=generator)
         smooth = torch.nn.functional.interpolate(coarse, size=(12, 12), mode="bicubic")
-        latents = (smooth + 0.3 * torch.randn(smooth.shape, generator=generator)).to(vae.device)
+        latents = (smooth + 0.3 * torch.randn(smooth.shape, generator=generator)).to(device)
         shift = getattr(vae.config, "shift_factor", None) or 0.0
         one = {"num_frames": 1} if "num_frames" in inspect.signature(type(vae).decode).parameters else {}
         decoded = vae.decode((latents / vae.config.scaling_factor + shift).to(vae.dtype), **one).sample.float()
         colours = torch.nn.functional.adaptive_avg_pool2d(decoded, (12, 12)).clamp(-1, 1)
         inputs = torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1).movedim(1, -1).reshape(-1, channels + 1)
         targets = colours.movedim(1, -1).reshape(-1, 3)
-        return torch.linalg.lstsq(inputs.cpu(), targets.cpu()).solution.to(vae.device)
+        return torch.linalg.lstsq(inputs.cpu(), targets.cpu()).solution.to(device)

@@ -35,6 +35,10 @@ from engines.stop_words import Stopping
 Resolve = Callable[[dict[str, Any]], tuple[str, Any, Any]]
 Build = Callable[..., Any]
 STREAMS = ("/v1/chat/completions", "/v1/completions")
+MOST_CHARACTERS_PER_TOKEN = 16
+MOST_STOPS, LONGEST_STOP = 4, 32
+"""Of the words that end a generation. The library compares each with every token of the vocabulary, which takes minutes
+for long ones; `Stopping` cuts answers at all of them."""
 
 
 class UnixServe(Serve):
@@ -137,6 +141,9 @@ class _Names:
         except Refused as refused:
             await _error(refused.status, str(refused), refused.param, refused.kind)(scope, receive, send)
             return
+        words = wanted.pop("stop", [])
+        if short := [word for word in words if len(word) <= LONGEST_STOP][:MOST_STOPS]:
+            wanted["stop"] = short
         raw = json.dumps(wanted).encode()
         headers = [(k, v) for k, v in scope["headers"] if k not in (b"content-length", b"transfer-encoding")]
         scope = {**scope, "headers": [*headers, (b"content-length", str(len(raw)).encode())]}
@@ -151,7 +158,7 @@ class _Names:
 
         if wanted["stream"] and path in STREAMS:
             send = _Ending(send, bool((json.loads(body).get("stream_options") or {}).get("include_usage"))).send
-        if words := wanted.get("stop"):
+        if words:
             send = Stopping(send, words).send
         await self._app(scope, replay, send)
 
@@ -171,8 +178,10 @@ class _Names:
         wanted = {key: value for key, value in wanted.items() if key in FIELDS[path] and value is not None}
         wanted["model"] = self._serve._model_manager.force_model
         wanted["stream"] = wanted.get("stream") is True
-        if isinstance(wanted.get("stop"), str):
-            wanted["stop"] = [wanted["stop"]]
+        if isinstance(stop := wanted.get("stop", []), str):
+            wanted["stop"] = stop = [stop]
+        if not isinstance(stop, list) or not all(isinstance(word, str) for word in stop):
+            raise Refused(400, "stop must be a text or a list of texts", "stop")
         if isinstance(wanted.get("logit_bias"), dict):
             wanted["logit_bias"] = {token: float(value) for token, value in wanted["logit_bias"].items()}
         self._bound(path, wanted)
@@ -184,6 +193,10 @@ class _Names:
         asked = wanted.pop("max_completion_tokens", None) or wanted.get(field)
         if asked is not None and (not isinstance(asked, int) or isinstance(asked, bool) or asked < 1):
             raise Refused(400, f"{field} must be at least 1", field)
+        if (characters := _characters(wanted)) > MOST_CHARACTERS_PER_TOKEN * self._serve.limit():
+            # As vLLM: what cannot fit is not made into tokens first, which takes long and answers nobody meanwhile.
+            words = f"This model's maximum context length is {self._serve.limit()} tokens; the prompt has {characters}"
+            raise Refused(400, f"{words} characters.", "messages" if "messages" in wanted else field)
         length = self._length(path, wanted)
         room = self._serve.limit() - length
         if room < 1:
@@ -205,6 +218,15 @@ class _Names:
             return len(_templated(tokenizer, wanted["messages"], wanted.get("tools")))
         except Exception as error:  # the model's template decides what it takes, and says so in its own exceptions
             raise Refused(400, f"the model's template does not take these messages: {error}", "messages") from error
+
+
+def _characters(value: Any) -> int:
+    """Of all texts in it, without pictures."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(_characters(inner) for name, inner in value.items() if name != "image_url")
+    return sum(map(_characters, value)) if isinstance(value, list) else 0
 
 
 class _Ending:

@@ -31,6 +31,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -72,7 +73,8 @@ class VLLMChat:
 
     def __init__(self, model_path: Path, options: Options, arguments: list[str], env: dict[str, str]) -> None:
         self.device = "cpu" if "VLLM_TARGET_DEVICE" in env else "cuda"
-        self.weights_bytes = weights_in(model_path) // int(options.get("tensor_parallel") or 1)
+        self.devices = int(options.get("tensor_parallel") or 1)
+        self.weights_bytes = weights_in(model_path) // self.devices
         self.cache_bytes = int(options.get("kv_cache_bytes") or 0)
         self.left_out = left_out(options, why_not_fp8(model_path, on_gpu=self.device != "cpu"))
         self.child = OpenAIChild(arguments, Path(str(options[OPENAI_SOCKET])), env)
@@ -101,7 +103,8 @@ class ParkableVLLM(VLLMChat):
         self._ask("/sleep?level=1", "not_parked")
         said = next((m for line in reversed(self.child.tail()) if (m := SLEPT.search(line))), None)
         freed = int(float(said[1]) * GIB) if said else self.weights_bytes + self.cache_bytes
-        return Parked(rest_bytes=max(0, self.load_peak_bytes - freed), host_bytes=self.weights_bytes)
+        host_bytes = self.weights_bytes * self.devices  # each device's share lies in the one memory of the machine
+        return Parked(rest_bytes=max(0, self.load_peak_bytes - freed), host_bytes=host_bytes)
 
     def wake(self) -> None:
         self._ask("/wake_up", "not_woken")
@@ -119,7 +122,7 @@ class ParkableVLLM(VLLMChat):
 
 
 def command(model_path: Path, options: Options, *, on_gpu: bool) -> list[str]:
-    """Pure but for the model's config.json: what starts the server."""
+    """Pure but for the model's config.json and the size of its files: what starts the server."""
     arguments = [
         sys.executable, "-m", "vllm.entrypoints.openai.api_server",
         "--model", str(model_path),
@@ -148,7 +151,8 @@ def command(model_path: Path, options: Options, *, on_gpu: bool) -> list[str]:
         arguments += ["--enable-auto-tool-choice", "--tool-call-parser", str(parser)]
     if options.get("quantization") == "fp8" and not why_not_fp8(model_path, on_gpu=on_gpu):
         arguments += ["--quantization", "fp8"]
-    arguments += _media(options) + _memory(options, on_gpu=on_gpu) + _loras(options)
+    weights = weights_in(model_path) // int(options.get("tensor_parallel") or 1)
+    arguments += _media(options) + _memory(options, weights, on_gpu=on_gpu) + _loras(options)
     return arguments
 
 
@@ -159,7 +163,7 @@ def _media(options: Options) -> list[str]:
     )
 
 
-def _memory(options: Options, *, on_gpu: bool) -> list[str]:
+def _memory(options: Options, weights: int, *, on_gpu: bool) -> list[str]:
     cache = max(LEAST_CACHE, int(options.get("kv_cache_bytes") or 0))
     in_8_bits = ["--kv-cache-dtype", "fp8"] if options.get("kv_cache") == "fp8" else []
     if not on_gpu:
@@ -170,6 +174,10 @@ def _memory(options: Options, *, on_gpu: bool) -> list[str]:
     if options.get("kv_cache_bytes"):
         arguments += ["--kv-cache-memory-bytes", str(cache)]
     memory, whole = int(options.get("memory_bytes") or 0), int(options.get("device_bytes") or 0)
+    if options.get("kv_cache_bytes"):
+        # vLLM then only refuses to start where so much is not free, its own context taken off. What its lease is for
+        # was measured, and may be less than planned: ask for what is certainly needed.
+        memory = min(memory, cache + weights // 2)
     if memory and whole:
         arguments += ["--gpu-memory-utilization", f"{min(0.95, max(0.02, memory / whole)):.3f}"]
     if int(options.get("tensor_parallel") or 1) > 1 and options.get("images") is not None:
@@ -245,9 +253,22 @@ def environment(options: Options, *, on_gpu: bool) -> dict[str, str]:
         env["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         env["OMP_NUM_THREADS"] = str(options.get("threads") or os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
         env["PYTHONPATH"] = os.pathsep.join([str(CPU_SITE), os.environ.get("PYTHONPATH", "")])
-    elif options.get("parks") is not False:
+        return env
+    if options.get("parks") is not False:
         env["VLLM_SERVER_DEV_MODE"] = "1"
+    if not compiles_cuda():
+        # FlashInfer's sampler and DeepGEMM compile themselves when they are first used, and vLLM takes both without
+        # asking whether they can: the server would end while it starts. PyTorch's sampler and CUTLASS do the same.
+        env |= {"VLLM_USE_FLASHINFER_SAMPLER": "0", "VLLM_USE_DEEP_GEMM": "0"}
     return env
+
+
+def compiles_cuda() -> bool:
+    """Whether what FlashInfer compiles with is here; it looks for nvcc in this order."""
+    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
+    nvcc = shutil.which("nvcc") if not home else None
+    nvcc = nvcc or shutil.which(os.path.join(home or "/usr/local/cuda", "bin", "nvcc"))
+    return bool(nvcc and shutil.which("ninja") and shutil.which(os.environ.get("CXX") or "c++"))
 
 
 def _cache() -> Path:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from atelier.chat.order import Order
 from atelier.errors import AtelierError
-
-if TYPE_CHECKING:
-    from atelier.chat.serving import Order
 
 WITH_STREAM_OPTIONS = frozenset({"/v1/chat/completions", "/v1/completions"})
 MESSAGES = "/v1/messages"

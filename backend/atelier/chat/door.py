@@ -19,12 +19,13 @@ from atelier.access.actor import Actor
 from atelier.chat import answers
 from atelier.chat.caps import Caps
 from atelier.chat.keys import Keys
-from atelier.chat.serving import RESPONSES, ChatServing, Order, TooLongAWait, whole
+from atelier.chat.order import Order
+from atelier.chat.serving import RESPONSES, ChatServing, TooLongAWait, whole
 from atelier.chat.visit import Visit, check_size
 from atelier.chat.watching import Call
 from atelier.errors import AtelierError, TooManyJobs, Unauthorized, Unavailable
 from atelier.front import REQUEST_ID
-from atelier.hosts import Hosts, Refusal
+from atelier.hosts import Hosts, Refusal, without_cookie
 from atelier.logs import RequestLines
 from atelier.said import Said
 
@@ -79,15 +80,16 @@ class ChatDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = Visit(scope, receive, send)
-        credential = origin = None
+        credential = key = origin = None
         host, hosts, length = b"", 0, 0
         for name, value in scope["headers"]:
             if name == b"host":
                 host, hosts = value, hosts + 1
             elif name == b"authorization":
-                credential = value or credential
+                if credential is None:  # the first, as for the gate: remembered is what was looked at
+                    credential = value
             elif name == b"x-api-key":
-                credential = credential or b"Bearer " + value
+                key = key or value
             elif name == b"content-length":
                 length = int(value)
             elif name == b"cookie":
@@ -96,13 +98,16 @@ class ChatDoor:
                 origin = value
             elif name == b"x-request-id" and REQUEST_ID.fullmatch(value.decode("latin-1")):
                 visit.request_id = value
+        if origin is not None and self._hosts.is_guest(scope["path"], origin.lower()):
+            visit.guest, origin = origin.lower(), None
+            scope["headers"], visit.has_cookie = without_cookie(scope["headers"]), False
         if not visit.request_id:
             visit.request_id = f"{self._prefix}{next(self._numbers):08x}".encode()
         try:
             if refusal := self._hosts.refuse(hosts, host, origin, checked=True):
                 await visit.refuse(refused(refusal))
             else:
-                await self._answer(visit, credential or b"", length)
+                await self._answer(visit, credential or (b"Bearer " + key if key else b""), length)
         except AtelierError as error:
             await visit.refuse(error)
         except asyncio.CancelledError:

@@ -14,15 +14,13 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from atelier.access.actor import Actor
 from atelier.chat import usage_store
+from atelier.chat.order import Order
 from atelier.clock import now
 from atelier.db import Database
-
-if TYPE_CHECKING:
-    from atelier.chat.serving import Order
 
 log = logging.getLogger(__name__)
 

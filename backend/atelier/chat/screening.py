@@ -15,7 +15,7 @@ import orjson
 
 from atelier.chat import picture_checks
 from atelier.errors import BadRequest
-from atelier.runtime.abilities import ABILITIES, OF_ANSWERS_KEPT
+from atelier.runtime.abilities import ABILITIES, OF_ANSWERS_KEPT, TOKENIZE
 from atelier.runtime.engines import EngineName
 from atelier.said import Said
 
@@ -34,6 +34,11 @@ MOST_WORDS_OF_A_NAME = 256
 SCHEMA_BYTES, SCHEMA_DEPTH = 64 * 1024, 32
 PATTERN_LENGTH = 256
 MOST_TOKENS = 1_000_000
+MOST_READ_WHOLE = 500_000
+"""Characters of one text that an engine makes tokens of before anything of it is left out. Ten times as many keep it
+from answering anybody, until it is taken for hung."""
+FEW_BYTES, MOST_VALUES = 1024 * 1024, 1_000_000
+"""Of a body that is larger than a few bytes, estimated by its signs: a text of ten million characters has fewer."""
 
 Body = dict[str, Any]
 Check = Callable[[str, Any], None]
@@ -48,7 +53,10 @@ class InvalidJSON(BadRequest):
 
 
 def parsed(raw: bytes) -> Body:
-    """The request's JSON object. Raises BadRequest."""
+    """The request's JSON object. Raises BadRequest, and before it is read for what would take seconds to read."""
+    if len(raw) > FEW_BYTES and sum(map(raw.count, (b",", b":", b"[", b"{"))) > MOST_VALUES:
+        words = Said(f"The body holds more than {MOST_VALUES} values.", "chat.too_many_values", most=MOST_VALUES)
+        raise BadRequest(words, field="body", hint="Send less at once.")
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -261,10 +269,19 @@ def _tools(field: str, value: Any) -> None:
     for at, tool in enumerate(value):
         if tool.__class__ is not dict:
             raise _wrong(f"{field}.{at}", "an object")
-        inner = tool.get("function") if tool.get("function").__class__ is dict else tool
+        inner = tool.get("function", tool)
+        if inner.__class__ is not dict:
+            raise _wrong(f"{field}.{at}.function", "an object")
         for name in ("parameters", "input_schema", "schema"):
             if inner.get(name) is not None:
                 _schema(f"{field}.{at}.{name}", inner[name])
+
+
+def _choice(field: str, value: Any) -> None:
+    if value.__class__ is dict and value.get("function", value).__class__ is not dict:
+        raise _wrong(f"{field}.function", "an object")
+    if value is not None and value.__class__ not in (str, dict):
+        raise _wrong(field, "a word or an object")
 
 
 def _format(field: str, value: Any) -> None:
@@ -342,7 +359,7 @@ def _template_words(field: str, value: Any) -> None:
 
 _PLAIN = (
     "model messages stream stream_options max_tokens max_completion_tokens temperature top_p top_k min_p seed user "
-    "presence_penalty frequency_penalty repetition_penalty parallel_tool_calls tool_choice reasoning_effort reasoning "
+    "presence_penalty frequency_penalty repetition_penalty parallel_tool_calls reasoning_effort reasoning "
     "include_reasoning store service_tier safety_identifier prompt_cache_key prompt_cache_retention verbosity echo "
     "suffix ignore_eos skip_special_tokens spaces_between_special_tokens include_stop_str_in_output "
     "add_generation_prompt continue_final_message add_special_tokens return_token_strs return_token_ids dimensions "
@@ -375,6 +392,7 @@ FIELDS: dict[str, Check | None] = {
     "input": _input,
     "tools": _tools,
     "functions": _tools,
+    "tool_choice": _choice,
     "function_call": _label,
     "response_format": _format,
     "text": _text_format,
@@ -423,6 +441,45 @@ def _not_its_route(path: str, target: Target) -> BadRequest:
     return BadRequest(words, field="model", hint="Choose another model, or another engine in its load options.")
 
 
+def _is_read_whole(path: str, body: Body) -> bool:
+    """Whether no limit of the context keeps an engine from making tokens of all that the request says."""
+    return (
+        path == TOKENIZE
+        or body.get("truncate_prompt_tokens") is not None
+        or body.get("truncation") not in (None, "disabled")
+    )
+
+
+def _characters(value: Any) -> int:
+    """Of all texts in it; pictures are none."""
+    if value.__class__ is str:
+        return len(value)
+    if value.__class__ is list:
+        return sum(map(_characters, value))
+    if value.__class__ is dict:
+        return sum(_characters(inner) for name, inner in value.items() if name not in _NO_TEXT)
+    return 0
+
+
+_NO_TEXT = frozenset({"image_url", "source"})
+
+
+def refuse_what_takes_too_long(path: str, body: Body) -> None:
+    """Raises BadRequest for a text that would occupy the whole engine."""
+    if not _is_read_whole(path, body):
+        return
+    name = next((one for one in ("messages", "input", "prompt") if one in body), "")
+    given = body.get(name)
+    is_list_of_texts = given.__class__ is list and given and given[0].__class__ is str
+    if (max(map(_characters, given)) if is_list_of_texts else _characters(given)) > MOST_READ_WHOLE:
+        words = Said(
+            f"A text of more than {MOST_READ_WHOLE} characters is not read whole.",
+            "chat.text_too_long",
+            most=MOST_READ_WHOLE,
+        )
+        raise BadRequest(words, field=name, hint="Send it in parts.")
+
+
 def _is_to_think(body: Body, target: Target) -> bool:
     """Whether a request in Anthropic's words asks for thought: engines take its budget, and leave the model's template
     as it is, which may be off."""
@@ -431,6 +488,25 @@ def _is_to_think(body: Body, target: Target) -> bool:
     return target.reasons and kind in ("enabled", "adaptive") and body.get("chat_template_kwargs") is None
 
 
+def _holds_to_schemas(body: Body) -> bool:
+    """Whether `body` was changed: a tool that must be called is called with what its schema asks for, unless the
+    request says otherwise. vLLM holds only `strict` tools to their schemas, and whoever forces one (LangChain does for
+    structured output) counts on its fields."""
+    choice = body.get("tool_choice")
+    kind = choice.get("type") if choice.__class__ is dict else choice
+    tools = body.get("tools")
+    if kind.__class__ is not str or kind not in _FORCED or tools.__class__ is not list:
+        return False
+    changed = False
+    for tool in tools:
+        inner = tool.get("function", tool)
+        has_schema = "input_schema" in tool or tool.get("type") == "function"
+        if has_schema and inner.get("strict") is None:
+            inner["strict"] = changed = True
+    return changed
+
+
+_FORCED = frozenset({"required", "any", "function", "tool"})
 _PICTURES = frozenset({"image_url", "input_image", "image"})
 _TEXTS = frozenset(
     ("text", "input_text", "output_text", "reasoning_text", "summary_text", "refusal", "thinking", "redacted_thinking")
@@ -471,6 +547,7 @@ class Screen:
         """Whether `body` was changed: what nobody knows is dropped, pictures from addresses stand in it. Raises
         BadRequest."""
         refuse_what_it_lacks(path, body, target)
+        refuse_what_takes_too_long(path, body)
         changed = False
         if not body.keys() <= _SIMPLE:
             for field in list(body):
@@ -484,6 +561,8 @@ class Screen:
                     check(field, body[field])
         if "thinking" in body and _is_to_think(body, target):
             body["chat_template_kwargs"], changed = dict.fromkeys(("enable_thinking", "thinking"), True), True
+        if "tool_choice" in body:
+            changed = _holds_to_schemas(body) or changed
         name = "messages" if "messages" in body else "input"
         turns = body.get(name)
         if turns.__class__ is list:

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from atelier.access.actor import Actor
 from atelier.chat import answers, screening
 from atelier.chat.metering import Meter
+from atelier.chat.order import Order
 from atelier.chat.responses import Responses
 from atelier.chat.screening import Screen
-from atelier.chat.targets import Target, Targets
+from atelier.chat.targets import Targets
 from atelier.chat.upstream import AnswerTooLong, EngineGone, EngineSilent, Line, head_of
 from atelier.chat.watching import Call, Engine, Watch
 from atelier.errors import AtelierError, BadRequest, EnvironmentNotReady, Unavailable, WorkerDied
@@ -43,19 +43,6 @@ Tell = Callable[[Waiting], None]
 Lease = AbstractAsyncContextManager[Worker]
 SetUp = Callable[[str, Tell | None], Awaitable[None]]
 """Waits until an engine's environment is there, telling how far it is; raises where it cannot be had."""
-
-
-@dataclass(slots=True)
-class Order:
-    """A request that may be sent. `body` is what the engine gets: the client's own bytes wherever that is possible.
-    `adds_usage`: the stream's last figures were asked for by us, and the client does not get to see them."""
-
-    path: str
-    target: Target
-    head: bytes
-    body: bytes
-    streams: bool
-    adds_usage: bool = False
 
 
 class TooLongAWait(Unavailable):
@@ -180,7 +167,7 @@ class ChatServing:
             given = body.get("stream_options")
             if not given:
                 adds_usage = True
-                if changes or given is not None:
+                if changes or "stream_options" in body:
                     body["stream_options"], changes = {"include_usage": True}, True
                 else:
                     raw = b'{"stream_options":{"include_usage":true},' + raw.lstrip()[1:]

@@ -14,11 +14,13 @@ import orjson
 from starlette.types import Message, Receive, Scope, Send
 
 from atelier.chat import answers
-from atelier.chat.serving import Order, TooLongAWait
+from atelier.chat.order import Order
+from atelier.chat.serving import TooLongAWait
 from atelier.chat.upstream import Line
 from atelier.chat.watching import Call
 from atelier.errors import AtelierError, TooManyJobs, Unauthorized
 from atelier.front import IncomingBody
+from atelier.hosts import guest_headers
 from atelier.said import Said
 from atelier.wire import EXTENSION, Wire
 
@@ -55,8 +57,8 @@ class Visit:
     """Made for each request."""
 
     __slots__ = (
-        "begun", "call", "first", "has_cookie", "limits", "model", "request_id", "scope", "send", "started", "status",
-        "told", "_ended", "_receive", "_wire",
+        "begun", "call", "first", "guest", "has_cookie", "limits", "model", "request_id", "scope", "send", "started",
+        "status", "told", "_ended", "_receive", "_wire",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +67,8 @@ class Visit:
         self.request_id, self.model, self.told, self.first = b"", "", b"waiting", b""
         self.status, self.started, self._ended = 500, False, False
         self.has_cookie = False
+        self.guest: bytes | None = None
+        """The page of another site that asks, and may read the answer."""
         self.limits: tuple[int, int] | None = None
         self.call: Call | None = None
         extensions = scope.get("extensions")
@@ -108,11 +112,16 @@ class Visit:
 
     def _head(self, kind: bytes) -> bytes:
         took = int((time.perf_counter() - self.begun) * 1000)
-        return b"%bx-request-id: %b\r\nopenai-processing-ms: %d\r\n" % (_HEADS[kind], self.request_id, took)
+        head = b"%bx-request-id: %b\r\nopenai-processing-ms: %d\r\n" % (_HEADS[kind], self.request_id, took)
+        if self.guest is not None:
+            head += b"".join(b"%b: %b\r\n" % one for one in guest_headers(self.guest))
+        return head
 
     def _headers(self, kind: bytes, *more: Header) -> list[Header]:
         took = b"%d" % int((time.perf_counter() - self.begun) * 1000)
         named = [(b"content-type", kind), (b"x-request-id", self.request_id), (b"openai-processing-ms", took)]
+        if self.guest is not None:
+            named += guest_headers(self.guest)
         if self.limits is not None:
             named.append((b"x-ratelimit-limit-requests", b"%d" % self.limits[0]))
             named.append((b"x-ratelimit-remaining-requests", b"%d" % self.limits[1]))

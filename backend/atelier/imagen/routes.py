@@ -12,10 +12,9 @@ from starlette.datastructures import FormData, UploadFile
 from atelier.access.actor import Actor, TokenUser
 from atelier.deps import Services, ServicesDep
 from atelier.errors import BadRequest
-from atelier.images.gallery_routes import stored_file
-from atelier.images.input_routes import in_pieces
 from atelier.images.inputs import MAX_UPLOAD_BYTES
 from atelier.images.schemas import ImageToImageIn, InputOut, TextToImageIn, says_something
+from atelier.images.transfer import in_pieces, stored_file
 from atelier.images.written_pictures import is_address
 from atelier.routing import Router
 from atelier.said import Said

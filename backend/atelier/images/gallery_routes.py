@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, Response, StreamingResponse
 from atelier.access.actor import User
 from atelier.clock import now
 from atelier.deps import ServicesDep
-from atelier.errors import BadRequest, ImageNotFound
+from atelier.errors import BadRequest
 from atelier.images.archive import MAX_FILES
 from atelier.images.gallery_schemas import (
     AmountOut,
@@ -28,18 +28,13 @@ from atelier.images.gallery_schemas import (
 from atelier.images.schemas import AcceptedOut, GalleryPage, ImageDeletedOut
 from atelier.images.search import Aspect, Look, Sort
 from atelier.images.settings import SettingsOut
+from atelier.images.transfer import FILE_HEADERS, file_gone, stored_file
 from atelier.routing import Router
 from atelier.said import Said
 from atelier.shapes import ImageOut
 
 router = Router(prefix="/api", tags=["images"])
 
-# A picture never changes under its id. It is served as data, never as a page: see `Content-Security-Policy: sandbox`.
-_FILE_HEADERS = {
-    "Cache-Control": "private, max-age=31536000, immutable",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
 _FILE_RESPONSE = {
     200: {
         "content": {"image/png": {}, "image/webp": {}, "image/jpeg": {}, "video/mp4": {}},
@@ -151,7 +146,7 @@ async def get_archive(
         )
     found = await services.archive.of(actor, wanted)
     name = f"atelier-{now():%Y-%m-%d}-{len(found.entries)}.zip"
-    headers = {**_FILE_HEADERS, "Cache-Control": "no-store", "Content-Length": str(found.length)}
+    headers = {**FILE_HEADERS, "Cache-Control": "no-store", "Content-Length": str(found.length)}
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return StreamingResponse(found.pieces(), media_type="application/zip", headers=headers)
 
@@ -219,34 +214,12 @@ async def get_thumbnail(image_id: str, actor: User, services: ServicesDep) -> Re
     try:  # a gallery that is scrolled asks for hundreds: one turn of a thread for each instead of four
         content = await asyncio.to_thread(path.read_bytes)
     except FileNotFoundError:
-        raise _file_gone() from None
-    return Response(content, media_type="image/webp", headers=_FILE_HEADERS)
-
-
-class _ImageFile(FileResponse):
-    """A file response that answers a missing file with our own 404."""
-
-    async def __call__(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]
-        try:
-            await super().__call__(scope, receive, send)
-        except RuntimeError as error:
-            if "does not exist" not in str(error):
-                raise
-            raise _file_gone() from None
-
-
-def _file_gone() -> ImageNotFound:
-    words = Said("The file of this picture is gone.", "image.file_gone")
-    return ImageNotFound(words, hint="Delete the picture, or restore the file.")
+        raise file_gone() from None
+    return Response(content, media_type="image/webp", headers=FILE_HEADERS)
 
 
 def _media_type(form: str) -> str:
     return f"video/{form}" if form == "mp4" else f"image/{form}"
-
-
-def stored_file(path: str, media_type: str, name: str | None = None) -> FileResponse:
-    """A picture of ours as an answer; with a `name` as a download."""
-    return _ImageFile(path, media_type=media_type, filename=name, headers=_FILE_HEADERS)
 
 
 def _in_utc(time: datetime | None) -> datetime | None:

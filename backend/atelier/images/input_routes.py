@@ -13,15 +13,14 @@ from starlette.datastructures import UploadFile
 from atelier.access.actor import User
 from atelier.deps import ServicesDep
 from atelier.errors import BadRequest
-from atelier.images.gallery_routes import stored_file
 from atelier.images.inputs import MAX_UPLOAD_BYTES, InputStore, once
 from atelier.images.schemas import InputOut
+from atelier.images.transfer import in_pieces, stored_file
 from atelier.routing import Router
 from atelier.said import Said
 
 router = Router(prefix="/api/inputs", tags=["inputs"])
 
-CHUNK = 256 * 1024
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "schema": {
@@ -124,9 +123,3 @@ async def _url_of(request: Request) -> str:
         return body["url"]
     words = Said("The JSON has no `url`.", "input.url_missing")
     raise BadRequest(words, field="url", hint="Send the picture as a `data:` URL there.")
-
-
-async def in_pieces(file: UploadFile) -> AsyncIterator[bytes]:
-    """A form's file, as `InputStore.take` wants it."""
-    while chunk := await file.read(CHUNK):
-        yield chunk

@@ -1,4 +1,4 @@
-"""Reads the settings of a picture back from its file: our own recipe, or A1111's text.
+"""Reads the settings of a picture back from its file: our own recipe, A1111's text, or what other programs write.
 
 What comes out are fields of a request that would make the picture again, as far as this Atelier has what it takes;
 what it lacks is named. Nothing of the file is kept.
@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from atelier.access.actor import Actor
 from atelier.images import infotext
 from atelier.images.inputs import InputStore
+from atelier.images.other_programs import told_by
 from atelier.images.prompt_schemas import StyleOut
 from atelier.images.prompts import PromptBook
 from atelier.images.schemas import TextToImageIn
@@ -40,7 +41,9 @@ class LackOut(BaseModel):
 class SettingsOut(BaseModel):
     """What a picture's file says about how it was made."""
 
-    source: Literal["atelier", "a1111"] | None = Field(description="Null: it says nothing.")
+    source: Literal["atelier", "a1111", "comfyui", "invokeai", "fooocus"] | None = Field(
+        description="Which program says it, or whose manner it follows. Null: it says nothing."
+    )
     settings: dict[str, Any] = Field(
         description="Fields of `POST /api/generate/text-to-image` that make it again, as far as they are known here."
     )
@@ -77,11 +80,13 @@ def settings_of(found: Mapping[str, Any], models: Sequence[ModelOut], styles: Se
     texts: Mapping[str, str] = found.get("texts", {})
     recipe, text = _recipe(texts.get("atelier")), texts.get("parameters")
     told: dict[str, Any] = {}
-    source: Literal["atelier", "a1111"] | None = None
+    source: Literal["atelier", "a1111", "comfyui", "invokeai", "fooocus"] | None = None
     if recipe is not None:
         source, told = "atelier", dict(recipe)
     elif text and (pairs := infotext.parse(text)).get("Steps"):
         source, told = "a1111", _from_a1111(pairs)
+    elif others := told_by(texts):
+        source, told = others
     missing: list[LackOut] = []
     model = _model(told, models, missing) if source else None
     loras = _loras(told.get("loras"), models, missing)

@@ -191,4 +191,6 @@ class LiveHub:
 
 
 def _may_see(actor: Actor, envelope: Envelope) -> bool:
+    if envelope.others_than is not None and actor.owns(envelope.others_than):
+        return False
     return envelope.owner is None or actor.owns(envelope.owner)

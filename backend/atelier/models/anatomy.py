@@ -7,17 +7,21 @@ Nothing here opens a tensor: parameters and types come from the safetensors head
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import prod
+from math import isqrt, prod
 from pathlib import Path
 from typing import Any
 
-from engines.checkpoint_files import DENOISER, LAYOUTS, RUN_FROM_ONE_FILE, layout_of
+from engines.checkpoint_files import LAYOUTS, RUN_FROM_ONE_FILE, layout_of
 from engines.safetensors_file import read_header
 
 from atelier.models.probe import MAX_JSON_BYTES
+
+DENOISERS = ("unet", "transformer")
+"""Folders of a picture model's parts."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,10 @@ class Anatomy:
     """Channels and widths are elements. `decoder_channels` are those of the autoencoder's two last stages;
     `latent_side` is the pixels that one latent stands for; `layers` to `context` are of language models; `linear` of
     the parameters are in matrices that can be quantised (a denoiser's, or all of a language model but its embeddings);
-    `quantized_bytes`: of weights that came quantised, by their files; `sees`: a language model takes pictures."""
+    `quantized_bytes`: of weights that came quantised, by their files; `sees`: a language model takes pictures.
+    Of models for pictures: `tile_side` is of the squares that the decoder may go through one after another (0: it
+    cannot); `denoiser` and `other_part` are the parameters of the denoiser and of the largest part beside it (0: not
+    known)."""
 
     task: str
     parameters: int
@@ -45,6 +52,9 @@ class Anatomy:
     linear: int = 0
     quantized_bytes: int = 0
     sees: bool = False
+    tile_side: int = 0
+    denoiser: int = 0
+    other_part: int = 0
 
 
 def read_anatomy(path: Path, *, task: str, parameters: int, stored_bits: int) -> Anatomy:
@@ -62,9 +72,11 @@ def anatomy_told(
     stored_bits: int,
     weights_bytes: int,
     linear: int = 0,
+    denoiser: int = 0,
+    other_part: int = 0,
 ) -> Anatomy:
     """Of a model that is not here, by what is known of its configs: name in the repository -> object. What they do not
-    say is taken from the configs that are shipped for its family. `linear`: of parts that are no language model."""
+    say is taken from the configs that are shipped for its family. The last three are of models for pictures."""
     anatomy = Anatomy(task, parameters, stored_bits)
     if task not in ("image", "video"):
         return _of_language(configs.get("config.json", {}), anatomy, lambda: weights_bytes)
@@ -73,7 +85,7 @@ def anatomy_told(
     def config(name: str) -> dict[str, Any]:
         return configs.get(name) or (_json(LAYOUTS / family / name) if is_shipped else {})
 
-    return replace(_of_pictures(config, anatomy), linear=linear)
+    return replace(_of_pictures(config, anatomy), linear=linear, denoiser=denoiser, other_part=other_part)
 
 
 def telling(configs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -91,14 +103,17 @@ def _telling(config: dict[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
     return kept
 
 
+TILES = "AutoencoderKL"
+"""The decoder that can go through a picture in tiles."""
+
 _READ = {
     "config.json": (
         *("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "hidden_size", "vocab_size"),
         *("max_position_embeddings", "tie_word_embeddings", "vision_config", "quantization_config", "text_config"),
     ),
     "unet/config.json": ("block_out_channels", "layers_per_block"),
-    "transformer/config.json": ("num_attention_heads", "attention_head_dim", "patch_size"),
-    "vae/config.json": ("block_out_channels", "force_upcast"),
+    "transformer/config.json": ("num_attention_heads", "attention_head_dim", "patch_size", "in_channels"),
+    "vae/config.json": ("block_out_channels", "force_upcast", "sample_size", "latent_channels", "_class_name"),
 }
 
 _FILES = (".", "config.json", "vae/config.json", "unet/config.json", "transformer/config.json")
@@ -113,13 +128,29 @@ def _read(path: Path, task: str, parameters: int, stored_bits: int, marks: tuple
 
 
 def _of_folder(path: Path, anatomy: Anatomy) -> Anatomy:
-    return replace(_of_pictures(lambda name: _json(path / name), anatomy), linear=_matrices(path))
+    by_part: Counter[str] = Counter()
+    for file in path.glob("*/*.safetensors"):
+        by_part[file.parent.name] += file.stat().st_size
+    denoiser, other_part = shares(anatomy.parameters, by_part)
+    anatomy = replace(anatomy, linear=_matrices(path), denoiser=denoiser, other_part=other_part)
+    return _of_pictures(lambda name: _json(path / name), anatomy)
+
+
+def shares(parameters: int, weights: Mapping[str, int]) -> tuple[int, int]:
+    """Of a picture model's parameters those of the denoiser and of the largest part beside it, by the bytes of each
+    part's files."""
+    total = sum(weights.values())
+    if not total:
+        return 0, 0
+    others = [size for name, size in weights.items() if name not in DENOISERS]
+    denoiser = sum(size for name, size in weights.items() if name in DENOISERS)
+    return parameters * denoiser // total, parameters * max(others, default=0) // total
 
 
 def _matrices(path: Path) -> int:
     """How many parameters are in the denoiser's matrices, by the headers of its files."""
     total = 0
-    for name in ("unet", "transformer"):
+    for name in DENOISERS:
         for file in sorted((path / name).glob("*.safetensors")):
             try:
                 tensors = read_header(file).tensors
@@ -140,10 +171,13 @@ def _of_checkpoint(file: Path, anatomy: Anatomy) -> Anatomy:
     layout = layout_of(header)
     if layout is None:
         return anatomy
-    denoiser = (one for name, one in header.tensors.items() if name.startswith(DENOISER) and name.endswith("weight"))
+    denoiser = {name: prod(one.shape) for name, one in header.tensors.items() if name.startswith(layout.prefix)}
+    matrices = [n for name, n in denoiser.items() if name.endswith("weight") and len(header.tensors[name].shape) == 2]
     anatomy = _of_pictures(lambda name: _json(layout.folder / name), anatomy)
-    hidden = layout.denoiser.get("caption_projection_dim", anatomy.hidden)
-    return replace(anatomy, hidden=hidden, linear=sum(prod(o.shape) for o in denoiser if len(o.shape) == 2))
+    told = layout.denoiser
+    heads = told.get("num_attention_heads", 0) * told.get("attention_head_dim", 0)
+    hidden = told.get("caption_projection_dim") or heads or anatomy.hidden
+    return replace(anatomy, hidden=hidden, linear=sum(matrices), denoiser=sum(denoiser.values()))
 
 
 def _of_pictures(config: Callable[[str], dict[str, Any]], anatomy: Anatomy) -> Anatomy:
@@ -154,6 +188,7 @@ def _of_pictures(config: Callable[[str], dict[str, Any]], anatomy: Anatomy) -> A
         decoder_channels=max(channels[:2]),
         upcasts_decoder=bool(vae.get("force_upcast")),
         latent_side=2 ** (len(channels) - 1) if vae else 8,
+        tile_side=_number(vae.get("sample_size"), 0) if vae.get("_class_name", TILES) == TILES else 0,
     )
     if unet:
         return replace(
@@ -163,7 +198,10 @@ def _of_pictures(config: Callable[[str], dict[str, Any]], anatomy: Anatomy) -> A
         )
     transformer = config("transformer/config.json")
     heads, width = _number(transformer.get("num_attention_heads"), 24), transformer.get("attention_head_dim")
-    return replace(anatomy, hidden=heads * _number(width, 128), patch=_number(transformer.get("patch_size"), 2))
+    patch, taken = _number(transformer.get("patch_size"), 2), _number(transformer.get("in_channels"), 0)
+    # FLUX packs squares of latents into channels before its transformer, whose own patches are of one.
+    packed = max(1, isqrt(taken // _number(vae.get("latent_channels"), 16)))
+    return replace(anatomy, hidden=heads * _number(width, 128), patch=max(patch, patch * packed))
 
 
 def _of_language(config: dict[str, Any], anatomy: Anatomy, weights_bytes: Callable[[], int]) -> Anatomy:

@@ -99,9 +99,14 @@ def _chosen(named: str | None, usual: str | None) -> str | None:
     return usual if named is None else None if named == NO_PARSER else named
 
 
-def dtype_of(stored: str, kind: str, options: LoadOptions) -> str:
-    """`stored` in safetensors' words. Half precision stays half: a chat model is read once per token."""
-    return options.dtype or ("bfloat16" if kind == "cuda" else STORED.get(stored, "float32"))
+def dtype_of(stored: str, half: str | None, options: LoadOptions) -> str:
+    """`stored` in safetensors' words; `half`: a GPU's half precision, None on a processor. Half precision stays half: a
+    chat model is read once per token."""
+    return options.dtype or half or STORED.get(stored, "float32")
+
+
+HELD = ("quantization", "kv_cache")
+"""What `held_as` says."""
 
 
 def held_as(engine: EngineName | None, anatomy: Anatomy, options: LoadOptions) -> dict[str, str]:

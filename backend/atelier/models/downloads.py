@@ -34,7 +34,7 @@ from atelier.jobs.service import JobService
 from atelier.models import store
 from atelier.models.catalogue import Catalogue
 from atelier.models.hub import HubClient, failure, is_lora, lacks_room, plan_out, what_it_is
-from atelier.models.hub_schemas import DownloadAcceptedOut, DownloadIn, HubPlanOut
+from atelier.models.hub_schemas import CatalogueOut, DownloadAcceptedOut, DownloadIn, HubPlanOut
 from atelier.models.keys import free_key
 from atelier.models.outlines import Outlines, told_by
 from atelier.models.probe import probe
@@ -77,7 +77,7 @@ class Downloads:
         self._live: dict[str, protocol.Transfer] = {}
         self._asking = asyncio.Lock()
         registry.download_of = self.present
-        registry.bytes_on_its_way = outlines.bytes_of_download
+        registry.told_on_its_way = outlines.told_of_download
         registry.is_offered = lambda key: catalogue.find(key) is not None
 
     async def start(self) -> None:
@@ -88,6 +88,11 @@ class Downloads:
             await self._hub.need_environment()
 
     # ── asking ──
+
+    async def offers(self, actor: Actor) -> CatalogueOut:
+        """The catalogue: each model with whether it is here, and what it would take."""
+        rows, told = await self._registry.rows(actor), self._outlines.of_entry
+        return await asyncio.to_thread(self._catalogue.present, rows, self._hub.page_url, told)
 
     async def plan(self, actor: Actor, repo: str, revision: str, file: str) -> HubPlanOut:
         """What a download would do. Raises HubFailed, EnvironmentNotReady."""
@@ -102,7 +107,7 @@ class Downloads:
             keys={_file_of(row): row.key for row in rows if (row.repo, row.commit) == (plan["repo"], plan["commit"])},
             suggested_key=free_key(_name_of(repo, file), {row.key for row in rows}),
             room=await asyncio.to_thread(self._hub.room),
-            bytes_needed=await asyncio.to_thread(self._outlines.bytes_of_plan, plan, on_cpu=not plan["prefer_half"]),
+            told=await asyncio.to_thread(self._outlines.of_plan, plan, on_cpu=not plan["prefer_half"]),
         )
 
     async def ask(self, actor: Actor, wanted: DownloadIn, idempotency_key: str | None = None) -> DownloadAcceptedOut:

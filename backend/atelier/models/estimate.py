@@ -5,13 +5,19 @@
 *Weights*: parameters times the size of the type that they are loaded as.
 
 *Activations of pictures*: the larger of two peaks, which do not happen at once.
- - the decoder's last stages at full size: `TENSORS` feature maps of width × height × channels live together in a
-   residual block (input, normalised, convolved, shortcut, and a convolution's workspace); Rombach et al. 2022,
-   "High-resolution image synthesis with latent diffusion models", appendix E, and diffusers' `AutoencoderKL`.
+ - the decoder's last stages at full size: `DECODER_TENSORS` feature maps of width × height × channels live together in
+   a residual block: three of them are tensors (input, normalised, activated), the rest a convolution's workspace.
+   Slicing decodes one picture after another; tiling decodes squares of `Anatomy.tile_side`, and smaller pictures whole.
+   float16 overflows in some decoders, which are run in float32 then; bfloat16 does not (diffusers' pipelines).
  - the denoiser, of all frames of a video at once (they are decoded a few at a time): a U-Net keeps the output of every
-   block of its way down for the way up (Ronneberger et al. 2015, §2); a transformer holds a few token × width tensors
-   and its MLP's, four times as wide (Peebles & Xie 2023, "Scalable diffusion models with transformers"). Guidance
-   doubles the batch (Ho & Salimans 2022, "Classifier-free guidance").
+   block of its way down for the way up (Ronneberger et al. 2015, §2) and widens its tokens eightfold in a gated MLP;
+   a transformer holds a few token × width tensors and its MLP's, four times as wide (Peebles & Xie 2023, "Scalable
+   diffusion models with transformers"). Guidance doubles the batch (Ho & Salimans 2022, "Classifier-free guidance").
+
+The counts are those of diffusers' classes run on tensors without data, each allocation counted, and agree with what was
+published of GPUs (GiB, above the weights): SDXL's U-Net 0.27, FLUX's transformer 0.46 (huggingface.co/datasets/
+diffusers/benchmarks); SDXL at 1024² as a whole 2.5 in bfloat16, 3.9 with a decoder in float32 (…/datasets/sayakpaul/
+sample-datasets, collated_results_sdxl.csv).
 
 *Key-value cache*: 2 × layers × kv heads × head width × context × batch (Pope et al. 2022, "Efficiently scaling
 transformer inference", §3.3; Kwon et al. 2023, "PagedAttention", §3). Devices share the heads; one that would get less
@@ -32,10 +38,10 @@ from engines.upscaler_files import pixels_left
 from atelier.models.anatomy import Anatomy
 
 MIB = 1024**2
-FRAMEWORK_BYTES = {"cpu": 72 * MIB, "cuda": 640 * MIB}
+FRAMEWORK_BYTES = {"cpu": 72 * MIB, "cuda": 512 * MIB}
 """Of a worker without a model. CPU: its own memory, beyond the pages that it shares with its forkserver; 35 to 72 MiB
 were measured, by how much of what is shared it wrote to.
-CUDA: the driver's context (0.4 to 0.6 GB on recent cards) and the libraries' workspaces."""
+CUDA: the driver's context (0.4 to 0.6 GB on recent cards), as `engines.image_memory` counts it."""
 
 SERVER_BYTES = {
     "vllm_cpu_chat": {"cpu": 1050 * MIB, "cuda": 1050 * MIB},
@@ -49,10 +55,12 @@ TYPE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "float8": 1.0}
 QUANTIZED_BYTES = {"int8": 1.0, "fp8": 1.0, "fp4": 0.57}
 """Of one parameter of a quantised matrix, scales included."""
 
-OFFLOADED_SHARE = {"none": 1.0, "model": 0.35, "group": 0.1}
-"""What stays on a GPU of a picture model whose parts are moved there one after another (diffusers'
-`enable_model_cpu_offload`: the largest part, most often the denoiser without text encoders and decoder), or block by
-block."""
+IN_BLOCKS = 0.05
+"""What share of a picture model is on a GPU at once when it is moved there block by block, the next one while this one
+works. FLUX's transformer: 0.09 of 22 GiB beside its activations (huggingface.co/datasets/diffusers/benchmarks)."""
+
+DENOISERS_SHARE = 0.75
+"""Of a picture model's parameters, where nobody counted: 0.59 (SD 3.5 Large) to 0.81 (SD 1.5)."""
 
 UPSCALER_TILE_BYTES = {"cpu": 1024 * MIB, "cuda": 768 * MIB}
 """What an upscaler takes of memory beside its weights: a tile of `engines.image_upscalers` through 64 feature maps,
@@ -61,7 +69,12 @@ four times as wide and high. CPU: float32; CUDA: half."""
 ENLARGED_BYTES = 3
 """For each pixel of the picture as an upscaler's network leaves it."""
 
-TENSORS = 8
+DECODER_TENSORS = {"cpu": {4.0: 8, 2.0: 8, 1.0: 8}, "cuda": {4.0: 4, 2.0: 5, 1.0: 10}}
+"""By the bytes of an element; smaller ones leave more of it to the workspace."""
+
+DENOISER_TENSORS = {"image": 16, "video": 24}
+"""A video's blocks attend a second time, from frame to frame."""
+
 TOKEN_TENSORS = 24
 FRAMES_DECODED = 2
 """Of a video, so many frames are decoded at once."""
@@ -143,41 +156,65 @@ def parts(
     devices: int = 1,
     quantization: str = "none",
     offload: str = "none",
+    slicing: str = "none",
+    tiling: str = "none",
     kv_cache: str = "none",
     engine: str = "",
 ) -> Parts:
     """The formulas. `kind` is the device's, `dtype` a key of `TYPE_BYTES`; `devices` share weights and cache. A
-    denoiser's or language model's matrices may be quantised, so may keys and values (`kv_cache`), and parts of a model
-    for pictures kept away from a GPU. `engine`: a chat engine has a server of its library besides."""
+    denoiser's or language model's matrices may be quantised, so may keys and values (`kv_cache`), parts of a model
+    for pictures kept away from a GPU (`offload`), and its decoder may work piece by piece (`slicing`, `tiling`: "vae").
+    `engine`: a chat engine has a server of its library besides."""
     size = TYPE_BYTES[dtype]
     saved = anatomy.linear * max(0.0, size - QUANTIZED_BYTES.get(quantization, size))
-    share = OFFLOADED_SHARE[offload] if kind != "cpu" else 1.0
     draws = anatomy.task in ("image", "video")
     heads = max(1, ceil(anatomy.kv_heads / devices)) if anatomy.kv_heads else 0
     per_token = 2 * anatomy.layers * heads * anatomy.head_dim * QUANTIZED_BYTES.get(kv_cache, size)
     tokens = work.context * work.batch + SPARE_TOKENS if work.context else 0
-    weights = anatomy.quantized_bytes or (anatomy.parameters * size - saved) * share
+    weights = anatomy.quantized_bytes or anatomy.parameters * size - saved
+    activations = 0.0 if draws else _chat(anatomy, work)
+    if draws:
+        overflows = anatomy.upcasts_decoder and dtype == "float16"
+        pixels = _decoded_at_once(anatomy, work, slicing=slicing != "none", tiling=tiling != "none")
+        wide = 4.0 if overflows else size
+        maps = DECODER_TENSORS[kind][wide] * wide * anatomy.decoder_channels
+        decoder, denoiser = pixels * maps, _denoiser(anatomy, work, size)
+        if offload == "model" and kind != "cpu":
+            weights = _largest_part(anatomy, size, saved)
+            decoder -= weights  # which have left the device before it decodes
+        elif offload == "group" and kind != "cpu":
+            weights *= IN_BLOCKS
+        activations = max(decoder, denoiser)
     return Parts(
         framework=SERVER_BYTES.get(engine, FRAMEWORK_BYTES)[kind],
         weights=int(weights / devices),
-        activations=int(_pictures(anatomy, work, size) if draws else _chat(anatomy, work)),
+        activations=int(activations),
         cache=int(per_token * tokens),
     )
 
 
-def _pictures(anatomy: Anatomy, work: Work, size: float) -> float:
-    pixels = work.width * work.height * work.batch
-    decoded = pixels * min(work.frames, FRAMES_DECODED)
-    decoder = TENSORS * decoded * anatomy.decoder_channels * (4.0 if anatomy.upcasts_decoder else size)
-    latents = pixels * work.frames / anatomy.latent_side**2 * (2 if work.guided else 1)
+def _largest_part(anatomy: Anatomy, size: float, saved: float) -> float:
+    """Of a picture model whose parts are on the device one after another."""
+    denoiser = anatomy.denoiser or anatomy.parameters * DENOISERS_SHARE
+    return max(denoiser * size - saved, (anatomy.other_part or anatomy.parameters - denoiser) * size)
+
+
+def _decoded_at_once(anatomy: Anatomy, work: Work, *, slicing: bool, tiling: bool) -> int:
+    """Pixels that the decoder has in hand at its peak."""
+    width, height = work.width, work.height
+    if tiling and anatomy.tile_side:
+        width, height = min(width, anatomy.tile_side), min(height, anatomy.tile_side)
+    return width * height * (1 if slicing else work.batch) * min(work.frames, FRAMES_DECODED)
+
+
+def _denoiser(anatomy: Anatomy, work: Work, size: float) -> float:
+    latents = work.width * work.height * work.batch * work.frames / anatomy.latent_side**2 * (2 if work.guided else 1)
     if anatomy.unet_channels:
         kept = sum(
             channels * (anatomy.unet_layers + 1) / 4**stage for stage, channels in enumerate(anatomy.unet_channels)
         )
-        denoiser = latents * (kept + TENSORS * anatomy.unet_channels[0]) * size
-    else:
-        denoiser = latents / anatomy.patch**2 * anatomy.hidden * TOKEN_TENSORS * size
-    return max(decoder, denoiser)
+        return latents * (kept + DENOISER_TENSORS[anatomy.task] * anatomy.unet_channels[0]) * size
+    return latents / anatomy.patch**2 * anatomy.hidden * TOKEN_TENSORS * size
 
 
 def _chat(anatomy: Anatomy, work: Work) -> float:

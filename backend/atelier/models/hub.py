@@ -23,6 +23,7 @@ from atelier.errors import EnvironmentNotReady, HubFailed
 from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.hub_schemas import HubChoiceOut, HubModelOut, HubPlanOut, PlannedFileOut, RefusedFileOut, RemarkOut
 from atelier.models.probe import architecture_kind, engine_of, pipeline_kind
+from atelier.models.sizing import Told
 from atelier.runtime.pool import WorkerPool
 from atelier.runtime.spec import WorkerSpec
 from atelier.said import Said
@@ -185,7 +186,7 @@ def plan_out(
     keys: dict[str, str],
     suggested_key: str,
     room: tuple[int, int],
-    bytes_needed: int | None,
+    told: Told | None,
 ) -> HubPlanOut:
     """`keys`: of the models of this commit that are here already, by the file that they are, "" for the whole of it."""
     task, family, pipeline = what_it_is(plan)
@@ -231,7 +232,8 @@ def plan_out(
         free_bytes=free,
         reserve_bytes=reserve,
         fits=no_room is None,
-        bytes_needed=bytes_needed if runnable else None,
+        bytes_needed=told.bytes if told and runnable else None,
+        helped=bool(told and runnable and told.helped),
         warnings=[RemarkOut.of(words) for words in warnings],
     )
 

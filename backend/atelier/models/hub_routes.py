@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import Header, Query, status
@@ -52,8 +51,7 @@ async def plan_download(wanted: HubPlanIn, actor: Admin, services: ServicesDep) 
 
 @router.get("/models/catalogue", summary="Models that are worth having, by the keys that clients use")
 async def get_catalogue(actor: User, services: ServicesDep) -> CatalogueOut:
-    rows = await services.models.rows(actor)
-    return await asyncio.to_thread(services.catalogue.present, rows, services.hub.page_url)
+    return await services.downloads.offers(actor)
 
 
 @router.post("/models/download", status_code=status.HTTP_202_ACCEPTED, summary="Download a model from the hub")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from atelier.models.schemas import KEY, DownloadOut, Task
+from atelier.models.schemas import HELPED, KEY, DownloadOut, Task
 from atelier.shapes import JobOut, SaidOut
 
 RepoName = Annotated[
@@ -141,6 +141,7 @@ class HubPlanOut(BaseModel):
         description="Memory of a device that it is expected to take here; null where nothing runs it. "
         "`POST /api/plan` says more."
     )
+    helped: bool = Field(False, description=HELPED)
     warnings: list[RemarkOut]
 
 
@@ -178,7 +179,10 @@ class ConsequencesOut(BaseModel):
     reason: RemarkOut | None = Field(description="Why it cannot be deleted now.")
     files: Literal["deleted", "kept"] = Field(description="`kept` for files that were there before Atelier.")
     bytes_freed: int
-    loras: list[str] = Field(description="Keys of the LoRAs that were made for it; they stay, without their base.")
+    loras: list[str] = Field(
+        description="Keys of the LoRAs and embeddings that were made for it, or for its family when no other model of "
+        "that is here; they stay, without their base."
+    )
     jobs: list[DependentJobOut] = Field(description="Jobs that wait for it or run with it.")
     workers: list[str] = Field(description="Ids of the workers that hold it; they are stopped.")
 
@@ -197,6 +201,7 @@ class CatalogueItemOut(BaseModel):
     gated: bool
     size_bytes: int = Field(description="Approximate size of the download.")
     bytes_needed: int = Field(description="Memory of a device that it is expected to take here.")
+    helped: bool = Field(False, description=HELPED)
     description: str
     page_url: str
     state: Literal["absent", "downloading", "present"]

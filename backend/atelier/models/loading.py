@@ -51,7 +51,7 @@ class ModelLoader:
         row = await self._registry.runnable(actor, key)
         options = self._options(row, wanted)
         if options is not None:
-            await self._registry.check_loras(actor, row, options)
+            await self._registry.check_options(actor, row, options)
         if options is not None and self._is_busy(key):
             raise Conflict(
                 Said(f"{key} is at work and cannot be loaded with other options now.", "loading.at_work", model=key),

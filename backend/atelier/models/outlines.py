@@ -7,6 +7,7 @@ read the configs themselves, and its job keeps that. Either makes an outline: a 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,13 @@ from typing import Any
 from engines.safetensors_file import DTYPE_BITS
 
 from atelier.models.adapters import ADDED_TYPES
-from atelier.models.anatomy import anatomy_told, telling
+from atelier.models.anatomy import anatomy_told, shares, telling
 from atelier.models.catalogue import Catalogue, Entry
 from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.families import image_defaults, image_limits
 from atelier.models.hub import is_lora, what_it_is
 from atelier.models.probe import engine_of
-from atelier.models.sizing import Sizing
+from atelier.models.sizing import Sizing, Told
 from atelier.tables import Job, ModelRow
 
 NOWHERE = Path("/nonexistent")
@@ -33,7 +34,6 @@ STORED = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 class Outlines:
     def __init__(self, catalogue: Catalogue, sizing: Sizing) -> None:
         self._catalogue, self._sizing = catalogue, sizing
-        catalogue.bytes_needed = self._bytes_of_entry
 
     def of_catalogue(self, key: str) -> ModelRow | None:
         """The model that the catalogue offers under this key."""
@@ -52,33 +52,35 @@ class Outlines:
             setattr(outline, name, getattr(row, name))
         return outline
 
-    def bytes_of_plan(self, plan: dict[str, Any], *, on_cpu: bool) -> int | None:
+    def of_plan(self, plan: dict[str, Any], *, on_cpu: bool) -> Told | None:
         """What a repository would take of a device once it is here; None when nobody can say."""
         task, family, _ = what_it_is(plan)
         told = told_by(plan, on_cpu=on_cpu)
         if task is None or is_lora(plan) or not told["weights_bytes"]:
             return None
         outline = self._outline(plan["repo"], task, family or "", told)
-        return self._sizing.need(outline).spec.bytes_needed if self._runs(outline) else None
+        return self._sizing.told(outline) if self._runs(outline) else None
 
-    def bytes_of_download(self, row: ModelRow, job: Job | None) -> int:
+    def told_of_download(self, row: ModelRow, job: Job | None) -> Told:
         """What a model on its way would take of a device; 0 when nobody can say."""
         outline = self.of_download(row, job)
         runs = outline.type not in ADDED_TYPES and self._runs(outline)
-        return self._sizing.need(outline).spec.bytes_needed if runs else 0
+        return self._sizing.told(outline) if runs else Told(0)
+
+    def of_entry(self, entry: Entry) -> Told:
+        """What a model of the catalogue would take of a device."""
+        outline = self._of_entry(entry)
+        return self._sizing.told(outline) if self._runs(outline) else Told(entry.bytes_needed)
 
     # ── inside ──
-
-    def _bytes_of_entry(self, entry: Entry) -> int:
-        outline = self._of_entry(entry)
-        return self._sizing.need(outline).spec.bytes_needed if self._runs(outline) else entry.bytes_needed
 
     def _runs(self, outline: ModelRow) -> bool:
         return bool(self._sizing.engine_of(outline))
 
     def _of_entry(self, entry: Entry) -> ModelRow:
         told = {"weights_bytes": entry.size_bytes, "dtype": "BF16", "parameters": entry.parameters,
-                "configs": entry.configs, "linear": entry.linear}  # fmt: skip
+                "configs": entry.configs, "linear": entry.linear, "denoiser": entry.denoiser,
+                "other_part": entry.other_part}  # fmt: skip
         outline = self._outline(entry.key, entry.task, entry.family, told, entry.distilled, doubt=KNOWN)
         outline.repo = entry.repo
         return outline
@@ -111,7 +113,7 @@ class Outlines:
             parameters=outline.parameters,
             stored_bits=bits,
             weights_bytes=outline.size_bytes,
-            linear=told.get("linear", 0),
+            **{name: told.get(name, 0) for name in ("linear", "denoiser", "other_part")},
         )
         known = bool(configs) if task in CHAT_TASKS else draws
         self._sizing.outline(outline, anatomy, doubt or (KNOWN if known else GUESSED))
@@ -126,8 +128,15 @@ def told_by(plan: dict[str, Any], *, on_cpu: bool) -> dict[str, Any]:
     config = plan["configs"].get("config.json", {})
     named = config.get("dtype") or config.get("torch_dtype")
     halved = any(f".{name}" in file["path"] for file in weights for name in ("fp16", "bf16"))
+    dtype = STORED.get(named, "") if isinstance(named, str) else "F32" if on_cpu and not halved else "F16"
+    by_part: Counter[str] = Counter()
+    for file in weights:
+        by_part[file["path"].rpartition("/")[0]] += file["size"]
+    denoiser, other_part = shares(by_part.total() * 8 // DTYPE_BITS.get(dtype, 16), by_part)
     return {
-        "weights_bytes": sum(file["size"] for file in weights),
-        "dtype": STORED.get(named, "") if isinstance(named, str) else "F32" if on_cpu and not halved else "F16",
+        "weights_bytes": by_part.total(),
+        "dtype": dtype,
         "configs": configs,
+        "denoiser": denoiser,
+        "other_part": other_part,
     }

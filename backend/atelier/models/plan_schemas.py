@@ -70,15 +70,25 @@ RemedyId = Literal[
     "fp8",
     "fp8_cache",
     "int8",
+    "slicing",
+    "tiling",
     "offload",
     "smaller_batch",
     "smaller_picture",
     "shorter_context",
     "another_device",
     "more_devices",
+    "combination",
 ]
 Fit = Literal["now", "after", "wait", "never"]
 ToldBy = Literal["files", "hub", "catalogue"]
+
+
+class StepOut(BaseModel):
+    """One of what is done together."""
+
+    message: str
+    said: SaidOut | None = None
 
 
 class RemedyOut(BaseModel):
@@ -87,6 +97,9 @@ class RemedyOut(BaseModel):
     id: RemedyId
     message: str
     said: SaidOut | None = None
+    steps: list[StepOut] = Field(
+        [], description="What a `combination` consists of. There are some where nothing would be enough alone."
+    )
     change: dict[str, Any] = Field(description="What to send instead, as fields of this request.")
     saves_bytes: int = Field(description="On each device.")
     bytes: BandOut = Field(description="What it would take of each device then, as the answer to that request says.")

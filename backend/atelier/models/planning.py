@@ -6,6 +6,7 @@ The answer comes from the same functions that decide when it is meant: `Sizing.n
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 
 from atelier.access.actor import Actor
@@ -13,9 +14,9 @@ from atelier.errors import BadRequest, ModelNotFound
 from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.estimate import Band, Work
 from atelier.models.outlines import Outlines
-from atelier.models.plan_schemas import BandOut, Fit, GoesOut, PartsOut, PlanIn, PlanOut, RemedyOut, ToldBy
+from atelier.models.plan_schemas import BandOut, Fit, GoesOut, PartsOut, PlanIn, PlanOut, RemedyOut, StepOut, ToldBy
 from atelier.models.registry import ModelRegistry
-from atelier.models.remedies import GRID, Idea, changed, ideas, saves
+from atelier.models.remedies import GRID, Idea, changed, combinations_of, ideas, saves
 from atelier.models.schemas import LEAST_CONTEXT, LeftOutOut, LoadOptions
 from atelier.models.sizing import Need, Sizing, check_devices
 from atelier.runtime import placement
@@ -53,7 +54,7 @@ class Planner:
         ledger = self._pool.ledger
         check_devices(wanted.gpu_device_ids or [], list(ledger.devices))
         need, ways = await asyncio.to_thread(self._size, row, wanted, list(ledger.devices.values()))
-        return self._answer(row, need, self._options(row, wanted), ledger, ways, told_by)
+        return self._answer(actor, row, need, self._options(row, wanted), ways, told_by)
 
     # ── the question ──
 
@@ -74,7 +75,16 @@ class Planner:
         need = self._need(row, wanted)
         least_side = int((row.limits or {}).get("min_side", GRID))
         ladders = ideas(need, self._options(row, wanted), devices, least_side)
-        return need, [[(idea, self._need(row, changed(wanted, idea.change))) for idea in ladder] for ladder in ladders]
+
+        def sized(idea: Idea) -> tuple[Idea, Need]:
+            return idea, self._need(row, changed(wanted, idea.change))
+
+        ways = [[sized(idea) for idea in ladder] for ladder in ladders]
+        if not any(_fits_empty(one, devices) for one in [need, *(smaller for ladder in ways for _, smaller in ladder)]):
+            here = [ladder for ladder in ladders if ladder[0].id != "another_device"]
+            found = combinations_of(here, lambda idea: _fits_empty(sized(idea)[1], devices))
+            ways += [[sized(idea)] for idea in found]
+        return need, ways
 
     def _need(self, row: ModelRow, wanted: PlanIn) -> Need:
         options, work = self._options(row, wanted), self._work(row, wanted)
@@ -102,10 +112,12 @@ class Planner:
     # ── the answer ──
 
     def _answer(
-        self, row: ModelRow, need: Need, options: LoadOptions, ledger: Ledger, ways: Ways, told_by: ToldBy
+        self, actor: Actor, row: ModelRow, need: Need, options: LoadOptions, ways: Ways, told_by: ToldBy
     ) -> PlanOut:
+        ledger = self._pool.ledger
+        names = _names_for(actor, ledger)
         step, mine = self._step(need, ledger)
-        fit, devices, words = _fit(step, need, ledger)
+        fit, devices, words = _fit(step, need, names)
         loaded = mine is not None and mine.use in (Use.IDLE, Use.BUSY)
         load = None if loaded else need.load_seconds
         return PlanOut(
@@ -129,7 +141,7 @@ class Planner:
             load_seconds=_seconds(load),
             run_seconds=_seconds(need.run_seconds),
             seconds=_seconds(need.run_seconds if loaded else _both(load, need.run_seconds)),
-            makes_room=_goes(step, ledger),
+            makes_room=_goes(step, ledger, names),
             left_out=[
                 LeftOutOut(message=words, said=SaidOut.of(words))
                 for words in self._sizing.goes_without(row, need, options)
@@ -149,11 +161,12 @@ class Planner:
         return sorted(found, key=lambda remedy: (not remedy.enough, -remedy.saves_bytes))
 
     def _remedy(self, idea: Idea, need: Need, smaller: Need, fit: Fit, ledger: Ledger) -> RemedyOut:
-        then, _, _ = _fit(self._step(smaller, ledger)[0], smaller, ledger)
+        then, _, _ = _fit(self._step(smaller, ledger)[0], smaller, {})
         return RemedyOut(
             id=idea.id,
             message=idea.words,
             said=SaidOut.of(idea.words),
+            steps=[StepOut(message=one.words, said=SaidOut.of(one.words)) for one in idea.of],
             change=idea.change,
             saves_bytes=saves(need, smaller),
             bytes=_band(smaller.bytes),
@@ -192,21 +205,28 @@ class Planner:
         return placement.plan(running, wanted, rooms, host_bytes=ledger.host_room())
 
 
-def _fit(step: placement.Plan, need: Need, ledger: Ledger) -> tuple[Fit, tuple[int, ...], Said]:
+def _fits_empty(need: Need, devices: list[Device]) -> bool:
+    """Whether the devices that it may be on would hold it if nothing else were there."""
+    spec = need.spec
+    rooms = sorted(one.budget_bytes for one in devices if not spec.devices or one.index in spec.devices)
+    return len(rooms) >= spec.spread and rooms[-spec.spread] >= spec.bytes_needed
+
+
+def _fit(step: placement.Plan, need: Need, called: Mapping[str, str]) -> tuple[Fit, tuple[int, ...], Said]:
     size, bytes_ = gigabytes(need.spec.bytes_needed), need.spec.bytes_needed
     match step:
         case placement.Place(devices):
             return "now", devices, Said(f"It fits: {size} are free.", "plan.now", bytes=bytes_)
         case placement.Evict(devices, workers, park):
-            names = _names(workers + park, ledger)
+            names = _names(workers + park, called)
             text = f"It fits after making room for {size}: {names} give way."
             return "after", devices, Said(text, "plan.after", bytes=bytes_, models=names)
         case placement.Yield(devices, workers, idle):
-            names = _names(workers + idle, ledger)
+            names = _names(workers + idle, called)
             text = f"It waits until {names} step aside for {size}."
             return "wait", devices, Said(text, "plan.yields", bytes=bytes_, models=names)
         case placement.Wait(devices, workers) if workers:
-            names = _names(workers, ledger)
+            names = _names(workers, called)
             return (
                 "wait",
                 devices,
@@ -223,17 +243,23 @@ def _fit(step: placement.Plan, need: Need, ledger: Ledger) -> tuple[Fit, tuple[i
     return "never", (), never
 
 
-def _names(workers: tuple[str, ...], ledger: Ledger) -> str:
-    return ", ".join(ledger.slots[id_].worker.spec.model for id_ in workers if id_ in ledger.slots)
+def _names_for(actor: Actor, ledger: Ledger) -> dict[str, str]:
+    """What each worker's model is called, by the worker's id; somebody else's own has no name."""
+    specs = {id_: slot.worker.spec for id_, slot in ledger.slots.items()}
+    return {id_: spec.called(spec.owner if actor.owns(spec.owner) else "") for id_, spec in specs.items()}
 
 
-def _goes(step: placement.Plan, ledger: Ledger) -> list[GoesOut]:
+def _names(workers: tuple[str, ...], called: Mapping[str, str]) -> str:
+    return ", ".join(called[id_] for id_ in workers if id_ in called)
+
+
+def _goes(step: placement.Plan, ledger: Ledger, called: Mapping[str, str]) -> list[GoesOut]:
     """Who gives way, and why they."""
     by_id = {worker.id: worker for worker in ledger.running()}
     return [
         GoesOut(
             worker_id=id_,
-            model=ledger.slots[id_].worker.spec.model,
+            model=called[id_],
             deed=deed,
             frees_bytes=by_id[id_].held - (by_id[id_].rest_bytes if deed == "park" else 0),
             reason=_why(by_id[id_], deed),

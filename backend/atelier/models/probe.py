@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engines.checkpoint_files import CROSS_ATTENTION, checkpoint_family
+from engines.checkpoint_files import CROSS_ATTENTION, channels_of, checkpoint_family, is_packed, layout_of
 from engines.remote_code import code_in
 from engines.safetensors_file import Header, read_header
 from engines.upscaler_files import upscaler_architecture
@@ -283,6 +283,12 @@ def _probe_file(file: Path) -> Probe:
             field="path",
             hint="Take it as safetensors, or convert it where you trust it: doc/models.md says how.",
         )
+    if file.suffix.lower() == ".gguf":
+        raise ModelNotRecognised(
+            Said(f"{file.name} is a GGUF file, which no engine here reads.", "probe.gguf", name=file.name),
+            field="path",
+            hint="Take the same model as safetensors; Atelier makes it smaller by itself where it is asked to.",
+        )
     header = _header(file)
     figures = _figures([(file, header)])
     names = header.tensors
@@ -301,7 +307,23 @@ def _probe_file(file: Path) -> Probe:
             hint="It reads LoRAs (kohya, diffusers, peft), embeddings, upscalers, and checkpoints of SD 1.5, 2, XL, 3 "
             "and FLUX.",
         )
-    return Probe("image", "base_model", family, "diffusers_image", *figures, pipeline="single_file")
+    if is_packed(header):
+        raise ModelNotRecognised(
+            Said(f"The weights of {file.name} are packed by another library.", "probe.file_packed", name=file.name),
+            field="path",
+            hint="Take the same model in bf16, fp16 or fp8; Atelier makes it smaller by itself where it is asked to.",
+        )
+    layout = layout_of(header, file.name)
+    if layout is None and channels_of(header) is not None:
+        raise ModelNotRecognised(
+            Said(f"{file.name} is a model that is steered by other inputs.", "probe.file_other_inputs", name=file.name),
+            field="path",
+            hint="Those that read a depth map, edges or the like beside the prompt are not run.",
+        )
+    distilled = "schnell" if layout is not None and layout.denoiser.get("guidance_embeds") is False else ""
+    return Probe(
+        "image", "base_model", family, "diffusers_image", *figures, pipeline="single_file", distilled=distilled
+    )
 
 
 def _embedding_family(header: Header) -> str | None:

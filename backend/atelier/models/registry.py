@@ -32,9 +32,10 @@ from atelier.models.cache import Removal, Snapshot, removal, snapshot_at, snapsh
 from atelier.models.cache import remove as remove_files
 from atelier.models.chat_engines import CHAT_TASKS
 from atelier.models.chat_loras import DoesNotFit, fitting, is_chat_lora
-from atelier.models.families import SIZES, image_defaults, image_limits, sampling, size_presets
+from atelier.models.families import SIZES, image_defaults, image_limits, redraw_strength, sampling, size_presets
 from atelier.models.hub_schemas import ConsequencesOut, DependentJobOut, RemarkOut
 from atelier.models.keys import free_key
+from atelier.models.lending import SINGLE_FILE, lacking
 from atelier.models.probe import Probe, probe
 from atelier.models.schemas import (
     ChatSetupOut,
@@ -49,13 +50,15 @@ from atelier.models.schemas import (
     ModelImportIn,
     ModelOut,
     ModelPatchIn,
+    PartsOut,
     SizePreset,
 )
-from atelier.models.sizing import Sizing, path_of, ttl_of
+from atelier.models.sizing import Sizing, Told, path_of, ttl_of
 from atelier.models.states import IDLE, ModelStates, Standing, on_its_way
 from atelier.runtime.engines import ENGINES, SERVER_ENVIRONMENT, EngineName
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
+from atelier.runtime.spec import HIDDEN
 from atelier.said import Said
 from atelier.shapes import SaidOut
 from atelier.tables import Job, JobKind, JobStatus, ModelRow
@@ -64,6 +67,8 @@ log = structlog.get_logger("atelier.models")
 
 EMBEDDED = BACKEND / "embedded" / "models"
 CANCEL_SECONDS = 10.0
+WITH_MODELS = (JobKind.IMAGE_GENERATE, JobKind.IMAGE_GRID, JobKind.IMAGE_VERIFY, JobKind.CHAT_BENCHMARK)
+NAMING = ("model", "models", "lora", "embedding", "upscaler")
 UPSCALED_PIXELS = 2048 * 2048
 """Of the result that an upscaler's memory is told for."""
 
@@ -90,7 +95,7 @@ class ModelRegistry:
         self._cache, self._embedded = cache, embedded
         self._allowed = dict(allowed or {})
         self.download_of: Callable[[ModelRow, Job | None], DownloadOut | None] = lambda _row, _job: None
-        self.bytes_on_its_way: Callable[[ModelRow, Job | None], int] = lambda row, _job: row.bytes_needed
+        self.told_on_its_way: Callable[[ModelRow, Job | None], Told] = lambda row, _job: Told(row.bytes_needed)
         self.is_offered: Callable[[str], bool] = lambda _key: False
 
     async def start(self) -> None:
@@ -112,13 +117,13 @@ class ModelRegistry:
 
     async def list(self, actor: Actor) -> list[ModelOut]:
         async with self._database.read() as session:
-            rows = await store.visible(session, actor)
+            rows = await self._visible(session, actor)
             jobs = await _download_jobs(session, rows)
         return await asyncio.to_thread(self._present_all, actor, rows, jobs, rows)
 
     async def rows(self, actor: Actor) -> list[ModelRow]:
         async with self._database.read() as session:
-            return await store.visible(session, actor)
+            return await self._visible(session, actor)
 
     async def get(self, actor: Actor, key: str) -> ModelOut:
         """One model. Raises ModelNotFound, also for somebody else's."""
@@ -144,11 +149,25 @@ class ModelRegistry:
 
     def check_runnable(self, row: ModelRow) -> None:
         """Raises Conflict when no engine runs it. Reads small files the first time."""
+        self._check_parts(row)
         if not _is_runnable(row, self._sizing):
             words = Said(f"No engine of this Atelier can run {row.key}.", "model.not_runnable", model=row.key)
             raise Conflict(words, hint="A LoRA is used with its base model.")
         if row.task in CHAT_TASKS and (choice := self._sizing.chat_setup(row).choice).engine is None:
             raise Conflict(choice.reason, hint="Choose another model.")
+
+    def _check_parts(self, row: ModelRow, field: str | None = None) -> None:
+        """Raises Conflict for a part of a model that nothing here lends the rest to."""
+        if row.download_job is None and lacking(row) and not self._sizing.lending.lenders(row):
+            lacks = ", ".join(lacking(row))
+            words = Said(
+                f"The file of {row.key} holds a part of a model only: it lacks {lacks}, and no whole model of its "
+                "family is here that could lend them.",
+                "model.parts_missing",
+                model=row.key,
+                lacks=lacks,
+            )
+            raise Conflict(words, field=field, hint="Download or enter a whole model of the same family as a folder.")
 
     async def download_job(self, row: ModelRow) -> Job | None:
         """The job that fetches a model, unless it was taken off the list."""
@@ -159,10 +178,14 @@ class ModelRegistry:
         """The model `key`, to be run. Raises ModelNotFound for an unknown one, somebody else's, one of another task,
         a LoRA, and one that no engine can run."""
         async with self._database.read() as session:
-            rows = [row for row in await store.visible(session, actor) if row.task == task and self._may(actor, row)]
+            seen = await self._visible(session, actor)
+        rows = [row for row in seen if row.task == task and self._may(actor, row)]
         for row in rows:
             if row.key == key:
                 return row
+        for row in seen:
+            if row.key == key and self._is_allowed(actor, row):
+                self._check_parts(row, field="model")
         names = ", ".join(row.key for row in rows) or "none"
         raise ModelNotFound(
             Said(f"There is no {task} model {key[:80]!r}.", "model.none_such", model=key[:80], known=names),
@@ -205,8 +228,15 @@ class ModelRegistry:
                 found.append((row, base))
         return found
 
-    async def check_loras(self, actor: Actor, row: ModelRow, options: LoadOptions) -> None:
-        """Raises BadRequest for LoRAs that this model cannot be loaded with."""
+    async def check_options(self, actor: Actor, row: ModelRow, options: LoadOptions) -> None:
+        """Raises BadRequest for LoRAs that this model cannot be loaded with, and for a lender that lends it nothing."""
+        if options.parts_from and options.parts_from not in (keys := self._lenders(row)):
+            known = ", ".join(keys) or "none"
+            words = Said(
+                f"{options.parts_from} lends {row.key} nothing.", "model.lends_nothing", model=row.key,
+                lender=options.parts_from, known=known,
+            )  # fmt: skip
+            raise BadRequest(words, field="parts_from", hint=f"These could: {known}.")
         if not options.loras:
             return
         async with self._database.read() as session:
@@ -224,6 +254,9 @@ class ModelRegistry:
                 await asyncio.to_thread(fitting, theirs[name], row)
             except DoesNotFit as misfit:
                 raise BadRequest(misfit.words, field="loras", hint="Choose another, or leave it out.") from misfit
+
+    def _lenders(self, row: ModelRow) -> list[str]:
+        return [one.key for one in self._sizing.lending.lenders(row)]
 
     def path_of(self, row: ModelRow) -> Path:
         """Where the model's files lie; embedded ones are named relative to the backend folder."""
@@ -252,16 +285,20 @@ class ModelRegistry:
         download = self.download_of(row, job)
         if download is not None:
             standing = on_its_way(download)
+        told = self._told(row) if download is None else self.told_on_its_way(row, job)
         return ModelOut(
             **{name: getattr(row, name) for name in _SHOWN},
             **{**vars(standing), "left_out": [_left_out(words) for words in standing.left_out]},
             state_said=SaidOut.of(standing.state_reason),
-            bytes_needed=self._bytes_needed(row) if download is None else self.bytes_on_its_way(row, job),
+            bytes_needed=told.bytes,
+            helped=told.helped,
             load_options=LoadOptions(**(row.load_options or {})),
             defaults=ImageDefaults(**row.defaults) if row.defaults else None,
             limits=ImageLimits(**row.limits) if row.limits else None,
             presets=_presets(row),
+            redraw_strength=redraw_strength(ImageDefaults(**row.defaults)) if row.defaults else None,
             chat=self._chat(row),
+            parts=self._parts(row),
             sampling=sampling(row.family),
             trigger_words=_trigger_words(row),
             # What sees is built around a vision tower: `probe.architecture_kind`.
@@ -272,11 +309,18 @@ class ModelRegistry:
             download=download,
         )
 
-    def _bytes_needed(self, row: ModelRow) -> int:
+    def _parts(self, row: ModelRow) -> PartsOut | None:
+        if row.download_job is not None or not (lacks := lacking(row)):
+            return None
+        lender = self._sizing.lending.lender(row, self._sizing.options_of(row).parts_from)
+        return PartsOut(lacks=list(lacks), lender=lender.key if lender else None, lenders=self._lenders(row))
+
+    def _told(self, row: ModelRow) -> Told:
         if _is_runnable(row, self._sizing):
-            return self._sizing.need(row).spec.bytes_needed
+            return self._sizing.told(row)
         file = file_of(path_of(row)) if row.type == "upscaler" else None
-        return self._sizing.upscaler_spec(row, file, UPSCALED_PIXELS).bytes_needed if file else row.bytes_needed
+        needed = self._sizing.upscaler_spec(row, file, UPSCALED_PIXELS).bytes_needed if file else row.bytes_needed
+        return Told(needed)
 
     def _chat(self, row: ModelRow) -> ChatSetupOut | None:
         if row.task not in CHAT_TASKS or not _is_runnable(row, self._sizing):
@@ -334,7 +378,7 @@ class ModelRegistry:
                     field="path",
                     hint="Nothing needs to be done.",
                 )
-            keys = {row.key for row in await store.visible(session, actor)}
+            keys = {row.key for row in await self._visible(session, actor)}
             if wanted.key in keys:
                 words = Said(f"There is a model {wanted.key!r} already.", "model.key_taken", model=wanted.key)
                 raise Conflict(words, field="key", hint="Choose another key.")
@@ -368,7 +412,7 @@ class ModelRegistry:
             words = Said(f"{empty} cannot be null.", "request.field_null", name=empty)
             raise BadRequest(words, field=empty, hint="Leave it out to keep it as it is.")
         if wanted.load_options is not None:
-            await self.check_loras(actor, await self.find(actor, key), wanted.load_options)
+            await self.check_options(actor, await self.find(actor, key), wanted.load_options)
         async with self._database.write() as session:
             row = await self._find(session, actor, key)
             self._own(actor, row)
@@ -420,8 +464,7 @@ class ModelRegistry:
         async with self._database.read() as session:
             row = await self._find(session, actor, key)
             rows = await store.visible(session, actor)
-        names = {row.key, row.repo or row.key, Path(row.path).name}
-        jobs = [job for job in await self._queue.active(JobKind.IMAGE_GENERATE) if _model_of(job) == key]
+        jobs = [job for job in await self._jobs_with_models() if key in _models_of(job)]
         jobs += [job for job in await self._queue.active(JobKind.MODEL_DOWNLOAD) if job.id == row.download_job]
         reason = await self._why_kept(row)
         if reason is None and not actor.owns(row.owner_id):
@@ -433,8 +476,11 @@ class ModelRegistry:
             reason=RemarkOut.of(reason) if reason else None,
             files="deleted" if files else "kept",
             bytes_freed=await asyncio.to_thread(lambda: files.bytes_freed) if files else 0,
-            loras=[other.key for other in rows if other.type == "lora" and other.base in names and other.key != key],
-            jobs=[DependentJobOut(id=job.id, title=job.title, status=job.status) for job in jobs],
+            loras=[other.key for other in _left_alone(row, rows)],
+            jobs=[
+                DependentJobOut(id=job.id, title=job.title if actor.owns(job.owner_id) else HIDDEN, status=job.status)
+                for job in jobs
+            ],
             workers=self._workers_of(key),
         )
 
@@ -448,8 +494,15 @@ class ModelRegistry:
         names = self._allowed.get(actor.id)
         return names is None or row.key in names or row.repo in names
 
+    async def _visible(self, session: AsyncSession, actor: Actor) -> list[ModelRow]:
+        """As `store.visible`; who lends whom its parts is learned from it."""
+        rows = await store.visible(session, actor)
+        if any(row.pipeline == SINGLE_FILE for row in rows):
+            self._sizing.lending.learn(rows if actor.is_admin else await store.base_models(session))
+        return rows
+
     async def _find(self, session: AsyncSession, actor: Actor, key: str) -> ModelRow:
-        for row in await store.visible(session, actor):
+        for row in await self._visible(session, actor):
             if row.key == key:
                 return row
         if self.is_offered(key):
@@ -486,10 +539,12 @@ class ModelRegistry:
 
     async def _is_at_work(self, key: str) -> bool:
         """Whether a job runs with this model, or a worker is about to for somebody."""
-        jobs = await self._queue.active(JobKind.IMAGE_GENERATE)
-        running = (_model_of(job) for job in jobs if job.status == JobStatus.RUNNING)
-        busy = (spec.model for spec, use in self._pool.running_briefly().values() if use in {Use.STARTING, Use.BUSY})
-        return key in {*running, *busy}
+        running = [job for job in await self._jobs_with_models() if job.status == JobStatus.RUNNING]
+        busy = {spec.model for spec, use in self._pool.running_briefly().values() if use in {Use.STARTING, Use.BUSY}}
+        return key in busy or any(key in _models_of(job) for job in running)
+
+    async def _jobs_with_models(self) -> list[Job]:
+        return [job for kind in WITH_MODELS for job in await self._queue.active(kind)]
 
     def _own(self, actor: Actor, row: ModelRow) -> None:
         if not actor.owns(row.owner_id):
@@ -528,8 +583,33 @@ async def _download_jobs(session: AsyncSession, rows: Sequence[ModelRow]) -> dic
     return {row_id: jobs[job_id] for row_id, job_id in ids.items() if job_id in jobs}
 
 
-def _model_of(job: Job) -> str | None:
-    return job.request.get("resolved", {}).get("model")
+def _left_alone(row: ModelRow, rows: Sequence[ModelRow]) -> list[ModelRow]:
+    """The LoRAs and embeddings that were made for a model, and those of its family when no other of that is here."""
+    names = {row.key, row.repo or row.key, Path(row.path).name}
+    others = [other for other in rows if other.key != row.key]
+    kin = [other for other in others if row.family and (other.task, other.family) == (row.task, row.family)]
+    is_last = row.type not in ADDED_TYPES and all(other.type in ADDED_TYPES for other in kin)
+    added = [other for other in others if other.type in ("lora", "embedding")]
+    return [one for one in added if one.base in names or (is_last and one in kin)]
+
+
+def _models_of(job: Job) -> set[str]:
+    """The keys of all that a job runs with: models, LoRAs, embeddings, upscalers, wherever its request names them."""
+    found: set[str] = set()
+    left: list[Any] = [job.request]
+    while left:
+        match left.pop():
+            case dict() as some:
+                named = [value for name in NAMING for value in _several(some.get(name))]
+                found |= {value for value in named if isinstance(value, str)}
+                left += some.values()
+            case list() as some:
+                left += some
+    return found
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 _KEPT_HINTS = {
@@ -553,7 +633,9 @@ def _presets(row: ModelRow) -> list[SizePreset]:
 
 
 def _is_runnable(row: ModelRow, sizing: Sizing) -> bool:
-    is_whole = row.pipeline != "single_file" or row.family in RUN_FROM_ONE_FILE
+    is_whole = row.pipeline != SINGLE_FILE or (
+        row.family in RUN_FROM_ONE_FILE and not (lacking(row) and not sizing.lending.lenders(row))
+    )
     has_engine = bool(sizing.engine_of(row)) or row.task in CHAT_TASKS
     return row.download_job is None and has_engine and row.type not in ADDED_TYPES and is_whole
 

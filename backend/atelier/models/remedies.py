@@ -5,8 +5,9 @@ Whoever asks with a change gets the answer that its remedy tells of, since both 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 from typing import Any
 
 from atelier.models.chat_engines import CHAT_TASKS
@@ -29,11 +30,16 @@ OTHERS = 3
 
 @dataclass(frozen=True)
 class Idea:
-    """`change`: fields of the question, with what they would be instead."""
+    """`change`: fields of the question, with what they would be instead. `of`: what it is a combination of."""
 
     id: RemedyId
-    words: Said
+    words: str
     change: dict[str, Any]
+    of: tuple[Idea, ...] = ()
+
+
+TOGETHER = (2, 3)
+"""So many ideas are combined where none is enough alone."""
 
 
 def changed(wanted: PlanIn, change: dict[str, Any]) -> PlanIn:
@@ -41,6 +47,42 @@ def changed(wanted: PlanIn, change: dict[str, Any]) -> PlanIn:
     asked = wanted.model_dump(exclude_unset=True)
     options = {**(asked.get("options") or {}), **change.get("options", {})}
     return PlanIn(**{**asked, **change, **({"options": options} if options else {})})
+
+
+def combinations_of(ladders: Sequence[Sequence[Idea]], is_enough: Callable[[Idea], bool]) -> list[Idea]:
+    """Pairs that are enough, else threes: of each the gentlest steps. For ladders of which no step is enough alone."""
+    for count in TOGETHER:
+        found = []
+        for chosen in combinations(ladders, count):
+            steps = [one for one in _steps_together(chosen) if not _at_odds(one)]
+            if steps and is_enough(_combined(steps[-1])):
+                found.append(next(idea for idea in map(_combined, steps) if is_enough(idea)))
+        if found:
+            return found
+    return []
+
+
+def _steps_together(ladders: Sequence[Sequence[Idea]]) -> list[tuple[Idea, ...]]:
+    """Every choice of a step of each, the gentlest first, the furthest of all last."""
+    places = product(*[range(len(ladder)) for ladder in ladders])
+    return [
+        tuple(ladder[place] for ladder, place in zip(ladders, at, strict=True))
+        for at in sorted(places, key=lambda at: (sum(at), max(at)))
+    ]
+
+
+def _at_odds(ideas: Sequence[Idea]) -> bool:
+    """Whether two want the same to be different."""
+    touched = [name for one in ideas for name in {**one.change, **one.change.get("options", {})} if name != "options"]
+    return len(touched) != len(set(touched))
+
+
+def _combined(ideas: Sequence[Idea]) -> Idea:
+    change: dict[str, Any] = {}
+    for one in ideas:
+        options = {**change.get("options", {}), **one.change.get("options", {})}
+        change |= one.change | ({"options": options} if options else {})
+    return Idea("combination", " ".join(one.words for one in ideas), change, tuple(ideas))
 
 
 def saves(need: Need, smaller: Need) -> int:
@@ -72,11 +114,25 @@ def _of_pictures(need: Need, options: LoadOptions, least_side: int) -> Iterator[
             ("int8", Said("Load its denoiser in 8 bits (int8).", "remedy.int8")),
         ):
             yield [Idea(name, words, {"options": {"quantization": name}})]
+    if work.batch > 1 and need.held.get("slicing") == "none":
+        words = Said("Decode one picture after another.", "remedy.slicing")
+        yield [Idea("slicing", words, {"options": {"vae_slicing": True}})]
+    if 0 < need.anatomy.tile_side < max(work.width, work.height) and need.held.get("tiling") == "none":
+        words = Said("Decode in tiles, which changes a picture a little.", "remedy.tiling")
+        yield [Idea("tiling", words, {"options": {"vae_tiling": True}})]
+    if need.subject.device_kind == "cuda":
+        yield list(_offloads(need.held["offload"]))
     yield [_smaller_batch(half, work.batch) for half in _halves(work.batch, 1)]
     yield [_smaller_picture(*size) for size in _smaller_sizes(work, least_side)]
-    if need.subject.device_kind == "cuda" and need.held["offload"] == "none":
+
+
+def _offloads(now: str) -> Iterator[Idea]:
+    if now == "none":
         text = "Keep its parts in the machine's memory and move each to the device when it is needed; slower."
-        yield [Idea("offload", Said(text, "remedy.offload"), {"options": {"offload": "model"}})]
+        yield Idea("offload", Said(text, "remedy.offload"), {"options": {"offload": "model"}})
+    if now != "group":
+        text = "Keep it in the machine's memory and move it to the device block by block; a good deal slower."
+        yield Idea("offload", Said(text, "remedy.offload_blocks"), {"options": {"offload": "group"}})
 
 
 def _smaller_batch(batch: int, now: int) -> Idea:

@@ -86,6 +86,12 @@ class LoadOptions(BaseModel):
     step_cache: bool | None = Field(
         None, description="Skip what changes little from step to step; transformers only. Pictures change a little."
     )
+    parts_from: str | None = Field(
+        None,
+        pattern=KEY,
+        description="Of a checkpoint in one file that holds a part of a model, as FLUX's often do: the key of the "
+        "whole model of its family that lends the rest. Left out: the first that there is.",
+    )
     chat_engine: Literal["vllm_chat", "vllm_cpu_chat", "transformers_chat"] | None = Field(
         None, description="Of chat and embedding models. Left out: what suits this machine; `engine_reason` says why."
     )
@@ -210,6 +216,17 @@ class LeftOutOut(BaseModel):
     said: SaidOut | None = Field(description="Which sentence `message` is.")
 
 
+class PartsOut(BaseModel):
+    """Of a checkpoint in one file that holds a part of a model: who lends it the rest."""
+
+    lacks: list[str] = Field(description="The components that its file does not hold.")
+    lender: str | None = Field(description="The key of the model that they are taken from; null: none here has them.")
+    lenders: list[str] = Field(description="The keys of all that could lend them; `parts_from` chooses.")
+
+
+HELPED = "Too large for every device as it is loaded, and not with other load options: `POST /api/plan` names them."
+
+
 class ModelOut(BaseModel):
     """Weights that Atelier knows about, and what they can do."""
 
@@ -223,6 +240,7 @@ class ModelOut(BaseModel):
     license: str
     size_bytes: int
     bytes_needed: int = Field(description="Memory that a worker with this model is expected to take.")
+    helped: bool = Field(False, description=HELPED)
     dtype: str = Field(description="The type of most of its weights, as safetensors names it: `F16`, `BF16`, `F32`.")
     parameters: int
     base: str | None = Field(description="What a LoRA says it was made for.")
@@ -235,8 +253,16 @@ class ModelOut(BaseModel):
     defaults: ImageDefaults | None = Field(description="Of models that make pictures.")
     limits: ImageLimits | None = Field(description="Of models that make pictures.")
     presets: list[SizePreset] = Field([], description="Of models that make pictures: sizes to choose from.")
+    redraw_strength: float | None = Field(
+        None,
+        description="Of models that make pictures: how much of an enlarged picture `upscale` draws anew where the "
+        "request does not say. 0 for a model of small pictures, which would fill a larger one with copies.",
+    )
     sampling: Literal["noise", "flow"] = Field(description="The `kind` of schedulers that it can be run with.")
     chat: ChatSetupOut | None = Field(None, description="Of chat and embedding models: how this machine runs it.")
+    parts: PartsOut | None = Field(
+        None, description="Of a checkpoint in one file that holds a part of a model; else null."
+    )
     tags: list[str]
     pinned: bool = Field(description="A pinned model stays loaded; it is never put out to make room.")
     sees: bool = Field(False, description="Of chat models: whether they take pictures.")

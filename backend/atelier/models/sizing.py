@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
 from engines import protocol
@@ -22,12 +22,22 @@ from atelier.config import BACKEND, RuntimeSettings
 from atelier.errors import BadRequest, WorkerStartFailed
 from atelier.models.anatomy import Anatomy, read_anatomy
 from atelier.models.chat_engines import CHAT_TASKS, ChatEngines
-from atelier.models.chat_loading import ChatSetup, dtype_of, engine_options, goes_without, held_as, setup_of, that_fits
+from atelier.models.chat_loading import (
+    HELD,
+    ChatSetup,
+    dtype_of,
+    engine_options,
+    goes_without,
+    held_as,
+    setup_of,
+    that_fits,
+)
 from atelier.models.chat_loras import ChatLoras
 from atelier.models.chat_presets import preset_of
 from atelier.models.estimate import FRAMEWORK_BYTES, Band, Parts, Work, learned, parts, upscaler_bytes
 from atelier.models.learning import Learning, Measured, Subject
-from atelier.models.schemas import SPEED, LoadOptions
+from atelier.models.lending import Lending, lacking, lent_parameters
+from atelier.models.schemas import LEAST_CONTEXT, SPEED, LoadOptions
 from atelier.runtime.abilities import ABILITIES
 from atelier.runtime.engines import ENGINES, EngineName
 from atelier.runtime.gpu import Device
@@ -35,6 +45,21 @@ from atelier.runtime.left_out import left_out
 from atelier.runtime.worker import Worker, WorkerSpec
 from atelier.said import Said
 from atelier.tables import ModelRow
+
+OF_PICTURES: tuple[dict[str, Any], ...] = (
+    {"dtype": "bfloat16"},
+    {"offload": "model"},
+    {"offload": "group", "vae_tiling": True, "vae_slicing": True},
+)
+SMALLEST: dict[str, tuple[dict[str, Any], ...]] = {
+    "image": OF_PICTURES,
+    "video": OF_PICTURES,
+    "chat": ({"quantization": "fp8", "kv_cache": "fp8", "context": LEAST_CONTEXT, "sequences": 1},),
+}
+"""By task, load options that make a model about as small as it gets."""
+
+AMPERE = (8, 0)
+"""CUDA's compute capability from which on GPUs compute in bfloat16; PyTorch emulates it before, vLLM refuses."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +85,14 @@ class Need:
         return self.run_seconds.expected if self.run_seconds else None
 
 
+class Told(NamedTuple):
+    """What a model takes of a device, for who looks at a list. `helped`: too much for every device as it is loaded
+    usually, and not too much with other load options."""
+
+    bytes: int
+    helped: bool = False
+
+
 def path_of(row: ModelRow) -> Path:
     """Where the model's files lie; embedded ones are named relative to the backend folder."""
     return (BACKEND / row.path).resolve()
@@ -77,7 +110,7 @@ class Sizing:
     ) -> None:
         self.learning = learning
         self.chat_engines = chat_engines or ChatEngines(devices, lambda _environment: True, fake=settings.fake_engine)
-        self.loras = ChatLoras()
+        self.loras, self.lending = ChatLoras(), Lending()
         self._devices, self._settings = devices, settings
         self._kind = devices[0].kind if devices else "cpu"
         self._by_hand: dict[str, LoadOptions] = {}
@@ -108,31 +141,48 @@ class Sizing:
         if row.task in ("image", "video"):
             work = replace(work, batch=max(min(work.batch, options.batch or 1), together))
         engine = self.engine_of(row)
-        dtype = options.dtype or ("float32" if self._kind == "cpu" else "bfloat16")
+        dtype = options.dtype or self._half(options) or "float32"
         spread = self._spread(engine, options)
         held = {"quantization": options.weights, "offload": options.offload or "none"}
+        if row.task == "image":  # a video's frames are decoded a few at a time as it is
+            held |= {name: "vae" if getattr(options, f"vae_{name}") else "none" for name in ("slicing", "tiling")}
         sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, **held)
-        changed = "".join(f" {value}" for value in held.values() if value != "none")
+        changed = "".join(f" {value if value != 'vae' else name}" for name, value in held.items() if value != "none")
         subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
         chosen, amount = self._engine_options(options), _amount(work, steps, outputs)
+        if lender := self.lending.lender(row, options.parts_from):
+            chosen += (("parts_from", str(path_of(lender))),)
         return self._need(row, options, subject, dtype, work, held, sized, engine, chosen, amount)
 
     def _chat_need(self, row: ModelRow, options: LoadOptions) -> Need:
         """Of a model that serves many requests at once: what it is loaded for, whoever asks."""
         setup = self.chat_setup(row, options)
         engine = setup.choice.engine.value if setup.choice.engine is not None else ""
-        dtype, spread, work = dtype_of(row.dtype, self._kind, options), self._spread(engine, options), setup.work
-        held = held_as(setup.choice.engine, self.anatomy_of(row), options)
-        changed = "".join(f" {name} {value}" for name, value in held.items() if value != "none")
+        dtype, spread, work = (
+            dtype_of(row.dtype, self._half(options), options),
+            self._spread(engine, options),
+            setup.work,
+        )
+        held, sized = self._chat_parts(row, options, setup)
+        changed = "".join(f" {name} {held[name]}" for name in HELD if held[name] != "none")
         changed += f" +{len(setup.loras)}" if setup.loras else ""
-        held["engine"] = engine
-        sized = self._chat_parts(row, options, setup)
         subject = Subject(row.id, self._kind, f"{engine} {dtype} x{spread}{changed}")
         chosen = engine_options(setup, row.task, dtype, sized, options, self._allowed(options), spread)
         if self._settings.threads:
             chosen["threads"] = self._settings.threads
         amount = _amount(work, 1, 1)
         return self._need(row, options, subject, dtype, work, held, sized, engine, tuple(chosen.items()), amount)
+
+    def told(self, row: ModelRow) -> Told:
+        """Reads small files the first time."""
+        most = max((device.budget_bytes for device in self._devices), default=0)
+        needed = self.need(row).spec.bytes_needed
+        if needed <= most or row.task not in SMALLEST:
+            return Told(needed)
+        usual = self.options_of(row).model_dump(exclude_unset=True)
+        changes = [change for change in SMALLEST[row.task] if self._kind != "cpu" or "offload" not in change]
+        ways = (LoadOptions(**{**usual, **change}) for change in changes)
+        return Told(needed, any(self.need(row, options=one).spec.bytes_needed <= most for one in ways))
 
     def chat_setup(self, row: ModelRow, options: LoadOptions | None = None) -> ChatSetup:
         """How a chat or embedding model is run here. Reads small files the first time."""
@@ -151,17 +201,25 @@ class Sizing:
         is loaded, or its next request would find another worker."""
         spread = self._spread(setup.choice.engine or "", options)
         room = sorted(device.budget_bytes for device in self._allowed(options))
-        return len(room) >= spread and learned(self._chat_parts(row, options, setup), ()).high <= room[-spread]
+        return len(room) >= spread and learned(self._chat_parts(row, options, setup)[1], ()).high <= room[-spread]
 
-    def _chat_parts(self, row: ModelRow, options: LoadOptions, setup: ChatSetup) -> Parts:
+    def _chat_parts(self, row: ModelRow, options: LoadOptions, setup: ChatSetup) -> tuple[dict[str, str], Parts]:
+        """How it is held, and what it takes."""
         engine, anatomy = setup.choice.engine, self.anatomy_of(row)
         held = held_as(engine, anatomy, options) | {"engine": engine.value if engine is not None else ""}
-        dtype, spread = dtype_of(row.dtype, self._kind, options), self._spread(engine or "", options)
+        dtype, spread = dtype_of(row.dtype, self._half(options), options), self._spread(engine or "", options)
         sized = parts(anatomy, setup.work, kind=self._kind, dtype=dtype, devices=spread, **held)
-        return replace(sized, weights=sized.weights + sum(one.size_bytes for one in setup.loras))
+        return held, replace(sized, weights=sized.weights + sum(one.size_bytes for one in setup.loras))
 
     def _allowed(self, options: LoadOptions) -> list[Device]:
         return [d for d in self._devices if not options.gpu_device_ids or d.index in options.gpu_device_ids]
+
+    def _half(self, options: LoadOptions) -> str | None:
+        """The half precision of the GPUs that may be used: bfloat16, but float16 before Ampere. None without GPUs."""
+        if self._kind == "cpu":
+            return None
+        known = [device.capability for device in self._allowed(options) if device.capability is not None]
+        return "float16" if min(known, default=AMPERE) < AMPERE else "bfloat16"
 
     @staticmethod
     def adapts(engine: str | None) -> bool:
@@ -201,6 +259,7 @@ class Sizing:
             pinned=row.pinned,
             ttl_seconds=ttl_of(options),
             load_seconds=load.expected if load else None,
+            owner="" if row.shared is not False else row.owner_id,
         )
         anatomy, run = self.anatomy_of(row), self.learning.run_seconds(subject, amount)
         return Need(spec, subject, anatomy, dtype, work, held, sized, band, amount, load, run)
@@ -220,6 +279,8 @@ class Sizing:
             return outlined[0]
         bits = DTYPE_BITS.get(row.dtype, 16)
         count = row.parameters or row.size_bytes * 8 // bits
+        if lender := self.lending.lender(row, self.options_of(row).parts_from):
+            count += lent_parameters(lender, lacking(row))
         return read_anatomy(path_of(row), task=row.task, parameters=count, stored_bits=bits)
 
     def usual_work(self, row: ModelRow) -> Work:
@@ -274,7 +335,9 @@ class Sizing:
         self._lacked[worker.spec.key] = worker.info.left_out
         reserves = need.spec.engine in ABILITIES and ABILITIES[EngineName(need.spec.engine)].reserves
         size = need.parts.moving if reserves else 0
-        peak = self._peak(worker.load_peak_bytes, need.parts.fixed + size)
+        # The parts of an offloaded model come with its first run: its load says nothing of the device's memory.
+        comes_later = need.held.get("offload", "none") != "none" and self._kind != "cpu"
+        peak = need.parts.fixed if comes_later else self._peak(worker.load_peak_bytes, need.parts.fixed + size)
         self.learning.note(need.subject, Measured("load", size, 1.0, peak, round(worker.load_seconds, 3)))
 
     def shares(self, row: ModelRow) -> bool:

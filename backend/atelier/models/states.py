@@ -32,6 +32,7 @@ class Standing:
     log_tail: tuple[str, ...] = ()
     left_out: tuple[Said, ...] = ()
     waiting: WaitingOut | None = None
+    """Of a load that has no worker yet: one that has waits for nothing but itself."""
 
 
 IDLE = Standing("idle")
@@ -108,7 +109,6 @@ class ModelStates:
             info.bytes_leased * len(info.devices),
             info.log_tail,
             info.left_out,
-            _told(what) if what and state == "loading" else None,
         )
 
 

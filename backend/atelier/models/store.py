@@ -49,6 +49,12 @@ async def loras(session: AsyncSession) -> list[ModelRow]:
     return list(await session.scalars(select(ModelRow).where(ModelRow.type == "lora").order_by(ModelRow.created_at)))
 
 
+async def base_models(session: AsyncSession) -> list[ModelRow]:
+    """All that there are, whoever owns them."""
+    query = select(ModelRow).where(ModelRow.type == "base_model").order_by(ModelRow.created_at, ModelRow.key)
+    return list(await session.scalars(query))
+
+
 async def at_path(session: AsyncSession, path: str) -> ModelRow | None:
     return (await session.scalars(select(ModelRow).where(ModelRow.path == path))).first()
 

@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 
 from atelier.access.actor import Actor, ApiUser
 from atelier.deps import Services, ServicesDep
-from atelier.images.gallery_routes import stored_file
+from atelier.images.transfer import stored_file
 from atelier.openai.envelope import ERRORS
 from atelier.openai.image_forms import JSON_EDIT, MAX_BODY_BYTES, PictureRoute
 from atelier.openai.image_schemas import (

@@ -17,9 +17,9 @@ from fastapi import UploadFile
 from atelier.access.actor import Actor
 from atelier.errors import AtelierError, BadRequest
 from atelier.images.delivery import Delivery, counted_up, portions, with_prompt
-from atelier.images.input_routes import in_pieces
 from atelier.images.inputs import InputStore
 from atelier.images.schemas import MAX_SEED, GenerationIn, ImageToImageIn, InpaintIn, InputOut, TextToImageIn
+from atelier.images.transfer import in_pieces
 from atelier.models.registry import ModelRegistry
 from atelier.openai.files import FileStore
 from atelier.openai.image_schemas import (

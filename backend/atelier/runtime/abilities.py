@@ -57,7 +57,7 @@ class Abilities:
     def lacks(self, body: Mapping[str, Any]) -> str | None:
         """The first field of a request that this engine would ignore or refuse."""
         choice = body.get("tool_choice", "auto" if body.get("tools") else None)
-        named = "named" if isinstance(choice, dict) else choice
+        named = "named" if isinstance(choice, dict) else choice if isinstance(choice, str) else None
         for field, asked, able in (
             ("n", body.get("n") not in (None, 0, 1), self.many),
             ("logprobs", bool(body.get("logprobs")), self.logprobs),

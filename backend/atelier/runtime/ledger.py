@@ -76,7 +76,8 @@ class Slot:
     def host_bytes(self) -> int:
         """What parking takes of the host's memory. A CPU device is that memory: what stays counts there."""
         loaded = self.worker.loaded
-        return self.worker.host_bytes or (loaded.weights_bytes if loaded and loaded.device != "cpu" else 0)
+        each = loaded.weights_bytes if loaded and loaded.device != "cpu" else 0
+        return self.worker.host_bytes or each * len(self.worker.devices)
 
     @property
     def on_host(self) -> int:

@@ -150,5 +150,6 @@ def never_fits(spec: WorkerSpec, impossible: placement.Impossible) -> NotEnoughM
             needed=spec.bytes_needed,
             largest=impossible.largest_bytes,
         ),
-        hint="Choose a smaller model or raise the memory budget.",
+        hint="Its load options say what would make it small enough. Else choose a smaller model, or raise the memory "
+        "budget.",
     )

@@ -98,16 +98,29 @@ class NVML:
 
     def _find(self) -> Iterator[_Unit]:
         """Every GPU, and instead of one that is cut into MIG slices its slices."""
-        nvml = self._nvml
+        nvml, is_one_lost = self._nvml, False
         for number in range(nvml.nvmlDeviceGetCount()):
-            handle = nvml.nvmlDeviceGetHandleByIndex(number)
-            slices = list(self._slices(handle))
-            board_uuid = _text(self._try(nvml.nvmlDeviceGetUUID, handle) or "")
-            if not slices:
-                yield _Unit(self._describe(handle, handle, board_uuid, str(number)), handle, handle, board_uuid)
-            for part in slices:
-                uuid = _text(nvml.nvmlDeviceGetUUID(part))
-                yield _Unit(self._describe(part, handle, uuid, uuid), part, handle, board_uuid)
+            try:
+                found = list(self._on(number))
+            except nvml.NVMLError as reason:
+                log.warning("GPU %d is left out, it does not answer: %s", number, reason)
+                is_one_lost = True
+                continue
+            for unit in found:
+                if is_one_lost and unit.device.uuid:  # whoever does not see the lost one counts the others anew
+                    unit.device = replace(unit.device, cuda_id=unit.device.uuid)
+                yield unit
+
+    def _on(self, number: int) -> Iterator[_Unit]:
+        nvml = self._nvml
+        handle = nvml.nvmlDeviceGetHandleByIndex(number)
+        slices = list(self._slices(handle))
+        board_uuid = _text(self._try(nvml.nvmlDeviceGetUUID, handle) or "")
+        if not slices:
+            yield _Unit(self._describe(handle, handle, board_uuid, str(number)), handle, handle, board_uuid)
+        for part in slices:
+            uuid = _text(nvml.nvmlDeviceGetUUID(part))
+            yield _Unit(self._describe(part, handle, uuid, uuid), part, handle, board_uuid)
 
     def _slices(self, handle: Any) -> Iterator[Any]:
         nvml = self._nvml

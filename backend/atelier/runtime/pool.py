@@ -236,6 +236,7 @@ class WorkerPool:
                 raise
             log.warning("idle worker %s does not answer and is ended", slot.worker.id)
             slot.worker.begin_stop(exits.silent(slot.worker.deadlines.health), term_seconds=0.2)
+            spec = replace(spec, pinned=slot.pinned, ttl_seconds=slot.ttl_seconds)  # its row may have changed meanwhile
             self._give_back(slot)
 
     async def _wait_for_slot(

@@ -36,13 +36,18 @@ class WorkerState(StrEnum):
         return self in (WorkerState.STOPPED, WorkerState.FAILED)
 
 
+HIDDEN = "•••"
+"""In place of the name of a model that is none of the viewer's business; no key can be so."""
+
+
 @dataclass(frozen=True)
 class WorkerSpec:
     """Which worker is wanted. Specs of the same engine, model and options share one worker, whatever else they say.
 
     `bytes_needed` is on each of its devices: `spread` of them, out of `devices` (empty: any). `ttl_seconds` is how long
     it may be idle (None: as the pool says; 0: for ever); a `pinned` one is never stopped nor parked to make room.
-    `load_seconds` is how long loading took before, where somebody knows.
+    `load_seconds` is how long loading took before, where somebody knows. `owner`: whose model it is alone ("":
+    everyone's).
     """
 
     engine: str
@@ -55,10 +60,15 @@ class WorkerSpec:
     pinned: bool = False
     ttl_seconds: float | None = None
     load_seconds: float | None = None
+    owner: str = ""
 
     @property
     def key(self) -> str:
         return repr((self.engine, self.model, str(self.model_path), self.options))
+
+    def called(self, owner: str) -> str:
+        """The model's name for whoever owns these models (""; somebody who owns none)."""
+        return self.model if self.owner in ("", owner) else HIDDEN
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,7 @@ class WorkerInfo:
     priority: int = 0
     idle_since: datetime | None = None
     message: str | None = None
+    owner: str = ""
     left_out: tuple[Said, ...] = ()
     log_tail: tuple[str, ...] = field(default=(), repr=False)
 

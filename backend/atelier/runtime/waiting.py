@@ -108,7 +108,7 @@ def look_ahead(
     """
     found: dict[str, Waiting] = {}
     turns: dict[str, float | None] = {}
-    kept: dict[int, tuple[str, float | None]] = {}
+    kept: dict[int, tuple[WorkerSpec, float | None]] = {}
     holds = [decision for decision in decisions if isinstance(decision, Hold)]
     for place, hold in enumerate(holds, 1):
         spec, load, run = asked[hold.request]
@@ -118,17 +118,18 @@ def look_ahead(
             found[hold.request] = Waiting("model", _turn(hold.turn, spec, workers), place, _round(before))
             continue
         assert hold.plan is not None and not isinstance(hold.plan, Impossible)
-        holders, devices = _holders(hold.plan, workers), hold.plan.devices
+        holders, devices = _holders(hold.plan, spec, workers), hold.plan.devices
         there = [] if in_the_way(hold.plan) else [kept[index] for index in devices if index in kept]
         if there:
             before = STOP_SECONDS
             for _, until in there:
                 before = None if before is None or until is None else max(before, until)
-            words = Said(f"waits for memory: {there[-1][0]} comes first", "waiting.behind", model=there[-1][0])
+            first = there[-1][0].called(spec.owner)
+            words = Said(f"waits for memory: {first} comes first", "waiting.behind", model=first)
         else:
             before, words = _longest(hold, workers), _of_memory(hold.plan, spec, holders)
         seconds = _sum(before, load)
-        kept |= dict.fromkeys(devices, (spec.model, _sum(seconds, run)))
+        kept |= dict.fromkeys(devices, (spec, _sum(seconds, run)))
         found[hold.request] = Waiting("memory", words, place, _round(seconds), holders)
     return found
 
@@ -153,10 +154,10 @@ def _round(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
 
 
-def _holders(plan: Plan, workers: Mapping[str, Worth]) -> tuple[Holder, ...]:
-    """Who has the memory, and what becomes of them."""
+def _holders(plan: Plan, spec: WorkerSpec, workers: Mapping[str, Worth]) -> tuple[Holder, ...]:
+    """Who has the memory, and what becomes of them; without the names of what somebody else keeps to themselves."""
     known = ((workers[name], deed) for name, deed in in_the_way(plan) if name in workers)
-    return tuple(Holder(worker.spec.model, worker.bytes, _doing(worker), deed) for worker, deed in known)
+    return tuple(Holder(worker.spec.called(spec.owner), worker.bytes, _doing(worker), deed) for worker, deed in known)
 
 
 def in_the_way(plan: Plan) -> list[tuple[str, Deed]]:

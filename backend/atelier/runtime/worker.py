@@ -94,7 +94,16 @@ class Worker:
         self._client = WorkerClient(socket_path, silence_seconds=deadlines.silence)
         self._openai = WorkerClient(self.openai_socket, silence_seconds=deadlines.silence)
         self._info = WorkerInfo(
-            worker_id, spec.engine, spec.model, WorkerState.STARTING, None, spec.bytes_needed, None, devices, now()
+            worker_id,
+            spec.engine,
+            spec.model,
+            WorkerState.STARTING,
+            None,
+            spec.bytes_needed,
+            None,
+            devices,
+            now(),
+            owner=spec.owner,
         )
         self._process: processes.Process | None = None
         self._exit: protocol.Exited | None = None

@@ -1,4 +1,5 @@
-"""/sdapi/v1: what A1111 has and Atelier does another way: training by one call, and stopping the server."""
+"""A1111's `/internal/ping`, and what it has under `/sdapi/v1` and Atelier does another way: training by one call, and
+stopping the server."""
 
 from __future__ import annotations
 
@@ -11,7 +12,18 @@ from atelier.said import Said
 from atelier.sdapi.envelope import ERRORS
 from atelier.sdapi.timed import TimedRoute
 
+pings = Router(prefix="/internal", tags=["sdapi"])
 router = Router(prefix="/sdapi/v1", tags=["sdapi"], responses=ERRORS, route_class=TimedRoute, strict_content_type=False)
+
+
+class SdPingOut(BaseModel):
+    """Nothing: that it answers is the answer."""
+
+
+@pings.get("/ping", summary="Is somebody there?", name="sdapi_ping")
+async def ping(_actor: BasicUser) -> SdPingOut:
+    """What A1111's own page and programs that start it ask until it answers."""
+    return SdPingOut()
 
 
 class SdMadeOut(BaseModel):

@@ -23,7 +23,7 @@ log = structlog.get_logger("atelier.system.environments")
 # Progress is counted in thousandths of the build.
 THOUSAND = 1000
 
-COMING = {"environment.building", "environment.soon"}
+COMING = {"environment.building", "environment.soon", "environment.after"}
 LOOK_SECONDS = 0.5
 
 
@@ -114,10 +114,19 @@ class EnvironmentJobs:
             case "building":
                 text, code = f"The {name} engine is being set up ({100 * (info.fraction or 0):.0f} %).", "building"
             case _ if name in self._job_ids or name in self._asking:
+                if (other := self._is_built_first(name)) is not None:
+                    share = other.fraction or 0.0
+                    text = f"The {name} engine follows the {other.name} engine, being set up ({100 * share:.0f} %)."
+                    return Said(text, "environment.after", engine=name, first=other.name, fraction=share)
                 text, code = f"The {name} engine is about to be set up.", "soon"
             case _:
                 text, code = f"The {name} engine is not set up. Set it up under System.", "missing"
         return Said(text, f"environment.{code}", engine=name, fraction=info.fraction or 0.0)
+
+    def _is_built_first(self, name: str) -> EnvironmentInfo | None:
+        """They are set up one after the other."""
+        others = (self._environments.status(one) for one in self.names if one != name)
+        return next((info for info in others if info.state == "building"), None)
 
     async def run(self, attempt: Attempt) -> Publish:
         """The handler of `environment.build` jobs."""

@@ -23,8 +23,8 @@ async def health(_caller: Anyone, services: ServicesDep) -> HealthOut:
 
 
 @router.get("/api/system", summary="Devices, workers and environments")
-async def system(_actor: User, services: ServicesDep) -> SystemOut:
-    return await services.system.overview()
+async def system(actor: User, services: ServicesDep) -> SystemOut:
+    return await services.system.overview(actor)
 
 
 @router.get("/api/system/history", summary="Device figures of the last quarter of an hour")

@@ -20,6 +20,7 @@ from atelier.events import EnvironmentChanged, EventBus, WorkerChanged
 from atelier.jobs.runner import JobRunner
 from atelier.jobs.service import JobService
 from atelier.runtime.pool import WorkerPool
+from atelier.runtime.spec import HIDDEN
 from atelier.runtime.worker import WorkerInfo
 from atelier.said import Said
 from atelier.shapes import DeviceOut, EnvironmentOut, HostOut, JobOut, SaidOut, WorkerOut
@@ -63,19 +64,21 @@ class SystemService:
 
     # ── reads ──
 
-    async def overview(self) -> SystemOut:
+    async def overview(self, actor: Actor) -> SystemOut:
         return SystemOut(
             version=__version__,
             started_at=self._started,
             data_dir_free_bytes=self._storage.free_bytes(),
             devices=self.devices(),
             host=self.host(),
-            workers=self.workers(),
+            workers=self.workers(actor),
             environments=self._environments.all(),
         )
 
-    def workers(self) -> list[WorkerOut]:
-        return [self._worker(info) for info in self._pool.running()]
+    def workers(self, actor: Actor) -> list[WorkerOut]:
+        """All; of a model that is somebody else's alone not which it is."""
+        found = [(info.owner, self._worker(info)) for info in self._pool.running()]
+        return [worker if not owner or actor.owns(owner) else _unnamed(worker) for owner, worker in found]
 
     def environments(self) -> list[EnvironmentOut]:
         return self._environments.all()
@@ -133,7 +136,10 @@ class SystemService:
 
     def worker_changed(self, info: WorkerInfo) -> None:
         self._watch.nudge()
-        self._bus.publish(WorkerChanged(worker=self._worker(info)), key=f"worker:{info.id}")
+        worker, owner, key = self._worker(info), info.owner or None, f"worker:{info.id}"
+        self._bus.publish(WorkerChanged(worker=worker), owner=owner, key=key)
+        if owner is not None:
+            self._bus.publish(WorkerChanged(worker=_unnamed(worker)), others_than=owner, key=f"{key}:others")
 
     def environment_changed(self, environment: EnvironmentOut) -> None:
         self._bus.publish(EnvironmentChanged(environment=environment), key=f"environment:{environment.name}")
@@ -185,6 +191,11 @@ class SystemService:
             said=SaidOut.of(info.message),
             log_tail=list(info.log_tail),
         )
+
+
+def _unnamed(worker: WorkerOut) -> WorkerOut:
+    """What it takes, and not what it is."""
+    return worker.model_copy(update={"model": HIDDEN, "message": None, "said": None, "log_tail": []})
 
 
 def _lag(seconds: float) -> Said:

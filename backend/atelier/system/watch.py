@@ -19,6 +19,7 @@ from atelier.runtime.devices import Device, DeviceSample
 from atelier.runtime.gpu import GPUMonitor
 from atelier.runtime.placement import Use
 from atelier.runtime.pool import WorkerPool
+from atelier.runtime.spec import HIDDEN
 from atelier.runtime.worker import WorkerInfo
 from atelier.shapes import DeviceOut, DeviceProcessOut, HostOut
 from atelier.system.schemas import DeviceHistoryOut, HistoryOut
@@ -179,7 +180,7 @@ def _holders(samples: list[DeviceSample], workers: dict[int, WorkerInfo]) -> dic
                 name=_name(one.pid),
                 bytes=one.bytes,
                 worker_id=owner.id if owner else None,
-                model=owner.model if owner else None,
+                model=(HIDDEN if owner.owner else owner.model) if owner else None,  # everybody sees this
             )
             for one in sorted(sample.processes, key=lambda one: -(one.bytes or 0))
             for owner in [_owner(one.pid, workers)]

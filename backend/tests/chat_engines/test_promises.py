@@ -127,6 +127,17 @@ class TestPromises:
         assert "".join(choice["delta"].get("content") or "" for choice in choices).strip() == before.strip()
         assert choices[-1]["finish_reason"] == "stop"
 
+    def test_what_cannot_be_short_enough_is_not_read(self, engine: Engine) -> None:
+        """Four million characters as tokens take half a minute in which nobody is answered."""
+        begun = time.monotonic()
+        status, answer = engine.ask(CHAT, {"messages": [{"role": "user", "content": "hello " * 700_000}]})
+        took = time.monotonic() - begun
+        assert status == 400 and "maximum context length" in json.dumps(answer) and took < 4, (took, answer)
+        long = [letter * 255 for letter in "abcdefghijklmnop"]
+        begun = time.monotonic()
+        engine.chat(DRAGON, max_tokens=4, stop=long)
+        assert time.monotonic() - begun < 4
+
     def test_tokens_there_and_back(self, engine: Engine) -> None:
         status, there = engine.ask(TOKENIZE, {"prompt": "héllo"})
         assert status == 200 and there["count"] == len(there["tokens"]) > 0 and there["max_model_len"] == engine.context

@@ -75,6 +75,15 @@ class TestRun:
         assert "http://localhost:9001/" in done.stdout
         assert "0.0.0.0" not in done.stdout and ":8000" not in done.stdout, "the container's inner address"
 
+    def test_folders_are_whole_paths_and_a_list_of_gpus_one_word(self, machine: Machine) -> None:
+        """Docker takes a plain word for a volume of its own, and `--gpus` for a line of CSV."""
+        machine.start("atelier", MODEL_CACHE_DIR="models", DATA_DIR="./data", GPUS="device=0,1")
+        home = machine.home.resolve()
+        assert machine.option("--volume") == [f"{home}/models:/models", f"{home}/data:/data"]
+        assert machine.option("--gpus") == ['"device=0,1"']
+        refused = machine.start("atelier", DATA_DIR="a:b")
+        assert refused.returncode == 1 and "colon" in refused.stderr
+
     def test_never_runs_as_root(self, machine: Machine) -> None:
         machine.start("atelier")
         (user,) = machine.option("--user")

@@ -125,9 +125,11 @@ class Calls:
             name: str
             species: str
 
-        asked = self._langchain().with_structured_output(Card, method="json_schema")
-        card = asked.invoke("Make a card for a red dragon as JSON with the keys name, species")
-        return {"keys": sorted(card.model_dump())}
+        question = "Make a card for a red dragon as JSON with the keys name, species"
+        return {
+            method: sorted(self._langchain().with_structured_output(Card, method=method).invoke(question).model_dump())
+            for method in ("json_schema", "function_calling")
+        }
 
     def langchain_embeddings(self) -> Any:
         from langchain_openai import OpenAIEmbeddings

@@ -80,7 +80,7 @@ class TestLangChain:
         assert found("langchain_tool") == {"name": "make_picture", "arguments": ["prompt"]}
 
     def test_an_answer_of_a_shape(self, found: Any) -> None:
-        assert found("langchain_structured") == {"keys": ["name", "species"]}
+        assert found("langchain_structured") == dict.fromkeys(("json_schema", "function_calling"), ["name", "species"])
 
     def test_embeddings(self, found: Any) -> None:
         assert found("langchain_embeddings") == {"count": 3, "same": True, "sizes": [8]}

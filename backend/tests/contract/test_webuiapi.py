@@ -272,6 +272,7 @@ class TestAccess:
             answer = server.client.post(f"/sdapi/v1/{path}")
             assert answer.status_code == 403 and "not stopped" in answer.json()["detail"]
         assert server.client.get("/health").status_code == 200
+        assert server.client.get("/internal/ping").json() == {}
 
     def test_options_outlive_the_server(self, own_server: Callable[..., Server]) -> None:
         first = own_server()

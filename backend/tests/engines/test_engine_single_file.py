@@ -18,12 +18,14 @@ from diffusers import (
     DiffusionPipeline,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
+    FluxTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from diffusers.loaders import single_file_utils
 from engines import checkpoint_files
 from engines.diffusers_image import DiffusersImage, load
 from engines.engine import LoadFailed
@@ -120,6 +122,9 @@ def build_sd3(folder: Path) -> Path:
 
 
 BUILDERS = {"sd15": tiny_models.build_sd, "sd2": build_sd2, "sdxl": build_sdxl, "sd3": build_sd3}
+WITH_FLUX = {**BUILDERS, "flux": tiny_models.build_flux_dev}
+FLUX_WIDTH = {3072: tiny_models.TEXT_WIDTH}
+"""diffusers' converter has the width of FLUX as a number."""
 
 
 class Quiet:
@@ -153,7 +158,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[P
     found = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiny_models, "tokenizer", lambda _folder: clip_tokenizer())
-        for family, build in BUILDERS.items():
+        converter = single_file_utils.convert_flux_transformer_checkpoint_to_diffusers.__code__
+        narrow = converter.replace(co_consts=tuple(FLUX_WIDTH.get(one, one) for one in converter.co_consts))
+        patch.setattr(single_file_utils.convert_flux_transformer_checkpoint_to_diffusers, "__code__", narrow)
+        for family, build in WITH_FLUX.items():
             model = build(folder / family)
             without = {"text_encoder_3": None, "tokenizer_3": None} if family == "sd3" else {}
             pipe = DiffusionPipeline.from_pretrained(str(model), **without)
@@ -209,7 +217,7 @@ def test_stable_diffusion_3_says_of_itself_how_large_it_is(made) -> None:
 def test_stable_diffusion_3_without_one_of_its_clips(made, tmp_path: Path) -> None:
     state = {name: one for name, one in load_file(made["sd3"][1]).items() if ".clip_g." not in name}
     save_file(state, tmp_path / "half.safetensors")
-    with pytest.raises(LoadFailed, match="CLIP-G cannot be found"):
+    with pytest.raises(LoadFailed, match="text_encoder_2 cannot be found"):
         load(tmp_path / "half.safetensors", OPTIONS)
 
 
@@ -234,12 +242,112 @@ def test_models_that_predict_v_say_so_by_a_tensor(made, tmp_path: Path, family: 
 
 def test_a_denoiser_that_sees_a_mask(made, tmp_path: Path) -> None:
     state = load_file(made["sd15"][1])
-    narrow = state[checkpoint_files.FIRST_CONVOLUTION]
-    state[checkpoint_files.FIRST_CONVOLUTION] = torch.zeros(narrow.shape[0], 9, 3, 3)
+    first = f"{checkpoint_files.DENOISER}{checkpoint_files.FIRST_CONVOLUTION}"
+    narrow = state[first]
+    state[first] = torch.zeros(narrow.shape[0], 9, 3, 3)
     save_file(state, tmp_path / "inpaint.safetensors")
     pipe = load(tmp_path / "inpaint.safetensors", OPTIONS)._pipe
     assert type(pipe).__name__ == "StableDiffusionInpaintPipeline"
     assert pipe.unet.config.in_channels == 9
+
+
+class TestLent:
+    """FLUX's files hold the denoiser alone, most often: what they lack, another model of the family lends."""
+
+    def test_the_denoiser_alone(self, made, tmp_path: Path) -> None:
+        folder, file = made["flux"]
+        single = load(file, {**OPTIONS, "parts_from": str(folder)})
+        assert drawn(single, tmp_path) == drawn(load(folder, OPTIONS), tmp_path)
+        assert single.weights_bytes == load(folder, OPTIONS).weights_bytes
+        single.park()
+        single.wake()
+        assert drawn(single, tmp_path) == drawn(load(folder, OPTIONS), tmp_path)
+
+    def test_another_model_lends_no_schedule(self, made, tmp_path: Path) -> None:
+        """FLUX dev moves its noise schedule with the picture's size, schnell does not: the file's kind counts."""
+        folder, file = made["flux"]
+        schnell = tiny_models.build_flux_schnell(tmp_path / "schnell")
+        for part in ("text_encoder", "text_encoder_2", "vae"):  # which all models of the family share
+            shutil.copytree(folder / part, schnell / part, dirs_exist_ok=True)
+        lent = load(file, {**OPTIONS, "parts_from": str(schnell)})
+        assert drawn(lent, tmp_path) == drawn(load(folder, OPTIONS), tmp_path)
+        other = tiny_checkpoints.build_checkpoint(
+            DiffusionPipeline.from_pretrained(str(schnell)), tmp_path / "fast.safetensors"
+        )
+        engine = load(other, {**OPTIONS, "parts_from": str(folder)})
+        assert not engine._pipe.transformer.config.guidance_embeds
+        assert drawn(engine, tmp_path) == drawn(load(schnell, OPTIONS), tmp_path)
+
+    def test_all_in_one_takes_t5_alone(self, made, tmp_path: Path) -> None:
+        folder, _ = made["flux"]
+        pipe = DiffusionPipeline.from_pretrained(str(folder))
+        with torch.no_grad():  # so that it shows whose are used
+            pipe.vae.decoder.conv_out.bias.add_(0.5)
+            pipe.text_encoder.final_layer_norm.bias.add_(0.5)
+        pipe.save_pretrained(tmp_path / "changed")
+        file = tiny_checkpoints.build_flux_checkpoint(pipe, tmp_path / "whole.safetensors", whole=True)
+        assert checkpoint_files.layout_of(read_header(file)).lent == ("text_encoder_2", "tokenizer_2")
+        single = load(file, {**OPTIONS, "parts_from": str(folder)})
+        assert drawn(single, tmp_path) == drawn(load(tmp_path / "changed", OPTIONS), tmp_path)
+
+    def test_eight_bits_with_scales(self, made, tmp_path: Path) -> None:
+        folder, file = made["flux"]
+        state, scale = load_file(file), torch.tensor(0.25)
+        name = "double_blocks.0.img_mlp.0"
+        state[f"{name}.weight"] = (state[f"{name}.weight"] / scale).to(torch.float8_e4m3fn)
+        state["scaled_fp8"] = torch.zeros(2).to(torch.float8_e4m3fn)
+        save_file(state | {f"{name}.scale_weight": scale}, tmp_path / "eight.safetensors")
+        engine = load(tmp_path / "eight.safetensors", {**OPTIONS, "parts_from": str(folder)})
+        read = engine._pipe.transformer.transformer_blocks[0].ff.net[0].proj.weight
+        assert torch.equal(read, state[f"{name}.weight"].float() * scale)
+        assert len(drawn(engine, tmp_path)) == 64
+
+    def test_kontext_is_known_by_its_name(self, made, tmp_path: Path) -> None:
+        folder, file = made["flux"]
+        shutil.copy(file, tmp_path / "flux1-Kontext-dev.safetensors")
+        engine = load(tmp_path / "flux1-Kontext-dev.safetensors", {**OPTIONS, "parts_from": str(folder)})
+        assert type(engine._pipe).__name__ == "FluxKontextPipeline"
+
+    def test_fill_is_known_by_what_it_sees(self, made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        of_tiny_latents = 64 + 64 + 4 * 2 * 2
+        monkeypatch.setitem(checkpoint_files.PIPELINES, ("flux", of_tiny_latents), "FluxFillPipeline")
+        pipe = DiffusionPipeline.from_pretrained(str(tiny_models.build_fill(tmp_path / "fill")))
+        file = tiny_checkpoints.build_checkpoint(pipe, tmp_path / "fill.safetensors")
+        engine = load(file, {**OPTIONS, "parts_from": str(made["flux"][0])})
+        assert type(engine._pipe).__name__ == "FluxFillPipeline"
+        assert engine._pipe.transformer.config.out_channels == 64
+
+    def test_stable_diffusion_3_5_without_its_encoders(self, made, tmp_path: Path) -> None:
+        """As 3.5 is published in one file. A whole file can lend, too."""
+        folder, whole = made["sd3"]
+        state = {name: one for name, one in load_file(whole).items() if not name.startswith("text_encoders.")}
+        save_file(state, tmp_path / "half.safetensors")
+        expected = drawn(load(folder, OPTIONS), tmp_path)
+        for lender in (folder, whole):
+            engine = load(tmp_path / "half.safetensors", {**OPTIONS, "parts_from": str(lender)})
+            assert drawn(engine, tmp_path) == expected
+
+    def test_without_an_autoencoder(self, made, tmp_path: Path) -> None:
+        folder, whole = made["sd15"]
+        state = {name: one for name, one in load_file(whole).items() if not name.startswith("first_stage_model.")}
+        save_file(state, tmp_path / "half.safetensors")
+        engine = load(tmp_path / "half.safetensors", {**OPTIONS, "parts_from": str(folder)})
+        assert drawn(engine, tmp_path) == drawn(load(folder, OPTIONS), tmp_path)
+
+    def test_a_lender_that_lacks_it_too(self, made, tmp_path: Path) -> None:
+        folder = shutil.copytree(made["flux"][0], tmp_path / "poor")
+        index = json.loads((folder / "model_index.json").read_text())
+        index["text_encoder_2"] = [None, None]
+        (folder / "model_index.json").write_text(json.dumps(index))
+        with pytest.raises(LoadFailed, match="poor has no text_encoder_2 to lend"):
+            load(made["flux"][1], {**OPTIONS, "parts_from": str(folder)})
+
+    def test_packed_weights_are_refused(self, made, tmp_path: Path) -> None:
+        state = load_file(made["flux"][1]) | {"double_blocks.0.img_mlp.0.weight.absmax": torch.zeros(1)}
+        save_file(state, tmp_path / "nf4.safetensors")
+        with pytest.raises(LoadFailed) as refused:
+            load(tmp_path / "nf4.safetensors", {**OPTIONS, "parts_from": str(made["flux"][0])})
+        assert refused.value.code == "checkpoint_unknown"
 
 
 class TestRefused:
@@ -251,6 +359,13 @@ class TestRefused:
             load(tmp_path / "half.safetensors", OPTIONS)
         assert refused.value.code == "checkpoint_incomplete"
 
+    def test_a_denoiser_without_blocks(self, made, tmp_path: Path) -> None:
+        state = {name: one for name, one in load_file(made["flux"][1]).items() if not name.startswith("single_blocks.")}
+        save_file(state, tmp_path / "torn.safetensors")
+        with pytest.raises(LoadFailed) as refused:
+            load(tmp_path / "torn.safetensors", {**OPTIONS, "parts_from": str(made["flux"][0])})
+        assert refused.value.code == "model_damaged"
+
     def test_some_weights_are_missing(self, made, tmp_path: Path) -> None:
         state = load_file(made["sd15"][1])
         del state["model.diffusion_model.out.2.weight"]
@@ -260,9 +375,10 @@ class TestRefused:
         assert refused.value.code == "model_damaged"
 
     def test_another_model(self, tmp_path: Path) -> None:
-        save_file({"model.diffusion_model.joint_blocks.0.x": torch.zeros(1)}, tmp_path / "sd3.safetensors")
+        depth = {"double_blocks.0.x": torch.zeros(1), "img_in.weight": torch.zeros(8, 128)}
+        save_file(depth, tmp_path / "depth.safetensors")
         with pytest.raises(LoadFailed) as refused:
-            load(tmp_path / "sd3.safetensors", OPTIONS)
+            load(tmp_path / "depth.safetensors", OPTIONS)
         assert refused.value.code == "checkpoint_unknown"
 
     def test_a_pickle(self, tmp_path: Path) -> None:
@@ -289,6 +405,8 @@ class TestShipped:
             ("sd2/unet", UNet2DConditionModel, 865_910_724),
             ("sd3/transformer", SD3Transformer2DModel, 2_028_328_000),
             ("sd3/vae", AutoencoderKL, 83_819_683),
+            ("flux/transformer", FluxTransformer2DModel, 11_901_408_320),
+            ("flux/vae", AutoencoderKL, 83_819_683),
             ("sdxl/unet", UNet2DConditionModel, 2_567_463_684),
             ("sdxl/vae", AutoencoderKL, 83_653_863),
         ],
@@ -302,6 +420,7 @@ class TestShipped:
         ("part", "cls", "parameters"),
         [
             ("sd15/text_encoder", CLIPTextModel, 123_060_480),
+            ("flux/text_encoder", CLIPTextModel, 123_060_480),
             ("sd2/text_encoder", CLIPTextModel, 340_387_840),
             ("sd3/text_encoder", CLIPTextModelWithProjection, 123_650_304),
             ("sd3/text_encoder_2", CLIPTextModelWithProjection, 694_659_840),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from diffusers.configuration_utils import FrozenDict
 from engines import image_speed
 from engines.diffusers_image import DiffusersImage, load
 from engines.engine import LoadFailed
+from engines.image_families import Family
+from engines.image_previews import Previews
 from engines.image_speed import Speed, chosen_speed
 from engines.protocol import Done, Progress, TextToImage
 from PIL import Image
@@ -106,6 +110,21 @@ class TestTheRest:
         )
         load(tiny_sd, {**OPTIONS, "compile": True})
         assert compiled and set(compiled) == {"BasicTransformerBlock"}
+
+
+class TestOffloading:
+    def test_previews_are_fitted_where_the_latents_are(self) -> None:
+        """An offloaded decoder says that it is on the processor; its hooks bring it to where it works."""
+
+        class Waiting:
+            device, dtype, config = torch.device("meta"), torch.float32, FrozenDict(latent_channels=4, scaling_factor=1)
+
+            def decode(self, latents: torch.Tensor) -> SimpleNamespace:
+                assert latents.device.type == "cpu", "where it works here"
+                return SimpleNamespace(sample=latents[:, :3].repeat_interleave(8, 2).repeat_interleave(8, 3))
+
+        previews = Previews(SimpleNamespace(vae=Waiting(), vae_scale_factor=8), Family("x", None))
+        assert len(previews.jpegs(torch.randn(1, 4, 8, 8), (64, 64))) == 1
 
 
 class TestChoosing:

@@ -104,7 +104,76 @@ def _sd3(transformer: Any) -> State:
     return made
 
 
+FLUX_BLOCK = {
+    "norm1.linear": "img_mod.lin",
+    "norm1_context.linear": "txt_mod.lin",
+    "attn.norm_q": "img_attn.norm.query_norm",
+    "attn.norm_k": "img_attn.norm.key_norm",
+    "attn.norm_added_q": "txt_attn.norm.query_norm",
+    "attn.norm_added_k": "txt_attn.norm.key_norm",
+    "attn.to_out.0": "img_attn.proj",
+    "attn.to_add_out": "txt_attn.proj",
+    "ff.net.0.proj": "img_mlp.0",
+    "ff.net.2": "img_mlp.2",
+    "ff_context.net.0.proj": "txt_mlp.0",
+    "ff_context.net.2": "txt_mlp.2",
+}
+FLUX_SINGLE = {
+    "norm.linear": "modulation.lin",
+    "attn.norm_q": "norm.query_norm",
+    "attn.norm_k": "norm.key_norm",
+    "proj_out": "linear2",
+}
+FLUX_OUTER = {
+    "time_text_embed.timestep_embedder.linear_1": "time_in.in_layer",
+    "time_text_embed.timestep_embedder.linear_2": "time_in.out_layer",
+    "time_text_embed.text_embedder.linear_1": "vector_in.in_layer",
+    "time_text_embed.text_embedder.linear_2": "vector_in.out_layer",
+    "time_text_embed.guidance_embedder.linear_1": "guidance_in.in_layer",
+    "time_text_embed.guidance_embedder.linear_2": "guidance_in.out_layer",
+    "context_embedder": "txt_in",
+    "x_embedder": "img_in",
+    "proj_out": "final_layer.linear",
+    "norm_out.linear": "final_layer.adaLN_modulation.1",
+}
+
+
+def build_flux_checkpoint(pipe: Any, file: Path, *, whole: bool = False) -> Path:
+    """In the names of Black Forest Labs' own code, as `flux1-dev.safetensors` is published: the denoiser alone.
+    `whole`: all in one, as ComfyUI has it, with the autoencoder and CLIP."""
+    state = _flux(pipe.transformer)
+    if whole:
+        state = _prefixed("model.diffusion_model.", state) | _prefixed("vae.", _vae(pipe.vae))
+        clip = {f"text_model.{name}": tensor for name, tensor in pipe.text_encoder.state_dict().items()}
+        state |= _prefixed("text_encoders.clip_l.transformer.", clip)
+    save_file({name: tensor.contiguous().clone() for name, tensor in state.items()}, file)
+    return file
+
+
+def _flux(transformer: Any) -> State:
+    own, made = transformer.state_dict(), {}
+    for name, tensor in own.items():
+        kind = name.rpartition(".")[2]
+        if name.startswith("norm_out.linear."):  # shift and scale stand the other way round there
+            tensor = torch.cat(list(reversed(tensor.chunk(2, dim=0))))
+        if not (found := re.match(r"(single_)?transformer_blocks\.(\d+)\.(.*)", name)):
+            made[_renamed(name, FLUX_OUTER)] = tensor
+            continue
+        block, rest = f"{'single' if found[1] else 'double'}_blocks.{found[2]}", found[3]
+        for first, place in (("attn.to_q.", "img_attn"), ("attn.add_q_proj.", "txt_attn")):
+            if rest.startswith(first):
+                parts = [own[name.replace("q_proj", f"{k}_proj").replace("to_q", f"to_{k}")] for k in "qkv"]
+                if found[1]:
+                    parts.append(own[name.replace("attn.to_q", "proj_mlp")])
+                made[f"{block}.linear1.{kind}" if found[1] else f"{block}.{place}.qkv.{kind}"] = torch.cat(parts)
+        if (renamed := _renamed(rest, FLUX_SINGLE if found[1] else FLUX_BLOCK)) != rest:
+            made[f"{block}.{renamed.replace('_norm.weight', '_norm.scale')}"] = tensor
+    return made
+
+
 def build_checkpoint(pipe: Any, file: Path) -> Path:
+    if "Flux" in type(pipe).__name__:
+        return build_flux_checkpoint(pipe, file)
     if hasattr(pipe, "transformer"):
         return build_sd3_checkpoint(pipe, file)
     wide, narrow = hasattr(pipe, "text_encoder_2"), pipe.unet.config.cross_attention_dim

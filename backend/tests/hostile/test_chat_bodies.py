@@ -125,6 +125,8 @@ def bodies() -> Iterator[dict[str, Any] | bytes]:
         "user": "x" * 100_000,
     }.items():
         yield body(**{field: value})
+    for choice in ({"type": {}}, [], ["required"], {"type": "function", "function": []}, 5, {}):
+        yield body(tools=[{"type": "function", "function": {"name": "f"}}, {"function": 5}], tool_choice=choice)
     for part in ("image_url", "video_url", "audio_url", "input_audio", "file", "image_embeds", "image"):
         for address in ADDRESSES:
             yield body(messages=[{"role": "user", "content": [{"type": part, part: {"url": address}}]}])
@@ -141,11 +143,11 @@ def test_three_hundred_bodies(chat: Server) -> None:
     before, count, taken = pids(chat), 0, Counter()
     paths = ("/v1/chat/completions", "/v1/messages")
     for path, content in ((path, content) for content in bodies() for path in paths):
-        begun = time.monotonic()
         try:
             raw = content if isinstance(content, bytes) else json.dumps(content).encode()
         except (ValueError, RecursionError):
             continue
+        begun = time.monotonic()
         answer = ask(chat, raw, path)
         took = time.monotonic() - begun
         assert answer.status_code < 500, (raw[:300], answer.text)
@@ -244,6 +246,26 @@ def test_data_urls_that_are_none(chat: Server) -> None:
     for url in urls:
         answer = ask(chat, with_parts({"type": "image_url", "image_url": {"url": url}}))
         assert answer.status_code == 400, (url, answer.text)
+
+
+def test_texts_that_would_occupy_an_engine(chat: Server) -> None:
+    """Where nothing keeps an engine from making tokens of all of a text, ten million characters ended it."""
+    text = "hello " * 100_000
+    cut = {"truncate_prompt_tokens": 10}
+    for path, content in (
+        ("/tokenize", {"prompt": text}),
+        ("/v1/tokenize", body(messages=[{"role": "user", "content": text}])),
+        ("/v1/completions", {"prompt": ["short", text], **cut}),
+        ("/v1/chat/completions", body(messages=[{"role": "user", "content": text}], **cut)),
+        ("/v1/responses", {"input": [{"role": "user", "content": text}], "truncation": "auto"}),
+    ):
+        answer = ask(chat, {"model": "echo", **content}, path)
+        assert answer.status_code == 400 and "read whole" in answer.text, (path, answer.text)
+    many = b'{"model":"echo","messages":[],"user":[' + b"{}," * 1_000_000 + b"1]}"
+    assert "values" in ask(chat, many).text, "it is refused before seconds go into reading it"
+    picture = with_parts(as_part(header(1, 1).ljust(700_000, b"x")))
+    assert ask(chat, {**picture, **cut}).status_code == 200, "a picture is no text"
+    assert ask(chat, {"model": "echo", "prompt": text[:1000]}, "/tokenize").status_code == 200
 
 
 def pids(server: Server) -> set[int]:

@@ -251,7 +251,18 @@ class TestLoading:
         assert goes_without(engine, kind, anatomy, LoadOptions()) == []
 
     def test_the_type_of_the_weights(self) -> None:
-        assert dtype_of("BF16", "cpu", LoadOptions()) == "bfloat16"
-        assert dtype_of("F32", "cpu", LoadOptions()) == "float32"
-        assert dtype_of("F32", "cuda", LoadOptions()) == "bfloat16"
-        assert dtype_of("BF16", "cpu", LoadOptions(dtype="float32")) == "float32"
+        assert dtype_of("BF16", None, LoadOptions()) == "bfloat16"
+        assert dtype_of("F32", None, LoadOptions()) == "float32"
+        assert dtype_of("F32", "bfloat16", LoadOptions()) == "bfloat16"
+        assert dtype_of("BF16", "float16", LoadOptions(dtype="float32")) == "float32"
+
+    @pytest.mark.parametrize(("capability", "dtype"), [((7, 5), "float16"), ((8, 0), "bfloat16"), (None, "bfloat16")])
+    def test_a_gpu_before_ampere_computes_in_float16(self, capability: tuple[int, int] | None, dtype: str) -> None:
+        """vLLM refuses bfloat16 there; PyTorch emulates it."""
+        device = replace(H200, name="T4", capability=capability)
+        sizing = Sizing(Learning(None), [device], RuntimeSettings(), ChatEngines([device], everything))
+        outlines = Outlines(Catalogue(), sizing)
+        chat, picture = (outlines.of_catalogue(key) for key in ("qwen3-1.7b", "stable-diffusion-xl"))
+        assert chat is not None and picture is not None
+        assert dict(sizing.need(chat, options=LoadOptions(chat_engine="vllm_chat")).spec.options)["dtype"] == dtype
+        assert sizing.need(picture).dtype == dtype

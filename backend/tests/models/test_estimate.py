@@ -16,8 +16,16 @@ from hypothesis import strategies as st
 
 GB = 10**9
 SD15 = Anatomy("image", 1_066_000_000, 16, 256, False, 8, (320, 640, 1280, 1280), 2)
-SDXL = Anatomy("image", 3_470_000_000, 16, 256, True, 8, (320, 640, 1280), 2)
-FLUX = Anatomy("image", 16_900_000_000, 16, 256, False, 8, hidden=3072)
+SDXL = Anatomy(
+    "image", 3_470_000_000, 16, 256, True, 8, (320, 640, 1280), 2,
+    linear=2_232_647_680, tile_side=1024, denoiser=2_567_463_684, other_part=694_659_840,
+)  # fmt: skip
+FLUX = Anatomy(
+    "image", 16_870_000_000, 16, 256, True, 8, hidden=3072,
+    linear=11_898_322_944, tile_side=1024, denoiser=11_901_408_320, other_part=4_762_310_656,
+)  # fmt: skip
+SVD = Anatomy("video", 2_254_000_000, 16, 256, True, 8, (320, 640, 1280, 1280), 2)
+GIB = 1024**3
 QWEN = Anatomy(
     "chat", 31_000_000_000, 16, hidden=2048, layers=48, kv_heads=4, head_dim=128, vocabulary=151_936, context=262_144
 )
@@ -31,8 +39,7 @@ class TestFormulas:
         ("anatomy", "work", "least", "most"),
         [
             (SD15, Work(512, 512), 2.8, 4.5),  # published: 3.2 to 4 GB in half precision
-            (SDXL, Work(1024, 1024), 8, 17),  # the decoder runs in float32: 10 to 14 GB without slicing
-            (FLUX, Work(1024, 1024), 33, 40),
+            (FLUX, Work(1024, 1024), 36, 38),
             (QWEN, Work(context=32_768), 62, 72),
         ],
     )
@@ -40,6 +47,62 @@ class TestFormulas:
         self, anatomy: Anatomy, work: Work, least: float, most: float
     ) -> None:
         assert least * GB < parts(anatomy, work, kind="cuda", dtype="bfloat16").total < most * GB
+
+    @pytest.mark.parametrize(
+        ("work", "dtype", "published"),
+        [
+            (Work(1024, 1024), "bfloat16", 8.96),  # huggingface.co/datasets/sayakpaul/sample-datasets
+            (Work(1024, 1024), "float32", 16.83),
+            (Work(1024, 1024, batch=4), "float16", 21.7),  # huggingface.co/blog/simple_sdxl_optimizations
+            (Work(1024, 1024, batch=4), "float32", 28.1),
+        ],
+    )
+    def test_what_was_published_of_sdxl(self, work: Work, dtype: str, published: float) -> None:
+        """PyTorch's peak, without the driver's context. float16 runs the decoder in float32, bfloat16 does not."""
+        sized = parts(SDXL, work, kind="cuda", dtype=dtype)
+        assert sized.weights + sized.activations == pytest.approx(published * GIB, rel=0.2)
+
+    @pytest.mark.parametrize(
+        ("anatomy", "work", "gigabytes"),
+        [
+            (SDXL, Work(1024, 1024, guided=False), 0.27 * 1.074),  # huggingface.co/datasets/diffusers/benchmarks
+            (FLUX, Work(1024, 1024, guided=False), 0.46 * 1.074),
+            (SD15, Work(512, 512), 0.137),  # the others: diffusers' classes on tensors without data, counted
+            (SDXL, Work(1024, 1024), 0.331),
+            (FLUX, Work(1024, 1024), 0.977),
+            (SVD, Work(1024, 576, frames=25), 8.303),
+        ],
+    )
+    def test_what_a_denoiser_takes(self, anatomy: Anatomy, work: Work, gigabytes: float) -> None:
+        sized = parts(replace(anatomy, decoder_channels=0), work, kind="cuda", dtype="bfloat16")
+        assert 0.7 * gigabytes < sized.activations / GB < 1.5 * gigabytes
+
+    @pytest.mark.parametrize(
+        ("anatomy", "card", "held", "fits"),
+        [
+            (SDXL, 12, {}, True),
+            (SDXL, 8, {}, False),
+            (SDXL, 8, {"offload": "model"}, True),
+            (FLUX, 24, {}, False),
+            (FLUX, 24, {"offload": "model", "quantization": "fp8"}, True),
+            (FLUX, 8, {"offload": "model", "quantization": "fp8"}, False),
+            (FLUX, 8, {"offload": "group"}, True),
+        ],
+    )
+    def test_which_card_a_picture_of_1024_is_made_on(
+        self, anatomy: Anatomy, card: int, held: dict[str, str], fits: bool
+    ) -> None:
+        sized = parts(anatomy, Work(1024, 1024), kind="cuda", dtype="bfloat16", **held)
+        assert (learned(sized, ()).expected < 0.97 * card * GIB) == fits
+
+    def test_a_decoder_that_works_piece_by_piece(self) -> None:
+        def moving(work: Work, **held: str) -> int:
+            return parts(SDXL, work, kind="cuda", dtype="bfloat16", **held).activations
+
+        one, four, large = Work(1024, 1024), Work(1024, 1024, batch=4), Work(2048, 2048)
+        assert moving(four, slicing="vae") == max(moving(one), moving(four, tiling="vae", slicing="vae"))
+        assert moving(four) == 4 * moving(one) and moving(large, tiling="vae") < 0.5 * moving(large)
+        assert moving(one, tiling="vae") == moving(one), "diffusers decodes what is no larger than a tile at once"
 
     def test_the_key_value_cache_of_a_token(self) -> None:
         """Qwen3-30B-A3B: 2 × 48 layers × 4 heads × 128 × 2 bytes = 96 KiB, and half of that in 8 bits."""
@@ -145,6 +208,19 @@ class TestAnatomy:
         folder = BACKEND / "embedded" / "models" / "creatures"
         found = read_anatomy(folder, task="image", parameters=6_000_000, stored_bits=16)
         assert (found.decoder_channels, found.latent_side, found.unet_channels) == (32, 16, (64, 128))
+        assert 0.5 < found.denoiser / 6_000_000 < 0.8 and 0.2 < found.other_part / 6_000_000 < 0.5
+
+    def test_latents_that_are_packed_before_a_transformer(self, tmp_path: Path) -> None:
+        """FLUX: squares of 2 × 2 latents of 16 channels are tokens of 64. SD 3: the transformer's own patches."""
+        for name, told, patch in (("flux", (1, 64), 2), ("sd3", (2, 16), 2)):
+            for part, config in (
+                ("transformer", {"patch_size": told[0], "in_channels": told[1]}),
+                ("vae", {"latent_channels": 16, "block_out_channels": [128, 256, 512, 512], "sample_size": 1024}),
+            ):
+                (tmp_path / name / part).mkdir(parents=True)
+                (tmp_path / name / part / "config.json").write_text(json.dumps(config))
+            found = read_anatomy(tmp_path / name, task="image", parameters=1, stored_bits=16)
+            assert (found.patch, found.tile_side) == (patch, 1024)
 
     def test_of_a_language_model_with_eyes(self, tmp_path: Path) -> None:
         text = {"num_hidden_layers": 48, "num_key_value_heads": 4, "head_dim": 128, "hidden_size": 2048}

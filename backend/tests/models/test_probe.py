@@ -191,6 +191,34 @@ class TestFiles:
         found = probe(write(tmp_path / "x.safetensors", safetensors(names)))
         assert (found.type, found.family, found.pipeline) == ("base_model", family, "single_file")
 
+    def test_flux_without_guidance_is_schnell(self, tmp_path: Path) -> None:
+        names = {
+            "double_blocks.0.img_attn.norm.query_norm.scale": (128,),
+            "img_in.weight": (3072, 64),
+            "txt_in.weight": (3072, 4096),
+            "vector_in.in_layer.weight": (3072, 768),
+            "final_layer.linear.weight": (64, 3072),
+        }
+        assert probe(write(tmp_path / "x.safetensors", safetensors(names))).distilled == "schnell"
+        dev = {**names, "guidance_in.in_layer.weight": (3072, 256)}
+        assert probe(write(tmp_path / "x.safetensors", safetensors(dev))).distilled == ""
+
+    @pytest.mark.parametrize(
+        ("names", "code"),
+        [
+            ({"double_blocks.0.img_mlp.0.weight.absmax": (2,)}, "probe.file_packed"),
+            ({"double_blocks.0.x": (2,), "img_in.weight": (3072, 128)}, "probe.file_other_inputs"),
+        ],
+    )
+    def test_checkpoints_that_are_not_run(self, tmp_path: Path, names: Shapes, code: str) -> None:
+        with pytest.raises(ModelNotRecognised) as refused:
+            probe(write(tmp_path / "x.safetensors", safetensors(names)))
+        assert refused.value.message.code == code
+
+    def test_gguf(self, tmp_path: Path) -> None:
+        with pytest.raises(ModelNotRecognised, match="is a GGUF file"):
+            probe(write(tmp_path / "flux1-dev-Q4.gguf", b"GGUF"))
+
     @pytest.mark.parametrize(
         "names", [{"encoder.x": (2,)}, {"model.diffusion_model.x": (2,)}, {"x.lora_A.weight": (2, 3)}]
     )

@@ -89,7 +89,7 @@ class FakeNVML(types.ModuleType):
         return len(self.gpus)
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> FakeGPU:
-        return self.gpus[index]
+        return says(self.gpus[index])
 
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> FakeGPU:
         parts = [part for gpu in self.gpus for part in gpu.slices]

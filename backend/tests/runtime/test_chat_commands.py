@@ -38,7 +38,7 @@ class TestVLLM:
         assert names == ["qwen", "Qwen/Qwen3-VL-30B-A3B-Instruct"]
         assert value(command, "--uds") == "/run/w.v1"
         assert value(command, "--max-model-len") == "32768"
-        assert value(command, "--gpu-memory-utilization") == "0.520"
+        assert value(command, "--gpu-memory-utilization") == "0.087", "vLLM is not to refuse over an estimate"
         assert value(command, "--kv-cache-memory-bytes") == "13000000000"
         assert value(command, "--limit-mm-per-prompt") == '{"image": 4, "video": 0, "audio": 0}'
         assert value(command, "--tool-call-parser") == "hermes" and "--enable-auto-tool-choice" in command
@@ -60,6 +60,20 @@ class TestVLLM:
         assert not {"--quantization", "--kv-cache-dtype"} & set(vllm_chat.command(tmp_path, QWEN, on_gpu=True))
         (tmp_path / "config.json").write_text('{"quantization_config": {"quant_method": "awq"}}')
         assert "--quantization" not in vllm_chat.command(tmp_path, wanted, on_gpu=True), "it came quantised"
+
+    def test_without_a_compiler_for_cuda_nothing_that_needs_one_is_taken(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """The container has none: FlashInfer's sampler would end vLLM while it starts."""
+        for name in ("CUDA_HOME", "CUDA_PATH", "CXX"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        without = vllm_chat.environment({}, on_gpu=True)
+        assert (without["VLLM_USE_FLASHINFER_SAMPLER"], without["VLLM_USE_DEEP_GEMM"]) == ("0", "0")
+        for name in ("nvcc", "ninja", "c++"):
+            (tmp_path / name).touch(mode=0o755)
+        assert "VLLM_USE_FLASHINFER_SAMPLER" not in vllm_chat.environment({}, on_gpu=True)
+        assert "VLLM_USE_FLASHINFER_SAMPLER" not in vllm_chat.environment({}, on_gpu=False)
 
     def test_over_several_devices(self) -> None:
         command = vllm_chat.command(MODEL, QWEN | {"tensor_parallel": 4}, on_gpu=True)
@@ -187,9 +201,10 @@ class TestParking:
         ]
         engine.child = OpenAIChild(command, tmp_path / "w.v1", HERE)
         engine.weights_bytes, engine.cache_bytes, engine.load_peak_bytes = 3 * GIB, GIB, 5 * GIB
+        engine.devices = 2
         engine.child.start(10.0)
         try:
-            assert engine.park() == Parked(rest_bytes=GIB, host_bytes=3 * GIB), "as planned, where vLLM says nothing"
+            assert engine.park() == Parked(rest_bytes=GIB, host_bytes=6 * GIB), "as planned, where vLLM says nothing"
             assert self.sleeps(tmp_path / "w.v1") is True
             engine.wake()
             assert self.sleeps(tmp_path / "w.v1") is False

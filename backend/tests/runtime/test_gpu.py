@@ -53,6 +53,12 @@ class TestNVML:
         )
         assert (second.name, second.cuda_id) == ("NVIDIA GB10", "1")
 
+    def test_one_that_was_lost_before_the_start_is_left_out(self, nvml: FakeNVML) -> None:
+        """The others are named by their UUIDs then: CUDA may count them anew."""
+        nvml.gpus.insert(0, error(pynvml.NVML_ERROR_GPU_IS_LOST))  # type: ignore[arg-type]
+        devices = GPUMonitor.detect().devices
+        assert [(one.index, one.cuda_id) for one in devices] == [(0, "GPU-00000000-aaaa"), (1, "GPU-11111111-bbbb")]
+
     def test_a_chip_without_memory_of_its_own_has_the_machines_and_leaves_some_to_it(self, nvml: FakeNVML) -> None:
         device, sample = GPUMonitor.detect().devices[1], GPUMonitor.detect().sample()[1]
         total = psutil.virtual_memory().total

@@ -17,6 +17,7 @@ from atelier.runtime import processes
 from atelier.runtime.devices import DeviceProcess, DeviceSample
 from atelier.runtime.exits import WorkerLost
 from atelier.runtime.gpu import Device, GPUMonitor, ScriptedDevices
+from atelier.runtime.waiting import Waiting
 from atelier.runtime.worker import Worker, WorkerSpec, WorkerState
 from engines import protocol
 from tests.runtime.studio import GB, MakeStudio, Studio, until
@@ -144,6 +145,18 @@ class TestMemory:
             assert isinstance((await studio.play(worker, "step:0.3"))[-1], protocol.Done)
             assert words == ["waits for memory: creatures holds 0.6 GB, busy"]
         await waiting
+
+    @pytest.mark.parametrize(("owner", "name"), [("ana", "secret"), ("eva", "•••"), ("", "•••")])
+    async def test_who_waits_for_somebody_elses_own_model_does_not_hear_its_name(
+        self, studio: Studio, owner: str, name: str
+    ) -> None:
+        told: list[Waiting] = []
+        async with studio.pool.lease(replace(studio.spec("secret", GB * 6 // 10), owner="ana")):
+            pass
+        new = replace(studio.spec("new", GB * 6 // 10), owner=owner)
+        async with studio.pool.lease(new, waiting=told.append):
+            assert told[0].words == f"waits for memory: {name} holds 0.6 GB, stopping"
+            assert [holder.model for holder in told[0].holders] == [name]
 
     async def test_keeps_what_needs_not_go(self, studio: Studio) -> None:
         for model, load_seconds in (("a", 0.0), ("b", 0.3)):  # b would be missed more
@@ -326,8 +339,17 @@ class TestStartFailures:
             pid = worker.info.pid
         os.kill(pid, signal.SIGSTOP)
         await asyncio.sleep(1.1)
+
+        async def pin() -> None:
+            """While whoever wants it waits for its answer."""
+            await asyncio.sleep(0.2)
+            studio.pool.set_policy("m", pinned=True, ttl_seconds=7.0)
+
+        pinning = asyncio.create_task(pin())
         async with studio.pool.lease(studio.spec()) as another:
             assert another.info.pid != pid
+            assert [one.pinned for one in studio.pool.running() if one.id == another.id] == [True]
+        await pinning
 
     async def test_an_idle_worker_that_died_is_replaced(self, studio: Studio) -> None:
         async with studio.pool.lease(studio.spec()) as worker:

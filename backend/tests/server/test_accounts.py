@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
+import json
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -294,10 +297,41 @@ class TestServer:
         for name in ("tom", "ida"):
             studio.client.post("/api/users", json={"name": name, "password": PASSWORD})
         tom, ida = ({"Authorization": "Bearer " + sign_in(studio, name, PASSWORD)} for name in ("tom", "ida"))
-        job = studio.client.post("/api/generate/text-to-image", json={"prompt": "a cat"}, headers=tom).json()["job_id"]
+        job = studio.client.post(
+            "/api/generate/text-to-image", json={"prompt": "a cat", "steps": 60}, headers=tom
+        ).json()["job_id"]
         assert studio.client.get(f"/api/generate/{job}", headers=tom).status_code == 200
         assert studio.client.get(f"/api/generate/{job}", headers=ida).status_code == 404
+        told = studio.client.get("/api/models/creatures/consequences", headers=ida).json()["jobs"]
+        assert all(one["title"] == "•••" for one in told if one["id"] == job), "what somebody drew is theirs"
         studio.wait_for(job)
+
+    def test_what_somebody_keeps_to_themselves_has_no_name_for_others(self, studio: Server) -> None:
+        def shared(value: bool) -> None:
+            with contextlib.closing(sqlite3.connect(studio.data_dir / "atelier.db", timeout=10)) as database:
+                database.execute("UPDATE models SET shared = ? WHERE key = 'creatures'", (value,))
+                database.commit()
+
+        studio.client.post("/api/users", json={"name": "lea", "password": PASSWORD})
+        lea = {"Authorization": "Bearer " + sign_in(studio, "lea", PASSWORD)}
+        studio.client.post("/api/admin/models/creatures/unload", json={"force": True})
+        shared(False)
+        try:
+            assert studio.client.get("/api/models/creatures", headers=lea).status_code == 404
+            studio.client.post("/api/admin/models/creatures/load")
+            until = time.monotonic() + 20
+            while studio.client.get("/api/models/creatures").json()["state"] != "ready" and time.monotonic() < until:
+                time.sleep(0.05)
+            names = []
+            for headers in (lea, {}):
+                told = studio.client.get("/api/system", headers=headers)
+                [worker] = told.json()["workers"]
+                names.append(worker["model"])
+                assert worker["bytes_leased"] > 0 and ("creatures" in json.dumps(worker)) == (not headers)
+            assert names == ["•••", "creatures"]
+        finally:
+            studio.client.post("/api/admin/models/creatures/unload", json={"force": True})
+            shared(True)
 
     def test_a_browser_signs_in_with_a_name(self, studio: Server) -> None:
         studio.client.post("/api/users", json={"name": "kim", "password": PASSWORD})

@@ -194,6 +194,16 @@ class TestHub:
         assert not other.frames
         assert hub.missed(Actor("b", "", Role.USER), hub.epoch, 0) == []
 
+    async def test_others_see_something_else(self) -> None:
+        bus = EventBus()
+        hub = LiveHub(bus)
+        listeners = [hub.join(Actor("a", "", Role.USER)), hub.join(Actor("b", "", Role.USER)), hub.join(ADMIN)]
+        bus.publish(JobRemoved(id="named"), owner="a", key="w")
+        bus.publish(JobRemoved(id="nameless"), others_than="a", key="w:others")
+        hub.flush()
+        seen = [[event["id"] for event in json.loads(await one.take() or "")["events"]] for one in listeners]
+        assert seen == [["named"], ["nameless"], ["named"]]
+
     async def test_a_listener_that_does_not_read_is_dropped(self) -> None:
         bus = EventBus()
         hub = LiveHub(bus)

@@ -77,7 +77,9 @@ class TestLoad:
         assert model(server)["state"] == "idle" and model(server)["worker_id"] is None
         answer = server.client.post("/api/admin/models/creatures/load")
         assert answer.status_code == 202 and answer.json()["state"] in {"loading", "ready"}
-        found = until(server, lambda found: found["state"] == "ready")
+        seen: list[dict[str, Any]] = []
+        found = until(server, lambda found: seen.append(found) or found["state"] == "ready")
+        assert not [one for one in seen if one["worker_id"] and one["waiting"]], "it waits for nothing but itself"
         workers = server.client.get("/api/system").json()["workers"]
         assert [worker["id"] for worker in workers] == [found["worker_id"]]
         assert found["device"] == "cpu:0" and found["loaded_bytes"] == workers[0]["held_bytes"] > 50 * MIB

@@ -89,9 +89,60 @@ class TestImport:
         titles = [one["title"] for one in server.client.get("/sdapi/v1/sd-models").json()]
         assert any("old-painter" in title and "[" in title for title in titles)
 
-    def test_a_checkpoint_of_another_family_is_not(self, server: Server, tmp_path: Path) -> None:
-        names = {"model.diffusion_model.double_blocks.0.x": (2,)}
-        assert not take_in(server, write(tmp_path / "flux.safetensors", safetensors(names)))["runnable"]
+    def test_what_would_be_left_without_a_model(self, server: Server, tmp_path: Path) -> None:
+        """The last model of a family is all that its LoRAs have, whatever they were made for."""
+        for name in ("first-xl", "second-xl"):
+            folder = diffusers_folder(tmp_path / name, "StableDiffusionXLPipeline")
+            write(folder / "unet" / "diffusion_pytorch_model.safetensors", safetensors({"a": (100, 100)}))
+            take_in(server, folder, key=name)
+        lora = {"lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight": (4, 2048)}
+        style = take_in(server, write(tmp_path / "gold.safetensors", safetensors(lora)))
+        assert style["family"] == "sdxl"
+
+        def left(key: str) -> list[str]:
+            return server.client.get(f"/api/models/{key}/consequences").json()["loras"]
+
+        assert left("first-xl") == [] and left(style["key"]) == []
+        assert server.client.delete("/api/models/first-xl").status_code == 200
+        assert left("second-xl") == [style["key"]]
+        for key in ("second-xl", style["key"]):
+            server.client.delete(f"/api/models/{key}")
+
+    def test_a_part_of_a_model_is_run_once_another_lends_the_rest(self, server: Server, tmp_path: Path) -> None:
+        """FLUX's files hold the denoiser alone."""
+        file = write(tmp_path / "flux1-dev.safetensors", safetensors({"double_blocks.0.x": (64, 64)}))
+        alone = take_in(server, file)
+        assert (
+            not alone["runnable"] and alone["parts"]["lender"] is None and "text_encoder_2" in alone["parts"]["lacks"]
+        )
+        refused = server.client.post("/api/generate/text-to-image", json={"prompt": "x", "model": "flux1-dev"})
+        assert refused.status_code == 409 and "holds a part of a model only" in refused.json()["detail"]
+        refused = server.client.post("/api/admin/models/flux1-dev/load", json={})
+        assert (refused.status_code, refused.json()["said"]["code"]) == (409, "model.parts_missing")
+
+        for name in ("poor", "whole", "second"):
+            folder = diffusers_folder(tmp_path / name, "FluxPipeline")
+            index = {"_class_name": "FluxPipeline"} | {part: ["transformers", "X"] for part in alone["parts"]["lacks"]}
+            if name == "poor":
+                index["text_encoder_2"] = [None, None]
+            write(folder / "model_index.json", index)
+            write(folder / "text_encoder_2" / "model.safetensors", safetensors({"a": (1000, 1000)}))
+            take_in(server, folder)
+        model = server.client.get("/api/models/flux1-dev").json()
+        assert model["runnable"] and (model["parts"]["lender"], model["parts"]["lenders"]) == (
+            "whole",
+            ["whole", "second"],
+        )
+        assert model["bytes_needed"] > alone["bytes_needed"]
+        refused = server.client.patch("/api/models/flux1-dev", json={"load_options": {"parts_from": "poor"}})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "parts_from")
+        server.client.patch("/api/models/flux1-dev", json={"load_options": {"parts_from": "second"}})
+        job = server.wait_for(server.generate("a fox", model="flux1-dev", width=512, height=512))
+        assert job["status"] == "completed"
+        options = server.client.get("/api/models/flux1-dev").json()
+        assert options["parts"]["lender"] == "second"
+        server.client.delete("/api/models/second")
+        assert server.client.get("/api/models/flux1-dev").json()["parts"]["lender"] == "whole"
 
     def test_keys_are_made_from_names_and_stay_unique(self, server: Server, tmp_path: Path) -> None:
         for number, name in enumerate(("A", "B")):
@@ -208,6 +259,7 @@ class TestChange:
         changed = server.client.patch("/api/models/to-change", json=given).json()
         follows = {name: changed[name] for name in ("bytes_needed", "presets")}
         assert changed == {**model, **given, "defaults": {**defaults, "frames": None}, **follows}
+        assert model["redraw_strength"] == 0.3
         assert changed["presets"] != model["presets"], "sizes of as many pixels as it makes now"
         assert changed["bytes_needed"] < model["bytes_needed"], "smaller pictures take less"
         assert server.client.get("/api/models/to-change").json() == changed

@@ -25,10 +25,52 @@ Steps: 12, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 6.5, Seed: 77, S
 Model: creatures, Clip skip: 2, Version: v1.10.1"""
 
 
-def png(text: str | None = None) -> bytes:
+COMFY = {
+    "3": {"class_type": "KSampler", "inputs": {
+        "seed": 77, "steps": 12, "cfg": 6.5, "sampler_name": "dpmpp_2m", "scheduler": "karras", "denoise": 1.0,
+        "model": ["10", 0], "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["5", 0]}},
+    "2": {"class_type": "KSampler", "inputs": {  # a second pass, which stands first
+        "seed": 1, "steps": 5, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 0.5,
+        "model": ["10", 0], "positive": ["6", 0], "negative": ["7", 0], "latent_image": ["11", 0]}},
+    "11": {"class_type": "LatentUpscale", "inputs": {"samples": ["3", 0], "width": 512, "height": 640}},
+    "10": {"class_type": "LoraLoader", "inputs": {
+        "lora_name": "styles\\paper.safetensors", "strength_model": 0.7, "strength_clip": 1.0, "model": ["4", 0]}},
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "sd/creatures.safetensors"}},
+    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 256, "height": 320, "batch_size": 1}},
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": ["8", 0], "clip": ["10", 1]}},
+    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "blurry", "clip": ["10", 1]}},
+    "8": {"class_type": "PrimitiveString", "inputs": {"value": "a fox"}},
+}  # fmt: skip
+COMFY_FLUX = {
+    "13": {"class_type": "SamplerCustomAdvanced", "inputs": {
+        "noise": ["25", 0], "guider": ["22", 0], "sampler": ["16", 0], "sigmas": ["17", 0], "latent_image": ["27", 0]}},
+    "25": {"class_type": "RandomNoise", "inputs": {"noise_seed": 77}},
+    "22": {"class_type": "BasicGuider", "inputs": {"model": ["12", 0], "conditioning": ["26", 0]}},
+    "26": {"class_type": "FluxGuidance", "inputs": {"guidance": 6.5, "conditioning": ["6", 0]}},
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a fox", "clip": ["11", 0]}},
+    "16": {"class_type": "KSamplerSelect", "inputs": {"sampler_name": "euler"}},
+    "17": {"class_type": "BasicScheduler", "inputs": {"scheduler": "simple", "steps": 12, "model": ["12", 0]}},
+    "12": {"class_type": "UNETLoader", "inputs": {"unet_name": "flux1-dev.safetensors"}},
+    "27": {"class_type": "EmptySD3LatentImage", "inputs": {"width": 256, "height": 320}},
+}  # fmt: skip
+INVOKE = {
+    "generation_mode": "txt2img", "positive_prompt": "a fox", "negative_prompt": "blurry", "width": 256, "height": 320,
+    "seed": 77, "cfg_scale": 6.5, "steps": 12, "scheduler": "dpmpp_2m_k",
+    "model": {"key": "x", "name": "creatures", "base": "sd-1", "type": "main"},
+    "loras": [{"model": {"name": "paper"}, "weight": 0.7}],
+}  # fmt: skip
+FOOOCUS = {
+    "base_model": "creatures", "full_prompt": ["a fox"], "prompt": "fox", "negative_prompt": "", "steps": 12,
+    "full_negative_prompt": ["blurry"], "guidance_scale": 6.5, "loras": [["paper", 0.7, "abc"]], "seed": "77",
+    "resolution": "(256, 320)", "sampler": "dpmpp_2m", "scheduler": "karras", "metadata_scheme": "fooocus",
+}  # fmt: skip
+OTHERS = {"comfyui": ("prompt", COMFY), "invokeai": ("invokeai_metadata", INVOKE), "fooocus": ("parameters", FOOOCUS)}
+
+
+def png(text: str | None = None, keyword: str = "parameters") -> bytes:
     info, buffer = PngInfo(), io.BytesIO()
     if text is not None:
-        info.add_text("parameters", text)
+        info.add_text(keyword, text)
     Image.new("RGB", (64, 80), "teal").save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
 
@@ -58,6 +100,42 @@ class TestReadBack:
         assert (settings["width"], settings["height"], settings["guidance_scale"]) == (256, 320, 6.5)
         assert (settings["model"], settings["scheduler"]) == ("creatures", "dpmpp_2m_karras")
         assert {"kind": "lora", "name": "paper"} in found["missing"]
+
+    @pytest.mark.parametrize("program", OTHERS)
+    def test_of_other_programs(self, server: Server, program: str) -> None:
+        keyword, content = OTHERS[program]
+        found = read(server, png(json.dumps(content), keyword))
+        assert (found["source"], found["missing"]) == (program, [{"kind": "lora", "name": "paper"}])
+        assert found["settings"] == {
+            "prompt": "a fox", "negative_prompt": "blurry", "steps": 12, "seed": 77, "width": 256, "height": 320,
+            "guidance_scale": 6.5, "model": "creatures", "scheduler": "dpmpp_2m_karras",
+        }  # fmt: skip
+
+    def test_of_a_graph_for_flux(self) -> None:
+        found = settings_of({"texts": {"prompt": json.dumps(COMFY_FLUX)}, "width": 1, "height": 1}, [])
+        assert (found.source, found.model_name) == ("comfyui", "flux1-dev")
+        assert found.settings == {
+            "prompt": "a fox", "negative_prompt": "", "steps": 12, "seed": 77, "width": 256, "height": 320,
+            "guidance_scale": 6.5,
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("keyword", "content"),
+        [
+            ("prompt", {"1": {"inputs": {"latent_image": ["1", 0], "steps": ["1", 0], "positive": ["1", 0]}}}),
+            ("prompt", {"1": {"inputs": {"latent_image": ["2", 0], "steps": 3, "positive": ["1"], "model": [[]]}}}),
+            ("prompt", {str(at): {"inputs": {"latent_image": [str(at + 1), 0]}} for at in range(3000)}),
+            ("prompt", {"1": 3, "2": {"inputs": []}, "3": None}),
+            ("invokeai_metadata", {"steps": 3, "model": [], "loras": {"a": 1}, "scheduler": 3, "width": {}}),
+            (
+                "parameters",
+                {"base_model": {}, "steps": 3, "loras": [[], [1], ["a", "b"]], "resolution": [], "seed": []},
+            ),
+        ],
+    )
+    def test_other_programs_in_disorder(self, keyword: str, content: Any) -> None:
+        found = settings_of({"texts": {keyword: json.dumps(content)}, "width": 1, "height": 1}, [])
+        assert set(found.settings) <= {"prompt", "negative_prompt", "steps", "loras"}
 
     def test_a_second_pass_and_what_the_sampler_was_told(self, server: Server) -> None:
         """Of A1111, which writes settings that its sampler took no notice of, and of our own."""
@@ -169,11 +247,13 @@ class TestVerify:
         assert (verified["result"], verified["most"], verified["changed"]) == ("same_bytes", 0, [])
         assert not list((server.data_dir / "staging").iterdir()), "what was made again is thrown away"
         file = server.data_dir / "images" / image["job_id"] / "1.png"
-        for content, expected in ((file.with_name("0.png").read_bytes(), "completed"), (None, "failed")):
+        other = file.with_name("0.png").read_bytes()
+        damaged = "verify.file_damaged"
+        for content, said in ((other, None), (other[:300], damaged), (b"x", damaged), (None, "verify.file_gone")):
             file.unlink() if content is None else file.write_bytes(content)
             job = server.wait_for(server.client.post(f"/api/gallery/{image['id']}/verify").json()["job_id"])
-            assert job["status"] == expected
-        assert job["error"]["said"]["code"] == "verify.file_gone"
+            assert job["status"] == ("failed" if said else "completed")
+            assert not said or job["error"]["said"]["code"] == said
         verified = server.client.get(f"/api/gallery/{image['id']}").json()["verified"]
         assert verified["result"] == "different", "what lies there is another file, whatever its row remembers"
 

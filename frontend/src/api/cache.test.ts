@@ -1,6 +1,6 @@
 // @vitest-environment node
 import { QueryClient, type InfiniteData } from "@tanstack/react-query";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { image, job } from "@/mocks/data";
 
@@ -8,6 +8,7 @@ import { applyEvent, applySnapshot, dropImages, previews, restoreImages } from "
 import { forget, freshest } from "./freshest";
 import { listJobs } from "./generated/sdk.gen";
 import { keys } from "./keys";
+import { withoutGone } from "./pictures";
 import { queries } from "./queries";
 import type { ImageOut, ImagePage, JobOut } from "./types";
 
@@ -19,9 +20,15 @@ const recent = () => client.getQueryData<JobOut[]>(keys.recentJobs) ?? [];
 const progress = (id: string, step: number, attempt = 1) => applyEvent(client, { type: "job.progress", id, attempt, progress: step / 30, step, total_steps: 30, previews: [{ index: 0, data_url: `data:${step}`, final: false }] });
 
 beforeEach(() => {
+  vi.useFakeTimers();
   client = new QueryClient();
   forget();
   applySnapshot(client, { type: "snapshot", epoch: "e", seq: 1, jobs: [job("a", { status: "running", step: 10, progress: 1 / 3 })], workers: [], environments: [], devices: [], host: { cpu_percent: 1, memory_used_bytes: 1, memory_total_bytes: 2 } });
+});
+
+afterEach(() => {
+  vi.runOnlyPendingTimers();
+  vi.useRealTimers();
 });
 
 describe("live events in the cache", () => {
@@ -129,7 +136,7 @@ describe("live events in the cache", () => {
     it("stays away when a page of before comes after it was taken off", () => {
       const before = client.getQueryData<InfiniteData<ImagePage>>(keys.galleryList({}));
       removed(second);
-      const { pages } = queries.gallery().structuralSharing(undefined, before) as InfiniteData<ImagePage>;
+      const { pages } = withoutGone(undefined, before) as InfiniteData<ImagePage>;
       expect([pages.flatMap((page) => page.items.map(({ id }) => id)), pages[0]?.total]).toEqual([[first.id, third.id, fourth.id], 8]);
     });
 
@@ -144,6 +151,18 @@ describe("live events in the cache", () => {
       restored(image(7));
       expect([pages()?.flat().length, total()]).toEqual([4, 9]);
     });
+  });
+
+  it("asks soon, and once, what is stored when pictures come and go", () => {
+    client.setQueryData(keys.storage, {});
+    const stale = () => client.getQueryState(keys.storage)?.isInvalidated;
+    const asked = vi.spyOn(client, "invalidateQueries");
+    applyEvent(client, { type: "images.removed", ids: ["new"] });
+    applyEvent(client, { type: "images.restored", images: [image(1)] });
+    expect(stale()).toBe(false);
+    vi.runAllTimers();
+    expect(stale()).toBe(true);
+    expect(asked.mock.calls.filter(([filter]) => filter?.queryKey === keys.storage)).toHaveLength(1);
   });
 
   it("shows a job it has not heard of", () => {

@@ -1,5 +1,5 @@
 /** Live events into the query cache: each is a patch by key. Knows keys, not features. */
-import type { InfiniteData, QueryClient } from "@tanstack/react-query";
+import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query";
 
 import { advance, hasEnded, mergeJob, type Progress } from "@/lib/jobs";
 import { Signal } from "@/lib/signal";
@@ -53,10 +53,13 @@ export function applyEvent(client: QueryClient, event: Event): void {
     case "job.removed":
       return jobRemoved(client, event.id);
     case "images.added":
+      refreshSoon(client, keys.storage);
       return addImages(client, event.images);
     case "images.removed":
+      refreshSoon(client, keys.storage);
       return dropImages(client, new Set(event.ids));
     case "images.restored":
+      refreshSoon(client, keys.storage);
       return restoreImages(client, event.images);
     case "images.changed":
       return imagesChanged(client, event.images);
@@ -114,7 +117,7 @@ export function jobChanged(client: QueryClient, news: JobOut): void {
     }),
   );
   // A new job, or one that moved to another list: lists ask again.
-  if (!shown || before?.status !== job.status) refreshJobLists(client);
+  if (!shown || before?.status !== job.status) refreshSoon(client, keys.jobLists);
 }
 
 /** All that is active, and the newest that ended: a page that stays open for weeks keeps its size. */
@@ -123,13 +126,15 @@ function trimmed(list: JobOut[]): JobOut[] {
   return list.filter((job, index) => index < ENDED_KEPT || !hasEnded(job));
 }
 
-let refresh: ReturnType<typeof setTimeout> | undefined;
+const refreshing = new Set<QueryKey>();
 
 /** A thousand jobs that end within a second ask for the lists twice, not a thousand times. */
-function refreshJobLists(client: QueryClient): void {
-  refresh ??= setTimeout(() => {
-    refresh = undefined;
-    void client.invalidateQueries({ queryKey: keys.jobLists });
+function refreshSoon(client: QueryClient, queryKey: QueryKey): void {
+  if (refreshing.has(queryKey)) return;
+  refreshing.add(queryKey);
+  setTimeout(() => {
+    refreshing.delete(queryKey);
+    void client.invalidateQueries({ queryKey });
   }, 400);
 }
 

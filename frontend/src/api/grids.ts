@@ -1,7 +1,7 @@
 /** The grid that somebody is about to ask for: the dialog stands in front of every page, whichever asks. */
 import { Signal } from "@/lib/signal";
 
-import type { HiresIn, ImageOut, SamplerSettingsIn, StartIn, TextToImageIn } from "./types";
+import type { AxisIn, GridIn, HiresIn, ImageOut, SamplerSettingsIn, StartIn, TextToImageIn } from "./types";
 
 /** A picture that every cell may start from, and where to look at it. */
 export interface GridStart extends Required<StartIn> { url: string }
@@ -12,6 +12,9 @@ export interface PlannedGrid {
   start: GridStart | null;
   /** Whether the cells start from it unless somebody says otherwise. */
   starts: boolean;
+  /** Of a grid that was asked for: what was varied. */
+  x?: AxisIn;
+  y?: AxisIn | null;
 }
 
 /** Null while no grid is thought of. */
@@ -20,11 +23,18 @@ export const plannedGrid = new Signal<PlannedGrid | null>(null);
 interface Made { grid?: unknown; task?: string; image?: string; strength?: number; fit?: GridStart["fit"]; width?: number; height?: number; clip_skip?: number; loras?: { model?: string; weight?: number }[]; hires?: ({ width: number } & Again) | null; sampler_settings?: SamplerSettingsIn }
 type Again = Pick<HiresIn, "steps" | "strength" | "upscaler" | "scheduler">;
 
+const lookAt = (id: string) => (id.startsWith("img_") ? `/api/gallery/${id}/thumbnail` : `/api/inputs/${id}/file`);
+
+/** The grid that a job made, to be asked for differently. */
+export function gridAgain({ request, start, x, y }: GridIn): PlannedGrid {
+  return { request, start: start ? { strength: 0.6, fit: "crop", ...start, url: lookAt(start.image) } : null, starts: !!start, x, y: y ?? null };
+}
+
 /** A grid of this picture: made as it was, from the picture that it was made from; else it may be what others start from. */
 export function gridOf(image: ImageOut): PlannedGrid {
   const { grid, task, image: from, strength = 0.6, fit = "crop" } = image.recipe as Made;
   const request = requestOf(image);
-  if (task === "image_to_image" && from) return { request, start: { image: from, strength, fit, url: from.startsWith("img_") ? `/api/gallery/${from}/thumbnail` : `/api/inputs/${from}/file` }, starts: true };
+  if (task === "image_to_image" && from) return { request, start: { image: from, strength, fit, url: lookAt(from) }, starts: true };
   if (grid) return { request, start: null, starts: false }; // a sheet is nothing to start from
   return { request, start: { image: image.id, strength: 0.6, fit: "crop", url: image.thumbnail_url }, starts: false };
 }

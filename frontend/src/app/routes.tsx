@@ -36,8 +36,8 @@ const root = createRootRoute({ component: Shell, notFoundComponent: NotFoundPage
 const generate = createRoute({
   getParentRoute: () => root,
   path: "/",
-  /** `reuse`: the picture whose settings are taken over, `job` what was asked; `prompt`: words to start with; `model`: the model to use, `lora` what to add to one; `input`: the picture to work from, `do` what to do with it. */
-  validateSearch: (search: Record<string, unknown>): { reuse?: string; job?: string; prompt?: string; model?: string; lora?: string; input?: string; do?: string; chat?: string } => ({ reuse: text(search.reuse), job: text(search.job), prompt: text(search.prompt), model: text(search.model), lora: text(search.lora), input: text(search.input), do: text(search.do), chat: text(search.chat) }),
+  /** `reuse`: the picture whose settings are taken over, `job` what was asked; `prompt`: words to start with; `model`: the model to use, `lora` what to add to one, `upscaler` what makes larger; `input`: the picture to work from, `do` what to do with it. */
+  validateSearch: (search: Record<string, unknown>): { reuse?: string; job?: string; prompt?: string; model?: string; lora?: string; upscaler?: string; input?: string; do?: string; chat?: string } => ({ reuse: text(search.reuse), job: text(search.job), prompt: text(search.prompt), model: text(search.model), lora: text(search.lora), upscaler: text(search.upscaler), input: text(search.input), do: text(search.do), chat: text(search.chat) }),
   component: lazyRouteComponent(pages.GeneratePage, "GeneratePage"),
 });
 

@@ -49,6 +49,9 @@ function mathed(words: string): string {
     .replace(/(^|[^$\\\w])\$(?=[^\s$])((?:[^$\n\\]|\\.)*?[^\s$\\])\$(?![\d$])/g, (_, before: string, inner: string) => `${before}$$${inner}$$`);
 }
 
+/** Whether it has links or notes that are named in another place of it. */
+export const refersElsewhere = (text: string) => /^ {0,3}\[[^\]\n]+\]:/m.test(text);
+
 /**
  * The parts of a text that is still growing: all but the last stay as they are, so that only that one is drawn again.
  * Parts end at empty lines outside of code and formulas, where no list goes on.

@@ -49,10 +49,11 @@ export interface Who { admin: boolean; hasToken: boolean; families?: ReadonlySet
 /** Tasks that have a page where a model is asked for something. */
 const ASKED: readonly Task[] = ["image", "chat"];
 
-/** A LoRA that a chat model is loaded with is asked by its own name; one of pictures goes with a model that it fits. */
+/** A LoRA that a chat model is loaded with is asked by its own name; one of pictures goes with a model that it fits, an upscaler with any. */
 function isAsked(model: Standing, { families }: Who): boolean {
   if (!model.available) return false;
   if (!isAddition(model)) return model.runnable && ASKED.includes(model.task);
+  if (model.type === "upscaler") return (families?.size ?? 0) > 0;
   return model.type === "lora" && (model.task === "chat" ? !!model.answers_with : model.task === "image" && !!families?.has(model.family));
 }
 

@@ -44,7 +44,7 @@ const shapes = (side: number): ModelOut["presets"] => [
 export const models: ModelOut[] = [
   {
     key: "creatures", name: "Creatures", task: "image", type: "base_model", family: "sd15", source: "embedded", description: "Small creatures on simple backgrounds. Trained for Atelier, runs anywhere, answers in seconds.", license: "CC0-1.0",
-    size_bytes: 320 * 1024 ** 2, bytes_needed: 0.9 * GIB, defaults: { steps: 30, guidance_scale: 5, width: 256, height: 256, scheduler: "ddim" }, limits: { min_side: 64, max_side: 512, multiple: 8 }, presets: shapes(256), tags: ["creatures"], available: true, runnable: true, removable: false, pinned: false, dtype: "F16", parameters: 160_000_000, base: null, repo: null, commit: null, sampling: "noise", download: null, ...unloaded,
+    size_bytes: 320 * 1024 ** 2, bytes_needed: 0.9 * GIB, defaults: { steps: 30, guidance_scale: 5, width: 256, height: 256, scheduler: "ddim" }, redraw_strength: 0, limits: { min_side: 64, max_side: 512, multiple: 8 }, presets: shapes(256), tags: ["creatures"], available: true, runnable: true, removable: false, pinned: false, dtype: "F16", parameters: 160_000_000, base: null, repo: null, commit: null, sampling: "noise", download: null, ...unloaded,
   },
   {
     key: "landscapes", name: "Landscapes", task: "image", type: "base_model", family: "sdxl", source: "imported", description: "Wide views and skies. Its files are missing.", license: "Apache-2.0",

@@ -664,6 +664,12 @@ export type CatalogueItemOut = {
      */
     bytes_needed: number;
     /**
+     * Helped
+     *
+     * Too large for every device as it is loaded, and not with other load options: `POST /api/plan` names them.
+     */
+    helped?: boolean;
+    /**
      * Description
      */
     description: string;
@@ -1222,7 +1228,7 @@ export type ConsequencesOut = {
     /**
      * Loras
      *
-     * Keys of the LoRAs that were made for it; they stay, without their base.
+     * Keys of the LoRAs and embeddings that were made for it, or for its family when no other model of that is here; they stay, without their base.
      */
     loras: Array<string>;
     /**
@@ -3173,6 +3179,12 @@ export type HubPlanOut = {
      */
     bytes_needed: number | null;
     /**
+     * Helped
+     *
+     * Too large for every device as it is loaded, and not with other load options: `POST /api/plan` names them.
+     */
+    helped?: boolean;
+    /**
      * Warnings
      */
     warnings: Array<RemarkOut>;
@@ -4263,6 +4275,12 @@ export type LoadOptions = {
      */
     step_cache?: boolean | null;
     /**
+     * Parts From
+     *
+     * Of a checkpoint in one file that holds a part of a model, as FLUX's often do: the key of the whole model of its family that lends the rest. Left out: the first that there is.
+     */
+    parts_from?: string | null;
+    /**
      * Chat Engine
      *
      * Of chat and embedding models. Left out: what suits this machine; `engine_reason` says why.
@@ -4638,6 +4656,12 @@ export type ModelOut = {
      */
     bytes_needed: number;
     /**
+     * Helped
+     *
+     * Too large for every device as it is loaded, and not with other load options: `POST /api/plan` names them.
+     */
+    helped?: boolean;
+    /**
      * Dtype
      *
      * The type of most of its weights, as safetensors names it: `F16`, `BF16`, `F32`.
@@ -4690,6 +4714,12 @@ export type ModelOut = {
      */
     presets?: Array<SizePreset>;
     /**
+     * Redraw Strength
+     *
+     * Of models that make pictures: how much of an enlarged picture `upscale` draws anew where the request does not say. 0 for a model of small pictures, which would fill a larger one with copies.
+     */
+    redraw_strength?: number | null;
+    /**
      * Sampling
      *
      * The `kind` of schedulers that it can be run with.
@@ -4699,6 +4729,10 @@ export type ModelOut = {
      * Of chat and embedding models: how this machine runs it.
      */
     chat?: ChatSetupOut | null;
+    /**
+     * Of a checkpoint in one file that holds a part of a model; else null.
+     */
+    parts?: AtelierModelsSchemasPartsOut | null;
     /**
      * Tags
      */
@@ -4979,36 +5013,6 @@ export type OutpaintIn = {
      * How freely what is added leaves the mirrored edges.
      */
     strength?: number;
-};
-
-/**
- * PartsOut
- *
- * What the formulas say before measurements correct them. Bytes on each device.
- */
-export type PartsOut = {
-    /**
-     * Framework
-     *
-     * Of a worker without a model.
-     */
-    framework: number;
-    /**
-     * Weights
-     */
-    weights: number;
-    /**
-     * Activations
-     *
-     * What a run needs besides, at its peak.
-     */
-    activations: number;
-    /**
-     * Cache
-     *
-     * Keys and values of a language model's context.
-     */
-    cache: number;
 };
 
 /**
@@ -5542,7 +5546,7 @@ export type PlanOut = {
      * What it would lease on each device: the high end, if the device has that.
      */
     bytes_leased: number;
-    parts: PartsOut;
+    parts: AtelierModelsPlanSchemasPartsOut;
     /**
      * Measurements
      *
@@ -5837,12 +5841,18 @@ export type RemedyOut = {
     /**
      * Id
      */
-    id: 'half_precision' | 'fp8' | 'fp8_cache' | 'int8' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device' | 'more_devices';
+    id: 'half_precision' | 'fp8' | 'fp8_cache' | 'int8' | 'slicing' | 'tiling' | 'offload' | 'smaller_batch' | 'smaller_picture' | 'shorter_context' | 'another_device' | 'more_devices' | 'combination';
     /**
      * Message
      */
     message: string;
     said?: SaidOut | null;
+    /**
+     * Steps
+     *
+     * What a `combination` consists of. There are some where nothing would be enough alone.
+     */
+    steps?: Array<StepOut>;
     /**
      * Change
      *
@@ -6788,6 +6798,15 @@ export type SdNamedOut = {
 };
 
 /**
+ * SdPingOut
+ *
+ * Nothing: that it answers is the answer.
+ */
+export type SdPingOut = {
+    [key: string]: unknown;
+};
+
+/**
  * SdPngInfoOut
  */
 export type SdPngInfoOut = {
@@ -7259,9 +7278,9 @@ export type SettingsOut = {
     /**
      * Source
      *
-     * Null: it says nothing.
+     * Which program says it, or whose manner it follows. Null: it says nothing.
      */
-    source: 'atelier' | 'a1111' | null;
+    source: 'atelier' | 'a1111' | 'comfyui' | 'invokeai' | 'fooocus' | null;
     /**
      * Settings
      *
@@ -7424,6 +7443,19 @@ export type StatusOut = {
     models: Array<ModelOut>;
     cpu: CpuOut;
     ram: RamOut;
+};
+
+/**
+ * StepOut
+ *
+ * One of what is done together.
+ */
+export type StepOut = {
+    /**
+     * Message
+     */
+    message: string;
+    said?: SaidOut | null;
 };
 
 /**
@@ -8399,6 +8431,62 @@ export type WorkerOut = {
      * Log Tail
      */
     log_tail: Array<string>;
+};
+
+/**
+ * PartsOut
+ *
+ * What the formulas say before measurements correct them. Bytes on each device.
+ */
+export type AtelierModelsPlanSchemasPartsOut = {
+    /**
+     * Framework
+     *
+     * Of a worker without a model.
+     */
+    framework: number;
+    /**
+     * Weights
+     */
+    weights: number;
+    /**
+     * Activations
+     *
+     * What a run needs besides, at its peak.
+     */
+    activations: number;
+    /**
+     * Cache
+     *
+     * Keys and values of a language model's context.
+     */
+    cache: number;
+};
+
+/**
+ * PartsOut
+ *
+ * Of a checkpoint in one file that holds a part of a model: who lends it the rest.
+ */
+export type AtelierModelsSchemasPartsOut = {
+    /**
+     * Lacks
+     *
+     * The components that its file does not hold.
+     */
+    lacks: Array<string>;
+    /**
+     * Lender
+     *
+     * The key of the model that they are taken from; null: none here has them.
+     */
+    lender: string | null;
+    /**
+     * Lenders
+     *
+     * The keys of all that could lend them; `parts_from` chooses.
+     */
+    lenders: Array<string>;
 };
 
 /**
@@ -14321,6 +14409,31 @@ export type SdapiServerStopResponses = {
 };
 
 export type SdapiServerStopResponse = SdapiServerStopResponses[keyof SdapiServerStopResponses];
+
+export type SdapiPingData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/internal/ping';
+};
+
+export type SdapiPingErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type SdapiPingError = SdapiPingErrors[keyof SdapiPingErrors];
+
+export type SdapiPingResponses = {
+    /**
+     * Successful Response
+     */
+    200: SdPingOut;
+};
+
+export type SdapiPingResponse = SdapiPingResponses[keyof SdapiPingResponses];
 
 export type WorkerLogData = {
     body?: never;

@@ -102,7 +102,7 @@ function Waiting({ waiting, since }: { waiting: AnswerWaitOut | null; since: str
   return (
     <Box sx={{ display: "flex", alignItems: "center", gap: 3, minHeight: 32, color: "text.secondary", fontSize: 14 }}>
       <Box aria-hidden sx={{ width: 8, height: 8, flexShrink: 0, borderRadius: "50%", bgcolor: "primary.main", animation: "chat-breathe 1.4s ease-in-out infinite", "@keyframes chat-breathe": { "50%": { opacity: 0.25, scale: 0.7 } } }} />
-      {waiting ? [said(waiting).text, waiting.seconds ? t("chat.waitsAbout", { time: duration(waiting.seconds) }) : passed > 3 && t("chat.waitsSince", { time: duration(passed) })].filter(Boolean).join(" · ") : passed > 3 ? t("chat.begins", { time: duration(passed) }) : t("chat.beginsSoon")}
+      {waiting ? [said(waiting).text.replace(/\.$/, ""), waiting.seconds ? t("chat.waitsAbout", { time: duration(waiting.seconds) }) : passed > 3 && t("chat.waitsSince", { time: duration(passed) })].filter(Boolean).join(" · ") : passed > 3 ? t("chat.begins", { time: duration(passed) }) : t("chat.beginsSoon")}
     </Box>
   );
 }

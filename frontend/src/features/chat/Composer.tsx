@@ -1,6 +1,6 @@
 import { Box, IconButton, Tooltip, Typography } from "@mui/material";
 import { ArrowUp, Square, TriangleAlert, X } from "lucide-react";
-import type { KeyboardEvent, ReactNode, RefObject } from "react";
+import { memo, type KeyboardEvent, type ReactNode, type RefObject } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useSaid } from "@/i18n/said";
@@ -34,7 +34,7 @@ export function Composer({ draft, inputRef, sending, growing, blocked, told, not
   const { t } = useTranslation();
   const { text, pictures } = useSignal(draft);
   const broken = pictures.some((one) => one.problem !== null);
-  const long = [...text].length > MOST_LETTERS;
+  const long = text.length > MOST_LETTERS && [...text].length > MOST_LETTERS;
   const ready = (text.trim() !== "" || pictures.length > 0) && !broken && !sending && !growing && blocked === null && !long;
   const onKey = (event: KeyboardEvent) => {
     // While letters are composed (Japanese, dead keys) Enter ends that. On a phone it begins a line: there is a button.
@@ -78,17 +78,28 @@ export function Composer({ draft, inputRef, sending, growing, blocked, told, not
           {children}
           <Typography variant="caption" noWrap sx={{ color: blocked ? "warning.main" : "text.faint", display: { xs: blocked && !told ? "block" : "none", sm: "block" }, ...(blocked ? {} : { [`@media ${COARSE}`]: { display: "none" } }) }}>{blocked ?? t("chat.enterSends")}</Typography>
         </Box>
-        {growing ? (
-          <Tooltip title={t("chat.stop")}>
-            <IconButton aria-label={t("chat.stop")} onClick={onStop} sx={round}><Square size={14} fill="currentColor" /></IconButton>
-          </Tooltip>
-        ) : (
-          <Tooltip title={t("chat.send")}>
-            <span><IconButton type="submit" aria-label={t("chat.send")} disabled={!ready} sx={{ ...round, "&.Mui-disabled": { bgcolor: "background.sunken", color: "text.disabled" } }}><ArrowUp size={18} /></IconButton></span>
-          </Tooltip>
-        )}
+        {growing ? <StopButton onStop={onStop} /> : <SendButton ready={ready} />}
       </Box>
     </Box>
+  );
+}
+
+/** Drawn when they change, not with every key. */
+const SendButton = memo(function SendButton({ ready }: { ready: boolean }) {
+  const { t } = useTranslation();
+  return (
+    <Tooltip title={t("chat.send")}>
+      <span><IconButton type="submit" aria-label={t("chat.send")} disabled={!ready} sx={{ ...round, "&.Mui-disabled": { bgcolor: "background.sunken", color: "text.disabled" } }}><ArrowUp size={18} /></IconButton></span>
+    </Tooltip>
+  );
+});
+
+function StopButton({ onStop }: { onStop: () => void }) {
+  const { t } = useTranslation();
+  return (
+    <Tooltip title={t("chat.stop")}>
+      <IconButton aria-label={t("chat.stop")} onClick={onStop} sx={round}><Square size={14} fill="currentColor" /></IconButton>
+    </Tooltip>
   );
 }
 

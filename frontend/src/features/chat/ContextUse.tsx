@@ -1,6 +1,6 @@
 import { Box, Button, Tooltip } from "@mui/material";
 import { TriangleAlert } from "lucide-react";
-import type { ReactNode } from "react";
+import { memo, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import { percent } from "@/lib/numbers";
@@ -9,7 +9,7 @@ import { Bar } from "@/ui/Bar";
 import { NEARLY, type Room } from "./context";
 
 /** How much of what the model can hold is used, with what is being written. */
-export function ContextUse({ room }: { room: Room }) {
+export const ContextUse = memo(function ContextUse({ room }: { room: Room }) {
   const { t, i18n } = useTranslation();
   const { most, next, counted, drops } = room;
   if (most === null && !counted) return null;
@@ -28,7 +28,7 @@ export function ContextUse({ room }: { room: Room }) {
       </Box>
     </Tooltip>
   );
-}
+}, (before, now) => (["used", "next", "most", "counted", "drops"] as const).every((name) => before.room[name] === now.room[name]));
 
 /** Why nothing can be sent as it is, and what helps: above the composer, before anything fails. */
 export function Obstacle({ children, actions }: { children: ReactNode; actions: { text: string; run: () => void }[] }) {

@@ -1,6 +1,6 @@
 import { IconButton, Tooltip } from "@mui/material";
 import { Camera, ImagePlus } from "lucide-react";
-import { lazy, Suspense, useRef, useState } from "react";
+import { lazy, memo, Suspense, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { COARSE } from "@/lib/browser";
@@ -12,7 +12,7 @@ import { accepts, attachFiles, type Draft } from "./drafts";
 const CameraDialog = lazy(() => import("./CameraDialog"));
 
 /** Pictures from files and from the camera: a phone's own camera program, elsewhere the browser's picture of it. */
-export function PictureButtons({ draft, disabled }: { draft: Signal<Draft>; disabled: boolean }) {
+export const PictureButtons = memo(function PictureButtons({ draft, disabled }: { draft: Signal<Draft>; disabled: boolean }) {
   const { t } = useTranslation();
   const files = useRef<HTMLInputElement>(null);
   const phone = useRef<HTMLInputElement>(null);
@@ -34,7 +34,7 @@ export function PictureButtons({ draft, disabled }: { draft: Signal<Draft>; disa
       {open && <Suspense fallback={null}><CameraDialog onTake={(file) => attach([file])} onChoose={() => files.current?.click()} onClose={() => setOpen(false)} /></Suspense>}
     </>
   );
-}
+});
 
 function RoundButton({ label, disabled, onClick, children }: { label: string; disabled: boolean; onClick: () => void; children: React.ReactNode }) {
   return (

@@ -1,13 +1,14 @@
 import { Box, Typography } from "@mui/material";
-import { lazy, memo, Suspense, type ReactNode } from "react";
+import { lazy, memo, Suspense, useMemo, type ReactNode } from "react";
 import ReactMarkdown, { type Components, type Options } from "react-markdown";
 import rehypeHighlight from "rehype-highlight";
 import remarkGfm from "remark-gfm";
 
-import { blocksOf, withMath } from "@/lib/markdown";
+import { blocksOf, refersElsewhere, withMath } from "@/lib/markdown";
 import { CopyButton } from "@/ui/CopyButton";
 
 import { usePaced } from "./usePaced";
+import { useSteps } from "./useSteps";
 
 /** HTML in an answer is text; addresses are http(s) or mail. No picture is fetched from elsewhere: its address could tell somebody what was said. */
 const components: Components = {
@@ -37,10 +38,20 @@ const Block = memo(function Block({ text }: { text: string }) {
   return words.includes("$$") ? <Suspense fallback={set}><Formulas text={words} /></Suspense> : set;
 });
 
-/** While it grows only its last part is drawn again; once it has ended it is read as a whole. What stands stays in place. */
+/**
+ * In parts, of which only the last is drawn again while it grows. One that names its links or notes elsewhere is read as
+ * a whole once it has ended. A long one is there as plain words first and drawn in steps.
+ */
 export default function Rendered({ text, growing }: { text: string; growing: boolean }) {
   const words = usePaced(text, growing);
-  return <div>{(growing ? blocksOf(words) : [words]).map((block, index) => <Block key={index} text={block} />)}</div>;
+  const blocks = useMemo(() => (growing || !refersElsewhere(words) ? blocksOf(words) : [words]), [growing, words]);
+  const drawn = useSteps(blocks);
+  return (
+    <div>
+      {blocks.slice(0, drawn).map((block, index) => <Block key={index} text={block} />)}
+      {drawn < blocks.length && <div style={{ whiteSpace: "pre-wrap" }}>{blocks.slice(drawn).join("\n")}</div>}
+    </div>
+  );
 }
 
 interface Element { type?: string; tagName?: string; value?: string; properties?: { className?: unknown }; children?: Element[] }

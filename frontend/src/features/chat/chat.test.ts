@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { FrameReader } from "@/api/answers";
 import type { MessageOut, ModelOut } from "@/api/types";
 import { answering, answers, usable } from "@/lib/answering";
-import { blocksOf, withMath } from "@/lib/markdown";
+import { blocksOf, refersElsewhere, withMath } from "@/lib/markdown";
 
 import { fuller, isFull, paceOf, picturesOver, roomOf } from "./context";
 import { attached, attachFiles, clearSaid, draftOf } from "./drafts";
@@ -15,6 +15,7 @@ import { numberOf, stopsOf, toolsOf, trimmed } from "./parameters";
 import { smaller } from "./scaling";
 import { bodyOf, snippet } from "./snippets";
 import { branchOf, endOf, siblingsOf, turnsOf } from "./tree";
+import { step } from "./useSteps";
 
 const said = (id: string, parent_id: string | null, role: MessageOut["role"] = "user", content = id): MessageOut => ({ id, parent_id, role, content, model: null, state: "complete", finish_reason: null, usage: null, timing: null, error: null, created_at: "", finished_at: null });
 
@@ -280,5 +281,20 @@ describe("what is being written", () => {
     here.set(said);
     clearSaid(here, said, begun);
     expect([here.get(), begun.get()]).toEqual([{ text: "", pictures: [] }, { text: "", pictures: [] }]);
+  });
+});
+
+describe("a long answer", () => {
+  it("is drawn in steps of at least one part, to its end", () => {
+    const parts = [100, 500, 100, 2000, 10, 10].map((letters) => "x".repeat(letters));
+    const ways = [];
+    for (let at = 0; at < parts.length; ) ways.push((at = step(parts, at)));
+    expect(ways).toEqual([2, 3, 4, 6]);
+    expect(step([""], 0)).toBe(1);
+  });
+
+  it("is read as a whole where it names its links elsewhere", () => {
+    expect(refersElsewhere("See [the page][1].\n\n[1]: https://example.org")).toBe(true);
+    expect(refersElsewhere("- [x] done: yes\n\n[a] is: b")).toBe(false);
   });
 });

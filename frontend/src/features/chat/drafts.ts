@@ -40,10 +40,29 @@ export function draftOf(conversation: string | null): Signal<Draft> {
     draft = new Signal<Draft>({ ...empty, text: kept ?? "" });
     drafts.set(key, draft);
     const ours = draft;
-    ours.subscribe(() => keep(key, ours.get().text));
+    ours.subscribe(() => keepSoon(key, ours));
   }
   return draft;
 }
+
+const KEEP_MS = 400;
+const unkept = new Map<string, Signal<Draft>>();
+let keeping: ReturnType<typeof setTimeout> | undefined;
+
+/** All drafts are one entry, which is too much to write with every key. */
+function keepSoon(key: string, draft: Signal<Draft>): void {
+  unkept.set(key, draft);
+  keeping ??= setTimeout(keepAll, KEEP_MS);
+}
+
+function keepAll(): void {
+  clearTimeout(keeping);
+  keeping = undefined;
+  for (const [key, draft] of unkept) keep(key, draft.get().text);
+  unkept.clear();
+}
+
+if (typeof window !== "undefined") window.addEventListener("pagehide", keepAll);
 
 function keep(key: string, text: string): void {
   const others = Object.entries(stored<Record<string, string>>("chat.drafts", {})).filter(([name]) => name !== key);

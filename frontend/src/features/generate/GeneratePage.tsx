@@ -161,26 +161,31 @@ function fieldOf(name: string): Field {
   return name as Field;
 }
 
-/** `?reuse=`, `?job=`, `?prompt=`, `?model=`, `?lora=`, `?input=` and `?do=` fill the form once and leave the address. */
+/** `?reuse=`, `?job=`, `?prompt=`, `?model=`, `?lora=`, `?upscaler=`, `?input=` and `?do=` fill the form once and leave the address. */
 function useStartFromAddress(prompt: React.RefObject<HTMLTextAreaElement | null>) {
+  const { t } = useTranslation();
   const search = route.useSearch();
   const go = route.useNavigate();
   const complain = useComplain();
   const withLora = useWithLora();
   useEffect(() => {
-    if (!search.reuse && !search.job && !search.prompt && !search.model && !search.lora && !search.input) return;
+    if (!search.reuse && !search.job && !search.prompt && !search.model && !search.lora && !search.upscaler && !search.input) return;
     if (search.prompt) change({ prompt: search.prompt });
     if (search.model) chooseModel(search.model);
     if (search.reuse) void getImage({ path: { image_id: search.reuse } }).then(again).catch(complain);
     if (search.job) void getJob({ path: { job_id: search.job } }).then(againFrom).catch(complain);
     if (search.lora) void withLora(search.lora);
     if (search.input) void getImage({ path: { image_id: search.input } }).then(takeImage, complain);
+    if (search.upscaler) {
+      changeTask({ task: "upscale", upscaler: search.upscaler });
+      if (!source.get()) toast(t("generate.upscalerChosen"));
+    }
     const task = TASKS.find((each) => each === search.do);
     if (task) changeTask({ task });
     // The way back to a conversation stays.
     void go({ to: "/", search: { chat: search.chat }, replace: true });
     prompt.current?.focus();
-  }, [search.reuse, search.job, search.prompt, search.model, search.lora, search.input, search.do, search.chat, go, prompt, complain, withLora]);
+  }, [search.reuse, search.job, search.prompt, search.model, search.lora, search.upscaler, search.input, search.do, search.chat, go, prompt, complain, withLora, t]);
 }
 
 /** Puts a LoRA on, and chooses a model that it fits. */

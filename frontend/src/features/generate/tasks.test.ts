@@ -45,8 +45,8 @@ describe("the request", () => {
   it("leaves to the model how much of a larger picture is drawn anew, until somebody says", () => {
     expect(wanted({ task: "upscale" }).body).not.toHaveProperty("strength");
     expect(wanted({ task: "upscale", redraw: 0 }).body).toMatchObject({ strength: 0 });
-    const of = (side: number) => ownRedraw({ ...(model as NonNullable<typeof model>), defaults: { steps: 1, guidance_scale: 1, width: side, height: side, scheduler: null } });
-    expect([of(256), of(512), of(1024), ownRedraw(undefined)]).toEqual([0, 0.3, 0.3, 0.3]);
+    const of = (redraw_strength: number) => ownRedraw({ ...(model as NonNullable<typeof model>), redraw_strength });
+    expect([of(0), of(0.2), ownRedraw(undefined)]).toEqual([0, 0.2, 0.3]);
   });
 
   it("has a second pass only where the whole picture is drawn", () => {

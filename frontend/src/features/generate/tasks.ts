@@ -68,8 +68,8 @@ export function resultSize(form: TaskForm, picture: Size, model: ModelOut | unde
   return null;
 }
 
-/** How much of an enlarged picture is drawn anew where nobody says: nothing by a model of small pictures, as the server has it. */
-export const ownRedraw = (model: ModelOut | undefined): number => (Math.max(model?.defaults?.width ?? 512, model?.defaults?.height ?? 512) >= 512 ? 0.3 : 0);
+/** How much of an enlarged picture is drawn anew where nobody says: as the model says; nothing by one of small pictures. */
+export const ownRedraw = (model: ModelOut | undefined): number => model?.redraw_strength ?? 0.3;
 
 /** Of any result, whatever its model may do. */
 const MOST_SIDE = 4096;

@@ -16,7 +16,7 @@ import { ErrorNote } from "@/ui/ErrorNote";
 import { Frame } from "@/ui/Frame";
 import { NumberField } from "@/ui/NumberField";
 
-import { axisIn, MOST_CELLS, valuesIn, type Axis } from "./axes";
+import { axisIn, axisOf, MOST_CELLS, valuesIn, type Axis } from "./axes";
 import { AxisRow, useChoices } from "./AxisRow";
 import { useSeconds } from "./usePlan";
 
@@ -24,14 +24,14 @@ const STEPS: Axis = { field: "steps", text: [10, 20, 30].join(", "), picked: [],
 const NONE: Axis = { field: "", text: "", picked: [], lora: null };
 
 /** The same picture again and again, with one or two of its settings varied: a job like any other. */
-export function GridDialog({ request, start, starts: usually }: PlannedGrid) {
+export function GridDialog({ request, start, starts: usually, ...before }: PlannedGrid) {
   const { t } = useTranslation();
   const said = useSaid();
   const go = useNavigate();
   const models = useQuery(queries.models());
   const choices = useChoices(request, models.data ?? []);
-  const [x, setX] = useState<Axis>(STEPS);
-  const [y, setY] = useState<Axis>({ field: "guidance_scale", text: [3, 5, 7.5].join(", "), picked: [], lora: null });
+  const [x, setX] = useState<Axis>((before.x && axisOf(before.x)) ?? STEPS);
+  const [y, setY] = useState<Axis>(before.x ? (before.y && axisOf(before.y)) ?? NONE : { field: "guidance_scale", text: [3, 5, 7.5].join(", "), picked: [], lora: null });
   const [starts, setStarts] = useState(usually);
   const [strength, setStrength] = useState(start?.strength ?? 0);
   const [attempts] = useState(() => new Attempts());

@@ -19,6 +19,14 @@ export function axisIn(axis: Axis): AxisIn | null {
   return { field: axis.field, values: valuesIn(axis), ...(axis.field === "lora_weight" ? { lora: axis.lora } : {}) };
 }
 
+/** One side of a grid as it was asked for, to be changed. */
+export function axisOf({ field, values, lora = null }: AxisIn): Axis | null {
+  const known = FIELDS.find((each) => each === field);
+  if (!known) return null;
+  const words = values.map(String);
+  return { field: known, text: isPicked(known) ? "" : words.join(", "), picked: isPicked(known) ? words : [], lora };
+}
+
 /** Values with commas between; of whole numbers also `10-40:10` (from, to, step). What is no number stays as it is written, for the server to refuse by name. */
 export function valuesOf(field: AxisField | "", text: string): (number | string)[] {
   const parts = text.split(",").map((part) => part.trim()).filter(Boolean);

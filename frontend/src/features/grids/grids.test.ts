@@ -1,10 +1,11 @@
 // @vitest-environment node
 import { expect, it } from "vitest";
 
-import { gridOf, requestOf } from "@/api/grids";
+import { gridAgain, gridOf, requestOf } from "@/api/grids";
+import type { GridIn } from "@/api/types";
 import { image } from "@/mocks/data";
 
-import { axisIn, valuesOf, type Axis } from "./axes";
+import { axisIn, axisOf, valuesOf, type Axis } from "./axes";
 import { questions } from "./usePlan";
 
 it("reads the values of a grid as people write them", () => {
@@ -12,6 +13,17 @@ it("reads the values of a grid as people write them", () => {
   expect(valuesOf("guidance_scale", "2.5, x")).toEqual([2.5, "x"]);
   expect(valuesOf("seed", "5-3, 1-1000000")).toHaveLength(65);
   expect(valuesOf("prompt_sr", "red, very blue ")).toEqual(["red", "very blue"]);
+});
+
+it("stands as it was asked for, to be changed", () => {
+  const asked = { request: { prompt: "a fox", model: "creatures" }, start: { image: "img_0123456789abcdef0123" }, x: { field: "scheduler", values: ["euler", "ddim"] }, y: { field: "lora_weight", values: [0, 0.5], lora: "ink" }, cells: [], labels: {} };
+  const plan = gridAgain(asked as unknown as GridIn);
+  expect(plan).toMatchObject({ request: asked.request, starts: true, start: { strength: 0.6, fit: "crop", url: "/api/gallery/img_0123456789abcdef0123/thumbnail" } });
+  for (const side of [plan.x, plan.y]) {
+    const axis = side && axisOf(side);
+    expect(axis && axisIn(axis)).toEqual(side);
+  }
+  expect(gridAgain({ request: { prompt: "x" }, x: { field: "steps", values: [1] } })).toMatchObject({ start: null, starts: false, y: null });
 });
 
 it("asks for a LoRA's weight with the LoRA that it is of", () => {

@@ -7,8 +7,9 @@ import { useTranslation } from "react-i18next";
 
 import { useDeleteJob, useRetryJob } from "@/api/actions";
 import { asProblem } from "@/api/errors";
+import { gridAgain, plannedGrid } from "@/api/grids";
 import { queries } from "@/api/queries";
-import type { JobOut } from "@/api/types";
+import type { GridIn, JobOut } from "@/api/types";
 import { titleOf, useSaid } from "@/i18n/said";
 import { batchFile } from "@/lib/batches";
 import { hasEnded, phaseOf } from "@/lib/jobs";
@@ -66,6 +67,7 @@ function Details({ job, onRemoved }: { job: JobOut; onRemoved: () => void }) {
         {!ended && <Button variant="outlined" color="inherit" startIcon={<Square size={13} />} disabled={job.cancel_requested || remove.isPending} onClick={() => remove.mutate({ id: job.id, ended })}>{t("jobs.cancel")}</Button>}
         {(job.status === "failed" || job.status === "cancelled") && <Button variant="contained" startIcon={<RotateCcw size={15} />} disabled={retry.isPending} onClick={() => retry.mutate(job.id)}>{t("jobs.retry")}</Button>}
         {ended && job.kind === "image.generate" && <ButtonLink variant="outlined" color="inherit" to="/" search={{ job: job.id }} startIcon={<SlidersHorizontal size={15} aria-hidden />}>{t("generate.differently")}</ButtonLink>}
+        {ended && job.kind === "image.grid" && <Button variant="outlined" color="inherit" startIcon={<SlidersHorizontal size={15} aria-hidden />} onClick={() => plannedGrid.set(gridAgain(job.request as unknown as GridIn))}>{t("generate.differently")}</Button>}
         {ended && <Button variant="outlined" color="inherit" startIcon={<Trash2 size={15} />} disabled={remove.isPending} onClick={() => remove.mutate({ id: job.id, ended }, { onSuccess: onRemoved })}>{t("jobs.remove")}</Button>}
       </Box>
       {job.error && (

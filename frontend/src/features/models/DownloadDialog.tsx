@@ -22,6 +22,7 @@ import { Field } from "@/ui/Field";
 import { Frame } from "@/ui/Frame";
 import { useHubPage } from "./actions";
 import { FileChoice } from "./FileChoice";
+import { TooLarge } from "./ModelCard";
 import { PlanFiles, Room } from "./PlanFiles";
 import { TokenForm } from "./TokenDialog";
 
@@ -98,7 +99,7 @@ function Plan({ plan, name, onName }: { plan: HubPlanOut; name: string; onName: 
     [t("models.facts.task"), plan.task ? t(`models.tasks.${plan.task}`) : t("models.hub.unknownTask")],
     ...(plan.family ? [[t("models.facts.family"), familyName(plan.family)] as [string, ReactNode]] : []),
     [t("models.facts.license"), plan.license || t("models.plan.noLicense")],
-    ...(memory ? [[t("models.memory"), <>{gib(memory, lang)}{tooLarge && <Box component="span" sx={{ color: "error.main", fontWeight: 600 }}> · {t("models.tooLarge")}</Box>}</>] as [string, ReactNode]] : []),
+    ...(memory ? [[t("models.memory"), <>{gib(memory, lang)}{tooLarge && <TooLarge helped={plan.helped} before=" · " />}</>] as [string, ReactNode]] : []),
     ...(plan.parameters ? [[t("models.parameters"), parameters(plan.parameters, lang)] as [string, ReactNode]] : []),
     [t("models.facts.commit"), <Typography key="c" variant="mono">{plan.commit.slice(0, 12)}</Typography>],
   ];

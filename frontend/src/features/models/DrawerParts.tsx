@@ -78,6 +78,7 @@ export function ModelFacts({ card: { model, offer, task, family, size } }: { car
     ...(model && model.type !== "base_model" ? [[t("models.facts.type"), t(`models.types.${model.type}`)] as [string, ReactNode]] : []),
     ...(family ? [[t("models.facts.family"), familyName(family)] as [string, ReactNode]] : []),
     ...(model?.base ? [[t("models.facts.base"), model.base] as [string, ReactNode]] : []),
+    ...(model?.parts?.lender ? [[t("models.facts.parts"), <TextLink key="p" to="/models/$key" params={{ key: model.parts.lender }}>{model.parts.lender}</TextLink>] as [string, ReactNode]] : []),
     ...(model?.parameters ? [[t("models.parameters"), parameters(model.parameters, lang)] as [string, ReactNode]] : []),
     ...(model?.dtype ? [[t("models.facts.dtype"), typeName(model.dtype)] as [string, ReactNode]] : []),
     ...(model?.chat ? [[t("models.load.engine"), said({ message: model.chat.engine_reason, said: model.chat.engine_said }).text] as [string, ReactNode], [t("models.load.context"), t("models.load.tokens", { count: model.chat.context })] as [string, ReactNode]] : []),
@@ -101,7 +102,7 @@ const LANGUAGES: Language[] = ["curl", "python", "javascript"];
 export function RecipePart({ model }: { model: ModelOut }) {
   const { t } = useTranslation();
   const [language, setLanguage] = useState<Language>("curl");
-  const call = callOf(model);
+  const call = model.runnable || isAddition(model) ? callOf(model) : null;
   if (!call && (!model.runnable || isAddition(model))) return null;
   const text = recipe(language, location.origin, call ?? loadCallOf(model.key));
   const names = { curl: t("generate.copyCurl"), python: t("generate.copyPython"), javascript: t("generate.copyJavascript") };

@@ -84,10 +84,11 @@ function Answer({ plan, onRemedy }: { plan: PlanOut; onRemedy: OnRemedy }) {
 function Remedy({ remedy, fits, before, onTake }: { remedy: RemedyOut; fits: boolean; before: number; onTake: (() => void) | undefined }) {
   const { t, i18n } = useTranslation();
   const said = useSaid();
+  const steps = (remedy.steps?.length ? remedy.steps : [remedy]).map((step) => said(step).text.replace(/\.$/, ""));
   const words = (
     <>
       <Box component="span" sx={{ flex: 1, minWidth: 0 }}>
-        {said(remedy).text.replace(/\.$/, "")}
+        {steps.map((step, index) => <Box key={step} component="span" sx={{ display: "block" }}>{index > 0 && <Box component="span" sx={{ color: "text.faint" }}>+ </Box>}{step}</Box>)}
         {!fits && <Box component="span" sx={{ display: "flex", alignItems: "center", gap: 1, fontSize: 12, fontWeight: 450, color: remedy.enough ? "success.main" : "text.faint" }}>{remedy.enough && <CircleCheck size={12} aria-hidden />}{t(`models.estimate.then.${remedy.enough ? remedy.fit : "never"}`)}</Box>}
       </Box>
       {remedy.bytes.expected < before && <Typography variant="mono" sx={{ color: "text.secondary", ml: 3, whiteSpace: "nowrap" }}>→ {gib(remedy.bytes.expected, i18n.language)}</Typography>}

@@ -72,7 +72,7 @@ export function LoadDialog({ model, onClose }: { model: ModelOut; onClose: () =>
 
 function Options({ model, form, set }: { model: ModelOut; form: LoadForm; set: (change: Partial<LoadForm>) => void }) {
   const { t } = useTranslation();
-  const [type, ttl, engine] = [useId(), useId(), useId()];
+  const [type, ttl, engine, lender] = [useId(), useId(), useId(), useId()];
   const words = (value: Ttl) => (value === "default" ? t("models.load.ttlDefault") : value === 0 ? t("models.load.ttlNever") : t("models.load.ttlAfter", { time: duration(value) }));
   const ttls: Ttl[] = TTLS.some((value) => value === form.ttl) ? [...TTLS] : [...TTLS, form.ttl];
   return (
@@ -90,6 +90,14 @@ function Options({ model, form, set }: { model: ModelOut; form: LoadForm; set: (
           {DTYPES.map((value) => <MenuItem key={value} value={value}>{value === "default" ? t("models.load.dtypeDefault", { dtype: typeName(model.dtype) }) : value}</MenuItem>)}
         </Select>
       </Labelled>
+      {model.parts && model.parts.lenders.length > 0 && (
+        <Labelled label={t("models.load.parts")} id={lender} hint={t("models.load.partsHint")}>
+          <Select size="small" fullWidth displayEmpty labelId={lender} value={form.partsFrom} onChange={(event) => set({ partsFrom: event.target.value })}>
+            <MenuItem value="">{t("models.load.partsFirst", { model: model.parts.lenders[0] })}</MenuItem>
+            {model.parts.lenders.map((key) => <MenuItem key={key} value={key}>{key}</MenuItem>)}
+          </Select>
+        </Labelled>
+      )}
       <Devices chosen={form.devices} onChange={(devices) => set({ devices })} />
       <Labelled label={t("models.load.ttl")} id={ttl} hint={model.pinned ? t("models.load.pinnedHint") : undefined}>
         <Select size="small" fullWidth labelId={ttl} value={form.ttl} onChange={(event) => set({ ttl: event.target.value as Ttl })}>

@@ -31,6 +31,7 @@ export function ModelCard({ card, who, device, reachable, onFocus }: Props) {
   const tab = reachable ? 0 : -1;
   const needed = model?.bytes_needed ?? offer?.bytes_needed ?? 0;
   const tooLarge = !!device && device.budget_bytes > 0 && needed > device.budget_bytes;
+  const helped = (model ?? offer)?.helped;
   return (
     <Box component="li" data-model={card.key} sx={{ ...frame, position: "relative", display: "flex", flexDirection: "column", minHeight: CARD_HEIGHT, minWidth: 0, p: 4, transition: "border-color 120ms ease-out", "&:hover": { borderColor: "text.disabled" }, ...(offer && { borderStyle: "dashed", borderColor: "color-mix(in srgb, var(--a-palette-text-primary) 22%, transparent)", bgcolor: "transparent" }) }}>
       <Box sx={{ display: "flex", gap: 3, alignItems: "flex-start" }}>
@@ -49,7 +50,7 @@ export function ModelCard({ card, who, device, reachable, onFocus }: Props) {
       <Box sx={{ minHeight: 42, mt: 3, display: "grid", alignContent: "start" }}><Story card={card} /></Box>
       <Figures card={card} device={device} />
       <Typography variant="caption" noWrap sx={{ color: "text.faint", mt: 2 }}>
-        {tooLarge && <Box component="span" sx={{ color: "error.main", fontWeight: 600 }}>{t("models.tooLarge")} · </Box>}
+        {tooLarge && <TooLarge helped={helped} after=" · " />}
         {aside(card, t)}
       </Typography>
       <Box sx={{ position: "relative", display: "flex", alignItems: "center", gap: 1, mt: "auto", pt: 3, pointerEvents: "none", "& > *": { pointerEvents: "auto" } }}>
@@ -59,6 +60,12 @@ export function ModelCard({ card, who, device, reachable, onFocus }: Props) {
       </Box>
     </Box>
   );
+}
+
+/** What is said of a model that fits no device as it is loaded usually. `helped`: with other load options it does. */
+export function TooLarge({ helped, before = "", after = "" }: { helped: boolean | undefined; before?: string; after?: string }) {
+  const { t } = useTranslation();
+  return <Box component="span" sx={{ color: helped ? "warning.main" : "error.main", fontWeight: 600 }}>{before}{t(helped ? "models.tooLargeAsItIs" : "models.tooLarge")}{after}</Box>;
 }
 
 const opening = {
@@ -75,8 +82,14 @@ function Story({ card: { model, offer, look, name } }: { card: Card }) {
   if (look === "error" || look === "missing") return <Typography variant="body2" sx={{ color: "error.main", ...lines(3) }}>{(look === "error" && reasonOf(model, said)) || t(`models.why.${look}`)}</Typography>;
   if (look === "waiting" && model?.waiting) return <><Typography variant="body2" noWrap sx={{ fontWeight: 600 }}>{place(model.waiting)}</Typography><Typography variant="body2" noWrap sx={{ color: "text.secondary" }} title={reasonOf(model, said)}>{reasonOf(model, said)}</Typography></>;
   if (look === "loading" && model?.state_reason) return <Typography variant="body2" sx={{ color: "text.secondary", ...lines(2) }}>{reasonOf(model, said)}</Typography>;
-  const text = (model ? aboutModel(model, offer) : offer && aboutOffer(offer)) || (model && !model.runnable && !isAddition(model) ? t("models.why.notRunnable") : "");
+  const text = (model ? aboutModel(model, offer) : offer && aboutOffer(offer)) || (model ? whyNot(model, t) : "");
   return <Typography variant="body2" sx={{ color: text ? "text.secondary" : "text.faint", ...lines(2) }}>{text || t("models.noDescription")}</Typography>;
+}
+
+/** Why no engine runs a model that is here; "" for one that some engine runs, and for what is added to another. */
+export function whyNot(model: ModelOut, t: ReturnType<typeof useTranslation>["t"]): string {
+  if (model.runnable || isAddition(model)) return "";
+  return model.parts && !model.parts.lender ? t("models.why.parts", { family: familyName(model.family) }) : t("models.why.notRunnable");
 }
 
 /** Why it is as it is: the download's error, or what its last worker left behind. */
@@ -106,6 +119,7 @@ function Figures({ card: { model, offer, size }, device }: { card: Card; device:
   ];
   const budget = device?.budget_bytes ?? 0;
   const over = budget > 0 && memory > budget;
+  const tone = (model ?? offer)?.helped ? "warning.main" : "error.main";
   const says = budget > 0 && memory > 0 ? t(over ? "models.memoryOver" : "models.memoryOf", { size: gib(memory, lang), budget: gib(budget, lang), device: device?.name ?? "" }) : "";
   return (
     <Box sx={{ mt: 3 }}>
@@ -119,7 +133,7 @@ function Figures({ card: { model, offer, size }, device }: { card: Card; device:
       </Box>
       <Tooltip title={says}>
         <Box role={says ? "img" : undefined} aria-label={says || undefined} sx={{ position: "relative", mt: 2, height: 4, borderRadius: "2px", bgcolor: "background.sunken", overflow: "hidden", boxShadow: (theme) => `inset 0 0 0 1px ${theme.vars.palette.divider}` }}>
-          {says && <Box sx={{ position: "absolute", inset: "0 auto 0 0", borderRadius: "2px", bgcolor: over ? "error.main" : loaded === null ? "text.disabled" : "success.main", backgroundImage: over ? "repeating-linear-gradient(135deg, transparent 0 3px, var(--a-palette-background-paper) 3px 5px)" : "none" }} style={{ width: `${Math.max(1.5, Math.min(100, (memory / budget) * 100))}%` }} />}
+          {says && <Box sx={{ position: "absolute", inset: "0 auto 0 0", borderRadius: "2px", bgcolor: over ? tone : loaded === null ? "text.disabled" : "success.main", backgroundImage: over ? "repeating-linear-gradient(135deg, transparent 0 3px, var(--a-palette-background-paper) 3px 5px)" : "none" }} style={{ width: `${Math.max(1.5, Math.min(100, (memory / budget) * 100))}%` }} />}
         </Box>
       </Tooltip>
     </Box>

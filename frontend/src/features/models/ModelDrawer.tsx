@@ -18,6 +18,7 @@ import { cardsOf, type Card } from "./cards";
 import { Depends, DownloadPart, ModelFacts, RecipePart, WhyError, WorkerLog } from "./DrawerParts";
 import { ask } from "./dialogs";
 import { Estimate } from "./Estimate";
+import { whyNot } from "./ModelCard";
 import { ModelMenu } from "./ModelMenu";
 import { Next } from "./Next";
 
@@ -65,6 +66,7 @@ function Details({ card }: { card: Card }) {
         {text && <Typography sx={{ mt: 3, color: "text.secondary" }}>{text}</Typography>}
         {!who.admin && <Typography variant="body2" sx={{ mt: 3, color: "text.faint" }}>{t("models.adminOnly")}</Typography>}
       </Box>
+      {model?.parts && !model.parts.lender && look === "idle" && <Typography variant="body2" role="status">{whyNot(model, t)}</Typography>}
       {model?.download && (look === "downloading" || look === "paused") && <DownloadPart download={model.download} name={card.name} />}
       {look === "waiting" && model?.waiting && <InLine wait={model.waiting} />}
       {model && (look === "error" || look === "missing") && <WhyError model={model} onAgain={who.admin && step !== "open" ? () => acts.take(step, model) : undefined} />}

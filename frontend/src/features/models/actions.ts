@@ -63,7 +63,7 @@ export function useModelActions() {
     order.mutate({ key: model.key, meanwhile: { state: "loading", state_reason: null }, call: () => api.loadModel({ path: { key: model.key }, body: options ? { options } : {} }) });
   const acts = {
     load,
-    use: (model: ModelOut) => void (model.task === "chat" ? go({ to: "/chat", search: { model: model.key } }) : go({ to: "/", search: model.type === "lora" ? { lora: model.key } : { model: model.key } })),
+    use: (model: ModelOut) => void (model.task === "chat" ? go({ to: "/chat", search: { model: model.key } }) : go({ to: "/", search: model.type === "lora" ? { lora: model.key } : model.type === "upscaler" ? { upscaler: model.key } : { model: model.key } })),
     unload: (model: ModelOut) => order.mutate({ key: model.key, meanwhile: { state: "idle", state_reason: null, loaded_bytes: 0 }, call: () => api.unloadModel({ path: { key: model.key }, body: {} }) }),
     park: (model: ModelOut) => order.mutate({ key: model.key, meanwhile: { state: "parked" }, call: () => api.parkModel({ path: { key: model.key } }) }),
     pause: (model: ModelOut) => order.mutate({ key: model.key, meanwhile: model.download ? { download: { ...model.download, state: "paused", paused: true } } : {}, call: () => api.pauseDownload({ path: { key: model.key } }) }),

@@ -51,17 +51,19 @@ export interface LoadForm {
   reasoningParser: string;
   images: number | "default";
   loras: string[];
+  /** Of a file that holds a part of a model: who lends the rest. Empty: the first that can. */
+  partsFrom: string;
 }
 
 export function formOf(model: Pick<ModelOut, "load_options" | "defaults" | "chat">): LoadForm {
-  const { dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch, chat_engine: engine, context, sequences, tool_parser: tools, reasoning_parser: reasoning, images, loras, kv_cache: cache } = model.load_options;
+  const { dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch, chat_engine: engine, context, sequences, tool_parser: tools, reasoning_parser: reasoning, images, loras, kv_cache: cache, parts_from: lender } = model.load_options;
   return {
     engine: engine ?? "default",
     speed: speedOf(model.load_options),
     shortCache: cache === "fp8",
     dtype: dtype ?? "default", ttl: ttl ?? "default", devices: devices ?? [],
     width: model.defaults?.width ?? 1024, height: model.defaults?.height ?? 1024, batch: model.chat ? (sequences ?? model.chat.sequences) : (batch ?? 1), context: context ?? model.chat?.context ?? 8192,
-    toolParser: tools ?? "", reasoningParser: reasoning ?? "", images: images ?? "default", loras: loras ?? [],
+    toolParser: tools ?? "", reasoningParser: reasoning ?? "", images: images ?? "default", loras: loras ?? [], partsFrom: lender ?? "",
   };
 }
 
@@ -74,6 +76,7 @@ export function optionsOf(form: LoadForm, task: ModelOut["task"], chat?: ModelOu
     ...(form.devices.length ? { gpu_device_ids: [...form.devices].sort((a, b) => a - b) } : {}),
     ...(task === "image" && form.batch > 1 ? { batch: form.batch } : {}),
     ...(task === "image" || task === "video" ? form.speed : {}),
+    ...(task === "image" && form.partsFrom ? { parts_from: form.partsFrom } : {}),
   };
 }
 
@@ -120,6 +123,6 @@ export function remedied(form: LoadForm, change: RemedyOut["change"]): LoadForm 
 
 export function sameOptions(a: LoadOptions, b: LoadOptions): boolean {
   const plain = ({ dtype, ttl_seconds: ttl, gpu_device_ids: devices, batch, ...rest }: LoadOptions) =>
-    JSON.stringify([rest.chat_engine ?? null, rest.context ?? null, rest.sequences ?? null, rest.tool_parser ?? null, rest.reasoning_parser ?? null, rest.images ?? null, rest.loras ?? [], rest.kv_cache ?? null, dtype ?? null, ttl ?? null, devices ?? null, batch ?? 1, ...SPEED.map((name) => rest[name] ?? null)]);
+    JSON.stringify([rest.chat_engine ?? null, rest.context ?? null, rest.sequences ?? null, rest.tool_parser ?? null, rest.reasoning_parser ?? null, rest.images ?? null, rest.loras ?? [], rest.kv_cache ?? null, rest.parts_from ?? null, dtype ?? null, ttl ?? null, devices ?? null, batch ?? 1, ...SPEED.map((name) => rest[name] ?? null)]);
   return plain(a) === plain(b);
 }

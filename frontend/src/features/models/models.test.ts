@@ -47,6 +47,12 @@ describe("the next step", () => {
     for (const base of [image({ family: "sd15" }), image({ family: "sdxl", available: false }), lora]) expect(nextStep(lora, { ...admin, families: familiesOf([base]) })).toBe("open");
   });
 
+  it("of an upscaler is to enlarge with it, where anything draws", () => {
+    const upscaler = image({ type: "upscaler", runnable: false, family: "esrgan" });
+    expect(nextStep(upscaler, { ...user, families: familiesOf([image({})]) })).toBe("use");
+    expect(nextStep(upscaler, { ...user, families: familiesOf([upscaler]) })).toBe("open");
+  });
+
   it("of an offer is the token when its owner asks for one and there is none", () => {
     expect(nextStepOfOffer({ gated: true }, admin)).toBe("token");
     expect(nextStepOfOffer({ gated: true }, { admin: true, hasToken: true })).toBe("download");
@@ -150,6 +156,7 @@ describe("load options", () => {
     expect(remedied(form, { width: 768, height: 768 })).toEqual({ ...form, width: 768, height: 768 });
     expect(remedied(form, { options: { dtype: "float8" } })).toEqual(form);
     expect(remedied(form, { options: { quantization: "fp8" } })).toEqual({ ...form, speed: { quantization: "fp8" } });
+    expect(remedied(form, { options: { offload: "group", vae_tiling: true }, width: 1152, height: 1152 })).toEqual({ ...form, speed: { offload: "group", vae_tiling: true }, width: 1152, height: 1152 });
   });
 
   it("of a chat model in 8 bits come back, are asked with, and come by a remedy", () => {
