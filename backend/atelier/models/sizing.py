@@ -143,7 +143,8 @@ class Sizing:
         engine = self.engine_of(row)
         dtype = options.dtype or self._half(options) or "float32"
         spread = self._spread(engine, options)
-        held = {"quantization": options.weights, "offload": options.offload or "none"}
+        shares_memory = any(device.shares_memory for device in self._devices)  # what waits there takes as much
+        held = {"quantization": options.weights, "offload": "none" if shares_memory else options.offload or "none"}
         if row.task == "image":  # a video's frames are decoded a few at a time as it is
             held |= {name: "vae" if getattr(options, f"vae_{name}") else "none" for name in ("slicing", "tiling")}
         sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, **held)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -128,6 +130,12 @@ async def test_where_nothing_is_enough_alone_two_things_together_are() -> None:
     assert together and all(one.enough and len(one.steps) == 2 for one in together)
     assert not any(one.enough for one in plan.remedies if one.id != "combination")
     assert not any(one.id == "combination" for one in (await ask(24, **asked | {"context": 8192})).remedies)
+
+
+async def test_offloading_is_no_remedy_where_the_gpu_uses_the_machines_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "Device", partial(Device, shares_memory=True))
+    plan = await ask(8, "stable-diffusion-xl")
+    assert plan.fit == "never" and {one.id for one in plan.remedies} == {"fp8", "int8", "smaller_picture"}
 
 
 async def test_what_is_at_odds_is_not_combined() -> None:
