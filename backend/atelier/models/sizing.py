@@ -271,9 +271,15 @@ class Sizing:
             ttl_seconds=ttl_of(options),
             load_seconds=load.expected if load else None,
             owner="" if row.shared is not False else row.owner_id,
+            host_bytes=self._on_host(self.anatomy_of(row), dtype, held),
         )
         anatomy, run = self.anatomy_of(row), self.learning.run_seconds(subject, amount)
         return Need(spec, subject, anatomy, dtype, work, held, sized, band, amount, load, run)
+
+    def _on_host(self, anatomy: Anatomy, dtype: str, held: Mapping[str, str]) -> int:
+        """What an offloaded model has in the machine's memory: all of it, part of the time."""
+        is_offloaded = self._kind != "cpu" and held.get("offload", "none") != "none"
+        return int(anatomy.parameters * TYPE_BYTES[dtype]) if is_offloaded else 0
 
     def engine_of(self, row: ModelRow) -> str:
         """Which engine runs a model; empty while none does."""

@@ -83,7 +83,7 @@ class Slot:
 
     @property
     def on_host(self) -> int:
-        return self.host_bytes if self.parked or self.parking or self.waking else 0
+        return self.host_bytes if self.parked or self.parking or self.waking else self.worker.spec.host_bytes
 
     def left(self, moment: float, load_seconds: float | None) -> float | None:
         """Seconds until it is idle or gone, as far as anybody knows."""

@@ -74,6 +74,7 @@ def test_the_load_of_an_offloaded_model_says_nothing_of_its_memory() -> None:
     assert row is not None
     options = LoadOptions(offload="model")
     need = sizing.need(row, options=options)
+    assert need.spec.host_bytes == 6_940_000_000 and sizing.need(row).spec.host_bytes == 0
     sizing.note_load(need, cast("Any", Loaded(need.spec, GIB // 2)))
     assert sizing.need(row, options=options).bytes.expected == pytest.approx(need.bytes.expected, rel=0.02)
 

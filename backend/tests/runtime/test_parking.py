@@ -63,6 +63,14 @@ class TestParking:
         with pytest.raises(Conflict, match="cannot park"):
             await studio.pool.park_worker(studio.pool.running()[0].id)
 
+    async def test_what_an_offloaded_one_has_of_the_machine_counts(self, open_studio: MakeStudio) -> None:
+        studio = await open_studio(devices=GPU, park_budget_bytes=GB * 4 // 10)
+        offloaded = replace(studio.spec("offloaded", GB // 10), host_bytes=GB * 2 // 10)
+        async with studio.pool.lease(offloaded):
+            await use(studio, parkable(studio, "a"))
+            await use(studio, parkable(studio, "b"))
+            assert "a" not in {info.model for info in studio.pool.running()}, "no room is left to park it"
+
     async def test_the_hosts_budget_is_kept(self, open_studio: MakeStudio) -> None:
         studio = await open_studio(devices=GPU, park_budget_bytes=GB * 4 // 10)
         for model in ("a", "b", "c", "a", "b", "c"):
