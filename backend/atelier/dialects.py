@@ -15,6 +15,7 @@ DIALECTS: dict[str, Dialect] = {
     "/tokenize": "openai",
     "/detokenize": "openai",
     "/sdapi/": "automatic1111",
+    "/internal/": "automatic1111",
     "/token": "imagen",
     "/generar-": "imagen",
 }

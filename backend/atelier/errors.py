@@ -16,7 +16,8 @@ field, the limit and the remedy; internals stay in the log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 
 class AtelierError(Exception):
@@ -56,6 +57,47 @@ class AtelierError(Exception):
 class BadRequest(AtelierError):
     status = 422
     code = "validation_failed"
+
+
+class Complaints:
+    """Hears what is wrong with each part of a request, so that one answer names all of it.
+
+    with complaints.heard():
+        width = …
+    with complaints.heard():
+        scheduler = …
+    complaints.raise_any()
+    """
+
+    def __init__(self) -> None:
+        self._errors: list[AtelierError] = []
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """What is raised in here, when it blames a field, is kept for later; what follows must do without."""
+        try:
+            yield
+        except (BadRequest, NotFound) as error:
+            if not error.fields:
+                raise
+            self._errors.append(error)
+
+    def raise_any(self) -> None:
+        """Raises the only one as it came, several as one BadRequest with a sentence for each field."""
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        if self._errors:
+            fields: dict[str, str] = {}
+            for error in self._errors:
+                for field, words in error.fields.items():
+                    fields.setdefault(field, words)
+            hints = dict.fromkeys(error.hint for error in self._errors if error.hint)
+            raise BadRequest(
+                " ".join(dict.fromkeys(error.message for error in self._errors)),
+                hint=" ".join(hints),
+                field=next(iter(fields)),
+                fields=fields,
+            )
 
 
 class Coded(AtelierError):

@@ -36,6 +36,12 @@ _TOO_LARGE = (
     "Send less at once.",
     "body",
 )
+_UPGRADE = (
+    426,
+    "upgrade_required",
+    "This is the live socket: it answers to a WebSocket alone.",
+    "Connect with a WebSocket client; over plain HTTP the same is told by GET /api/jobs, /api/gallery and /api/system.",
+)
 _MIB = 1024 * 1024
 _QUIET = ("/assets/", "/health", "/docs-assets/")
 
@@ -182,6 +188,8 @@ class Front:
             await send(message)
 
         try:
+            if refused is None and scope["path"] == LIVE_PATH and scope["method"] in SAFE_METHODS:
+                refused = _UPGRADE
             if not refused and guest and (answer := self._preflight(scope, guest)):
                 await send({"type": "http.response.start", "status": 204, "headers": answer})
                 await send({"type": "http.response.body", "body": b""})
@@ -223,6 +231,8 @@ class Front:
         if envelope:
             kind, status, more = "application/json", envelope.status(problem), envelope.headers(problem)
         body = orjson.dumps(envelope.body(problem) if envelope else problem)
+        if status == HTTPStatus.UPGRADE_REQUIRED:
+            more = {"upgrade": "websocket", "connection": "upgrade"}
         named = {"content-type": kind, "content-length": str(len(body)), **more}
         headers = [(name.encode(), value.encode()) for name, value in named.items()]
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -26,8 +26,11 @@ Refusal = tuple[int, str, str, str]
 class Hosts:
     def __init__(self, settings: ServerSettings) -> None:
         self._names = {"localhost", "127.0.0.1", "[::1]", *(name.lower() for name in settings.advertised_hosts)}
+        name = "127.0.0.1"
         if settings.host not in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound to
-            self._names.add(f"[{settings.host}]" if ":" in settings.host else settings.host.lower())
+            name = f"[{settings.host}]" if ":" in settings.host else settings.host.lower()
+            self._names.add(name)
+        self._own = f"{'https' if settings.tls else 'http'}://{name}:{settings.port}"
         self._known: set[bytes] = set()
         self.origins = frozenset(one.encode() for one in settings.cors_origins)
 
@@ -43,7 +46,8 @@ class Hosts:
                 421,
                 "host_not_allowed",
                 "This Atelier does not answer to that host name.",
-                "Open it by the address it prints at start, or add the name to ADVERTISED_HOSTS.",
+                f"Open it on its own machine as {self._own}, or elsewhere by a name that stands in ADVERTISED_HOSTS. "
+                "Whoever runs it can add this name there and start it again.",
             )
         if checked and origin is not None and origin.partition(b"://")[2].lower() != host.lower():
             return (

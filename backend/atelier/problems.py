@@ -39,8 +39,10 @@ class Problem(BaseModel):
     code: str = Field(description="A stable word for programs.")
     hint: str = Field("", description="What to do next.")
     said: SaidOut | None = Field(None, description="Which sentence `detail` is, where one code has several.")
-    errors: list[FieldProblem] = []
-    request_id: str = ""
+    errors: list[FieldProblem] = Field(
+        [], description="Every field that is wrong, each with what is wrong with it; empty where none is to blame."
+    )
+    request_id: str = Field("", description="Under which the log has more; the response's header `x-request-id` too.")
 
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {

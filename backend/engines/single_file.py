@@ -60,7 +60,7 @@ def pipeline_of(
         if part not in there:
             quantized(made[part], speed, device, dtype)
         return pipe
-    except (ValueError, KeyError, RuntimeError) as error:
+    except (ValueError, LookupError, RuntimeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise LoadFailed(

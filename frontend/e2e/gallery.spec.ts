@@ -1,6 +1,6 @@
 import { accessible, expect, fits, test } from "./fixtures";
 
-test.use({ studio: "gallery" });
+test.use({ studio: "gallery", environment: { ATELIER_FAKE_STEP_SECONDS: "0.02" } });
 
 test.beforeAll(async ({ server }) => {
   const ids = await Promise.all([server.generate("a grey wolf", { num_outputs: 4, steps: 2 }), server.generate("a white rabbit", { num_outputs: 4, steps: 2 })]);
@@ -308,4 +308,35 @@ test("Undo is read out and reached by keyboard in front of every dialog", async 
   await page.keyboard.press("Enter");
   await page.keyboard.press("Escape");
   await expect(cells).toHaveCount(2);
+});
+
+test("Ctrl A selects what is not on screen yet as well, and End goes to the very last", async ({ page, server }) => {
+  const ids = await Promise.all(Array.from({ length: 14 }, () => server.generate("a herd of sheep", { num_outputs: 8, steps: 1 })));
+  for (const id of ids) await server.ended(id, 100);
+  // The next page does not come: what is done to all does not wait for it.
+  let letPass = () => {};
+  const passes = new Promise<void>((resolve) => (letPass = resolve));
+  await page.route((url) => url.pathname === "/api/gallery" && url.searchParams.has("cursor"), async (route) => {
+    await passes;
+    await route.continue();
+  });
+  await page.goto("/gallery?q=herd");
+  const cells = page.getByRole("option");
+  await cells.first().focus();
+  await page.keyboard.press("Control+a");
+  await expect(page.getByRole("toolbar", { name: "112 selected" })).toBeVisible();
+  await page.keyboard.press("5");
+  const rated = async () => ((await (await page.request.get("/api/gallery/marks?q=herd&rating=5")).json()) as { items: unknown[] }).items.length;
+  await expect.poll(rated).toBe(112);
+  await page.keyboard.press("Delete");
+  await expect(page.getByText("112 pictures deleted")).toBeVisible();
+  letPass();
+  await expect(cells).toHaveCount(0);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect.poll(rated).toBe(112);
+  await page.reload();
+  await cells.first().focus();
+  await page.keyboard.press("End");
+  const last = ((await (await page.request.get("/api/gallery/marks?q=herd&sort=oldest&limit=1")).json()) as { items: { id: string }[] }).items[0]?.id;
+  await expect(page.locator(`[data-image="${last}"]`)).toBeFocused();
 });

@@ -100,6 +100,7 @@ test("fields are checked before anything is sent", async ({ page }) => {
   await ask(page, "never sent");
   await expect(page.getByText("A whole number from 1 to 200.")).toBeVisible();
   await expect(run(page, "never sent")).toHaveCount(0);
+  await expect(page.getByRole("textbox", { name: "Steps" })).toBeFocused();
 });
 
 test("same settings, from a picture back to the form", async ({ page, server }) => {
@@ -181,6 +182,19 @@ test.describe("on a phone", () => {
     }
     await page.getByRole("navigation").getByRole("link", { name: "Generate" }).tap();
     await expect(page.getByText("Ctrl Enter")).toBeHidden();
+    // What is wrong and folded away comes forth each time that it is sent.
+    const settings = page.getByRole("button", { name: /^Settings/ });
+    const steps = page.getByRole("textbox", { name: "Steps" });
+    await prompt(page).fill("never sent");
+    await settings.tap();
+    await steps.fill("900");
+    for (let time = 0; time < 2; time++) {
+      await settings.tap();
+      await expect(steps).toHaveCount(0);
+      await page.getByRole("button", { name: "Generate" }).tap();
+      await expect(steps).toBeFocused();
+    }
+    await steps.fill("20");
     await prompt(page).fill("a phone in a pocket");
     await page.getByRole("button", { name: "Generate" }).tap();
     await expect(run(page, "a phone in a pocket").locator("[data-tile=image]")).toHaveCount(1);

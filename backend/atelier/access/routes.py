@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import Form, Request, Response
+from fastapi import Form, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.access.accounts import MAX_NAME, MAX_PASSWORD, MIN_PASSWORD, Account
@@ -16,6 +16,8 @@ from atelier.deps import ServicesDep
 from atelier.errors import Unauthorized
 from atelier.routing import Router
 from atelier.said import Said
+
+UserName = Annotated[str, Path(description="Name of an account, from `GET /api/users`.")]
 
 router = Router(tags=["access"])
 
@@ -134,12 +136,12 @@ async def add_user(_actor: Admin, body: UserIn, services: ServicesDep) -> UserOu
 
 
 @router.put("/api/users/{name}/password", summary="Give an account another password")
-async def set_user_password(name: str, _actor: Admin, body: PasswordIn, services: ServicesDep) -> UserOut:
+async def set_user_password(name: UserName, _actor: Admin, body: PasswordIn, services: ServicesDep) -> UserOut:
     """Ends every session and token of that account."""
     return UserOut.of(await services.accounts.set_password(name, body.password))
 
 
 @router.delete("/api/users/{name}", summary="Remove an account")
-async def remove_user(name: str, _actor: Admin, services: ServicesDep) -> UserOut:
+async def remove_user(name: UserName, _actor: Admin, services: ServicesDep) -> UserOut:
     """Nobody can sign in as them any more. What they made stays; administrators see it."""
     return UserOut.of(await services.accounts.remove(name))

@@ -51,7 +51,9 @@ async def export_benchmark(
     benchmark_id: BenchmarkId,
     actor: User,
     services: ServicesDep,
-    form: Annotated[Literal["csv", "json"], Query(alias="format")] = "csv",
+    form: Annotated[
+        Literal["csv", "json"], Query(alias="format", description="A table, or everything as JSON.")
+    ] = "csv",
 ) -> Response:
     found = await services.benchmarks.get(actor, benchmark_id)
     text = as_csv(found) if form == "csv" else found.model_dump_json(indent=2)

@@ -55,9 +55,9 @@ async def list_conversations(
     services: ServicesDep,
     q: Annotated[str | None, Query(max_length=200, description="Words that the title or a message holds.")] = None,
     picture: Annotated[PictureRef | None, Query(description="A picture that one of its messages shows.")] = None,
-    archived: bool = False,
+    archived: Annotated[bool, Query(description="Those that were put away, instead of the others.")] = False,
     cursor: Annotated[str | None, Query(max_length=60, description="`next_cursor` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 60,
+    limit: Annotated[int, Query(ge=1, le=200, description="How many conversations at most.")] = 60,
 ) -> ConversationPage:
     looked = Looked(words=q or None, picture=picture, archived=archived)
     return await services.conversations.page(actor, looked, cursor=cursor, limit=limit)

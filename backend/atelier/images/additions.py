@@ -18,7 +18,7 @@ from typing import Any
 from engines import protocol
 
 from atelier.access.actor import Actor
-from atelier.errors import BadRequest, ModelNotFound
+from atelier.errors import BadRequest, Complaints, ModelNotFound
 from atelier.images import upscalers
 from atelier.images.schemas import MAX_LORA_WEIGHT, GenerationIn
 from atelier.models.adapters import existing_file, file_of, names_of, sha256_of
@@ -56,7 +56,11 @@ async def resolve(
         raise BadRequest(words, field="loras", hint="Leave some out.")
     rows = [row for row in await registry.rows(actor) if row.download_job is None]
     loras = [row for row in rows if row.type == "lora"]
-    found = [await _find(lora, loras, model, registry) for lora in [*named, *asked]]
+    complaints, found = Complaints(), []
+    for lora in [*named, *asked]:
+        with complaints.heard():
+            found.append(await _find(lora, loras, model, registry))
+    complaints.raise_any()
     embeddings = [row for row in rows if row.type == "embedding" and row.family == model.family]
     spoken = await _spoken(embeddings, f"{prompt}\n{decided['negative_prompt']}", model, registry)
     added = {"loras": found, "embeddings": spoken, "clip_skip": wanted.clip_skip}

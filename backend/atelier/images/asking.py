@@ -13,7 +13,7 @@ from typing import Any
 from engines.schedulers import SCHEDULERS, choices_for, settings_of
 
 from atelier.access.actor import Actor
-from atelier.errors import BadRequest
+from atelier.errors import BadRequest, Complaints
 from atelier.images.inputs import InputStore, Source
 from atelier.images.schemas import (
     MAX_SEED,
@@ -55,22 +55,40 @@ FRAMES = 14
 
 
 async def resolve(actor: Actor, wanted: Wanted, model: ModelRow, inputs: InputStore) -> dict[str, Any]:
-    """Everything decided. Raises BadRequest for what this model cannot do, ImageNotFound and InputNotFound."""
-    decided = {"task": TASKS[type(wanted)], **_sampled(wanted, model)}
+    """Everything decided. Raises BadRequest for what this model cannot do, with every field that is wrong;
+    ImageNotFound and InputNotFound."""
+    complaints = Complaints()
+    decided: dict[str, Any] = {"task": TASKS[type(wanted)]}
+    with complaints.heard():
+        decided |= _sampled(wanted, model)
+    with complaints.heard():
+        decided |= await _shaped(actor, wanted, decided, model, inputs)
+    complaints.raise_any()
+    return decided
+
+
+async def _shaped(
+    actor: Actor, wanted: Wanted, sampled: dict[str, Any], model: ModelRow, inputs: InputStore
+) -> dict[str, Any]:
+    """What the picture that it starts from decides, and the size of the result."""
     if isinstance(wanted, TextToImageIn):
-        return decided | _second_pass(wanted, decided, _size(wanted, model), model)
+        return _passes(wanted, sampled, model)
     source = await inputs.use(actor, wanted.image)
-    decided |= {"image": source.ref, "image_size": [source.width, source.height], "parent_id": source.parent_id}
+    decided = {"image": source.ref, "image_size": [source.width, source.height], "parent_id": source.parent_id}
     match wanted:
         case InpaintIn():
             if wanted.hires is not None:
                 words = Said("A second pass goes with whole pictures, not with a mask.", "request.hires_with_mask")
                 raise BadRequest(words, field="hires", hint="Paint first, then make the picture larger.")
-            masked = await _masked(actor, wanted, source, inputs)
-            return decided | _size(wanted, model, source) | _blended(wanted) | masked
+            complaints = Complaints()
+            with complaints.heard():
+                decided |= await _masked(actor, wanted, source, inputs)
+            with complaints.heard():
+                decided |= _size(wanted, model, source)
+            complaints.raise_any()
+            return decided | _blended(wanted)
         case ImageToImageIn():
-            size = _size(wanted, model, source)
-            return decided | _second_pass(wanted, decided, size, model) | _blended(wanted)
+            return decided | _passes(wanted, sampled, model, source) | _blended(wanted)
         case OutpaintIn():
             return decided | _canvas(wanted, model, source)
         case UpscaleIn():
@@ -114,21 +132,28 @@ def _told(wanted: GenerationIn, scheduler: str | None) -> dict[str, Any]:
     """What the sampler and the encoder of the file are told, where somebody said something. Raises BadRequest for a
     setting that the scheduler does not take."""
     given = {} if wanted.sampler_settings is None else wanted.sampler_settings.model_dump(exclude_none=True)
-    known = settings_of(scheduler)
+    complaints = Complaints()
     for name in given:
-        if name not in known:
-            others = ", ".join(key for key in SCHEDULERS if name in settings_of(key))
-            if scheduler is None:
-                words = f"The model's own scheduler takes no {name}."
-                said = Said(words, "request.sampler_setting_own", name=name, known=others)
-            else:
-                words = f"The scheduler {scheduler} takes no {name}."
-                said = Said(words, "request.sampler_setting_unfit", scheduler=scheduler, name=name, known=others)
-            raise BadRequest(said, field=f"sampler_settings.{name}", hint=f"These take it: {others}.")
+        with complaints.heard():
+            _check_sampler_setting(name, scheduler)
+    complaints.raise_any()
     told: dict[str, Any] = {"sampler_settings": given} if given else {}
     if wanted.format != "png" and wanted.quality != GenerationIn.model_fields["quality"].default:
         told["quality"] = wanted.quality
     return told
+
+
+def _check_sampler_setting(name: str, scheduler: str | None) -> None:
+    if name in settings_of(scheduler):
+        return
+    others = ", ".join(key for key in SCHEDULERS if name in settings_of(key))
+    if scheduler is None:
+        words = f"The model's own scheduler takes no {name}."
+        said = Said(words, "request.sampler_setting_own", name=name, known=others)
+    else:
+        words = f"The scheduler {scheduler} takes no {name}."
+        said = Said(words, "request.sampler_setting_unfit", scheduler=scheduler, name=name, known=others)
+    raise BadRequest(said, field=f"sampler_settings.{name}", hint=f"These take {name}: {others}.")
 
 
 def _scheduler(scheduler: str | None, model: ModelRow, field: str = "scheduler") -> str | None:
@@ -161,37 +186,50 @@ def _size(wanted: SizedIn | ImageToVideoIn, model: ModelRow, source: Source | No
 
 def _fitting(sides: dict[str, int], model: ModelRow) -> dict[str, int]:
     """These sides, when the model can make them. Raises BadRequest."""
-    defaults, limits = ImageDefaults(**model.defaults), ImageLimits(**model.limits)
+    complaints = Complaints()
     for field, side in sides.items():
-        if not limits.min_side <= side <= limits.max_side or side % limits.multiple:
-            raise BadRequest(
-                Said(
-                    f"{field} is {side} pixels, but the model {model.key!r} makes {limits.min_side} to "
-                    f"{limits.max_side}, in multiples of {limits.multiple}.",
-                    f"request.{field}_unfit",
-                    side=side,
-                    model=model.key,
-                    min=limits.min_side,
-                    max=limits.max_side,
-                    multiple=limits.multiple,
-                    default=getattr(defaults, field),
-                ),
-                field=field,
-                hint=f"Leave it out for {getattr(defaults, field)}.",
-            )
+        with complaints.heard():
+            _check_side(field, side, model)
+    complaints.raise_any()
     return sides
 
 
-def _second_pass(wanted: SizedIn, decided: dict[str, Any], size: dict[str, int], model: ModelRow) -> dict[str, Any]:
+def _check_side(field: str, side: int, model: ModelRow) -> None:
+    default, limits = getattr(ImageDefaults(**model.defaults), field), ImageLimits(**model.limits)
+    if not limits.min_side <= side <= limits.max_side or side % limits.multiple:
+        raise BadRequest(
+            Said(
+                f"{field} is {side} pixels, but the model {model.key!r} makes {limits.min_side} to "
+                f"{limits.max_side}, in multiples of {limits.multiple}.",
+                f"request.{field}_unfit",
+                side=side,
+                model=model.key,
+                min=limits.min_side,
+                max=limits.max_side,
+                multiple=limits.multiple,
+                default=default,
+            ),
+            field=field,
+            hint=f"Leave {field} out for {default}.",
+        )
+
+
+def _passes(wanted: SizedIn, sampled: dict[str, Any], model: ModelRow, source: Source | None = None) -> dict[str, Any]:
     """The size of the first pass, and everything about a second. Raises BadRequest for one that is too large."""
-    if wanted.hires is None:
-        return size
-    larger = _larger(size, wanted.hires.scale, model, "hires.scale")
-    steps = wanted.hires.steps or decided["steps"]
-    how: dict[str, Any] = {"strength": wanted.hires.strength, "upscaler": wanted.hires.upscaler}
-    if scheduler := _scheduler(wanted.hires.scheduler, model, "hires.scheduler"):
-        how["scheduler"] = scheduler
-    return {**size, "hires": {**larger, "steps": steps, **how}}
+    complaints = Complaints()
+    decided: dict[str, Any] = {}
+    with complaints.heard():
+        decided |= _size(wanted, model, source)
+        if wanted.hires is not None:
+            steps = wanted.hires.steps or sampled.get("steps")
+            how = {"strength": wanted.hires.strength, "upscaler": wanted.hires.upscaler}
+            larger = _larger(decided, wanted.hires.scale, model, "hires.scale")
+            decided |= {"hires": {**larger, "steps": steps, **how}}
+    with complaints.heard():
+        if wanted.hires is not None and (scheduler := _scheduler(wanted.hires.scheduler, model, "hires.scheduler")):
+            decided.get("hires", {})["scheduler"] = scheduler
+    complaints.raise_any()
+    return decided
 
 
 def _larger(size: dict[str, int], scale: float, model: ModelRow, field: str) -> dict[str, int]:

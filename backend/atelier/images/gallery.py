@@ -7,6 +7,7 @@ in the gallery ──delete──> trash (restorable for TRASH_SECONDS) ──sw
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from atelier.db import Database, after_commit
 from atelier.errors import ImageNotFound
 from atelier.events import Envelope, EventBus, ImagesRemoved, ImagesRestored
 from atelier.images import search, store
-from atelier.images.gallery_schemas import CountOut, FacetsOut, LineageOut, SizeCountOut
+from atelier.images.gallery_schemas import CountOut, FacetsOut, LineageOut, MarksOut, MarksPage, SizeCountOut
 from atelier.images.schemas import GalleryPage, ImageDeletedOut
 from atelier.images.search import Look
 from atelier.jobs.service import JobService
@@ -58,6 +59,21 @@ class Gallery:
             # Of the whole gallery only: to count what a search finds would be to search all of it.
             total = await store.count(session, actor) if cursor is None and look.is_everything else None
         return GalleryPage(items=[ImageOut.of(row) for row in rows], next_cursor=following, total=total)
+
+    async def marks(self, actor: Actor, look: Look, *, cursor: str | None, limit: int) -> MarksPage:
+        async with self._database.read() as session:
+            rows, following = await search.marks(session, actor, look, cursor=cursor, limit=limit)
+        items = [
+            MarksOut(
+                id=row.id,
+                favourite=row.favourite,
+                rating=row.rating,
+                tags=sorted(json.loads(row.tags_json)),
+                collections=sorted(json.loads(row.collections_json)),
+            )
+            for row in rows
+        ]
+        return MarksPage(items=items, next_cursor=following)
 
     def _hear(self, event: Envelope) -> None:
         if event.body.startswith(b'{"type":"images.'):

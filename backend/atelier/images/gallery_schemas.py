@@ -34,7 +34,9 @@ Tags = Annotated[
     list[Tag], Field(max_length=MAX_TAGS, description="Words of one's own; small letters, each counted once.")
 ]
 Name = Annotated[str, Field(min_length=1, max_length=100), BeforeValidator(_plain)]
-Rating = Annotated[int, Field(ge=0, le=5, description="0: not rated.")]
+Rating = Annotated[int, Field(ge=0, le=5)]
+NewRating = Annotated[Rating | None, Field(description="Stars; 0 takes them away, null leaves them as they are.")]
+Favourite = Annotated[bool | None, Field(description="Whether it is one; null leaves it as it is.")]
 
 
 class ImageEditIn(BaseModel):
@@ -42,9 +44,9 @@ class ImageEditIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    favourite: bool | None = None
-    rating: Rating | None = None
-    note: Annotated[str, Field(max_length=4000)] | None = None
+    favourite: Favourite = None
+    rating: NewRating = None
+    note: Annotated[str | None, Field(max_length=4000, description="What its owner wants to remember of it.")] = None
     tags: Annotated[Tags | None, Field(description="All its tags from now on.")] = None
 
 
@@ -56,13 +58,15 @@ class BulkEditIn(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"ids": ["img_0123456789abcdef0123"], "favourite": True}]}
     )
 
-    ids: Annotated[list[ImageId], Field(min_length=1, max_length=MAX_EDITED)]
-    favourite: bool | None = None
-    rating: Rating | None = None
+    ids: Annotated[
+        list[ImageId], Field(min_length=1, max_length=MAX_EDITED, description="Of the pictures; 500 at most.")
+    ]
+    favourite: Favourite = None
+    rating: NewRating = None
     add_tags: Tags = []
     remove_tags: Tags = []
-    add_to: CollectionId | None = None
-    remove_from: CollectionId | None = None
+    add_to: Annotated[CollectionId | None, Field(description="Id of a collection that they go into.")] = None
+    remove_from: Annotated[CollectionId | None, Field(description="Id of a collection that they leave.")] = None
     delete: Annotated[bool, Field(description="Into the trash, for an hour.")] = False
     restore: Annotated[bool, Field(description="Out of the trash.")] = False
 
@@ -84,7 +88,7 @@ class BulkEditOut(BaseModel):
 class CollectionIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    name: Name
+    name: Annotated[Name, Field(description="One line; no two of an owner's are called the same.")]
 
 
 class CollectionOut(BaseModel):
@@ -119,6 +123,21 @@ class FacetsOut(BaseModel):
     sizes: list[SizeCountOut]
     has_favourites: bool
     has_videos: bool
+
+
+class MarksOut(BaseModel):
+    """A picture by its id, with what its owner said of it."""
+
+    id: str
+    favourite: bool
+    rating: int = Field(ge=0, le=5, description="0: not rated.")
+    tags: list[str]
+    collections: list[str] = Field(description="Ids of the collections that it is in.")
+
+
+class MarksPage(BaseModel):
+    items: list[MarksOut]
+    next_cursor: str | None = Field(description="Hand it back as `cursor` for the next page; null on the last one.")
 
 
 class LineageOut(BaseModel):

@@ -18,9 +18,12 @@ class AxisIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    field: Literal[
-        "steps", "guidance_scale", "seed", "scheduler", "model", "width", "height", "prompt", "negative_prompt",
-        "prompt_sr", "lora_weight", "strength",
+    field: Annotated[
+        Literal[
+            "steps", "guidance_scale", "seed", "scheduler", "model", "width", "height", "prompt", "negative_prompt",
+            "prompt_sr", "lora_weight", "strength",
+        ],
+        Field(description="What changes."),
     ]  # fmt: skip
     values: Annotated[
         list[Annotated[int | float | str, Field()]],
@@ -51,10 +54,10 @@ class GridIn(BaseModel):
         },
     )
 
-    request: TextToImageIn
+    request: Annotated[TextToImageIn, Field(description="What all cells have; its number of pictures is left out.")]
     start: Annotated[StartIn | None, Field(description="Null: every cell is made from words alone.")] = None
-    x: AxisIn
-    y: AxisIn | None = None
+    x: Annotated[AxisIn, Field(description="What changes from left to right.")]
+    y: Annotated[AxisIn | None, Field(description="What changes from top to bottom.")] = None
 
     @model_validator(mode="after")
     def _two_things(self) -> GridIn:

@@ -109,8 +109,8 @@ class GridService:
             words = Said(said, "grid.value_refused", name=name, reason=first["msg"])
             raise BadRequest(words, field=_guilty(wanted, points, name), hint="Correct this value.") from None
         except AtelierError as error:
-            error.field = _guilty(wanted, points, error.field or "")
-            error.fields = {error.field: error.message}
+            error.blame("")
+            error.in_words_of({name: _guilty(wanted, points, name) for name in error.fields})
             raise
 
     # ── making ──

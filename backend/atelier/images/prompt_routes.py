@@ -28,8 +28,8 @@ async def list_prompts(
     actor: User,
     services: ServicesDep,
     q: Annotated[str | None, Query(max_length=200, description="Words that the prompt holds.")] = None,
-    favourite: bool | None = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    favourite: Annotated[bool | None, Query(description="Only those that are kept, or only the others.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500, description="How many at most.")] = 100,
 ) -> PromptList:
     return PromptList(items=await services.prompts.used(actor, q, favourite, limit))
 

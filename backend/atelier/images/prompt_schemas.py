@@ -40,7 +40,7 @@ class PromptList(BaseModel):
 class PromptPatchIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    favourite: bool
+    favourite: Annotated[bool, Field(description="Whether it is kept for good.")]
 
 
 class StyleIn(BaseModel):
@@ -51,9 +51,15 @@ class StyleIn(BaseModel):
         json_schema_extra={"examples": [{"name": "Picture book", "prompt": "{prompt}, soft colours, thick outlines"}]},
     )
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True)]
-    prompt: Annotated[str, Field(max_length=1000), NoNul] = ""
-    negative_prompt: Annotated[str, Field(max_length=1000), NoNul] = ""
+    name: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=60, strip_whitespace=True),
+        Field(description="By which requests name it in `styles`."),
+    ]
+    prompt: Annotated[
+        str, Field(max_length=1000, description="Put behind the prompt, or around it where it holds `{prompt}`."), NoNul
+    ] = ""
+    negative_prompt: Annotated[str, Field(max_length=1000, description="Likewise for the negative prompt."), NoNul] = ""
 
 
 class StyleOut(BaseModel):
@@ -76,7 +82,11 @@ class TranslationIn(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"text": "un dragon rouge avec des ailes", "language": "fr"}]}
     )
 
-    text: Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
+    text: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=2000, strip_whitespace=True),
+        Field(description="The prompt that is to be said in English."),
+    ]
     language: Annotated[
         str | None, Field(pattern=r"^[a-z]{2,3}$", description="What it is written in. Left out: looked at.")
     ] = None

@@ -46,6 +46,17 @@ NotEmpty = AfterValidator(_not_empty)
 Side = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
+Guidance = Annotated[
+    float | None,
+    Field(
+        ge=0,
+        le=30,
+        allow_inf_nan=False,
+        description="How closely the words are followed; far above the model's own, colours burn. Null: its own.",
+    ),
+]
+Scale = Annotated[float, Field(gt=1, le=4, allow_inf_nan=False, description="Times as wide and as high.")]
+
 ImageRef = Annotated[
     str,
     Field(
@@ -61,7 +72,15 @@ class LoraIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: Annotated[str, Field(min_length=1, max_length=200, description="Key, name or file name of a LoRA.")]
-    weight: Annotated[float, Field(ge=-MAX_LORA_WEIGHT, le=MAX_LORA_WEIGHT, allow_inf_nan=False)] = 1.0
+    weight: Annotated[
+        float,
+        Field(
+            ge=-MAX_LORA_WEIGHT,
+            le=MAX_LORA_WEIGHT,
+            allow_inf_nan=False,
+            description="How strongly it acts: 1 as it was trained, 0 not at all, below 0 against it.",
+        ),
+    ] = 1.0
     text_weight: Annotated[
         float | None,
         Field(
@@ -95,7 +114,7 @@ class HiresIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    scale: Annotated[float, Field(gt=1, le=4, allow_inf_nan=False)] = 2.0
+    scale: Scale = 2.0
     steps: Annotated[int | None, Field(ge=1, le=200, description="Null: as many as the first pass.")] = None
     strength: Annotated[float, Field(gt=0, le=1, description="How much of the picture may change.")] = 0.5
     upscaler: Annotated[
@@ -130,7 +149,7 @@ class GenerationIn(BaseModel):
     model: Annotated[str, Field(min_length=1, max_length=200, description="Key of an image model.")] = "creatures"
     num_outputs: Annotated[int, Field(ge=1, le=8, description="How many pictures.")] = 1
     steps: Annotated[int | None, Field(ge=1, le=200, description="Denoising steps.")] = None
-    guidance_scale: Annotated[float | None, Field(ge=0, le=30, allow_inf_nan=False)] = None
+    guidance_scale: Guidance = None
     seed: Annotated[
         int | None,
         Field(ge=0, le=MAX_SEED, description="Of the first picture; the others count up. Null: chosen at random."),
@@ -153,7 +172,7 @@ class GenerationIn(BaseModel):
     clip_skip: Annotated[
         int, Field(ge=0, le=8, description="How many of CLIP's last layers are left out. Others read no CLIP alone: 0.")
     ] = 0
-    format: Literal["png", "webp", "jpeg"] = "png"
+    format: Annotated[Literal["png", "webp", "jpeg"], Field(description="Of the files.")] = "png"
     quality: Annotated[
         int, Field(ge=1, le=100, description="Of WebP and JPEG: 100 is the best and the largest. PNG loses nothing.")
     ] = 95
@@ -207,7 +226,7 @@ class InpaintIn(ImageToImageIn):
     """Part of a picture made anew."""
 
     mask: Annotated[ImageRef, Field(description="White where it is to be painted. Brought to the picture's size.")]
-    invert_mask: bool = False
+    invert_mask: Annotated[bool, Field(description="Paint where the mask is black instead.")] = False
     mask_blur: Annotated[int, Field(ge=0, le=64, description="Pixels of the mask's soft edge.")] = 4
     only_masked: Annotated[
         bool, Field(description="Work on the masked part alone, at the full size: more detail in small parts.")
@@ -223,10 +242,10 @@ class OutpaintIn(GenerationIn):
     one that the model can make."""
 
     image: ImageRef
-    left: Annotated[int, Field(ge=0, le=2048)] = 0
-    right: Annotated[int, Field(ge=0, le=2048)] = 0
-    top: Annotated[int, Field(ge=0, le=2048)] = 0
-    bottom: Annotated[int, Field(ge=0, le=2048)] = 0
+    left: Annotated[int, Field(ge=0, le=2048, description="Pixels that are added left of it.")] = 0
+    right: Annotated[int, Field(ge=0, le=2048, description="Pixels that are added right of it.")] = 0
+    top: Annotated[int, Field(ge=0, le=2048, description="Pixels that are added above it.")] = 0
+    bottom: Annotated[int, Field(ge=0, le=2048, description="Pixels that are added below it.")] = 0
     feather: Annotated[int, Field(ge=0, le=128, description="Pixels in which old and new go over.")] = 16
     strength: Annotated[
         float, Field(gt=0, le=1, allow_inf_nan=False, description="How freely what is added leaves the mirrored edges.")
@@ -238,7 +257,7 @@ class UpscaleIn(GenerationIn):
 
     prompt: Annotated[str, Field(max_length=2000, description="Left out: the picture's own."), NoNul] = ""
     image: ImageRef
-    scale: Annotated[float, Field(gt=1, le=4, allow_inf_nan=False)] = 2.0
+    scale: Scale = 2.0
     strength: Annotated[
         float | None,
         Field(
@@ -266,19 +285,24 @@ class ImageToVideoIn(BaseModel):
 
     image: ImageRef
     model: Annotated[str, Field(min_length=1, max_length=200, description="Key of a video model.")]
-    num_outputs: Annotated[int, Field(ge=1, le=8)] = 1
+    num_outputs: Annotated[int, Field(ge=1, le=8, description="How many videos.")] = 1
     frames: Annotated[int | None, Field(ge=2, le=64, description="Null: as many as the model was made for.")] = None
     fps: Annotated[int, Field(ge=1, le=60, description="Frames per second.")] = 7
     motion: Annotated[int, Field(ge=1, le=255, description="How much moves.")] = 127
     noise: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, description="How freely it leaves the picture.")] = (
         0.02
     )
-    steps: Annotated[int | None, Field(ge=1, le=200)] = None
-    guidance_scale: Annotated[float | None, Field(ge=0, le=30, allow_inf_nan=False)] = None
-    width: Side | None = None
-    height: Side | None = None
-    seed: Annotated[int | None, Field(ge=0, le=MAX_SEED)] = None
-    format: Literal["mp4", "webp"] = "mp4"
+    steps: Annotated[int | None, Field(ge=1, le=200, description="Denoising steps. Null: the model's own.")] = None
+    guidance_scale: Guidance = None
+    width: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
+    height: Annotated[Side | None, Field(description="Pixels, within the `limits` of the model.")] = None
+    seed: Annotated[
+        int | None,
+        Field(ge=0, le=MAX_SEED, description="Of the first video; the others count up. Null: chosen at random."),
+    ] = None
+    format: Annotated[
+        Literal["mp4", "webp"], Field(description="Of the files; WebP moves in a page without a player.")
+    ] = "mp4"
 
 
 class InputOut(BaseModel):

@@ -66,6 +66,28 @@ async def page(
     session: AsyncSession, actor: Actor, look: Look, *, cursor: str | None, limit: int
 ) -> tuple[list[ImageRow], str | None]:
     """The rows of one page, in order, and where the next one begins. Raises BadRequest for a foreign cursor."""
+    seqs, goes_on = await _places(session, actor, look, cursor, limit)
+    rows = {row.seq: row for row in await session.scalars(select(ImageRow).where(ImageRow.seq.in_(seqs)))}
+    found = [rows[seq] for seq in seqs]
+    return found, _cursor_of(found[-1], look) if goes_on else None
+
+
+async def marks(
+    session: AsyncSession, actor: Actor, look: Look, *, cursor: str | None, limit: int
+) -> tuple[list[Any], str | None]:
+    """As `page`, with no more of each picture than its `id` and what its owner said of it."""
+    seqs, goes_on = await _places(session, actor, look, cursor, limit)
+    columns = (ImageRow.seq, ImageRow.id, ImageRow.favourite, ImageRow.rating, ImageRow.created_at)
+    query = select(*columns, ImageRow.tags_json, ImageRow.collections_json).where(ImageRow.seq.in_(seqs))
+    rows = {row.seq: row for row in await session.execute(query)}
+    found = [rows[seq] for seq in seqs]
+    return found, _cursor_of(found[-1], look) if goes_on else None
+
+
+async def _places(
+    session: AsyncSession, actor: Actor, look: Look, cursor: str | None, limit: int
+) -> tuple[list[int], bool]:
+    """The places of one page, in order, and whether there are more."""
     query, place = _narrowed(actor, look)
     key, backwards = _order(look)
     if cursor is not None:
@@ -74,9 +96,7 @@ async def page(
         if one is not None:
             query = query.order_by(one.desc() if backwards else one.asc())
     seqs = list(await session.scalars(query.limit(limit + 1)))
-    rows = {row.seq: row for row in await session.scalars(select(ImageRow).where(ImageRow.seq.in_(seqs[:limit])))}
-    found = [rows[seq] for seq in seqs[:limit]]
-    return found, _cursor_of(found[-1], look) if len(seqs) > limit else None
+    return seqs[:limit], len(seqs) > limit
 
 
 def _narrowed(actor: Actor, look: Look) -> tuple[Select[Any], ColumnElement[int]]:
@@ -144,7 +164,7 @@ def _order(look: Look) -> tuple[Any, bool]:
     return (ImageRow.created_at if timed else None), look.sort == "newest"
 
 
-def _cursor_of(row: ImageRow, look: Look) -> str:
+def _cursor_of(row: Any, look: Look) -> str:
     key, _ = _order(look)
     if key is None:
         return str(row.seq)

@@ -19,7 +19,7 @@ from atelier.access.actor import Actor, Role
 from atelier.clock import new_id, now
 from atelier.config import RuntimeSettings
 from atelier.db import Database, after_commit
-from atelier.errors import AtelierError, ModelNotFound
+from atelier.errors import AtelierError, Complaints, ModelNotFound
 from atelier.events import EventBus, ImagesAdded
 from atelier.failpoints import failpoint
 from atelier.images import additions, store, upscalers
@@ -91,8 +91,8 @@ class ImageService:
         return AcceptedOut(job_id=row.id, status=row.status, position=await self._jobs.position(row.id))
 
     async def decide(self, actor: Actor, wanted: Wanted) -> tuple[ModelRow, dict[str, Any]]:
-        """The model, and everything that the request left open. Raises ModelNotFound, BadRequest, ImageNotFound,
-        InputNotFound."""
+        """The model, and everything that the request left open. Raises ModelNotFound, ImageNotFound, InputNotFound and
+        BadRequest; where several fields are wrong, one that names each."""
         model = await self._registry.require(actor, wanted.model, _model_task(TASKS[type(wanted)]))
         if not await asyncio.to_thread(_lies_there, self._registry.path_of(model)):
             raise ModelNotFound(
@@ -100,11 +100,20 @@ class ImageService:
                 field="model",
                 hint="Choose another model, or restore its folder.",
             )
-        styled = await self._prompts.applied(actor, wanted)
-        resolved = await resolve(actor, styled, model, self._inputs)
+        complaints = Complaints()
+        styled = wanted
+        with complaints.heard():
+            styled = await self._prompts.applied(actor, wanted)
+        # Stands in for what `resolve` makes of them, should it find something wrong.
+        resolved = styled.model_dump(include={"prompt", "negative_prompt", "hires"})
+        with complaints.heard():
+            resolved = await resolve(actor, styled, model, self._inputs)
         if isinstance(styled, GenerationIn):
-            resolved = await additions.resolve(actor, styled, resolved, model, self._registry)
-            resolved = await upscalers.resolve(actor, styled, resolved, self._registry)
+            with complaints.heard():
+                resolved = await additions.resolve(actor, styled, resolved, model, self._registry)
+            with complaints.heard():
+                resolved = await upscalers.resolve(actor, styled, resolved, self._registry)
+        complaints.raise_any()
         if isinstance(wanted, GenerationIn) and (asked := typed(wanted, resolved)):
             resolved["asked"] = asked
         return model, resolved

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from atelier.access.actor import Actor, Role
 from atelier.clock import now
 from atelier.db import Database, after_commit
-from atelier.errors import BadRequest, ImageNotFound
+from atelier.errors import BadRequest, ImageNotFound, InputRefused
 from atelier.events import EventBus, ImagesChanged
 from atelier.images import additions, store
 from atelier.images.gallery import no_picture
@@ -114,7 +114,13 @@ class Verifier:
         # The file as it lies there now, not as its row remembers it: somebody may have written over it.
         if file.sha256 == await asyncio.to_thread(_sha256, then):
             return VerdictOut(result="same_bytes", most=0, share=0.0, changed=changed, at=now())
-        found = await self._inputs.reader.compare(then, folder / Path(file.path).name)
+        try:
+            found = await self._inputs.reader.compare(then, folder / Path(file.path).name)
+        except InputRefused as error:  # not for the other one, which was made a moment ago
+            if error.code not in ("picture_format", "picture_unreadable"):
+                raise
+            words = Said("The picture's file is damaged: it cannot be compared.", "verify.file_damaged")
+            raise BadRequest(words, hint="Restore it from a backup, or delete the picture.") from error
         results = {0: "same_pixels", 1: "within_one"}
         result = results.get(found["most"], "different") if found["same_size"] else "different"
         return VerdictOut(result=result, most=found["most"], share=found["share"], changed=changed, at=now())

@@ -23,7 +23,7 @@ async def list_jobs(
     status: Annotated[list[JobStatus] | None, Query(description="Only these states; repeatable.")] = None,
     kind: Annotated[list[JobKind] | None, Query(description="Only these kinds; repeatable.")] = None,
     cursor: Annotated[str | None, Query(max_length=40, description="`next_cursor` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Annotated[int, Query(ge=1, le=200, description="How many jobs at most.")] = 50,
 ) -> JobPage:
     return await services.jobs.page(actor, status or [], kind or [], cursor, limit)
 

@@ -72,7 +72,9 @@ ENLARGED_BYTES = 3
 DECODER_TENSORS = {"cpu": {4.0: 8, 2.0: 8, 1.0: 8}, "cuda": {4.0: 4, 2.0: 5, 1.0: 10}}
 """By the bytes of an element; smaller ones leave more of it to the workspace."""
 
-DENOISER_TENSORS = 16
+DENOISER_TENSORS = {"image": 16, "video": 24}
+"""A video's blocks attend a second time, from frame to frame."""
+
 TOKEN_TENSORS = 24
 FRAMES_DECODED = 2
 """Of a video, so many frames are decoded at once."""
@@ -211,7 +213,7 @@ def _denoiser(anatomy: Anatomy, work: Work, size: float) -> float:
         kept = sum(
             channels * (anatomy.unet_layers + 1) / 4**stage for stage, channels in enumerate(anatomy.unet_channels)
         )
-        return latents * (kept + DENOISER_TENSORS * anatomy.unet_channels[0]) * size
+        return latents * (kept + DENOISER_TENSORS[anatomy.task] * anatomy.unet_channels[0]) * size
     return latents / anatomy.patch**2 * anatomy.hidden * TOKEN_TENSORS * size
 
 

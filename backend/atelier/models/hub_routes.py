@@ -36,7 +36,7 @@ async def search_hub(
     services: ServicesDep,
     query: Annotated[str, Query(max_length=200, description="Words of the name; empty for the most downloaded.")] = "",
     task: Annotated[Task | None, Query(description="Only models that do this.")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many models at most.")] = 20,
 ) -> HubSearchOut:
     found = await services.hub.search(query, task, limit)
     keys = {model.repo: model.key for model in await services.models.list(actor) if model.repo}

@@ -74,7 +74,8 @@ class Planner:
         """What is asked for, and what would be asked for instead. Reads small files the first time."""
         need = self._need(row, wanted)
         least_side = int((row.limits or {}).get("min_side", GRID))
-        ladders = ideas(need, self._options(row, wanted), devices, least_side)
+        can_offload = self._sizing.host_holds(need.anatomy, need.dtype)
+        ladders = ideas(need, self._options(row, wanted), devices, least_side, can_offload)
 
         def sized(idea: Idea) -> tuple[Idea, Need]:
             return idea, self._need(row, changed(wanted, idea.change))

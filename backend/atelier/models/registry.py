@@ -67,6 +67,8 @@ log = structlog.get_logger("atelier.models")
 
 EMBEDDED = BACKEND / "embedded" / "models"
 CANCEL_SECONDS = 10.0
+WITH_MODELS = (JobKind.IMAGE_GENERATE, JobKind.IMAGE_GRID, JobKind.IMAGE_VERIFY, JobKind.CHAT_BENCHMARK)
+NAMING = ("model", "models", "lora", "embedding", "upscaler")
 UPSCALED_PIXELS = 2048 * 2048
 """Of the result that an upscaler's memory is told for."""
 
@@ -462,7 +464,7 @@ class ModelRegistry:
         async with self._database.read() as session:
             row = await self._find(session, actor, key)
             rows = await store.visible(session, actor)
-        jobs = [job for job in await self._queue.active(JobKind.IMAGE_GENERATE) if _model_of(job) == key]
+        jobs = [job for job in await self._jobs_with_models() if key in _models_of(job)]
         jobs += [job for job in await self._queue.active(JobKind.MODEL_DOWNLOAD) if job.id == row.download_job]
         reason = await self._why_kept(row)
         if reason is None and not actor.owns(row.owner_id):
@@ -537,10 +539,12 @@ class ModelRegistry:
 
     async def _is_at_work(self, key: str) -> bool:
         """Whether a job runs with this model, or a worker is about to for somebody."""
-        jobs = await self._queue.active(JobKind.IMAGE_GENERATE)
-        running = (_model_of(job) for job in jobs if job.status == JobStatus.RUNNING)
-        busy = (spec.model for spec, use in self._pool.running_briefly().values() if use in {Use.STARTING, Use.BUSY})
-        return key in {*running, *busy}
+        running = [job for job in await self._jobs_with_models() if job.status == JobStatus.RUNNING]
+        busy = {spec.model for spec, use in self._pool.running_briefly().values() if use in {Use.STARTING, Use.BUSY}}
+        return key in busy or any(key in _models_of(job) for job in running)
+
+    async def _jobs_with_models(self) -> list[Job]:
+        return [job for kind in WITH_MODELS for job in await self._queue.active(kind)]
 
     def _own(self, actor: Actor, row: ModelRow) -> None:
         if not actor.owns(row.owner_id):
@@ -589,8 +593,23 @@ def _left_alone(row: ModelRow, rows: Sequence[ModelRow]) -> list[ModelRow]:
     return [one for one in added if one.base in names or (is_last and one in kin)]
 
 
-def _model_of(job: Job) -> str | None:
-    return job.request.get("resolved", {}).get("model")
+def _models_of(job: Job) -> set[str]:
+    """The keys of all that a job runs with: models, LoRAs, embeddings, upscalers, wherever its request names them."""
+    found: set[str] = set()
+    left: list[Any] = [job.request]
+    while left:
+        match left.pop():
+            case dict() as some:
+                named = [value for name in NAMING for value in _several(some.get(name))]
+                found |= {value for value in named if isinstance(value, str)}
+                left += some.values()
+            case list() as some:
+                left += some
+    return found
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 _KEPT_HINTS = {

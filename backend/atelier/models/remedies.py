@@ -92,21 +92,23 @@ def saves(need: Need, smaller: Need) -> int:
     return need.parts.total - smaller.parts.total
 
 
-def ideas(need: Need, options: LoadOptions, devices: Sequence[Device], least_side: int = GRID) -> list[list[Idea]]:
+def ideas(
+    need: Need, options: LoadOptions, devices: Sequence[Device], least_side: int = GRID, can_offload: bool = True
+) -> list[list[Idea]]:
     """Each as a ladder of ever larger changes, of which the first that is enough will do. `least_side`: of the
-    pictures that the model makes, in pixels."""
+    pictures that the model makes, in pixels; `can_offload`: the machine's memory holds the model."""
     found: list[list[Idea]] = []
     if TYPE_BYTES[need.dtype] > 2 and not need.anatomy.quantized_bytes:
         words = Said("Load it in half precision.", "remedy.half_precision")
         found.append([Idea("half_precision", words, {"options": {"dtype": "bfloat16"}})])
     if need.anatomy.task in ("image", "video"):
-        found += _of_pictures(need, options, least_side)
+        found += _of_pictures(need, options, least_side, can_offload)
     elif need.anatomy.task in CHAT_TASKS and need.spec.engine:
         found += _of_chat(need, [device.index for device in devices if device.kind == "cuda"])
     return [ladder for ladder in found if ladder] + _elsewhere(need, options, devices)
 
 
-def _of_pictures(need: Need, options: LoadOptions, least_side: int) -> Iterator[list[Idea]]:
+def _of_pictures(need: Need, options: LoadOptions, least_side: int, can_offload: bool) -> Iterator[list[Idea]]:
     work = need.work
     if options.weights == "none":
         for name, words in (
@@ -120,7 +122,7 @@ def _of_pictures(need: Need, options: LoadOptions, least_side: int) -> Iterator[
     if 0 < need.anatomy.tile_side < max(work.width, work.height) and need.held.get("tiling") == "none":
         words = Said("Decode in tiles, which changes a picture a little.", "remedy.tiling")
         yield [Idea("tiling", words, {"options": {"vae_tiling": True}})]
-    if need.subject.device_kind == "cuda":
+    if need.subject.device_kind == "cuda" and can_offload:
         yield list(_offloads(need.held["offload"]))
     yield [_smaller_batch(half, work.batch) for half in _halves(work.batch, 1)]
     yield [_smaller_picture(*size) for size in _smaller_sizes(work, least_side)]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
+import psutil
 from engines import protocol
 from engines.protocol import LeftOut
 from engines.safetensors_file import DTYPE_BITS
@@ -34,7 +35,7 @@ from atelier.models.chat_loading import (
 )
 from atelier.models.chat_loras import ChatLoras
 from atelier.models.chat_presets import preset_of
-from atelier.models.estimate import FRAMEWORK_BYTES, Band, Parts, Work, learned, parts, upscaler_bytes
+from atelier.models.estimate import FRAMEWORK_BYTES, TYPE_BYTES, Band, Parts, Work, learned, parts, upscaler_bytes
 from atelier.models.learning import Learning, Measured, Subject
 from atelier.models.lending import Lending, lacking, lent_parameters
 from atelier.models.schemas import LEAST_CONTEXT, SPEED, LoadOptions
@@ -57,6 +58,9 @@ SMALLEST: dict[str, tuple[dict[str, Any], ...]] = {
     "chat": ({"quantization": "fp8", "kv_cache": "fp8", "context": LEAST_CONTEXT, "sequences": 1},),
 }
 """By task, load options that make a model about as small as it gets."""
+
+HOST_SHARE = 0.8
+"""Of the machine's memory that an offloaded model may take; the rest is the system's and the server's."""
 
 AMPERE = (8, 0)
 """CUDA's compute capability from which on GPUs compute in bfloat16; PyTorch emulates it before, vLLM refuses."""
@@ -113,6 +117,7 @@ class Sizing:
         self.loras, self.lending = ChatLoras(), Lending()
         self._devices, self._settings = devices, settings
         self._kind = devices[0].kind if devices else "cpu"
+        self.host_bytes = psutil.virtual_memory().total
         self._by_hand: dict[str, LoadOptions] = {}
         self._outlines: WeakKeyDictionary[ModelRow, tuple[Anatomy, float]] = WeakKeyDictionary()
         self._largest: WeakKeyDictionary[Worker, int] = WeakKeyDictionary()
@@ -143,7 +148,8 @@ class Sizing:
         engine = self.engine_of(row)
         dtype = options.dtype or self._half(options) or "float32"
         spread = self._spread(engine, options)
-        held = {"quantization": options.weights, "offload": options.offload or "none"}
+        shares_memory = any(device.shares_memory for device in self._devices)  # what waits there takes as much
+        held = {"quantization": options.weights, "offload": "none" if shares_memory else options.offload or "none"}
         if row.task == "image":  # a video's frames are decoded a few at a time as it is
             held |= {name: "vae" if getattr(options, f"vae_{name}") else "none" for name in ("slicing", "tiling")}
         sized = parts(self.anatomy_of(row), work, kind=self._kind, dtype=dtype, devices=spread, **held)
@@ -180,9 +186,14 @@ class Sizing:
         if needed <= most or row.task not in SMALLEST:
             return Told(needed)
         usual = self.options_of(row).model_dump(exclude_unset=True)
-        changes = [change for change in SMALLEST[row.task] if self._kind != "cpu" or "offload" not in change]
+        offloads = self._kind != "cpu" and self.host_holds(self.anatomy_of(row), self._half(LoadOptions()) or "float32")
+        changes = [change for change in SMALLEST[row.task] if offloads or "offload" not in change]
         ways = (LoadOptions(**{**usual, **change}) for change in changes)
         return Told(needed, any(self.need(row, options=one).spec.bytes_needed <= most for one in ways))
+
+    def host_holds(self, anatomy: Anatomy, dtype: str) -> bool:
+        """Whether the machine's memory has room for a model that is moved to a GPU part by part."""
+        return anatomy.parameters * TYPE_BYTES[dtype] <= HOST_SHARE * self.host_bytes
 
     def chat_setup(self, row: ModelRow, options: LoadOptions | None = None) -> ChatSetup:
         """How a chat or embedding model is run here. Reads small files the first time."""
@@ -260,9 +271,15 @@ class Sizing:
             ttl_seconds=ttl_of(options),
             load_seconds=load.expected if load else None,
             owner="" if row.shared is not False else row.owner_id,
+            host_bytes=self._on_host(self.anatomy_of(row), dtype, held),
         )
         anatomy, run = self.anatomy_of(row), self.learning.run_seconds(subject, amount)
         return Need(spec, subject, anatomy, dtype, work, held, sized, band, amount, load, run)
+
+    def _on_host(self, anatomy: Anatomy, dtype: str, held: Mapping[str, str]) -> int:
+        """What an offloaded model has in the machine's memory: all of it, part of the time."""
+        is_offloaded = self._kind != "cpu" and held.get("offload", "none") != "none"
+        return int(anatomy.parameters * TYPE_BYTES[dtype]) if is_offloaded else 0
 
     def engine_of(self, row: ModelRow) -> str:
         """Which engine runs a model; empty while none does."""

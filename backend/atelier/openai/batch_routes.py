@@ -34,7 +34,7 @@ async def list_batches(
     actor: ApiUser,
     services: ServicesDep,
     after: Annotated[str | None, Query(max_length=64, description="The last id of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="How many batches at most.")] = 20,
 ) -> BatchObjects:
     return await services.batches.page(actor, after, limit)
 

@@ -42,9 +42,11 @@ async def list_files(
     actor: ApiUser,
     services: ServicesDep,
     after: Annotated[str | None, Query(max_length=64, description="The last id of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
-    order: Literal["asc", "desc"] = "desc",
-    purpose: Purpose | Literal["batch_output"] | None = None,
+    limit: Annotated[int, Query(ge=1, le=10_000, description="How many files at most.")] = 10_000,
+    order: Annotated[
+        Literal["asc", "desc"], Query(description="By the time that they were made; `desc`: newest first.")
+    ] = "desc",
+    purpose: Annotated[Purpose | Literal["batch_output"] | None, Query(description="Only files for this.")] = None,
 ) -> FileObjects:
     return await services.files.page(actor, after=after, purpose=purpose, order=order, limit=limit)
 

@@ -22,7 +22,8 @@ MEMORY_RETURN_SECONDS = 5.0
 class Slot:
     """A worker and what the ledger knows of it. Its bytes count until the slot is removed. `mourned`: those who had
     joined its start have heard that it failed. `measured`: what its load took is known, as far as anybody knows; before
-    that nobody has it. `wanted`: somebody waits for it or for its memory, which its holder `hears`."""
+    that nobody has it. `wanted`: somebody waits for it or for its memory, which its holder `hears`.
+    `shares_memory`: its device's memory is the machine's own; weights that are put aside would lie in it as before."""
 
     worker: Worker
     pinned: bool = False
@@ -41,6 +42,7 @@ class Slot:
     priority: int = 0
     wanted: bool = False
     hears: Callable[[bool], None] | None = None
+    shares_memory: bool = False
 
     @property
     def use(self) -> placement.Use:
@@ -57,7 +59,7 @@ class Slot:
 
     @property
     def can_park(self) -> bool:
-        return self.worker.loaded is not None and self.worker.loaded.can_park
+        return self.worker.loaded is not None and self.worker.loaded.can_park and not self.shares_memory
 
     @property
     def bytes(self) -> int:
@@ -81,7 +83,7 @@ class Slot:
 
     @property
     def on_host(self) -> int:
-        return self.host_bytes if self.parked or self.parking or self.waking else 0
+        return self.host_bytes if self.parked or self.parking or self.waking else self.worker.spec.host_bytes
 
     def left(self, moment: float, load_seconds: float | None) -> float | None:
         """Seconds until it is idle or gone, as far as anybody knows."""

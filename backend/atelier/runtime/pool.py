@@ -373,6 +373,7 @@ class WorkerPool:
         )
         moment, spec = self._clock(), asker.spec
         slot = Slot(worker, spec.pinned, spec.ttl_seconds, idle_at=moment, busy_since=moment, priority=asker.priority)
+        slot.shares_memory = any(self.ledger.devices[index].shares_memory for index in devices)
         self.ledger.slots[worker_id] = slot
         asker.tell(starts(spec, self._line.loads_in(spec)))
         gpus = [device for index in devices if (device := self.ledger.devices[index]).kind == "cuda"]

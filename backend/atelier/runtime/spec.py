@@ -47,7 +47,7 @@ class WorkerSpec:
     `bytes_needed` is on each of its devices: `spread` of them, out of `devices` (empty: any). `ttl_seconds` is how long
     it may be idle (None: as the pool says; 0: for ever); a `pinned` one is never stopped nor parked to make room.
     `load_seconds` is how long loading took before, where somebody knows. `owner`: whose model it is alone ("":
-    everyone's).
+    everyone's). `host_bytes`: what it has in the machine's memory while it works on a GPU (an offloaded one).
     """
 
     engine: str
@@ -61,6 +61,7 @@ class WorkerSpec:
     ttl_seconds: float | None = None
     load_seconds: float | None = None
     owner: str = ""
+    host_bytes: int = 0
 
     @property
     def key(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Path, Query, Request
 
 from atelier.access.actor import Admin, Anyone, User
 from atelier.deps import ServicesDep
@@ -56,7 +56,11 @@ async def admin_status(actor: Admin, services: ServicesDep) -> StatusOut:
 @router.post(
     "/api/system/environments/{name}/build", status_code=202, summary="Build an engine's environment, or try again"
 )
-async def build_environment(name: str, actor: Admin, services: ServicesDep) -> JobOut:
+async def build_environment(
+    name: Annotated[str, Path(description="Name of an environment, from `GET /api/system`.")],
+    actor: Admin,
+    services: ServicesDep,
+) -> JobOut:
     return await services.system.build_environment(actor, name)
 
 

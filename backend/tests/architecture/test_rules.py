@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -175,14 +177,54 @@ class TestCode:
         assert [name for name in silent if not name.endswith("__main__.py")] == []
 
 
+def _committed() -> dict[str, Any]:
+    return json.loads((BACKEND.parent / "frontend" / "openapi.json").read_text())
+
+
+def _referred(part: object) -> set[str]:
+    """The names of the schemas that a part of the document refers to."""
+    return set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(part)))
+
+
 class TestOpenAPI:
     def test_the_committed_document_is_current(self, start: Start) -> None:
         committed = (BACKEND.parent / "frontend" / "openapi.json").read_text()
         assert start.document == committed, "run: python -m atelier openapi > frontend/openapi.json"
 
-    def test_live_frames_and_events_are_described(self) -> None:
-        import json
+    def test_every_parameter_says_what_it_is(self) -> None:
+        paths = _committed()["paths"]
+        parameters = [
+            (f"{method} {path}", one)
+            for path, methods in paths.items()
+            for method, operation in methods.items()
+            for one in operation.get("parameters", [])
+        ]
+        assert len(parameters) > 100
+        assert [(where, one["name"]) for where, one in parameters if not one.get("description")] == []
 
-        schemas = json.loads((BACKEND.parent / "frontend" / "openapi.json").read_text())["components"]["schemas"]
+    @pytest.mark.parametrize("area", ["generate", "gallery", "collections", "grids", "prompts", "styles"])
+    def test_so_does_every_field_that_is_sent_for_pictures(self, area: str) -> None:
+        document = _committed()
+        bodies = [
+            operation.get("requestBody", {})
+            for path, methods in document["paths"].items()
+            for operation in methods.values()
+            if path.split("/")[2:3] == [area]
+        ]
+        names, seen = _referred(bodies), set[str]()
+        while names:
+            seen.add(name := names.pop())
+            names |= _referred(document["components"]["schemas"][name]) - seen
+        assert seen
+        silent = [
+            f"{name}.{field}"
+            for name in sorted(seen)
+            for field, schema in document["components"]["schemas"][name].get("properties", {}).items()
+            if not schema.get("description")
+        ]
+        assert silent == []
+
+    def test_live_frames_and_events_are_described(self) -> None:
+        schemas = _committed()["components"]["schemas"]
         assert {"Event", "ServerFrame", "PingFrame", "JobProgress", "SnapshotFrame"} <= set(schemas)
         assert "job.progress" in json.dumps(schemas["Event"])

@@ -359,6 +359,13 @@ class TestRefused:
             load(tmp_path / "half.safetensors", OPTIONS)
         assert refused.value.code == "checkpoint_incomplete"
 
+    def test_a_denoiser_without_blocks(self, made, tmp_path: Path) -> None:
+        state = {name: one for name, one in load_file(made["flux"][1]).items() if not name.startswith("single_blocks.")}
+        save_file(state, tmp_path / "torn.safetensors")
+        with pytest.raises(LoadFailed) as refused:
+            load(tmp_path / "torn.safetensors", {**OPTIONS, "parts_from": str(made["flux"][0])})
+        assert refused.value.code == "model_damaged"
+
     def test_some_weights_are_missing(self, made, tmp_path: Path) -> None:
         state = load_file(made["sd15"][1])
         del state["model.diffusion_model.out.2.weight"]

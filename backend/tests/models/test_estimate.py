@@ -24,6 +24,7 @@ FLUX = Anatomy(
     "image", 16_870_000_000, 16, 256, True, 8, hidden=3072,
     linear=11_898_322_944, tile_side=1024, denoiser=11_901_408_320, other_part=4_762_310_656,
 )  # fmt: skip
+SVD = Anatomy("video", 2_254_000_000, 16, 256, True, 8, (320, 640, 1280, 1280), 2)
 GIB = 1024**3
 QWEN = Anatomy(
     "chat", 31_000_000_000, 16, hidden=2048, layers=48, kv_heads=4, head_dim=128, vocabulary=151_936, context=262_144
@@ -69,6 +70,7 @@ class TestFormulas:
             (SD15, Work(512, 512), 0.137),  # the others: diffusers' classes on tensors without data, counted
             (SDXL, Work(1024, 1024), 0.331),
             (FLUX, Work(1024, 1024), 0.977),
+            (SVD, Work(1024, 576, frames=25), 8.303),
         ],
     )
     def test_what_a_denoiser_takes(self, anatomy: Anatomy, work: Work, gigabytes: float) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -38,9 +40,10 @@ class NobodysPool:
         self.ledger = Ledger([device], None, time.monotonic)
 
 
-def planner(gib: float) -> Planner:
+def planner(gib: float, host_gib: int = 128) -> Planner:
     device = Device(0, "cuda", "a card", int(gib * GIB), int(0.95 * gib * GIB), capability=(8, 9))
     sizing = Sizing(Learning(None), [device], RuntimeSettings(), ChatEngines([device], lambda _: True))
+    sizing.host_bytes = host_gib * GIB
     parts = cast("Any", (NobodysModels(), sizing, NobodysPool(device), Outlines(Catalogue(), sizing)))
     return Planner(*parts)
 
@@ -71,6 +74,7 @@ def test_the_load_of_an_offloaded_model_says_nothing_of_its_memory() -> None:
     assert row is not None
     options = LoadOptions(offload="model")
     need = sizing.need(row, options=options)
+    assert need.spec.host_bytes == 6_940_000_000 and sizing.need(row).spec.host_bytes == 0
     sizing.note_load(need, cast("Any", Loaded(need.spec, GIB // 2)))
     assert sizing.need(row, options=options).bytes.expected == pytest.approx(need.bytes.expected, rel=0.02)
 
@@ -99,6 +103,7 @@ async def test_the_cards_that_the_catalogue_names_are_enough(gib: float, model: 
         assert plan.remedies[0].enough and len(plan.remedies[0].change) == 1, "one press"
     device = Device(0, "cuda", "a card", int(gib * GIB), int(0.95 * gib * GIB), capability=(8, 9))
     sizing = Sizing(Learning(None), [device], RuntimeSettings(), ChatEngines([device], lambda _: True))
+    sizing.host_bytes = 128 * GIB
     row = Outlines(Catalogue(), sizing).of_catalogue(model)
     assert row is not None
     assert sizing.told(row).helped == (fit == "never"), "so its card does not say that it is too large"
@@ -128,6 +133,19 @@ async def test_where_nothing_is_enough_alone_two_things_together_are() -> None:
     assert together and all(one.enough and len(one.steps) == 2 for one in together)
     assert not any(one.enough for one in plan.remedies if one.id != "combination")
     assert not any(one.id == "combination" for one in (await ask(24, **asked | {"context": 8192})).remedies)
+
+
+async def test_offloading_is_no_remedy_where_the_gpu_uses_the_machines_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "Device", partial(Device, shares_memory=True))
+    plan = await ask(8, "stable-diffusion-xl")
+    assert plan.fit == "never" and {one.id for one in plan.remedies} == {"fp8", "int8", "smaller_picture"}
+
+
+async def test_offloading_is_no_remedy_where_the_machines_memory_is_too_small() -> None:
+    """FLUX takes 34 GB of it."""
+    for host_gib, offered in ((64, True), (32, False)):
+        plan = await planner(24, host_gib).plan(cast("Actor", None), PlanIn(model="flux-dev"))
+        assert any("offload" in one.change.get("options", {}) for one in plan.remedies) == offered
 
 
 async def test_what_is_at_odds_is_not_combined() -> None:

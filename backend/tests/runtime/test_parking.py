@@ -53,6 +53,24 @@ class TestParking:
         await use(studio, studio.spec("b", GB * 6 // 10))
         assert {info.model for info in studio.pool.running()} == {"b"}
 
+    async def test_where_the_gpu_uses_the_machines_memory_nothing_is_parked(self, open_studio: MakeStudio) -> None:
+        """It would lie where it lay before."""
+        device = Device(0, "cuda", "NVIDIA GB10", GB, GB, shares_memory=True)
+        studio = await open_studio(devices=[device], park_budget_bytes=GB)
+        for model in ("a", "b"):
+            await use(studio, parkable(studio, model))
+        assert [info.model for info in studio.pool.running()] == ["b"]
+        with pytest.raises(Conflict, match="cannot park"):
+            await studio.pool.park_worker(studio.pool.running()[0].id)
+
+    async def test_what_an_offloaded_one_has_of_the_machine_counts(self, open_studio: MakeStudio) -> None:
+        studio = await open_studio(devices=GPU, park_budget_bytes=GB * 4 // 10)
+        offloaded = replace(studio.spec("offloaded", GB // 10), host_bytes=GB * 2 // 10)
+        async with studio.pool.lease(offloaded):
+            await use(studio, parkable(studio, "a"))
+            await use(studio, parkable(studio, "b"))
+            assert "a" not in {info.model for info in studio.pool.running()}, "no room is left to park it"
+
     async def test_the_hosts_budget_is_kept(self, open_studio: MakeStudio) -> None:
         studio = await open_studio(devices=GPU, park_budget_bytes=GB * 4 // 10)
         for model in ("a", "b", "c", "a", "b", "c"):

@@ -9,8 +9,9 @@ from typing import Any
 import jwt
 import pytest
 from atelier.access.actor import Door, check_declared, declared_access
-from atelier.config import BadSetting, read_settings
+from atelier.config import BadSetting, ServerSettings, read_settings
 from atelier.dialects import dialect_of
+from atelier.hosts import Hosts
 from atelier.main import ROUTERS, create_app
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -195,10 +196,25 @@ class TestHostAndOrigin:
         assert own.status_code == 404
         assert server.client.post("/api/jobs/x/retry").status_code == 404
 
+    def test_the_live_socket_says_that_it_is_one(self, server: Server) -> None:
+        answer = server.client.get("/api/live")
+        assert (answer.status_code, answer.json()["code"]) == (426, "upgrade_required")
+        assert answer.headers["upgrade"] == "websocket" and answer.json()["hint"]
+        assert server.client.post("/api/live").status_code == 404
+
     def test_an_advertised_host_is_answered(self, own_server: object) -> None:
         server = own_server(ADVERTISED_HOSTS="studio.example, other.example")  # type: ignore[operator]
         assert server.client.get("/health", headers={"Host": "studio.example:8000"}).status_code == 200
-        assert server.client.get("/health", headers={"Host": "evil.example"}).status_code == 421
+        refused = server.client.get("/health", headers={"Host": "evil.example"})
+        assert refused.status_code == 421
+        assert f"{server.url}," in refused.json()["hint"]
+
+    def test_whoever_listens_everywhere_is_opened_by_an_address_that_is_one(self) -> None:
+        for host in ("0.0.0.0", "::"):
+            refused = Hosts(ServerSettings(host=host, port=8123)).refuse(1, b"evil.example", None, checked=False)
+            assert refused is not None and "http://127.0.0.1:8123," in refused[3]
+        refused = Hosts(ServerSettings(host="::1", port=1)).refuse(1, b"evil.example", None, checked=False)
+        assert refused is not None and "http://[::1]:1," in refused[3]
 
 
 class TestSettings:

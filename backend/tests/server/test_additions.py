@@ -54,6 +54,16 @@ class TestLoras:
         ]
         assert made["prompt"] == "a fox"
 
+    @pytest.mark.usefixtures("files")
+    def test_one_that_a_job_runs_with_stays(self, server: Server) -> None:
+        job = server.generate("a fox", steps=200, num_outputs=8, loras=[{"model": "owl"}])
+        server.wait_for(job, "running")
+        assert [one["id"] for one in server.client.get("/api/models/owl/consequences").json()["jobs"]] == [job]
+        refused = server.client.delete("/api/models/owl")
+        assert refused.status_code == 409 and "at work" in refused.json()["detail"]
+        server.client.delete(f"/api/jobs/{job}")
+        server.wait_for(job)
+
     @pytest.mark.parametrize("name", ["fox", "fox-file", "FoxStyle_v2", "FOX"])
     @pytest.mark.usefixtures("files")
     def test_in_the_prompt_by_any_of_its_names(self, server: Server, name: str) -> None:

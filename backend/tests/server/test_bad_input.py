@@ -67,6 +67,31 @@ class TestGenerate:
         answer = server.client.post(PATH, json={"prompt": "", "steps": -1, "num_outputs": 9})
         assert {item["field"] for item in answer.json()["errors"]} == {"prompt", "steps", "num_outputs"}
 
+    def test_so_are_those_that_only_the_model_knows(self, server: Server) -> None:
+        wrong = {
+            "width": 5,
+            "height": 7,
+            "scheduler": "nonsense",
+            "styles": ["none such"],
+            "loras": [{"model": "none"}, {"model": "such"}],
+            "hires": {"scale": 4, "upscaler": "none", "scheduler": "neither"},
+        }
+        answer = server.client.post(PATH, json={"prompt": "a cat", **wrong})
+        assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
+        problem = answer.json()
+        named = [item["field"] for item in problem["errors"]]
+        assert sorted(named) == sorted(
+            ["width", "height", "scheduler", "styles", "loras.0.model", "loras.1.model", "hires.upscaler"]
+            + ["hires.scheduler"]
+        )
+        assert all(item["message"] in problem["detail"] and item["said"] for item in problem["errors"])
+        assert "Leave width out" in problem["hint"] and "Leave height out" in problem["hint"]
+
+    def test_a_picture_that_is_gone_does_not_hide_the_rest(self, server: Server) -> None:
+        gone = {"image": "img_" + "0" * 20, "scheduler": "nonsense", "upscaler": "none"}
+        answer = server.client.post("/api/generate/upscale", json={"prompt": "a cat", **gone})
+        assert [item["field"] for item in answer.json()["errors"]] == ["scheduler", "image", "upscaler"]
+
     def test_unknown_model_says_which_exist(self, server: Server) -> None:
         answer = server.client.post(PATH, json={"prompt": "a cat", "model": "sdxl"})
         assert answer.status_code == 404

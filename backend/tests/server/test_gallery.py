@@ -63,15 +63,22 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def listed(server: Server, **params: Any) -> list[str]:
-    """All pages, by small steps."""
-    found: list[str] = []
+    """All pages, by small steps; the pages of marks say the same."""
+    images = _every(server, "/api/gallery", {"limit": 5, **params})
+    marks = _every(server, "/api/gallery/marks", {"limit": 7, **params})
+    names = ("id", "favourite", "rating", "tags", "collections")
+    assert marks == [{name: image[name] for name in names} for image in images]
+    return [image["id"] for image in images if image["id"].startswith("img_")]
+
+
+def _every(server: Server, path: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     cursor = None
     while True:
-        more = {"cursor": cursor} if cursor else {}
-        answer = server.client.get("/api/gallery", params={"limit": 5, **params, **more})
+        answer = server.client.get(path, params=params | ({"cursor": cursor} if cursor else {}))
         assert answer.status_code == 200, answer.text
         page = answer.json()
-        found += [image["id"] for image in page["items"] if image["id"].startswith("img_")]
+        found += page["items"]
         cursor = page["next_cursor"]
         if cursor is None:
             return found
@@ -394,6 +401,8 @@ class TestOwners:
         somebody, local = Actor("somebody", "S", Role.USER), Actor("local", "L", Role.USER)
         page = await gallery.page(somebody, Look(words="newt"), cursor=None, limit=50)
         assert {image.id[:6] for image in page.items} == {"theirs"}
+        marks = await gallery.marks(somebody, Look(words="newt"), cursor=None, limit=50)
+        assert [one.id for one in marks.items] == [image.id for image in page.items]
         facets = await gallery.facets(somebody)
         assert sum(one.count for one in facets.models) == 4
         assert [(one.name, one.count) for one in facets.loras] == [("ink", 1)]

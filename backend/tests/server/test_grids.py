@@ -95,6 +95,8 @@ class TestGrid:
     def test_one_cancel_ends_all_of_it(self, server: Server) -> None:
         job = ask(server, request={"steps": 200}, x={"field": "seed", "values": list(range(64))}).json()["job_id"]
         server.wait_for(job, "running")
+        uses = server.client.get("/api/models/creatures/consequences").json()["jobs"]
+        assert [one["id"] for one in uses] == [job], "a model's end would end it"
         server.client.delete(f"/api/jobs/{job}")
         ended = server.wait_for(job)
         assert (ended["status"], ended["images"]) == ("cancelled", [])

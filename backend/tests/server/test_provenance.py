@@ -247,11 +247,13 @@ class TestVerify:
         assert (verified["result"], verified["most"], verified["changed"]) == ("same_bytes", 0, [])
         assert not list((server.data_dir / "staging").iterdir()), "what was made again is thrown away"
         file = server.data_dir / "images" / image["job_id"] / "1.png"
-        for content, expected in ((file.with_name("0.png").read_bytes(), "completed"), (None, "failed")):
+        other = file.with_name("0.png").read_bytes()
+        damaged = "verify.file_damaged"
+        for content, said in ((other, None), (other[:300], damaged), (b"x", damaged), (None, "verify.file_gone")):
             file.unlink() if content is None else file.write_bytes(content)
             job = server.wait_for(server.client.post(f"/api/gallery/{image['id']}/verify").json()["job_id"])
-            assert job["status"] == expected
-        assert job["error"]["said"]["code"] == "verify.file_gone"
+            assert job["status"] == ("failed" if said else "completed")
+            assert not said or job["error"]["said"]["code"] == said
         verified = server.client.get(f"/api/gallery/{image['id']}").json()["verified"]
         assert verified["result"] == "different", "what lies there is another file, whatever its row remembers"
 

@@ -7,11 +7,12 @@ import { download } from "@/lib/browser";
 import { toast } from "@/lib/toast";
 
 import { dropImages, jobChanged, restoreImages } from "./cache";
+import { forgetDeletions } from "./pictures";
 import { asProblem } from "./errors";
 import { archiveUrl, downloadUrl, fileName } from "./files";
 import * as api from "./generated/sdk.gen";
 import { keys } from "./keys";
-import type { ImageOut } from "./types";
+import { isKnown, type Picked } from "./types";
 
 const UNDO_SECONDS = 10;
 /** So many pictures the server takes in one change. */
@@ -31,7 +32,7 @@ export function useDeleteImages() {
   const complain = useComplain();
   const { t } = useTranslation();
   return useMutation({
-    mutationFn: async (images: ImageOut[]) => {
+    mutationFn: async (images: Picked[]) => {
       dropImages(client, new Set(images.map((image) => image.id)));
       const [one] = images;
       if (one && images.length === 1) return void (await api.deleteImage({ path: { image_id: one.id } }));
@@ -40,7 +41,8 @@ export function useDeleteImages() {
         try {
           await api.editImages({ body: { ids: some.map((image) => image.id), delete: true } });
         } catch (error) {
-          restoreImages(client, images.slice(start));
+          restoreImages(client, images.slice(start).filter(isKnown));
+          forgetDeletions();
           throw error;
         }
       }
@@ -53,6 +55,8 @@ export function useDeleteImages() {
             const back = ids.length === 1 ? [await api.restoreImage({ path: { image_id: ids[0] as string } })] : (await api.editImages({ body: { ids, restore: true } })).images;
             restoreImages(client, back);
           }
+          // Of those that were not on screen some may lie where nobody has read yet.
+          if (!images.every(isKnown)) void client.invalidateQueries({ queryKey: keys.galleryLists });
         } catch (error) {
           complain(error);
         }
@@ -60,7 +64,7 @@ export function useDeleteImages() {
       toast(t("gallery.deleted", { count: images.length }), { seconds: UNDO_SECONDS, action: { label: t("common.undo"), run: () => void undo() } });
     },
     onError: (error, images) => {
-      if (images.length === 1) restoreImages(client, images);
+      if (images.length === 1) restoreImages(client, images.filter(isKnown));
       void client.invalidateQueries({ queryKey: keys.gallery });
       complain(error);
     },
@@ -68,9 +72,9 @@ export function useDeleteImages() {
 }
 
 /** One as it is; several as one zip file, so many as the server puts into one. */
-export function downloadImages(images: ImageOut[]): void {
+export function downloadImages(images: Picked[]): void {
   const [one] = images;
-  if (one && images.length === 1) return download(downloadUrl(one), fileName(one));
+  if (one && images.length === 1 && isKnown(one)) return download(downloadUrl(one), fileName(one));
   for (let start = 0, part = 0; start < images.length; start += AT_ONCE, part++) {
     const url = archiveUrl(images.slice(start, start + AT_ONCE));
     setTimeout(() => download(url, ""), part * 1000);

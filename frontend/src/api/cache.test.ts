@@ -8,6 +8,7 @@ import { applyEvent, applySnapshot, dropImages, previews, restoreImages } from "
 import { forget, freshest } from "./freshest";
 import { listJobs } from "./generated/sdk.gen";
 import { keys } from "./keys";
+import { withoutGone } from "./pictures";
 import { queries } from "./queries";
 import type { ImageOut, ImagePage, JobOut } from "./types";
 
@@ -122,6 +123,21 @@ describe("live events in the cache", () => {
       restoreImages(client, [second]);
       restored(second);
       expect([total(), pages()?.flat()]).toEqual([9, [first.id, second.id, third.id, fourth.id]]);
+    });
+
+    it("is counted once, also of thousands whose deletion is told in parts", () => {
+      client.setQueryData(keys.galleryList({}), { pages: [{ items: [first], next_cursor: "c2", total: 9000 }], pageParams: [undefined] });
+      const many = Array.from({ length: 5000 }, (_, number) => `img_far_${number}`);
+      dropImages(client, new Set(many));
+      for (let at = 0; at < many.length; at += 100) applyEvent(client, { type: "images.removed", ids: many.slice(at, at + 100) });
+      expect(total()).toBe(4000);
+    });
+
+    it("stays away when a page of before comes after it was taken off", () => {
+      const before = client.getQueryData<InfiniteData<ImagePage>>(keys.galleryList({}));
+      removed(second);
+      const { pages } = withoutGone(undefined, before) as InfiniteData<ImagePage>;
+      expect([pages.flatMap((page) => page.items.map(({ id }) => id)), pages[0]?.total]).toEqual([[first.id, third.id, fourth.id], 8]);
     });
 
     it("comes back as the last of what was read", () => {

@@ -10,6 +10,8 @@ export const keys = {
   gallery: ["gallery"] as const,
   galleryLists: ["gallery", "list"] as const,
   galleryList: (look: Look) => ["gallery", "list", look] as const,
+  marksLists: ["gallery", "marks"] as const,
+  marks: (look: Look) => ["gallery", "marks", look] as const,
   facets: ["gallery", "facets"] as const,
   storage: ["gallery", "storage"] as const,
   lineage: (id: string) => ["gallery", "lineage", id] as const,

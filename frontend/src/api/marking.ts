@@ -9,7 +9,7 @@ import { useComplain } from "./actions";
 import { imagesChanged } from "./cache";
 import * as api from "./generated/sdk.gen";
 import { keys } from "./keys";
-import type { CollectionOut, ImageEditIn, ImageOut } from "./types";
+import { isKnown, type CollectionOut, type ImageEditIn, type ImageOut, type Picked } from "./types";
 
 export const AT_ONCE = 500;
 
@@ -22,16 +22,17 @@ export function useMark() {
   const client = useQueryClient();
   const complain = useComplain();
   return useMutation({
-    mutationFn: async ({ images, change }: { images: ImageOut[]; change: MarkChange }) => {
-      imagesChanged(client, images.map((image) => applied(image, change)));
+    mutationFn: async ({ images, change }: { images: Picked[]; change: MarkChange }) => {
+      imagesChanged(client, images.filter(isKnown).map((image) => applied(image, change)));
       const changed: ImageOut[] = [];
       for (const some of parts(images)) changed.push(...(await api.editImages({ body: { ids: some.map((image) => image.id), ...change } })).images);
       return changed;
     },
     onSuccess: (images) => imagesChanged(client, images),
     onError: (error, { images }) => {
-      imagesChanged(client, images);
+      imagesChanged(client, images.filter(isKnown));
       void client.invalidateQueries({ queryKey: keys.galleryLists });
+      void client.invalidateQueries({ queryKey: keys.marksLists });
       complain(error);
     },
   });
@@ -52,14 +53,14 @@ export function useEditImage() {
 export function usePutInto() {
   const mark = useMark();
   const { t } = useTranslation();
-  return ({ images, to, from }: { images: ImageOut[]; to?: CollectionOut; from?: CollectionOut }) => {
+  return ({ images, to, from }: { images: Picked[]; to?: CollectionOut; from?: CollectionOut }) => {
     const change = { ...(to && { add_to: to.id }), ...(from && { remove_from: from.id }) };
     const back = { ...(from && { add_to: from.id }), ...(to && { remove_from: to.id }) };
     // What was there before stays there when it is undone.
-    const moved = to ? images.filter((image) => !(image.collections ?? []).includes(to.id)) : images;
+    const moved = new Set((to ? images.filter((image) => !(image.collections ?? []).includes(to.id)) : images).map((image) => image.id));
     mark.mutate({ images, change }, {
       onSuccess: (changed) => {
-        const undone = changed.filter((image) => moved.some((one) => one.id === image.id));
+        const undone = changed.filter((image) => moved.has(image.id));
         const words = to && from ? "gallery.movedTo" : to ? "gallery.addedTo" : "gallery.takenFrom";
         toast(t(words, { count: images.length, name: (to ?? from)?.name }), { action: undone.length ? { label: t("common.undo"), run: () => mark.mutate({ images: undone, change: back }) } : undefined });
       },

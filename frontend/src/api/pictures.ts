@@ -2,12 +2,12 @@
  * The lists of pictures in the query cache: what comes, goes and comes back is put where it belongs, and no page is asked
  * for again. Lists are in the order of their look; `total` (of the whole gallery only) stands on their first page.
  */
-import type { InfiniteData, QueryClient, QueryKey } from "@tanstack/react-query";
+import { replaceEqualDeep, type InfiniteData, type QueryClient, type QueryKey } from "@tanstack/react-query";
 
 import { isWhole, matches, type Look } from "@/lib/look";
 
 import { keys } from "./keys";
-import type { ImageOut, ImagePage } from "./types";
+import type { ImageOut, ImagePage, MarksOut } from "./types";
 
 type ImagePages = InfiniteData<ImagePage>;
 
@@ -17,6 +17,18 @@ const KEPT = 2000;
 const gone = new Set<string>();
 /** Pictures that were taken off as the last of their page, with that page's cursor: the next page begins after them. */
 const ends = new Map<string, string>();
+
+/**
+ * For `structuralSharing`: a page that was on its way when pictures were taken off is put after the pages of before that,
+ * and may hold some of them itself. What is gone stays gone.
+ */
+export function withoutGone(old: unknown, fresh: unknown): unknown {
+  const data = replaceEqualDeep(old, fresh) as ImagePages;
+  if (gone.size === 0 || !data.pages.some((page) => page.items.some(({ id }) => gone.has(id)))) return data;
+  const pages = data.pages.map((page) => ({ ...page, items: page.items.filter(({ id }) => !gone.has(id)) }));
+  const amount = (some: ImagePage[]) => some.reduce((sum, page) => sum + page.items.length, 0);
+  return recounted({ ...data, pages }, amount(pages) - amount(data.pages));
+}
 
 /** What the server says now counts; whatever was noted before it does not. */
 export function forgetDeletions(): void {
@@ -54,9 +66,17 @@ export function changeImages(client: QueryClient, images: ImageOut[]): void {
         return { ...page, items };
       });
     }
-    for (const image of images) if (!here.has(image.id) && matches(image, lookOf(key))) pages = insert(pages, image, undefined, lookOf(key)) ?? pages;
+    pages = insert(pages, images.filter((image) => !here.has(image.id)), key).pages;
     return pages === data.pages ? data : { ...data, pages };
   });
+  for (const [key] of client.getQueriesData({ queryKey: keys.marksLists })) {
+    client.setQueryData<MarksOut[]>(key, (marks) => marks?.flatMap((one) => {
+      const image = news.get(one.id);
+      if (!image) return [one];
+      const { favourite = false, rating = 0, tags = [], collections = [] } = image;
+      return matches(image, lookOf(key)) ? [{ id: one.id, favourite, rating, tags, collections }] : [];
+    }));
+  }
   client.setQueriesData<ImageOut>({ queryKey: ["gallery", "one"] }, (image) => (image && news.get(image.id)) ?? image);
   void client.invalidateQueries({ queryKey: keys.facets });
 }
@@ -64,7 +84,8 @@ export function changeImages(client: QueryClient, images: ImageOut[]): void {
 /** Takes pictures off every list at once; also used before the server has answered a deletion. */
 export function removeImages(client: QueryClient, ids: ReadonlySet<string>): void {
   const fresh = [...ids].filter((id) => !gone.has(id));
-  if (gone.size + fresh.length > KEPT) forgetDeletions();
+  // Not when the server's word on these same pictures comes.
+  if (fresh.length > 0 && gone.size + fresh.length > KEPT) forgetDeletions();
   for (const id of fresh) gone.add(id);
   eachList(client, (data, key) => {
     const pages = data.pages.map((page) => {
@@ -77,6 +98,7 @@ export function removeImages(client: QueryClient, ids: ReadonlySet<string>): voi
     });
     return recounted({ ...data, pages }, -fresh.length);
   });
+  client.setQueriesData<MarksOut[]>({ queryKey: keys.marksLists }, (marks) => marks?.filter(({ id }) => !ids.has(id)));
   void client.invalidateQueries({ queryKey: keys.facets });
   void client.invalidateQueries({ queryKey: keys.collections });
 }
@@ -85,35 +107,47 @@ export function removeImages(client: QueryClient, ids: ReadonlySet<string>): voi
 export function returnImages(client: QueryClient, images: ImageOut[]): void {
   const ours = new Set(images.filter((image) => gone.delete(image.id)).map((image) => image.id));
   eachList(client, (data, key) => {
-    let pages = data.pages;
-    let back = 0;
-    for (const image of images) {
-      const next = matches(image, lookOf(key)) ? insert(pages, image, ends.get(place(key, image)), lookOf(key)) : null;
-      if (next) pages = next;
-      if (next || ours.has(image.id)) back += 1;
-    }
-    return recounted({ ...data, pages }, back);
+    const { pages, placed } = insert(data.pages, images, key);
+    const back = new Set([...ours, ...placed.map(({ id }) => id)]);
+    return recounted({ ...data, pages }, back.size);
   });
   void client.invalidateQueries({ queryKey: keys.facets });
   void client.invalidateQueries({ queryKey: keys.collections });
 }
 
-/** `pages` with `image` before the first that is older; null where it is already, or has no place yet. */
-function insert(pages: ImagePage[], image: ImageOut, end: string | undefined, look: Look): ImagePage[] | null {
-  if (pages.some((page) => page.items.some((item) => item.id === image.id))) return null;
-  const follows = (item: ImageOut) => comesAfter(item, image, look);
-  let page = pages.findIndex(({ items }) => items.some(follows));
-  if (page < 0) {
-    // Older than all that are here: the last, when nothing follows or when what follows begins after it.
-    const last = pages.at(-1);
-    if (!last || (last.next_cursor !== null && last.next_cursor !== end)) return null;
-    page = pages.length - 1;
-  }
-  return pages.map((each, index) => {
-    if (index !== page) return each;
-    const at = each.items.findIndex(follows);
-    return { ...each, items: at < 0 ? [...each.items, image] : [...each.items.slice(0, at), image, ...each.items.slice(at)] };
+/**
+ * `pages` with each of `images` before the first that is older, in one go however many they are; left out are those that
+ * are there already and those that have no place yet. `placed`: the others.
+ */
+function insert(pages: ImagePage[], images: ImageOut[], key: QueryKey): { pages: ImagePage[]; placed: ImageOut[] } {
+  const look = lookOf(key);
+  const last = pages.at(-1);
+  if (!last) return { pages, placed: [] };
+  const fitsEnd = (image: ImageOut) => last.next_cursor === null || last.next_cursor === ends.get(place(key, image));
+  const oldest = pages.map(({ items }) => items.at(-1));
+  /** The page that it belongs to. Older than all that are here: the last, when nothing follows or when what follows begins after it. */
+  const pageOf = (image: ImageOut) => {
+    const page = oldest.findIndex((item) => item && comesAfter(item, image, look));
+    return page >= 0 ? page : fitsEnd(image) ? pages.length - 1 : null;
+  };
+  const found = images.flatMap((image) => {
+    const page = matches(image, look) ? pageOf(image) : null;
+    return page === null ? [] : [{ image, page }];
   });
+  if (found.length === 0) return { pages, placed: [] };
+  const here = new Set(pages.flatMap(({ items }) => items.map(({ id }) => id)));
+  const fresh = found.filter(({ image }) => !here.has(image.id)).sort((one, other) => (comesAfter(one.image, other.image, look) ? 1 : -1));
+  const filled = pages.map((page, index) => {
+    const more = fresh.filter((one) => one.page === index).map(({ image }) => image);
+    if (more.length === 0) return page;
+    const items: ImageOut[] = [];
+    for (const item of page.items) {
+      while (more[0] && comesAfter(item, more[0], look)) items.push(more.shift() as ImageOut);
+      items.push(item);
+    }
+    return { ...page, items: [...items, ...more] };
+  });
+  return { pages: filled, placed: fresh.map(({ image }) => image) };
 }
 
 /** Pictures of one job are published together, in the order of their numbers. */

@@ -8,9 +8,11 @@ import { beginSamples } from "./cache";
 import { freshest, heardSince } from "./freshest";
 import * as api from "./generated/sdk.gen";
 import { keys } from "./keys";
-import type { JobStatus, PlanIn, Task } from "./types";
+import { withoutGone } from "./pictures";
+import type { MarksOut, JobStatus, PlanIn, Task } from "./types";
 
 const PAGE = 100;
+const LARGE_PAGE = 200;
 const ACTIVE: JobStatus[] = ["queued", "running"];
 const MOST_ACTIVE = 200;
 
@@ -55,11 +57,30 @@ export const queries = {
   gallery: (look: Look = {}) =>
     infiniteQueryOptions({
       queryKey: keys.galleryList(look),
-      queryFn: ({ pageParam, signal }) => api.listGallery({ query: { cursor: pageParam, limit: PAGE, ...queryOf(look) }, signal }),
-      initialPageParam: undefined as string | undefined,
-      getNextPageParam: (page) => page.next_cursor ?? undefined,
+      queryFn: ({ pageParam: { cursor, limit }, signal }) => api.listGallery({ query: { cursor, limit, ...queryOf(look) }, signal }),
+      structuralSharing: withoutGone,
+      initialPageParam: { cursor: undefined as string | undefined, limit: PAGE },
+      // Whoever has come this far goes on: fewer questions, and as many pictures when all are asked for again.
+      getNextPageParam: (page, pages) => (page.next_cursor ? { cursor: page.next_cursor, limit: pages.length < 3 ? PAGE : LARGE_PAGE } : undefined),
       staleTime: 60_000,
       gcTime: 30 * 60_000,
+    }),
+
+  /** All that a look finds, also what is not on screen; asked for when all are meant. */
+  marks: (look: Look) =>
+    queryOptions({
+      queryKey: keys.marks(look),
+      queryFn: async ({ signal }) => {
+        const found: MarksOut[] = [];
+        for (let cursor: string | undefined; ; ) {
+          const page = await api.listMarks({ query: { cursor, ...queryOf(look) }, signal });
+          found.push(...page.items);
+          if (!page.next_cursor) return found;
+          cursor = page.next_cursor;
+        }
+      },
+      staleTime: 60_000,
+      retry: false,
     }),
 
   image: (id: string) => queryOptions({ queryKey: keys.image(id), queryFn: ({ signal }) => api.getImage({ path: { image_id: id }, signal }), staleTime: 60_000 }),

@@ -73,6 +73,18 @@ describe("Generate", () => {
     expect(atelier.jobs).toHaveLength(0);
   });
 
+  it("gives the words at the cursor more weight by keys, and less", async () => {
+    await open("/");
+    const words = await prompt();
+    await user.clear(words);
+    await user.type(words, "a red fox");
+    await user.keyboard("{Control>}{ArrowUp}{ArrowUp}{/Control}");
+    expect(words).toHaveValue("a red (fox:1.2)");
+    expect(settings.get().prompt).toBe("a red (fox:1.2)");
+    await user.keyboard("{Control>}{ArrowDown}{ArrowDown}{/Control}");
+    expect(words).toHaveValue("a red fox");
+  });
+
   it("shows why it failed, what to do, and tries again", async () => {
     await open("/");
     await send("fail:oom whale");
@@ -87,10 +99,13 @@ describe("Generate", () => {
     await waitFor(() => expect(screen.queryByRole("alert")).toBeNull(), slow);
   });
 
-  it("shows the server's refusal at its field and keeps the request id", async () => {
+  it("shows the server's refusal at each of its fields, also at one that was folded away, and keeps the request id", async () => {
     await open("/");
     await send("refuse:field");
     expect((await screen.findAllByText(/At most 200/, {}, slow)).length).toBeGreaterThan(1);
+    // Beside the prompt, where there is room: without a layout that is hidden.
+    expect(screen.getByRole("button", { name: "Advanced", hidden: true })).toHaveAttribute("aria-expanded", "true");
+    expect(screen.getByRole("textbox", { name: "CLIP skip", hidden: true })).toBeInvalid();
     await user.click(screen.getByRole("button", { name: "Details" }));
     expect(await screen.findByText(/request id: req_mock_01/)).toBeInTheDocument();
   });

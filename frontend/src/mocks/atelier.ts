@@ -256,6 +256,7 @@ export class MockAtelier {
       case "POST jobs": return this.again(id);
       case "GET gallery": {
         if (id === "storage") return json(200, this.gallery.storage());
+        if (id === "marks") return this.page(this.gallery.list(url.searchParams).map(({ id, favourite = false, rating = 0, tags = [], collections = [] }) => ({ id, favourite, rating, tags, collections })), url);
         if (id === "facets") return json(200, this.gallery.facets());
         if (verb === "lineage") return json(200, this.gallery.lineage(id));
         if (id) return this.one(this.images.find((item) => item.id === id), "image");
@@ -309,7 +310,7 @@ export class MockAtelier {
   /** `path` says what is done: a picture from words, or something with a picture. */
   accept(request: TextToImageIn, path: string): Response {
     const why = /^refuse:(\w+)/.exec(request.prompt ?? "")?.[1];
-    if ((!request.prompt && !["upscale", "image-to-video"].includes(path)) || why === "field") return problem(422, "validation_failed", "steps: Input should be less than or equal to 200 (got 900)", [{ field: "steps", message: "Input should be less than or equal to 200 (got 900)", said: { code: "field.less_than_equal", params: { le: 200 } } }], "Correct the named fields; /docs lists what each may be.");
+    if ((!request.prompt && !["upscale", "image-to-video"].includes(path)) || why === "field") return problem(422, "validation_failed", "steps: Input should be less than or equal to 200 (got 900)", [{ field: "steps", message: "Input should be less than or equal to 200 (got 900)", said: { code: "field.less_than_equal", params: { le: 200 } } }, { field: "clip_skip", message: "Input should be less than or equal to 8 (got 9)", said: { code: "field.less_than_equal", params: { le: 8 } } }], "Correct the named fields; /docs lists what each may be.");
     if (why === "full") return problem(429, "queue_full", "The queue is full: 200 jobs wait already.", [], "Try again in a few seconds, or cancel jobs that are no longer wanted.", { code: "queue_full", params: { count: 200 } });
     if (why === "500") return problem(500, "internal_error", "Something went wrong inside Atelier.", [], "Try again. If it stays, look for the request id in the log.");
     const made = this.enqueue(request, path);

@@ -185,6 +185,8 @@ export type AnthropicMessageIn = {
 export type AxisIn = {
     /**
      * Field
+     *
+     * What changes.
      */
     field: 'steps' | 'guidance_scale' | 'seed' | 'scheduler' | 'model' | 'width' | 'height' | 'prompt' | 'negative_prompt' | 'prompt_sr' | 'lora_weight' | 'strength';
     /**
@@ -537,14 +539,20 @@ export type BodySignIn = {
 export type BulkEditIn = {
     /**
      * Ids
+     *
+     * Of the pictures; 500 at most.
      */
     ids: Array<string>;
     /**
      * Favourite
+     *
+     * Whether it is one; null leaves it as it is.
      */
     favourite?: boolean | null;
     /**
      * Rating
+     *
+     * Stars; 0 takes them away, null leaves them as they are.
      */
     rating?: number | null;
     /**
@@ -561,10 +569,14 @@ export type BulkEditIn = {
     remove_tags?: Array<string>;
     /**
      * Add To
+     *
+     * Id of a collection that they go into.
      */
     add_to?: string | null;
     /**
      * Remove From
+     *
+     * Id of a collection that they leave.
      */
     remove_from?: string | null;
     /**
@@ -1058,6 +1070,8 @@ export type CheckOut = {
 export type CollectionIn = {
     /**
      * Name
+     *
+     * One line; no two of an owner's are called the same.
      */
     name: string;
 };
@@ -2747,12 +2761,21 @@ export type GpuOut = {
  * A picture for each value of `x`, and for each pair where there is a `y`: 64 at most. All start from one seed.
  */
 export type GridIn = {
+    /**
+     * What all cells have; its number of pictures is left out.
+     */
     request: TextToImageIn;
     /**
      * Null: every cell is made from words alone.
      */
     start?: StartIn | null;
+    /**
+     * What changes from left to right.
+     */
     x: AxisIn;
+    /**
+     * What changes from top to bottom.
+     */
     y?: AxisIn | null;
 };
 
@@ -2794,6 +2817,8 @@ export type HealthOut = {
 export type HiresIn = {
     /**
      * Scale
+     *
+     * Times as wide and as high.
      */
     scale?: number;
     /**
@@ -3266,14 +3291,20 @@ export type ImageDeletedOut = {
 export type ImageEditIn = {
     /**
      * Favourite
+     *
+     * Whether it is one; null leaves it as it is.
      */
     favourite?: boolean | null;
     /**
      * Rating
+     *
+     * Stars; 0 takes them away, null leaves them as they are.
      */
     rating?: number | null;
     /**
      * Note
+     *
+     * What its owner wants to remember of it.
      */
     note?: string | null;
     /**
@@ -3538,6 +3569,8 @@ export type ImageToImageIn = {
     steps?: number | null;
     /**
      * Guidance Scale
+     *
+     * How closely the words are followed; far above the model's own, colours burn. Null: its own.
      */
     guidance_scale?: number | null;
     /**
@@ -3582,6 +3615,8 @@ export type ImageToImageIn = {
     clip_skip?: number;
     /**
      * Format
+     *
+     * Of the files.
      */
     format?: 'png' | 'webp' | 'jpeg';
     /**
@@ -3634,6 +3669,8 @@ export type ImageToVideoIn = {
     model: string;
     /**
      * Num Outputs
+     *
+     * How many videos.
      */
     num_outputs?: number;
     /**
@@ -3662,26 +3699,38 @@ export type ImageToVideoIn = {
     noise?: number;
     /**
      * Steps
+     *
+     * Denoising steps. Null: the model's own.
      */
     steps?: number | null;
     /**
      * Guidance Scale
+     *
+     * How closely the words are followed; far above the model's own, colours burn. Null: its own.
      */
     guidance_scale?: number | null;
     /**
      * Width
+     *
+     * Pixels, within the `limits` of the model.
      */
     width?: number | null;
     /**
      * Height
+     *
+     * Pixels, within the `limits` of the model.
      */
     height?: number | null;
     /**
      * Seed
+     *
+     * Of the first video; the others count up. Null: chosen at random.
      */
     seed?: number | null;
     /**
      * Format
+     *
+     * Of the files; WebP moves in a page without a player.
      */
     format?: 'mp4' | 'webp';
 };
@@ -3804,6 +3853,8 @@ export type InpaintIn = {
     steps?: number | null;
     /**
      * Guidance Scale
+     *
+     * How closely the words are followed; far above the model's own, colours burn. Null: its own.
      */
     guidance_scale?: number | null;
     /**
@@ -3848,6 +3899,8 @@ export type InpaintIn = {
     clip_skip?: number;
     /**
      * Format
+     *
+     * Of the files.
      */
     format?: 'png' | 'webp' | 'jpeg';
     /**
@@ -3886,6 +3939,8 @@ export type InpaintIn = {
     mask: string;
     /**
      * Invert Mask
+     *
+     * Paint where the mask is black instead.
      */
     invert_mask?: boolean;
     /**
@@ -4350,6 +4405,8 @@ export type LoraIn = {
     model: string;
     /**
      * Weight
+     *
+     * How strongly it acts: 1 as it was trained, 0 not at all, below 0 against it.
      */
     weight?: number;
     /**
@@ -4358,6 +4415,54 @@ export type LoraIn = {
      * For the text encoders; else as `weight`.
      */
     text_weight?: number | null;
+};
+
+/**
+ * MarksOut
+ *
+ * A picture by its id, with what its owner said of it.
+ */
+export type MarksOut = {
+    /**
+     * Id
+     */
+    id: string;
+    /**
+     * Favourite
+     */
+    favourite: boolean;
+    /**
+     * Rating
+     *
+     * 0: not rated.
+     */
+    rating: number;
+    /**
+     * Tags
+     */
+    tags: Array<string>;
+    /**
+     * Collections
+     *
+     * Ids of the collections that it is in.
+     */
+    collections: Array<string>;
+};
+
+/**
+ * MarksPage
+ */
+export type MarksPage = {
+    /**
+     * Items
+     */
+    items: Array<MarksOut>;
+    /**
+     * Next Cursor
+     *
+     * Hand it back as `cursor` for the next page; null on the last one.
+     */
+    next_cursor: string | null;
 };
 
 /**
@@ -4873,6 +4978,8 @@ export type OutpaintIn = {
     steps?: number | null;
     /**
      * Guidance Scale
+     *
+     * How closely the words are followed; far above the model's own, colours burn. Null: its own.
      */
     guidance_scale?: number | null;
     /**
@@ -4917,6 +5024,8 @@ export type OutpaintIn = {
     clip_skip?: number;
     /**
      * Format
+     *
+     * Of the files.
      */
     format?: 'png' | 'webp' | 'jpeg';
     /**
@@ -4939,18 +5048,26 @@ export type OutpaintIn = {
     image: string;
     /**
      * Left
+     *
+     * Pixels that are added left of it.
      */
     left?: number;
     /**
      * Right
+     *
+     * Pixels that are added right of it.
      */
     right?: number;
     /**
      * Top
+     *
+     * Pixels that are added above it.
      */
     top?: number;
     /**
      * Bottom
+     *
+     * Pixels that are added below it.
      */
     bottom?: number;
     /**
@@ -5659,10 +5776,14 @@ export type Problem = {
     said?: SaidOut | null;
     /**
      * Errors
+     *
+     * Every field that is wrong, each with what is wrong with it; empty where none is to blame.
      */
     errors?: Array<FieldProblem>;
     /**
      * Request Id
+     *
+     * Under which the log has more; the response's header `x-request-id` too.
      */
     request_id?: string;
 };
@@ -5717,6 +5838,8 @@ export type PromptOut = {
 export type PromptPatchIn = {
     /**
      * Favourite
+     *
+     * Whether it is kept for good.
      */
     favourite: boolean;
 };
@@ -7471,14 +7594,20 @@ export type StreamOptions = {
 export type StyleIn = {
     /**
      * Name
+     *
+     * By which requests name it in `styles`.
      */
     name: string;
     /**
      * Prompt
+     *
+     * Put behind the prompt, or around it where it holds `{prompt}`.
      */
     prompt?: string;
     /**
      * Negative Prompt
+     *
+     * Likewise for the negative prompt.
      */
     negative_prompt?: string;
 };
@@ -7602,6 +7731,8 @@ export type TextToImageIn = {
     steps?: number | null;
     /**
      * Guidance Scale
+     *
+     * How closely the words are followed; far above the model's own, colours burn. Null: its own.
      */
     guidance_scale?: number | null;
     /**
@@ -7646,6 +7777,8 @@ export type TextToImageIn = {
     clip_skip?: number;
     /**
      * Format
+     *
+     * Of the files.
      */
     format?: 'png' | 'webp' | 'jpeg';
     /**
@@ -7834,6 +7967,8 @@ export type ToolCallOut = {
 export type TranslationIn = {
     /**
      * Text
+     *
+     * The prompt that is to be said in English.
      */
     text: string;
     /**
@@ -7928,6 +8063,8 @@ export type UpscaleIn = {
     steps?: number | null;
     /**
      * Guidance Scale
+     *
+     * How closely the words are followed; far above the model's own, colours burn. Null: its own.
      */
     guidance_scale?: number | null;
     /**
@@ -7972,6 +8109,8 @@ export type UpscaleIn = {
     clip_skip?: number;
     /**
      * Format
+     *
+     * Of the files.
      */
     format?: 'png' | 'webp' | 'jpeg';
     /**
@@ -7994,6 +8133,8 @@ export type UpscaleIn = {
     image: string;
     /**
      * Scale
+     *
+     * Times as wide and as high.
      */
     scale?: number;
     /**
@@ -9016,6 +9157,8 @@ export type SetUserPasswordData = {
     path: {
         /**
          * Name
+         *
+         * Name of an account, from `GET /api/users`.
          */
         name: string;
     };
@@ -9046,6 +9189,8 @@ export type RemoveUserData = {
     path: {
         /**
          * Name
+         *
+         * Name of an account, from `GET /api/users`.
          */
         name: string;
     };
@@ -9304,6 +9449,8 @@ export type GetGenerationData = {
     path: {
         /**
          * Job Id
+         *
+         * Id of a job: `job_…`, from the answer that accepted it or `GET /api/jobs`.
          */
         job_id: string;
     };
@@ -9366,10 +9513,14 @@ export type ListPromptsData = {
         q?: string | null;
         /**
          * Favourite
+         *
+         * Only those that are kept, or only the others.
          */
         favourite?: boolean | null;
         /**
          * Limit
+         *
+         * How many at most.
          */
         limit?: number;
     };
@@ -9399,6 +9550,8 @@ export type DeletePromptData = {
     path: {
         /**
          * Prompt Id
+         *
+         * Id of a prompt, from `GET /api/prompts`.
          */
         prompt_id: string;
     };
@@ -9429,6 +9582,8 @@ export type ChangePromptData = {
     path: {
         /**
          * Prompt Id
+         *
+         * Id of a prompt, from `GET /api/prompts`.
          */
         prompt_id: string;
     };
@@ -9534,6 +9689,8 @@ export type DeleteStyleData = {
     path: {
         /**
          * Style Id
+         *
+         * Id of a style, from `GET /api/styles`.
          */
         style_id: string;
     };
@@ -9564,6 +9721,8 @@ export type ChangeStyleData = {
     path: {
         /**
          * Style Id
+         *
+         * Id of a style, from `GET /api/styles`.
          */
         style_id: string;
     };
@@ -9631,6 +9790,8 @@ export type DeleteInputData = {
     path: {
         /**
          * Input Id
+         *
+         * Id of an uploaded picture: `inp_…`, from `POST /api/inputs`.
          */
         input_id: string;
     };
@@ -9661,6 +9822,8 @@ export type GetInputData = {
     path: {
         /**
          * Input Id
+         *
+         * Id of an uploaded picture: `inp_…`, from `POST /api/inputs`.
          */
         input_id: string;
     };
@@ -9691,6 +9854,8 @@ export type GetInputFileData = {
     path: {
         /**
          * Input Id
+         *
+         * Id of an uploaded picture: `inp_…`, from `POST /api/inputs`.
          */
         input_id: string;
     };
@@ -9726,6 +9891,8 @@ export type ListGalleryData = {
         cursor?: string | null;
         /**
          * Limit
+         *
+         * How many pictures at most.
          */
         limit?: number;
         /**
@@ -9737,13 +9904,13 @@ export type ListGalleryData = {
         /**
          * Model
          *
-         * Only pictures of this model.
+         * Only pictures of this model: its key.
          */
         model?: string | null;
         /**
          * Lora
          *
-         * Made with this LoRA.
+         * Made with this LoRA: its key.
          */
         lora?: string | null;
         /**
@@ -9754,6 +9921,8 @@ export type ListGalleryData = {
         size?: string | null;
         /**
          * Aspect
+         *
+         * Wider than high, higher than wide, or as wide as high.
          */
         aspect?: 'landscape' | 'portrait' | 'square' | null;
         /**
@@ -9765,15 +9934,19 @@ export type ListGalleryData = {
         /**
          * Until
          *
-         * Made before this time.
+         * Made before this time; without a zone in UTC.
          */
         until?: string | null;
         /**
          * Kind
+         *
+         * Only pictures, or only videos.
          */
         kind?: 'image' | 'video' | null;
         /**
          * Favourite
+         *
+         * Only favourites, or only what is none.
          */
         favourite?: boolean | null;
         /**
@@ -9803,11 +9976,13 @@ export type ListGalleryData = {
         /**
          * Parent
          *
-         * Made from this picture.
+         * Made from this picture: its id.
          */
         parent?: string | null;
         /**
          * Sort
+         *
+         * `rating`: most stars first, and of equals the newest.
          */
         sort?: 'newest' | 'oldest' | 'rating';
     };
@@ -9831,6 +10006,134 @@ export type ListGalleryResponses = {
 };
 
 export type ListGalleryResponse = ListGalleryResponses[keyof ListGalleryResponses];
+
+export type ListMarksData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Cursor
+         *
+         * `next_cursor` of the page before.
+         */
+        cursor?: string | null;
+        /**
+         * Limit
+         *
+         * How many pictures at most.
+         */
+        limit?: number;
+        /**
+         * Q
+         *
+         * Words that the prompt holds.
+         */
+        q?: string | null;
+        /**
+         * Model
+         *
+         * Only pictures of this model: its key.
+         */
+        model?: string | null;
+        /**
+         * Lora
+         *
+         * Made with this LoRA: its key.
+         */
+        lora?: string | null;
+        /**
+         * Size
+         *
+         * `512x768`, pixels.
+         */
+        size?: string | null;
+        /**
+         * Aspect
+         *
+         * Wider than high, higher than wide, or as wide as high.
+         */
+        aspect?: 'landscape' | 'portrait' | 'square' | null;
+        /**
+         * Since
+         *
+         * Made at this time or later; without a zone in UTC.
+         */
+        since?: string | null;
+        /**
+         * Until
+         *
+         * Made before this time; without a zone in UTC.
+         */
+        until?: string | null;
+        /**
+         * Kind
+         *
+         * Only pictures, or only videos.
+         */
+        kind?: 'image' | 'video' | null;
+        /**
+         * Favourite
+         *
+         * Only favourites, or only what is none.
+         */
+        favourite?: boolean | null;
+        /**
+         * Rating
+         *
+         * So many stars or more.
+         */
+        rating?: number | null;
+        /**
+         * Unrated
+         *
+         * Only those without a rating.
+         */
+        unrated?: boolean | null;
+        /**
+         * Tag
+         *
+         * Each of these tags.
+         */
+        tag?: Array<string>;
+        /**
+         * Collection
+         *
+         * Id of a collection.
+         */
+        collection?: string | null;
+        /**
+         * Parent
+         *
+         * Made from this picture: its id.
+         */
+        parent?: string | null;
+        /**
+         * Sort
+         *
+         * `rating`: most stars first, and of equals the newest.
+         */
+        sort?: 'newest' | 'oldest' | 'rating';
+    };
+    url: '/api/gallery/marks';
+};
+
+export type ListMarksErrors = {
+    /**
+     * The request cannot be served; the body says why and what to do.
+     */
+    '4XX': Problem;
+};
+
+export type ListMarksError = ListMarksErrors[keyof ListMarksErrors];
+
+export type ListMarksResponses = {
+    /**
+     * Successful Response
+     */
+    200: MarksPage;
+};
+
+export type ListMarksResponse = ListMarksResponses[keyof ListMarksResponses];
 
 export type GalleryFacetsData = {
     body?: never;
@@ -9969,6 +10272,8 @@ export type DeleteImageData = {
     path: {
         /**
          * Image Id
+         *
+         * Id of a picture of the gallery: `img_…`.
          */
         image_id: string;
     };
@@ -9999,6 +10304,8 @@ export type GetImageData = {
     path: {
         /**
          * Image Id
+         *
+         * Id of a picture of the gallery: `img_…`.
          */
         image_id: string;
     };
@@ -10029,6 +10336,8 @@ export type EditImageData = {
     path: {
         /**
          * Image Id
+         *
+         * Id of a picture of the gallery: `img_…`.
          */
         image_id: string;
     };
@@ -10059,6 +10368,8 @@ export type GetImageSettingsData = {
     path: {
         /**
          * Image Id
+         *
+         * Id of a picture of the gallery: `img_…`.
          */
         image_id: string;
     };
@@ -10089,6 +10400,8 @@ export type ImageLineageData = {
     path: {
         /**
          * Image Id
+         *
+         * Id of a picture of the gallery: `img_…`.
          */
         image_id: string;
     };
@@ -10119,6 +10432,8 @@ export type VerifyImageData = {
     path: {
         /**
          * Image Id
+         *
+         * Id of a picture of the gallery: `img_…`.
          */
         image_id: string;
     };
@@ -10149,6 +10464,8 @@ export type RestoreImageData = {
     path: {
         /**
          * Image Id
+         *
+         * Id of a picture of the gallery: `img_…`.
          */
         image_id: string;
     };
@@ -10179,6 +10496,8 @@ export type GetFileData = {
     path: {
         /**
          * Image Id
+         *
+         * Id of a picture of the gallery: `img_…`.
          */
         image_id: string;
     };
@@ -10214,6 +10533,8 @@ export type GetThumbnailData = {
     path: {
         /**
          * Image Id
+         *
+         * Id of a picture of the gallery: `img_…`.
          */
         image_id: string;
     };
@@ -10292,6 +10613,8 @@ export type RemoveCollectionData = {
     path: {
         /**
          * Collection Id
+         *
+         * Id of a collection: `col_…`, from `GET /api/collections`.
          */
         collection_id: string;
     };
@@ -10322,6 +10645,8 @@ export type RenameCollectionData = {
     path: {
         /**
          * Collection Id
+         *
+         * Id of a collection: `col_…`, from `GET /api/collections`.
          */
         collection_id: string;
     };
@@ -10398,6 +10723,8 @@ export type ListConversationsData = {
         picture?: string | null;
         /**
          * Archived
+         *
+         * Those that were put away, instead of the others.
          */
         archived?: boolean;
         /**
@@ -10408,6 +10735,8 @@ export type ListConversationsData = {
         cursor?: string | null;
         /**
          * Limit
+         *
+         * How many conversations at most.
          */
         limit?: number;
     };
@@ -10487,6 +10816,8 @@ export type DeleteConversationData = {
     path: {
         /**
          * Conversation Id
+         *
+         * Id of a conversation, from `GET /api/chat/conversations`.
          */
         conversation_id: string;
     };
@@ -10517,6 +10848,8 @@ export type GetConversationData = {
     path: {
         /**
          * Conversation Id
+         *
+         * Id of a conversation, from `GET /api/chat/conversations`.
          */
         conversation_id: string;
     };
@@ -10547,6 +10880,8 @@ export type ChangeConversationData = {
     path: {
         /**
          * Conversation Id
+         *
+         * Id of a conversation, from `GET /api/chat/conversations`.
          */
         conversation_id: string;
     };
@@ -10577,6 +10912,8 @@ export type RestoreConversationData = {
     path: {
         /**
          * Conversation Id
+         *
+         * Id of a conversation, from `GET /api/chat/conversations`.
          */
         conversation_id: string;
     };
@@ -10607,6 +10944,8 @@ export type ExportConversationData = {
     path: {
         /**
          * Conversation Id
+         *
+         * Id of a conversation, from `GET /api/chat/conversations`.
          */
         conversation_id: string;
     };
@@ -10642,6 +10981,8 @@ export type AddMessageData = {
     path: {
         /**
          * Conversation Id
+         *
+         * Id of a conversation, from `GET /api/chat/conversations`.
          */
         conversation_id: string;
     };
@@ -10672,10 +11013,14 @@ export type GetMessageData = {
     path: {
         /**
          * Conversation Id
+         *
+         * Id of a conversation, from `GET /api/chat/conversations`.
          */
         conversation_id: string;
         /**
          * Message Id
+         *
+         * Id of a message of this conversation.
          */
         message_id: string;
     };
@@ -10706,10 +11051,14 @@ export type FollowAnswerData = {
     path: {
         /**
          * Conversation Id
+         *
+         * Id of a conversation, from `GET /api/chat/conversations`.
          */
         conversation_id: string;
         /**
          * Message Id
+         *
+         * Id of a message of this conversation.
          */
         message_id: string;
     };
@@ -10740,10 +11089,14 @@ export type AnswerAgainData = {
     path: {
         /**
          * Conversation Id
+         *
+         * Id of a conversation, from `GET /api/chat/conversations`.
          */
         conversation_id: string;
         /**
          * Message Id
+         *
+         * Id of a message of this conversation.
          */
         message_id: string;
     };
@@ -10774,10 +11127,14 @@ export type StopAnswerData = {
     path: {
         /**
          * Conversation Id
+         *
+         * Id of a conversation, from `GET /api/chat/conversations`.
          */
         conversation_id: string;
         /**
          * Message Id
+         *
+         * Id of a message of this conversation.
          */
         message_id: string;
     };
@@ -10858,6 +11215,8 @@ export type DeleteChatPresetData = {
     path: {
         /**
          * Preset Id
+         *
+         * Id of a preset, from `GET /api/chat/presets`.
          */
         preset_id: string;
     };
@@ -10888,6 +11247,8 @@ export type ChangeChatPresetData = {
     path: {
         /**
          * Preset Id
+         *
+         * Id of a preset, from `GET /api/chat/presets`.
          */
         preset_id: string;
     };
@@ -10993,6 +11354,8 @@ export type DeleteBenchmarkData = {
     path: {
         /**
          * Benchmark Id
+         *
+         * Id of a benchmark, from `GET /api/chat/benchmarks`.
          */
         benchmark_id: string;
     };
@@ -11023,6 +11386,8 @@ export type GetBenchmarkData = {
     path: {
         /**
          * Benchmark Id
+         *
+         * Id of a benchmark, from `GET /api/chat/benchmarks`.
          */
         benchmark_id: string;
     };
@@ -11053,12 +11418,16 @@ export type ExportBenchmarkData = {
     path: {
         /**
          * Benchmark Id
+         *
+         * Id of a benchmark, from `GET /api/chat/benchmarks`.
          */
         benchmark_id: string;
     };
     query?: {
         /**
          * Format
+         *
+         * A table, or everything as JSON.
          */
         format?: 'csv' | 'json';
     };
@@ -11214,6 +11583,8 @@ export type ListJobsData = {
         cursor?: string | null;
         /**
          * Limit
+         *
+         * How many jobs at most.
          */
         limit?: number;
     };
@@ -11243,6 +11614,8 @@ export type DeleteJobData = {
     path: {
         /**
          * Job Id
+         *
+         * Id of a job: `job_…`, from the answer that accepted it or `GET /api/jobs`.
          */
         job_id: string;
     };
@@ -11273,6 +11646,8 @@ export type GetJobData = {
     path: {
         /**
          * Job Id
+         *
+         * Id of a job: `job_…`, from the answer that accepted it or `GET /api/jobs`.
          */
         job_id: string;
     };
@@ -11303,6 +11678,8 @@ export type RetryJobData = {
     path: {
         /**
          * Job Id
+         *
+         * Id of a job: `job_…`, from the answer that accepted it or `GET /api/jobs`.
          */
         job_id: string;
     };
@@ -11346,6 +11723,8 @@ export type SearchHubData = {
         task?: 'image' | 'video' | 'chat' | 'transcribe' | 'diarize' | 'embed' | null;
         /**
          * Limit
+         *
+         * How many models at most.
          */
         limit?: number;
     };
@@ -11458,6 +11837,8 @@ export type PauseDownloadData = {
     path: {
         /**
          * Key
+         *
+         * Key of a model, from `GET /api/models/`.
          */
         key: string;
     };
@@ -11488,6 +11869,8 @@ export type ResumeDownloadData = {
     path: {
         /**
          * Key
+         *
+         * Key of a model, from `GET /api/models/`.
          */
         key: string;
     };
@@ -11518,6 +11901,8 @@ export type DownloadByKeyData = {
     path: {
         /**
          * Key
+         *
+         * Key of a model, from `GET /api/models/`.
          */
         key: string;
     };
@@ -11736,6 +12121,8 @@ export type RemoveModelData = {
     path: {
         /**
          * Key
+         *
+         * Key of a model, from `GET /api/models/`.
          */
         key: string;
     };
@@ -11766,6 +12153,8 @@ export type GetModelData = {
     path: {
         /**
          * Key
+         *
+         * Key of a model, from `GET /api/models/`.
          */
         key: string;
     };
@@ -11796,6 +12185,8 @@ export type ChangeModelData = {
     path: {
         /**
          * Key
+         *
+         * Key of a model, from `GET /api/models/`.
          */
         key: string;
     };
@@ -11826,6 +12217,8 @@ export type GetConsequencesData = {
     path: {
         /**
          * Key
+         *
+         * Key of a model, from `GET /api/models/`.
          */
         key: string;
     };
@@ -11884,6 +12277,8 @@ export type LoadModelData = {
     path: {
         /**
          * Key
+         *
+         * Key of a model, from `GET /api/models/`.
          */
         key: string;
     };
@@ -11917,6 +12312,8 @@ export type UnloadModelData = {
     path: {
         /**
          * Key
+         *
+         * Key of a model, from `GET /api/models/`.
          */
         key: string;
     };
@@ -11947,6 +12344,8 @@ export type ParkModelData = {
     path: {
         /**
          * Key
+         *
+         * Key of a model, from `GET /api/models/`.
          */
         key: string;
     };
@@ -12159,6 +12558,8 @@ export type BuildEnvironmentData = {
     path: {
         /**
          * Name
+         *
+         * Name of an environment, from `GET /api/system`.
          */
         name: string;
     };
@@ -12189,6 +12590,8 @@ export type StopWorkerData = {
     path: {
         /**
          * Worker Id
+         *
+         * Id of a worker that runs, from `GET /api/system`.
          */
         worker_id: string;
     };
@@ -12320,6 +12723,8 @@ export type OpenaiImageContentData = {
     path: {
         /**
          * Image Id
+         *
+         * Id of a picture of the gallery: `img_…`.
          */
         image_id: string;
     };
@@ -12373,6 +12778,8 @@ export type OpenaiGetModelData = {
     path: {
         /**
          * Model
+         *
+         * Key of a model, from `GET /v1/models`.
          */
         model: string;
     };
@@ -12490,6 +12897,8 @@ export type GetResponseData = {
     path: {
         /**
          * Response Id
+         *
+         * Id of a response: `resp_…`.
          */
         response_id: string;
     };
@@ -12524,6 +12933,8 @@ export type CancelResponseData = {
     path: {
         /**
          * Response Id
+         *
+         * Id of a response: `resp_…`.
          */
         response_id: string;
     };
@@ -12773,14 +13184,20 @@ export type OpenaiListFilesData = {
         after?: string | null;
         /**
          * Limit
+         *
+         * How many files at most.
          */
         limit?: number;
         /**
          * Order
+         *
+         * By the time that they were made; `desc`: newest first.
          */
         order?: 'asc' | 'desc';
         /**
          * Purpose
+         *
+         * Only files for this.
          */
         purpose?: 'assistants' | 'batch' | 'fine-tune' | 'vision' | 'user_data' | 'evals' | 'batch_output' | null;
     };
@@ -12848,6 +13265,8 @@ export type OpenaiDeleteFileData = {
     path: {
         /**
          * File Id
+         *
+         * Id of a file: `file-…`, from `GET /v1/files`.
          */
         file_id: string;
     };
@@ -12878,6 +13297,8 @@ export type OpenaiGetFileData = {
     path: {
         /**
          * File Id
+         *
+         * Id of a file: `file-…`, from `GET /v1/files`.
          */
         file_id: string;
     };
@@ -12908,6 +13329,8 @@ export type OpenaiFileContentData = {
     path: {
         /**
          * File Id
+         *
+         * Id of a file: `file-…`, from `GET /v1/files`.
          */
         file_id: string;
     };
@@ -12945,6 +13368,8 @@ export type OpenaiListBatchesData = {
         after?: string | null;
         /**
          * Limit
+         *
+         * How many batches at most.
          */
         limit?: number;
     };
@@ -13007,6 +13432,8 @@ export type OpenaiGetBatchData = {
     path: {
         /**
          * Batch Id
+         *
+         * Id of a batch: `batch_…`.
          */
         batch_id: string;
     };
@@ -13037,6 +13464,8 @@ export type OpenaiCancelBatchData = {
     path: {
         /**
          * Batch Id
+         *
+         * Id of a batch: `batch_…`.
          */
         batch_id: string;
     };
@@ -13067,6 +13496,8 @@ export type BatchOutputData = {
     path: {
         /**
          * Batch Id
+         *
+         * Id of a batch: `batch_…`.
          */
         batch_id: string;
     };
@@ -13095,6 +13526,8 @@ export type BatchErrorsData = {
     path: {
         /**
          * Batch Id
+         *
+         * Id of a batch: `batch_…`.
          */
         batch_id: string;
     };
@@ -14250,6 +14683,8 @@ export type WorkerLogData = {
     path: {
         /**
          * Worker Id
+         *
+         * Id of a worker that runs, from `GET /api/system`.
          */
         worker_id: string;
     };

@@ -6,12 +6,12 @@ import { useTranslation } from "react-i18next";
 
 import { usePutInto } from "@/api/marking";
 import { queries } from "@/api/queries";
-import type { CollectionOut, ImageOut } from "@/api/types";
+import type { CollectionOut, Picked } from "@/api/types";
 
 import { NameDialog } from "./CollectionDialogs";
 
 /** Into which collections pictures go; with `from` they are moved out of that one. One that all are in is left by choosing it. */
-export function CollectionMenu({ anchor, images, from, onClose }: { anchor: HTMLElement; images: ImageOut[]; from?: CollectionOut; onClose: () => void }) {
+export function CollectionMenu({ anchor, images, from, onClose }: { anchor: HTMLElement; images: Picked[]; from?: CollectionOut; onClose: () => void }) {
   const { t } = useTranslation();
   const collections = useQuery(queries.collections());
   const put = usePutInto();

@@ -1,13 +1,14 @@
 import { Box, Button, IconButton, InputBase, Skeleton, Tooltip } from "@mui/material";
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Outlet } from "@tanstack/react-router";
 import { HardDrive, Search, X } from "lucide-react";
-import { useDeferredValue, useEffect, useMemo, useState } from "react";
+import { useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 
+import { useComplain } from "@/api/actions";
 import { asProblem } from "@/api/errors";
 import { queries } from "@/api/queries";
-import type { ImageOut } from "@/api/types";
+import type { ImageOut, Picked } from "@/api/types";
 import { isWhole, type Look } from "@/lib/look";
 import { EmptyState, FramesArt } from "@/ui/EmptyState";
 import { ErrorNote } from "@/ui/ErrorNote";
@@ -26,19 +27,35 @@ const route = getRouteApi("/gallery");
 export function GalleryPage() {
   const { t } = useTranslation();
   const look = route.useSearch();
-  const gallery = useInfiniteQuery(queries.gallery(useDeferredValue(look)));
+  const shown = useDeferredValue(look);
+  const gallery = useInfiniteQuery(queries.gallery(shown));
   const images = useMemo(() => gallery.data?.pages.flatMap((page) => page.items) ?? [], [gallery.data]);
-  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const chosen = images.filter((image) => selected.has(image.id));
-  const [tagged, setTagged] = useState<ImageOut[] | null>(null);
+  const { selected, setSelected, selectAll, known } = useSelection(shown, images, gallery.hasNextPage);
+  const chosen = useMemo(() => known(selected), [known, selected]);
+  const [tagged, setTagged] = useState<ReadonlySet<string> | null>(null);
   // As they are now: each change is shown while the dialog is open.
-  const tagging = tagged && images.filter((image) => tagged.some((one) => one.id === image.id));
+  const tagging = tagged && known(tagged);
+  const tag = (pictures: Picked[]) => setTagged(new Set(pictures.map(({ id }) => id)));
   const narrowed = !isWhole(look);
   const [storage, setStorage] = useState(false);
   // How many a search finds is known when all of them are here; until then there are more than these.
   const total = gallery.data?.pages[0]?.total ?? (gallery.hasNextPage ? null : images.length);
   const note = images.length === 0 ? null : total === null ? t("gallery.countMore", { count: images.length }) : t("gallery.count", { count: total });
   const problem = gallery.isError ? asProblem(gallery.error) : null;
+  // All that are here were deleted, and there are more.
+  const { fetchNextPage, hasNextPage, isFetchingNextPage, isError } = gallery;
+  const loadRest = useCallback(async (wanted: () => boolean) => {
+    while (wanted()) {
+      const { hasNextPage, isError } = await fetchNextPage({ cancelRefetch: false });
+      if (!hasNextPage) return true;
+      if (isError) return null;
+    }
+    return null;
+  }, [fetchNextPage]);
+  const goesOn = images.length === 0 && hasNextPage && !isError;
+  useEffect(() => {
+    if (goesOn && !isFetchingNextPage) void fetchNextPage();
+  }, [goesOn, isFetchingNextPage, fetchNextPage]);
   return (
     <>
       <PageHead title={t("gallery.title")} note={note}>
@@ -51,16 +68,38 @@ export function GalleryPage() {
       <Filters />
       <Box sx={{ mt: 3 }}>
         {problem && images.length === 0 && <ErrorNote title={t("gallery.failed")} error={problem} details={problem.details} onRetry={() => void gallery.refetch()} />}
-        {gallery.isPending && <Placeholder />}
-        {gallery.isSuccess && images.length === 0 && (narrowed ? <NoMatch look={look} /> : <Nothing />)}
-        {images.length > 0 && <Grid images={images} selected={selected} onSelect={setSelected} onTag={setTagged} hasMore={gallery.hasNextPage} loadingMore={gallery.isFetchingNextPage} loadMore={() => void gallery.fetchNextPage()} />}
+        {(gallery.isPending || goesOn) && <Placeholder />}
+        {gallery.isSuccess && !goesOn && images.length === 0 && (narrowed ? <NoMatch look={look} /> : <Nothing />)}
+        {images.length > 0 && <Grid images={images} selected={selected} chosen={chosen} onSelect={setSelected} onSelectAll={selectAll} onTag={tag} hasMore={gallery.hasNextPage} loadingMore={gallery.isFetchingNextPage} loadMore={() => void gallery.fetchNextPage()} loadRest={loadRest} />}
       </Box>
-      <SelectionBar images={chosen} look={look} onTag={() => setTagged(chosen)} onClear={() => setSelected(new Set())} />
+      <SelectionBar images={chosen} look={look} onTag={() => tag(chosen)} onAll={chosen.length < images.length || (gallery.hasNextPage && chosen.length === images.length) ? selectAll : undefined} onClear={() => setSelected(new Set())} />
       {tagging && tagging.length > 0 && <TagDialog images={tagging} onClose={() => setTagged(null)} />}
       {storage && <StorageDialog onClose={() => setStorage(false)} />}
       <Outlet />
     </>
   );
+}
+
+/**
+ * Which pictures are selected: of those that are here, and once all were asked for also of those that are not. What goes
+ * meanwhile, here or in another tab, is not counted any more.
+ */
+function useSelection(look: Look, images: ImageOut[], hasMore: boolean) {
+  const client = useQueryClient();
+  const complain = useComplain();
+  const [{ selected, all }, setSelection] = useState<{ selected: ReadonlySet<string>; all: boolean }>({ selected: new Set(), all: false });
+  const marks = useQuery({ ...queries.marks(look), enabled: all }).data;
+  const known = useCallback((ids: ReadonlySet<string>): Picked[] => {
+    const here = new Set(images.map(({ id }) => id));
+    return [...images.filter(({ id }) => ids.has(id)), ...(all ? (marks ?? []).filter(({ id }) => ids.has(id) && !here.has(id)) : [])];
+  }, [images, marks, all]);
+  const setSelected = useCallback((ids: ReadonlySet<string>) => setSelection((old) => ({ selected: ids, all: old.all && ids.size > 0 })), []);
+  const selectAll = () => {
+    setSelected(new Set(images.map(({ id }) => id)));
+    if (!hasMore) return;
+    client.fetchQuery({ ...queries.marks(look), staleTime: 0 }).then((every) => setSelection({ selected: new Set(every.map(({ id }) => id)), all: true }), complain);
+  };
+  return { selected, setSelected, selectAll, known };
 }
 
 function SearchBox() {

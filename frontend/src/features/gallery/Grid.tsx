@@ -6,7 +6,7 @@ import { useTranslation } from "react-i18next";
 
 import { useDeleteImages } from "@/api/actions";
 import { useMark } from "@/api/marking";
-import type { ImageOut } from "@/api/types";
+import type { ImageOut, Picked } from "@/api/types";
 import { justify } from "@/lib/rows";
 
 import { Cell } from "./Cell";
@@ -17,15 +17,20 @@ const GAP = 4;
 interface Props {
   images: ImageOut[];
   selected: ReadonlySet<string>;
+  /** Those of them that are there, also where they are not on screen yet. */
+  chosen: Picked[];
   onSelect: (ids: ReadonlySet<string>) => void;
-  onTag: (images: ImageOut[]) => void;
+  onSelectAll: () => void;
+  onTag: (images: Picked[]) => void;
   hasMore: boolean;
   loadingMore: boolean;
   loadMore: () => void;
+  /** Page after page while it is `wanted`; whether all are here. */
+  loadRest: (wanted: () => boolean) => Promise<true | null>;
 }
 
-/** Justified rows of which only those near the window exist. Arrows move, Space selects, Enter opens, Delete deletes, F marks as favourite, 0 to 5 rate, T tags, Esc clears. */
-export function Grid({ images, selected, onSelect, onTag, hasMore, loadingMore, loadMore }: Props) {
+/** Justified rows of which only those near the window exist. Arrows move, Space selects, Enter opens, End goes to the very last, Ctrl A selects all there are, Delete deletes, F marks as favourite, 0 to 5 rate, T tags, Esc clears. */
+export function Grid({ images, selected, chosen, onSelect, onSelectAll, onTag, hasMore, loadingMore, loadMore, loadRest }: Props) {
   const { t } = useTranslation();
   const go = useNavigate();
   const remove = useDeleteImages();
@@ -59,8 +64,9 @@ export function Grid({ images, selected, onSelect, onTag, hasMore, loadingMore, 
     const row = rows.findIndex((item) => at >= item.start && at < item.start + item.items.length);
     if (row >= 0) virtual.scrollToIndex(row, { align: "auto" });
     const frame = requestAnimationFrame(() => {
-      root.current?.querySelector<HTMLElement>(`[data-index="${at}"]`)?.focus({ preventScroll: true });
-      moved.current = false;
+      const cell = root.current?.querySelector<HTMLElement>(`[data-index="${at}"]`);
+      cell?.focus({ preventScroll: true });
+      if (cell) moved.current = false;
     });
     return () => cancelAnimationFrame(frame);
   }, [at, rows, virtual, shown]);
@@ -81,14 +87,15 @@ export function Grid({ images, selected, onSelect, onTag, hasMore, loadingMore, 
   const open = (image: ImageOut | undefined) => image && void go({ to: "/gallery/$id", params: { id: image.id }, search: (old) => old, resetScroll: false });
 
   /** The selected ones, or else the one with the focus. */
-  const meant = () => {
-    const chosen = images.filter((image) => selected.has(image.id));
-    return chosen.length ? chosen : images.slice(at, at + 1);
-  };
+  const meant = (): Picked[] => (chosen.length ? chosen : images.slice(at, at + 1));
   const onKey = (event: KeyboardEvent) => {
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     const next = step(event.key, at, rows, images.length);
-    if (next !== null) {
+    if (ending && event.key !== "Shift") setEnding(null);
+    if (event.key === "End" && hasMore) {
+      event.preventDefault();
+      setEnding({ range: event.shiftKey });
+    } else if (next !== null) {
       event.preventDefault();
       moved.current = true;
       if (event.shiftKey) toggle(next, true);
@@ -108,7 +115,7 @@ export function Grid({ images, selected, onSelect, onTag, hasMore, loadingMore, 
       onSelect(new Set());
     } else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      onSelect(new Set(images.map((image) => image.id)));
+      onSelectAll();
     } else if (plain && /^[0-5]$/.test(event.key)) {
       event.preventDefault();
       mark.mutate({ images: meant(), change: { rating: Number(event.key) } });
@@ -128,6 +135,27 @@ export function Grid({ images, selected, onSelect, onTag, hasMore, loadingMore, 
   };
   const same = useSame({ onClick, toggle });
 
+  // To the very last: page by page until all are here. Any other key lets it be.
+  const [ending, setEnding] = useState<{ range: boolean; there?: true } | null>(null);
+  useEffect(() => {
+    if (!ending || ending.there) return;
+    let wanted = true;
+    void loadRest(() => wanted).then((there) => wanted && setEnding(there ? { ...ending, there } : null));
+    return () => {
+      wanted = false;
+    };
+  }, [ending, loadRest]);
+  useEffect(() => {
+    if (!ending?.there || hasMore) return;
+    const frame = requestAnimationFrame(() => {
+      moved.current = true;
+      if (ending.range) same.toggle(images.length - 1, true);
+      setFocused(images.length - 1);
+      setEnding(null);
+    });
+    return () => cancelAnimationFrame(frame);
+  }, [ending, hasMore, images.length, same]);
+
   return (
     <Box ref={root} role="listbox" aria-multiselectable aria-label={t("gallery.grid")} aria-description={t("gallery.keys")} onKeyDown={onKey} sx={{ position: "relative", mx: { xs: -4, md: 0 } }} style={{ height: virtual.getTotalSize() }}>
       {shown.map((item) => {
@@ -142,6 +170,7 @@ export function Grid({ images, selected, onSelect, onTag, hasMore, loadingMore, 
           </Box>
         );
       })}
+      <Box role="status" sx={{ position: "fixed", zIndex: 1200, bottom: { xs: 72, md: 24 }, insetInline: 0, mx: "auto", width: "max-content", px: 4, py: 2, borderRadius: "8px", bgcolor: "background.raised", border: 1, borderColor: "divider", fontSize: 14, fontVariantNumeric: "tabular-nums", "&:empty": { display: "none" } }}>{ending && t("gallery.toEnd", { count: images.length })}</Box>
       {loadingMore && <Skeleton variant="rectangular" height={4} sx={{ position: "absolute", insetInline: 0, bottom: -12 }} />}
     </Box>
   );

@@ -1,21 +1,21 @@
 import { Box, Button, IconButton, Slide, Tooltip } from "@mui/material";
 import { useQuery } from "@tanstack/react-query";
-import { Columns2, Download, FolderInput, FolderPlus, Heart, Tag, Trash2, X } from "lucide-react";
+import { CheckCheck, Columns2, Download, FolderInput, FolderPlus, Heart, Tag, Trash2, X } from "lucide-react";
 import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import { downloadImages, useDeleteImages } from "@/api/actions";
 import { useMark } from "@/api/marking";
 import { queries } from "@/api/queries";
-import type { ImageOut } from "@/api/types";
+import type { Picked } from "@/api/types";
 import type { Look } from "@/lib/look";
 import { IconButtonLink } from "@/ui/links";
 
 import { CollectionMenu } from "./CollectionMenu";
 
-/** What can be done with the selected pictures; comes when there are some. */
-export function SelectionBar({ images, look, onTag, onClear }: { images: ImageOut[]; look: Look; onTag: () => void; onClear: () => void }) {
-  const { t } = useTranslation();
+/** What can be done with the selected pictures; comes when there are some. `onAll`: others could be selected as well. */
+export function SelectionBar({ images, look, onTag, onAll, onClear }: { images: Picked[]; look: Look; onTag: () => void; onAll?: () => void; onClear: () => void }) {
+  const { t, i18n } = useTranslation();
   const remove = useDeleteImages();
   const mark = useMark();
   const here = useQuery(queries.collections()).data?.find((one) => one.id === look.collection);
@@ -28,8 +28,9 @@ export function SelectionBar({ images, look, onTag, onClear }: { images: ImageOu
         <Box role="toolbar" aria-label={t("gallery.selected", { count: images.length })} sx={{ position: "fixed", zIndex: 1200, bottom: { xs: 72, md: 24 }, insetInline: 0, mx: "auto", width: "max-content", maxWidth: "calc(100vw - 16px)", display: "flex", alignItems: "center", gap: { xs: 0, sm: 1 }, p: 1, pl: 4, borderRadius: "12px", bgcolor: "background.raised", border: 1, borderColor: "divider", boxShadow: "0 16px 40px -12px rgb(8 12 20 / 0.4)" }}>
           <Box sx={{ fontWeight: 550, mr: { xs: 1, sm: 3 }, whiteSpace: "nowrap", fontVariantNumeric: "tabular-nums" }}>
             <Box component="span" sx={{ display: { xs: "none", sm: "inline" } }}>{t("gallery.selected", { count: images.length })}</Box>
-            <Box component="span" aria-hidden sx={{ display: { sm: "none" } }}>{images.length}</Box>
+            <Box component="span" aria-hidden sx={{ display: { sm: "none" } }}>{images.length.toLocaleString(i18n.language)}</Box>
           </Box>
+          {onAll && <Tool label={t("gallery.selectAll")} onClick={onAll}><CheckCheck size={18} /></Tool>}
           <Tool label={t(loved ? "gallery.unfavourite" : "gallery.favourite")} onClick={() => mark.mutate({ images, change: { favourite: !loved } })}><Heart size={18} fill={loved ? "currentColor" : "none"} /></Tool>
           <Tool label={t("gallery.editTags")} onClick={onTag}><Tag size={18} /></Tool>
           <Tool label={t("gallery.addTo")} onClick={(event) => setMenu({ anchor: event.currentTarget, moves: false })}><FolderPlus size={18} /></Tool>

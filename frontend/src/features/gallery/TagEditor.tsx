@@ -6,14 +6,14 @@ import { useTranslation } from "react-i18next";
 
 import { useMark } from "@/api/marking";
 import { queries } from "@/api/queries";
-import type { ImageOut } from "@/api/types";
+import type { Picked } from "@/api/types";
 import { plainTag, shared } from "@/lib/marks";
 import { Frame } from "@/ui/Frame";
 
 export const MOST_TAGS = 20;
 
 /** The tags of some pictures: what all have, what some have, and a field for another. Each change is made at once. */
-export function TagEditor({ images, autoFocus }: { images: ImageOut[]; autoFocus?: boolean }) {
+export function TagEditor({ images, autoFocus }: { images: Picked[]; autoFocus?: boolean }) {
   const { t } = useTranslation();
   const mark = useMark();
   const list = useId();
@@ -53,7 +53,7 @@ export function TagEditor({ images, autoFocus }: { images: ImageOut[]; autoFocus
   );
 }
 
-export function TagDialog({ images, onClose }: { images: ImageOut[]; onClose: () => void }) {
+export function TagDialog({ images, onClose }: { images: Picked[]; onClose: () => void }) {
   const { t } = useTranslation();
   return (
     <Frame title={t("gallery.tagsOf", { count: images.length })} note={t("gallery.tagsHint")} onClose={onClose} onSubmit={onClose} actions={<Button variant="contained" type="submit">{t("gallery.done")}</Button>}>

@@ -15,6 +15,7 @@ import { familyName } from "@/lib/models";
 import { useSignal } from "@/lib/signal";
 import { toast } from "@/lib/toast";
 import { ErrorNote } from "@/ui/ErrorNote";
+import { useFold } from "@/ui/Fold";
 import { TextLink } from "@/ui/links";
 import { card } from "@/ui/Section";
 import { visuallyHidden } from "@/ui/StatusMark";
@@ -33,6 +34,8 @@ import { useGenerate } from "./useGenerate";
 
 const route = getRouteApi("/");
 const MISSING: string[] = ["validation.promptEmpty", "validation.maskEmpty", "validation.noGrowth"];
+/** Shown with the prompt and the picture, not among the settings. */
+const OUTSIDE: readonly string[] = ["prompt", "negative_prompt", "image", "mask", "left", "scale", "upscaler"];
 const BESIDE = "@media (min-width: 1080px)";
 
 export function GeneratePage() {
@@ -55,6 +58,8 @@ export function GeneratePage() {
   const own = ownSize(job.task, picture, model);
   const generate = useGenerate(model);
   const [tried, setTried] = useState(false);
+  const [tries, setTries] = useState(0);
+  const page = useRef<HTMLDivElement>(null);
   const prompt = useRef<HTMLTextAreaElement>(null);
   useStartFromAddress(prompt);
   const { chat: from } = route.useSearch();
@@ -72,19 +77,26 @@ export function GeneratePage() {
   }
   for (const problem of generate.problem?.fields ?? []) errors[fieldOf(problem.field)] ??= said(problem).text;
 
+  // Whoever sends what cannot be is led to the first field that is wrong, wherever it is folded away.
+  const fields = generate.problem?.fields;
+  useEffect(() => {
+    if (tries > 0 || fields?.length) firstWrong(page.current)?.focus();
+  }, [tries, fields]);
+
+  /** Whether it can be sent; what is wrong with it is shown. */
+  const isFine = () => {
+    const fine = Object.keys(complaints).length === 0;
+    setTried(!fine);
+    if (!fine) setTries(tries + 1);
+    return fine;
+  };
+
   const submit = () => {
-    setTried(true);
-    if (complaints.prompt || complaints.negative_prompt) prompt.current?.focus();
-    if (Object.keys(complaints).length === 0 && !generate.sending) {
-      setTried(false);
-      generate.send();
-    }
+    if (isFine() && !generate.sending) generate.send();
   };
 
   const planGrid = () => {
-    setTried(true);
-    if (complaints.prompt || complaints.negative_prompt) prompt.current?.focus();
-    if (Object.keys(complaints).length > 0) return;
+    if (!isFine()) return;
     const request = toRequest(form, model, own);
     if (!picture) return plannedGrid.set({ request, start: null, starts: false });
     void sentImage().then((image) => image && plannedGrid.set({ request, start: { image, strength: job.strength, fit: job.fit, url: picture.url }, starts: true }));
@@ -98,7 +110,7 @@ export function GeneratePage() {
   };
 
   return (
-    <Box onKeyDown={onKey} sx={{ display: "grid", rowGap: 4, columnGap: 8, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gridTemplateRows: "auto 1fr" }, alignItems: "start" }}>
+    <Box ref={page} onKeyDown={onKey} sx={{ display: "grid", rowGap: 4, columnGap: 8, gridTemplateColumns: "minmax(0, 1fr)", [BESIDE]: { gridTemplateColumns: "minmax(0, 1fr) 320px", gridTemplateRows: "auto 1fr" }, alignItems: "start" }}>
       <Box component="h1" sx={visuallyHidden}>{t("generate.title")}</Box>
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
         {from && <TextLink to="/chat/$id" params={{ id: from }} variant="body2" sx={{ display: "inline-flex", alignItems: "center", gap: 2, justifySelf: "start" }}><MessagesSquare size={15} aria-hidden />{t("generate.backToChat")}</TextLink>}
@@ -112,13 +124,13 @@ export function GeneratePage() {
         {models.isError && <ErrorNote title={t("generate.modelsFailed")} error={asProblem(models.error)} details={asProblem(models.error).details} onRetry={() => void models.refetch()} />}
         {/* Stands there before it says anything: then it is read out. Beside the settings it would be folded away on a phone. */}
         <Typography role="status" variant="body2" sx={{ color: "warning.main", "&:empty": { position: "absolute" } }}>{model && !animate && form.model && form.model !== model.key && t("generate.modelGone", { wanted: form.model, model: model.name })}</Typography>
-        <FoldedSettings summary={summary()}>
-          <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
+        <FoldedSettings summary={summary()} wrong={Object.keys(errors).every((field) => OUTSIDE.includes(field)) ? 0 : tries + 1}>
+          <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} tries={tries} />
         </FoldedSettings>
       </Box>
       {/* Before the results, however many they are: for the keyboard the settings follow the prompt. */}
       <Box component="aside" aria-label={t("generate.settings")} sx={{ display: "none", [BESIDE]: { display: "block", gridColumn: 2, gridRow: "1 / span 2" }, ...card, p: 4, position: "sticky", top: 80, maxHeight: "calc(100dvh - 104px)", overflowY: "auto" }}>
-        <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} />
+        <SettingsPanel form={form} models={usable} model={model} loading={models.isPending} task={picture && job.task} picture={own} errors={errors} tries={tries} />
       </Box>
       <Box sx={{ display: "grid", gap: 4, minWidth: 0, gridTemplateColumns: "minmax(0, 1fr)" }}>
         <Runs onExample={whole ? example : undefined} />
@@ -133,10 +145,17 @@ export function GeneratePage() {
   }
 }
 
+/** The first field that says so of itself and can be seen. */
+function firstWrong(page: HTMLElement | null): HTMLElement | undefined {
+  const marked = page?.querySelectorAll<HTMLElement>('[aria-invalid="true"]') ?? [];
+  return [...marked].find((field) => field.checkVisibility?.() ?? true);
+}
+
 /** Where a field of a request is shown. */
 function fieldOf(name: string): Field {
   if (["right", "top", "bottom"].includes(name)) return "left";
   if (name.startsWith("loras.")) return "loras";
+  if (["hires.steps", "hires.scheduler", "hires.upscaler"].includes(name)) return name.replace(".", "_") as Field;
   if (name.startsWith("hires.")) return "hires";
   if (name.startsWith("sampler_settings.")) return "sampler_settings";
   return name as Field;
@@ -186,9 +205,9 @@ function useWithLora() {
 }
 
 /** On a narrow window the panel folds away under one line that says what is set. */
-function FoldedSettings({ summary, children }: { summary: string; children: React.ReactNode }) {
+function FoldedSettings({ summary, wrong, children }: { summary: string; wrong: number; children: React.ReactNode }) {
   const { t } = useTranslation();
-  const [open, setOpen] = useState(false);
+  const [open, setOpen] = useFold(wrong);
   const beside = useMediaQuery(BESIDE.replace("@media ", ""));
   if (beside) return null;
   return (

@@ -32,10 +32,13 @@ interface Props {
   task: Task | null;
   picture: Size | null;
   errors: Partial<Record<Field, string>>;
+  /** How often somebody has tried to send it: what is wrong and folded away is shown each time. */
+  tries: number;
 }
 
-export function SettingsPanel({ form, models, model, loading, task, picture, errors }: Props) {
+export function SettingsPanel({ form, models, model, loading, task, picture, errors, tries }: Props) {
   const { t } = useTranslation();
+  const wrong = (...fields: Field[]) => (fields.some((field) => errors[field]) ? tries + 1 : 0);
   const values = effective(form, model, picture);
   if (loading) return <Shape />;
   const many = task === "animate" ? t("task.videos") : t("generate.outputs");
@@ -64,9 +67,9 @@ export function SettingsPanel({ form, models, model, loading, task, picture, err
       <NumberField label={t("generate.guidance")} value={values.guidance} min={0} max={LIMITS.guidance} sliderMax={15} step={0.5} error={errors.guidance_scale} hint={t("generate.guidanceHint")} onChange={(guidance) => change({ guidance })} />
       <SeedField form={form} error={errors.seed} />
       <LoraPicker form={form} model={model} error={errors.loras} />
-      <Variations form={form} errors={errors} />
-      {(!task || task === "change") && <SecondPass form={form} errors={errors} size={values} steps={values.steps} model={model} />}
-      <Advanced form={form} errors={errors} model={model} />
+      <Variations form={form} errors={errors} wrong={wrong} />
+      {(!task || task === "change") && <SecondPass form={form} errors={errors} wrong={wrong} size={values} steps={values.steps} model={model} />}
+      <Advanced form={form} errors={errors} wrong={wrong("scheduler", "sampler_settings", "clip_skip", "format", "quality")} model={model} />
     </Box>
   );
 }
@@ -157,10 +160,10 @@ function SeedField({ form, error }: { form: Settings; error?: string }) {
   );
 }
 
-function Advanced({ form, errors, model }: { form: Settings; errors: Props["errors"]; model: ModelOut | undefined }) {
+function Advanced({ form, errors, wrong, model }: { form: Settings; errors: Props["errors"]; wrong: number; model: ModelOut | undefined }) {
   const { t } = useTranslation();
   return (
-    <Fold title={t("generate.advanced")}>
+    <Fold title={t("generate.advanced")} wrong={wrong}>
       <SchedulerPicker label={t("generate.scheduler")} value={form.scheduler} model={model} error={errors.scheduler} onChange={chooseScheduler} />
       <SamplerSettings form={form} model={model} error={errors.sampler_settings} />
       <NumberField label={t("generate.clipSkip")} value={form.clipSkip} min={0} max={8} step={1} error={errors.clip_skip} hint={t("generate.clipSkipHint")} onChange={(clipSkip) => change({ clipSkip })} />

@@ -169,7 +169,7 @@ export function sideLimits(model: ModelOut | undefined) {
   };
 }
 
-export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires" | "hires_steps" | "upscaler" | "loras" | "clip_skip" | "sampler_settings" | "quality";
+export type Field = "prompt" | "negative_prompt" | "model" | "num_outputs" | "steps" | "guidance_scale" | "width" | "height" | "seed" | "scheduler" | "format" | "image" | "mask" | "left" | "scale" | "subseed" | "subseed_strength" | "hires" | "hires_steps" | "hires_scheduler" | "hires_upscaler" | "upscaler" | "loras" | "clip_skip" | "sampler_settings" | "quality";
 type Complaint =
   | { key: "validation.maskEmpty" | "validation.noGrowth" }
   | { key: "validation.sizeOver"; width: number; height: number; max: number }

@@ -102,7 +102,7 @@ const LANGUAGES: Language[] = ["curl", "python", "javascript"];
 export function RecipePart({ model }: { model: ModelOut }) {
   const { t } = useTranslation();
   const [language, setLanguage] = useState<Language>("curl");
-  const call = callOf(model);
+  const call = model.runnable || isAddition(model) ? callOf(model) : null;
   if (!call && (!model.runnable || isAddition(model))) return null;
   const text = recipe(language, location.origin, call ?? loadCallOf(model.key));
   const names = { curl: t("generate.copyCurl"), python: t("generate.copyPython"), javascript: t("generate.copyJavascript") };
