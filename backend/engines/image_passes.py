@@ -268,9 +268,13 @@ class Passes:
             "generator": noise.generators,
             "output_type": "latent" if to_latents else "pt",
             "callback_on_step_end": self._steps,
+            "callback": lambda step, at, latents: self._steps(pipe, step, at, {"latents": latents}),  # PixArt's
+            "use_resolution_binning": False,  # PixArt's and Sana's: the size is the one that was asked for
             **more,
         }
         known = inspect.signature(type(pipe).__call__).parameters
+        if "callback_on_step_end" in known:
+            del arguments["callback"]
         with side_by_side(pipe, reading, self._count):
             made = pipe(**{name: value for name, value in arguments.items() if name in known}).images
         return made if to_latents else _pictures(made)

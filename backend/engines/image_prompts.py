@@ -82,7 +82,9 @@ class Prompts:
     def arguments(self, pipe: Any, task: TextToImage) -> dict[str, Any]:
         """The prompt as arguments of the pipeline's call: embeddings where the family says how they are called."""
         if not self._family.embeddings:
-            return {"prompt": _words(task.prompt), "negative_prompt": _words(task.negative_prompt) or None}
+            # Without words to avoid they are none, not absent: PixArt fails over that, Qwen-Image would not be guided.
+            words = {"prompt": _words(task.prompt), "negative_prompt": _words(task.negative_prompt)}
+            return {**words, "true_cfg_scale": task.guidance_scale}  # what Qwen-Image calls the guidance scale
         return self.reading(pipe, task).variants[0]
 
     def reading(self, pipe: Any, task: TextToImage) -> Reading:

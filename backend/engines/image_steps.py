@@ -120,15 +120,16 @@ class Steps:
             raise RunCancelled
         now = time.monotonic()
         self._here = (index + 1) * self._pictures
+        last = getattr(pipe, "num_timesteps", None) or len(pipe.scheduler.timesteps)  # PixArt's keeps no count
         previews = self._make_previews(index) if now - self._previewed >= PREVIEW_SECONDS else []
         if previews:
             self._previewed = now
         while self._shown:
             previews.append(self._shown.popleft())
-        if previews or index + 1 == pipe.num_timesteps or now - self._reported >= PROGRESS_SECONDS:
+        if previews or index + 1 == last or now - self._reported >= PROGRESS_SECONDS:
             self._reported = now
             self._run.report(Progress(step=self._before + self._here, total=self._total, previews=previews))
-        words = {} if self._reading is None else self._reading.changes(index, pipe.num_timesteps, self._pictures)
+        words = {} if self._reading is None else self._reading.changes(index, last, self._pictures)
         return words if self._after is None else {**words, "latents": self._after(pipe, index, tensors["latents"])}
 
     def _make_previews(self, index: int) -> list[Preview]:

@@ -31,10 +31,13 @@ PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=900)
 
 def run(options: argparse.Namespace, settings: BenchSettings) -> int:
     """Exit status: 1 when nothing was answered. Raises BadSetting."""
+    levels = [one.strip() for one in options.concurrency.split(",")]
+    if not all(one.isdecimal() for one in levels):
+        raise BadSetting(f"--concurrency {options.concurrency} must be whole numbers with commas, such as 1,2,4,8.")
     try:
         wanted = BenchmarkIn(
             models=options.model,
-            concurrency=[int(one) for one in options.concurrency.split(",")],
+            concurrency=[int(one) for one in levels],
             requests=options.requests,
             prompt_tokens=options.prompt_tokens,
             output_tokens=options.output_tokens,
@@ -44,8 +47,9 @@ def run(options: argparse.Namespace, settings: BenchSettings) -> int:
             tpot_goal_ms=options.tpot_goal,
             name=options.name,
         )
-    except (pydantic.ValidationError, ValueError) as error:
-        raise BadSetting(f"These cannot be measured: {error}") from error
+    except pydantic.ValidationError as error:
+        wrong = (f"--{str(one['loc'][0]).replace('_', '-')}: {one['msg']}" for one in error.errors())
+        raise BadSetting(f"This cannot be measured: {'; '.join(wrong)}.") from error
     base = (options.base_url or f"{settings.own_url}/v1").rstrip("/")
     return asyncio.run(_run(wanted, base, options, settings))
 

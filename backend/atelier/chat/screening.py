@@ -277,6 +277,13 @@ def _tools(field: str, value: Any) -> None:
                 _schema(f"{field}.{at}.{name}", inner[name])
 
 
+def _functions(field: str, value: Any) -> None:
+    """What came before tools: engines say nothing of it and answer as if it had not been asked."""
+    if value:
+        words = Said(f"{field} is not taken by this Atelier.", "chat.field_refused", name=field)
+        raise BadRequest(words, field=field, hint="Send them as tools.")
+
+
 def _choice(field: str, value: Any) -> None:
     if value.__class__ is dict and value.get("function", value).__class__ is not dict:
         raise _wrong(f"{field}.function", "an object")
@@ -391,7 +398,7 @@ FIELDS: dict[str, Check | None] = {
     "prompt": _prompt,
     "input": _input,
     "tools": _tools,
-    "functions": _tools,
+    "functions": _functions,
     "tool_choice": _choice,
     "function_call": _label,
     "response_format": _format,

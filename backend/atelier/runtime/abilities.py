@@ -18,6 +18,7 @@ EMBEDDINGS = "/v1/embeddings"
 MESSAGES = "/v1/messages"
 COUNT_TOKENS = "/v1/messages/count_tokens"
 TOKENIZE, DETOKENIZE = "/tokenize", "/detokenize"
+_AROUND = ("echo", "suffix", "min_tokens")
 OF_ANSWERS_KEPT = ("previous_response_id", "conversation", "background")
 """Fields of /v1/responses that only an engine which remembers its answers understands."""
 
@@ -27,11 +28,11 @@ class Abilities:
     """`routes`: of a chat model; `embed_routes`: of an embedding model (none: it runs none).
 
     `tool_choices`: how tools may be asked for; `auto` needs a tool parser as well. `many`: `n` above 1. `schema`: an
-    answer that is held to a JSON schema. `remembers`: answers of /v1/responses, which the next request may go on from
-    by their ids. `sees`: pictures in a request, for a model that sees. `adapts`: LoRAs are loaded with a model and
-    answer by their own names. `sleeps`: its weights can be put aside. `fp8_weights`, `fp8_cache`: it loads weights, or
-    keeps keys and values, in 8 bits. `reserves`: the memory of all requests that it may serve at once is taken when it
-    loads.
+    answer that is held to a JSON schema. `around`: the words around an answer of /v1/completions, and a least length.
+    `remembers`: answers of /v1/responses, which the next request may go on from by their ids. `sees`: pictures in a
+    request, for a model that sees. `adapts`: LoRAs are loaded with a model and answer by their own names. `sleeps`: its
+    weights can be put aside. `fp8_weights`, `fp8_cache`: it loads weights, or keeps keys and values, in 8 bits.
+    `reserves`: the memory of all requests that it may serve at once is taken when it loads.
     """
 
     routes: frozenset[str]
@@ -39,6 +40,7 @@ class Abilities:
     tool_choices: frozenset[str] = frozenset()
     many: bool = False
     schema: bool = False
+    around: bool = False
     remembers: bool = False
     logprobs: bool = False
     logit_bias: bool = False
@@ -60,7 +62,11 @@ class Abilities:
         named = "named" if isinstance(choice, dict) else choice if isinstance(choice, str) else None
         for field, asked, able in (
             ("n", body.get("n") not in (None, 0, 1), self.many),
+            ("best_of", body.get("best_of") not in (None, 0, 1), self.many),
             ("logprobs", bool(body.get("logprobs")), self.logprobs),
+            ("top_logprobs", bool(body.get("top_logprobs")), self.logprobs),
+            *((name, bool(body.get(name)), self.around) for name in _AROUND),
+            ("structured_outputs", bool(body.get("structured_outputs")), self.schema),
             ("logit_bias", bool(body.get("logit_bias")), self.logit_bias),
             ("response_format", _is_shaped(body.get("response_format")), self.schema),
             ("text", _is_shaped(_format_in(body.get("text"))), self.schema),
@@ -89,6 +95,7 @@ _VLLM = Abilities(
     tool_choices=frozenset({"auto", "required", "named"}),
     many=True,
     schema=True,
+    around=True,
     logprobs=True,
     logit_bias=True,
     seed=True,

@@ -103,7 +103,7 @@ class TestImports:
         assert start.then == "then True"
 
     def test_style(self) -> None:
-        result = run(sys.executable, "-m", "ruff", "check", "--no-cache", "backend")
+        result = run(sys.executable, "-m", "ruff", "check", "--no-cache", ".")
         assert result.returncode == 0, result.stdout
 
 

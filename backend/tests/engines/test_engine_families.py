@@ -36,6 +36,7 @@ ABLE = {
     "flux_schnell": ("text", "inpaint"),
     "kontext": ("text", "image", "inpaint", "hires"),
     "fill": ("inpaint",),
+    "pixart": ("text",),
 }
 
 
@@ -130,6 +131,13 @@ def test_what_one_cannot_is_said(
         engines(model).run(task(tmp_path, kind, pictures), Recorder())
     assert (caught.value.code, caught.value.sentence) == ("unfit_task", sentence) and caught.value.hint
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_family_without_an_entry_is_given_words(engines: Callable, pictures: dict, tmp_path: Path) -> None:
+    """None to avoid, some to avoid, and guidance: all three count."""
+    given: list[dict[str, Any]] = [{"negative_prompt": ""}, {}, {"guidance_scale": 6.0}]
+    made = [engines("pixart").run(task(tmp_path, "text", pictures, **one), Recorder()).files[0].sha256 for one in given]
+    assert len(set(made)) == 3
 
 
 class TestGuidance:

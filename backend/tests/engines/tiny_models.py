@@ -23,6 +23,8 @@ from diffusers import (
     FluxTransformer2DModel,
     LatentConsistencyModelPipeline,
     LCMScheduler,
+    PixArtSigmaPipeline,
+    PixArtTransformer2DModel,
     PNDMScheduler,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
@@ -327,6 +329,28 @@ def build_kontext(folder: Path, seed: int = 0) -> Path:
 def build_fill(folder: Path, seed: int = 0) -> Path:
     """Sees the latents (16 channels of 2 × 2 patches), the masked picture's, and the mask (8 × 8 pixels of each)."""
     return _flux(folder, seed, FluxFillPipeline, guided=True, channels=64 + 64 + 4 * 2 * 2)
+
+
+def build_pixart(folder: Path, seed: int = 0) -> Path:
+    """Of a family that has no entry of its own in `image_families`: its call is given words."""
+    torch.manual_seed(seed)
+    pipe = PixArtSigmaPipeline(
+        tokenizer=t5_tokenizer(),
+        text_encoder=t5(),
+        vae=autoencoder(),
+        transformer=PixArtTransformer2DModel(
+            sample_size=8,
+            num_layers=1,
+            attention_head_dim=8,
+            num_attention_heads=3,
+            cross_attention_dim=24,
+            caption_channels=TEXT_WIDTH,
+            use_additional_conditions=False,
+        ),
+        scheduler=DDIMScheduler(**BETAS),
+    )
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
 
 
 def build_svd(folder: Path, seed: int = 0) -> Path:

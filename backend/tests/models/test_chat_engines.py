@@ -97,7 +97,13 @@ class TestAbilities:
         ("body", "field"),
         [
             ({"n": 2}, "n"),
+            ({"best_of": 2}, "best_of"),
             ({"logprobs": True}, "logprobs"),
+            ({"top_logprobs": 2}, "top_logprobs"),
+            ({"echo": True}, "echo"),
+            ({"suffix": "x"}, "suffix"),
+            ({"min_tokens": 9}, "min_tokens"),
+            ({"structured_outputs": {"choice": ["a"]}}, "structured_outputs"),
             ({"response_format": {"type": "json_object"}}, "response_format"),
             ({"tools": [{}], "tool_choice": "required"}, "tool_choice"),
             ({"tools": [{}], "tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),

@@ -250,6 +250,8 @@ class TestRefusals:
             ({"stop": ["x"] * 17}, "stop"),
             ({"logit_bias": {str(token): 1 for token in range(1025)}}, "logit_bias"),
             ({"tools": [{"type": "function", "function": {"name": "f"}}] * 129}, "tools"),
+            ({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": ["f"]}, "tool_choice"),
+            ({"functions": [{"name": "f"}]}, "functions"),
             ({"structured_outputs": {"grammar": "root ::= x"}}, "structured_outputs.grammar"),
             ({"structured_outputs": {"regex": "(a+)+b"}}, "structured_outputs.regex pattern"),
             (

@@ -19,6 +19,7 @@ export function Shortcuts({ onClose }: { onClose: () => void }) {
     ]],
     [t("nav.generate"), [
       [t("keys.send"), [[command, key.enter]]],
+      [t("keys.weigh"), [[command, "↑"], [command, "↓"]]],
       [t("keys.alongEarlier"), [["←"], ["→"], [key.home], [key.end]]],
     ]],
     [t("nav.gallery"), [

@@ -73,6 +73,18 @@ describe("Generate", () => {
     expect(atelier.jobs).toHaveLength(0);
   });
 
+  it("gives the words at the cursor more weight by keys, and less", async () => {
+    await open("/");
+    const words = await prompt();
+    await user.clear(words);
+    await user.type(words, "a red fox");
+    await user.keyboard("{Control>}{ArrowUp}{ArrowUp}{/Control}");
+    expect(words).toHaveValue("a red (fox:1.2)");
+    expect(settings.get().prompt).toBe("a red (fox:1.2)");
+    await user.keyboard("{Control>}{ArrowDown}{ArrowDown}{/Control}");
+    expect(words).toHaveValue("a red fox");
+  });
+
   it("shows why it failed, what to do, and tries again", async () => {
     await open("/");
     await send("fail:oom whale");

@@ -63,3 +63,12 @@ export const isMac = typeof navigator !== "undefined" && /mac|iphone|ipad/i.test
 
 /** Fingers instead of a mouse: there is most likely no keyboard either. */
 export const COARSE = "(pointer: coarse)";
+
+/** Puts `text` in the place of what stands from `from` to `to`, as if it were typed: it can be undone. */
+export function typeInto(field: HTMLTextAreaElement, from: number, to: number, text: string): void {
+  field.setSelectionRange(from, to);
+  if (document.execCommand?.("insertText", false, text)) return;
+  // React hears of a value through the setter that it has not put its own before.
+  Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value")?.set?.call(field, field.value.slice(0, from) + text + field.value.slice(to));
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
