@@ -65,7 +65,7 @@ export function BottomBar() {
           key={to}
           to={to}
           activeOptions={{ exact: to === "/", includeSearch: false }}
-          sx={{ display: "grid", justifyItems: "center", alignContent: "center", gap: "3px", height: rail.bottom, color: "text.faint", textDecoration: "none", fontSize: 12, fontWeight: 520, "&.active": { color: "text.primary" }, "&.active svg": { color: "primary.main" } }}
+          sx={{ display: "grid", justifyItems: "center", alignContent: "center", gap: "3px", height: rail.bottom, color: "text.faint", textDecoration: "none", fontSize: "clamp(9.5px, 2.9vw, 12px)", whiteSpace: "nowrap", fontWeight: 520, "&.active": { color: "text.primary" }, "&.active svg": { color: "primary.main" } }}
         >
           <Icon size={20} strokeWidth={1.9} aria-hidden />
           {t(name)}

@@ -3,8 +3,8 @@ import "@testing-library/jest-dom/vitest";
 import { cleanup, configure } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
 
-// Without the whole page in every message.
-configure({ getElementError: (message) => new Error(message ?? "not found") });
+// Without the whole page in every message. What comes late on a busy machine still comes.
+configure({ asyncUtilTimeout: 20_000, getElementError: (message) => new Error(message ?? "not found") });
 
 // What jsdom lacks of a browser.
 if (typeof window !== "undefined") {
