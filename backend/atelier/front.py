@@ -74,6 +74,7 @@ class Front:
     ) -> None:
         self.app, self._live, self._envelopes = app, live, envelopes
         self._hosts, self._door = hosts, door
+        self._packed: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -197,7 +198,8 @@ class Front:
             elif refused:
                 await self._send_problem(scope, send_with_headers, request_id, *refused)
             else:
-                await self.app(scope, body.receive, send_with_headers)
+                app = self._packing() if _is_text(scope) else self.app
+                await app(scope, body.receive, send_with_headers)
         finally:
             if not scope["path"].startswith(_QUIET):
                 took = round((time.perf_counter() - begun) * 1000, 1)
@@ -205,6 +207,14 @@ class Front:
 
     def _preflight(self, scope: Scope, guest: bytes) -> list[tuple[bytes, bytes]] | None:
         return preflight_headers(guest, scope["headers"]) if scope["method"] == "OPTIONS" else None
+
+    def _packing(self) -> ASGIApp:
+        """The application with its answers compressed, made when somebody first opens the dashboard."""
+        if self._packed is None:
+            from starlette.middleware.gzip import GZipMiddleware
+
+            self._packed = GZipMiddleware(self.app, compresslevel=6)
+        return self._packed
 
     async def _send_problem(
         self,
@@ -237,6 +247,13 @@ class Front:
         headers = [(name.encode(), value.encode()) for name, value in named.items()]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _is_text(scope: Scope) -> bool:
+    """Scripts and styles of the dashboard: a third of the bytes, once for each browser. Nothing else is compressed:
+    pictures are, and what belongs to somebody must not tell by its length what stands in it."""
+    path = scope["path"]
+    return path.startswith("/assets/") and path.endswith((".js", ".css")) and b"range" not in dict(scope["headers"])
 
 
 class IncomingBody:

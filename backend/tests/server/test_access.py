@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -201,6 +202,21 @@ class TestHostAndOrigin:
         assert (answer.status_code, answer.json()["code"]) == (426, "upgrade_required")
         assert answer.headers["upgrade"] == "websocket" and answer.json()["hint"]
         assert server.client.post("/api/live").status_code == 404
+
+    def test_the_dashboard_comes_compressed_and_nothing_else_does(self, own_server: object, tmp_path: Path) -> None:
+        (tmp_path / "assets").mkdir()
+        (tmp_path / "index.html").write_text("<!doctype html>")
+        script = tmp_path / "assets" / "page-0.js"
+        script.write_text("const words = 'red dragon';\n" * 1000)
+        server = own_server(ATELIER_FRONTEND_DIR=str(tmp_path))  # type: ignore[operator]
+        packed = server.client.get("/assets/page-0.js", headers={"Accept-Encoding": "gzip"})
+        assert packed.headers["content-encoding"] == "gzip" and packed.text == script.read_text()
+        assert "immutable" in packed.headers["cache-control"]
+        plain = server.client.get("/assets/page-0.js", headers={"Accept-Encoding": "identity"})
+        assert "content-encoding" not in plain.headers and plain.text == script.read_text()
+        part = server.client.get("/assets/page-0.js", headers={"Range": "bytes=0-4"})
+        assert (part.status_code, part.text) == (206, "const")
+        assert "content-encoding" not in server.client.get("/openapi.json").headers
 
     def test_an_advertised_host_is_answered(self, own_server: object) -> None:
         server = own_server(ADVERTISED_HOSTS="studio.example, other.example")  # type: ignore[operator]
