@@ -74,9 +74,11 @@ def _leftovers(instance: str) -> list[processes.Process]:
 
 def with_ancestors(mark: str) -> list[tuple[processes.Process, set[int]]]:
     """Living processes that carry this server's mark, each with the pids of its line of parents, itself included."""
+    ours = [process for process, _ in processes.marked(SERVER, mark)]
+    # Looked up afterwards: who was born meanwhile is not taken for an orphan.
     parents = {process.pid: process.parent for process in processes.everyone()}
     found = []
-    for process, _ in processes.marked(SERVER, mark):
+    for process in ours:
         line: set[int] = set()
         pid = process.pid
         while pid and pid not in line:

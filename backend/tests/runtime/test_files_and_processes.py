@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from atelier.config import BACKEND
 from atelier.runtime import logtail, processes, reaper
 from atelier.runtime.variables import engine_environment
@@ -127,6 +129,23 @@ class TestMarks:
         for process in (other, living):
             process.kill()
             process.wait()
+
+    def test_who_is_born_during_the_look_is_no_orphan(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A worker that was forked beside another's crash was taken for what that one had left, and killed."""
+        env = {"PATH": os.environ["PATH"], reaper.SERVER: "1:1"}
+        born: list[subprocess.Popen[bytes]] = []
+        marked = processes.marked
+
+        def looking(variable: str, value: str) -> list[tuple[processes.Process, dict[str, str]]]:
+            born.append(subprocess.Popen([sys.executable, "-c", "input()"], env=env, stdin=subprocess.PIPE))
+            return marked(variable, value)
+
+        monkeypatch.setattr(processes, "marked", looking)
+        try:
+            [(process, line)] = reaper.with_ancestors("1:1")
+            assert process.pid == born[0].pid and {process.pid, os.getpid()} <= line
+        finally:
+            born[0].communicate()
 
 
 class TestVariables:
