@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from atelier.config import BACKEND
 from atelier.runtime import logtail, processes, reaper
 from atelier.runtime.variables import engine_environment
