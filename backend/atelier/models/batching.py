@@ -25,7 +25,7 @@ BETTER = 0.95
 """A larger batch is taken when it makes a picture for less than this share of what one half its size did."""
 
 LAST = 3
-"""Other programs can only make a run longer: the least of so many counts."""
+"""Other programs can only make a run longer: the least of so many counts, and a size is given up after so many."""
 
 KEPT = timedelta(days=7)
 MEMORY_COUNTS = timedelta(hours=6)
@@ -51,10 +51,13 @@ class BatchProfile:
                 break
             if size not in paces:
                 return size
-            if paces[size] > BETTER * paces[chosen]:
+            if min(paces[size]) > BETTER * min(paces[chosen]):
+                if len(paces[size]) < LAST:
+                    return size
                 break
             chosen = size
-        return chosen if paces[chosen] <= PAYS * paces[1] else 1
+        pays = min(paces[chosen]) <= PAYS * min(paces[1]) or len(paces[chosen]) < LAST
+        return chosen if pays else 1
 
     def note(self, subject: Subject, work: Work, together: int, steps: int, seconds: float) -> None:
         """A run with so many pictures at once took so long; `steps` counts those of all pictures."""
@@ -70,13 +73,13 @@ class BatchProfile:
         fitted, until = self._fits.get(key, (MOST, now()))
         return fitted if until > now() else MOST
 
-    def _paces(self, key: Subject) -> dict[int, float]:
-        """Seconds of one step of one picture, by size."""
+    def _paces(self, key: Subject) -> dict[int, list[float]]:
+        """Seconds of one step of one picture in the last runs, by size."""
         since, found = now() - KEPT, {}
         for size in SIZES:
             runs = [one for one in self._learning.measured(key) if one.moving_bytes == size and one.at > since]
             if runs:
-                found[size] = min(one.seconds / one.amount for one in runs[-LAST:])
+                found[size] = [one.seconds / one.amount for one in runs[-LAST:]]
         return found
 
 

@@ -44,6 +44,14 @@ def ask(server: Server, count: int, **more: Any) -> list[str]:
     return [server.generate(f"picture {number}", seed=number, **{"steps": STEPS, **more}) for number in range(count)]
 
 
+def until_drawn(server: Server, job_id: str) -> None:
+    """Until its run has begun: nobody joins it any more, and who leaves it was in it."""
+    deadline = time.monotonic() + 60
+    while not server.client.get(f"/api/jobs/{job_id}").json()["step"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.03)
+
+
 @contextmanager
 def busy(server: Server) -> Iterator[None]:
     """Somebody else's job holds the worker until everybody has gathered behind it."""
@@ -103,7 +111,7 @@ class TestLeaving:
         before = len(together(server))
         with busy(server):
             jobs = ask(server, 4, steps=60)
-        server.wait_for(jobs[3], "running", seconds=60)
+        until_drawn(server, jobs[3])
         begun = time.monotonic()
         server.client.delete(f"/api/jobs/{jobs[which]}")
         assert server.wait_for(jobs[which], "cancelled", seconds=10)["images"] == []
@@ -116,7 +124,7 @@ class TestLeaving:
     def test_when_all_leave_the_run_ends(self, server: Server) -> None:
         with busy(server):
             jobs = ask(server, 3, steps=190)
-        server.wait_for(jobs[2], "running", seconds=60)
+        until_drawn(server, jobs[2])
         for job in jobs:
             server.client.delete(f"/api/jobs/{job}")
         for job in jobs:
