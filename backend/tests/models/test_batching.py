@@ -49,8 +49,8 @@ def test_nothing_is_shared_before_one_alone_was_measured() -> None:
 @pytest.mark.parametrize(
     ("costs", "tried", "chosen"),
     [
-        ({1: 1.0, 2: 0.58, 4: 0.42, 8: 0.34}, [2, 4, 8, 8, 8], 8),  # waits for its own calls: as measured on a tiny model
-        ({1: 1.0, 2: 0.90, 4: 0.88}, [2, 4, 4, 4, 2, 2], 1),  # busy all the time: a little is not worth everybody's waiting
+        ({1: 1.0, 2: 0.58, 4: 0.42, 8: 0.34}, [2, 4, 8, 8, 8], 8),  # waits for its own calls, as a tiny model
+        ({1: 1.0, 2: 0.90, 4: 0.88}, [2, 4, 4, 4, 2, 2], 1),  # busy: a little is not worth the waiting
         ({1: 1.0, 2: 0.60, 4: 0.59}, [2, 4, 4, 4, 2, 2], 2),  # busy from two on
         ({1: 1.0, 2: 1.02}, [2, 2, 2], 1),
     ],
