@@ -67,6 +67,8 @@ test("a dialog moves nothing beneath it, long page or short", async ({ page }) =
   for (const path of ["/jobs", "/system"]) {
     await page.goto(path);
     const title = page.getByRole("heading", { level: 1 });
+    await title.waitFor();
+    await page.evaluate(() => document.fonts.ready.then(() => undefined)); // its letters have another width before
     const before = await title.boundingBox();
     await page.keyboard.press("Control+k");
     await expect(page.getByRole("combobox", { name: "Command palette" })).toBeFocused();
