@@ -115,19 +115,20 @@ def _comfyui(nodes: dict[str, Any]) -> Told | None:
         return None
     guider, sigmas = graph.at(node, "guider"), graph.at(node, "sigmas")
     holder = guider or node
+    positive = graph.at(holder, "positive") or graph.at(holder, "conditioning")
     told: Told = {
         "seed": graph.value(node, "seed", "noise_seed") or graph.value(graph.at(node, "noise"), "noise_seed"),
         "steps": graph.value(node, "steps") or graph.value(sigmas, "steps"),
         "guidance_scale": graph.value(holder, "cfg"),
         "sampler": graph.value(node, "sampler_name") or graph.value(graph.at(node, "sampler"), "sampler_name"),
         "schedule_type": graph.value(node, "scheduler") or graph.value(sigmas, "scheduler"),
-        "prompt": _words(graph, graph.at(holder, "positive") or graph.at(holder, "conditioning")),
+        "prompt": _words(graph, positive),
         "negative_prompt": _words(graph, graph.at(holder, "negative")),
     }
-    for one in graph.upwards(graph.at(holder, "positive") or graph.at(holder, "conditioning"), _WORDS):
+    for one in graph.upwards(positive, _WORDS):
         if one.get("class_type") == "FluxGuidance":
             told["guidance_scale"] = graph.value(one, "guidance")
-    for one in graph.upwards(graph.at(node, "latent_image"), _LATENTS):
+    for one in _before(graph, node):
         told |= {side: size for side in ("width", "height") if (size := graph.value(one, side))}
     told["loras"] = []
     for one in graph.upwards(graph.at(holder, "model"), _MODELS):
