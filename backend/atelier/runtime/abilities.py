@@ -5,7 +5,7 @@ The contract tests (`tests/chat_engines/test_promises.py`) hold this table again
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ EMBEDDINGS = "/v1/embeddings"
 MESSAGES = "/v1/messages"
 COUNT_TOKENS = "/v1/messages/count_tokens"
 TOKENIZE, DETOKENIZE = "/tokenize", "/detokenize"
-_AROUND = ("echo", "suffix", "min_tokens")
 OF_ANSWERS_KEPT = ("previous_response_id", "conversation", "background")
 """Fields of /v1/responses that only an engine which remembers its answers understands."""
 
@@ -58,25 +57,15 @@ class Abilities:
 
     def lacks(self, body: Mapping[str, Any]) -> str | None:
         """The first field of a request that this engine would ignore or refuse."""
-        choice = body.get("tool_choice", "auto" if body.get("tools") else None)
-        named = "named" if isinstance(choice, dict) else choice if isinstance(choice, str) else None
-        for field, asked, able in (
-            ("n", body.get("n") not in (None, 0, 1), self.many),
-            ("best_of", body.get("best_of") not in (None, 0, 1), self.many),
-            ("logprobs", bool(body.get("logprobs")), self.logprobs),
-            ("top_logprobs", bool(body.get("top_logprobs")), self.logprobs),
-            *((name, bool(body.get(name)), self.around) for name in _AROUND),
-            ("structured_outputs", bool(body.get("structured_outputs")), self.schema),
-            ("logit_bias", bool(body.get("logit_bias")), self.logit_bias),
-            ("response_format", _is_shaped(body.get("response_format")), self.schema),
-            ("text", _is_shaped(_format_in(body.get("text"))), self.schema),
-            ("output_config", _is_shaped(_format_in(body.get("output_config"))), self.schema),
-            *((name, bool(body.get(name)), self.remembers) for name in OF_ANSWERS_KEPT),
-            ("tool_choice", bool(body.get("tools")) and named not in (None, "none"), named in self.tool_choices),
-        ):
-            if asked and not able:
+        for field, (ability, is_asked) in _ASKED.items():
+            if field in body and is_asked(body[field]) and not getattr(self, ability):
                 return field
-        return None
+        return None if not body.get("tools") or self._calls(body.get("tool_choice", "auto")) else "tool_choice"
+
+    def _calls(self, choice: Any) -> bool:
+        """Whether tools may be asked for in this way."""
+        named = "named" if isinstance(choice, dict) else choice if isinstance(choice, str) else None
+        return named in (None, "none") or named in self.tool_choices
 
 
 def _format_in(value: Any) -> Any:
@@ -87,6 +76,32 @@ def _format_in(value: Any) -> Any:
 def _is_shaped(wanted: Any) -> bool:
     return isinstance(wanted, dict) and wanted.get("type") not in (None, "text")
 
+
+def _is_several(number: Any) -> bool:
+    return number not in (None, 0, 1)
+
+
+def _is_format_shaped(value: Any) -> bool:
+    return _is_shaped(_format_in(value))
+
+
+_ASKED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "n": ("many", _is_several),
+    "best_of": ("many", _is_several),
+    "logprobs": ("logprobs", bool),
+    "top_logprobs": ("logprobs", bool),
+    "echo": ("around", bool),
+    "suffix": ("around", bool),
+    "min_tokens": ("around", bool),
+    "structured_outputs": ("schema", bool),
+    "logit_bias": ("logit_bias", bool),
+    "response_format": ("schema", _is_shaped),
+    "text": ("schema", _is_format_shaped),
+    "output_config": ("schema", _is_format_shaped),
+    **dict.fromkeys(OF_ANSWERS_KEPT, ("remembers", bool)),
+}
+"""Fields of a request, each with the ability that it takes and whether its value asks for that. Looked at for every
+request of /v1."""
 
 _ALL = frozenset({CHAT, COMPLETIONS, RESPONSES, MESSAGES, COUNT_TOKENS, TOKENIZE, DETOKENIZE})
 _VLLM = Abilities(
