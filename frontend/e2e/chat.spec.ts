@@ -189,10 +189,17 @@ test("two models side by side, on a phone one below the other", async ({ page })
   await expect(page.getByRole("article", { name: "Answer of seer" })).toBeVisible();
   await ask(page, "and again");
   await expect(figures(page)).toHaveCount(4);
-  const place = async (side: string) => (await page.locator(`[data-side=${side}]`).first().boundingBox()) ?? { x: 0, y: 0 };
-  expect((await place("left")).y).toBe((await place("right")).y);
+  // Both in one look: the list may still be moving to its end.
+  const sides = () =>
+    page.evaluate(() => {
+      const corner = (side: string) => document.querySelector(`[data-side=${side}]`)?.getBoundingClientRect();
+      return [corner("left"), corner("right")].map((box) => ({ x: box?.x, y: box?.y }));
+    });
+  const [left, right] = await sides();
+  expect(left?.y).toBeDefined();
+  expect(left?.y).toBe(right?.y);
   await page.setViewportSize({ width: 390, height: 844 });
-  expect((await place("left")).x).toBe((await place("right")).x);
+  await expect.poll(async () => new Set((await sides()).map(({ x }) => x)).size).toBe(1);
   await fits(page);
 });
 
