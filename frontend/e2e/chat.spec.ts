@@ -125,8 +125,14 @@ test("pasted and too large it is made smaller; a camera that is not to be had is
 });
 
 test("a full context is said before anything fails, and the oldest can be left out", async ({ page }) => {
+  // Who is faster than the list of models is not lost: it is sent once they are known.
+  await page.route(/\/api\/models\//, async (route) => {
+    await new Promise((next) => setTimeout(next, 1500));
+    await route.continue();
+  });
   await page.goto("/chat?model=small");
-  await ask(page, `${"word ".repeat(40)}fake:tokens=3`);
+  await box(page).fill(`${"word ".repeat(40)}fake:tokens=3`);
+  await box(page).press("Enter");
   await expect(figures(page)).toContainText("3 tokens");
   await expect(page.locator("[data-context]")).toHaveText("44 of 128 tokens");
   await box(page).fill("more ".repeat(60));

@@ -69,7 +69,7 @@ export function AskPart({ conversation, beside, asked, models, draft, inputRef, 
           {t(room.alone ? "chat.questionTooLong" : "chat.contextFull", { next: number(room.next), most: number(room.most ?? 0) })}
         </Obstacle>
       )}
-      <Composer draft={draft} inputRef={inputRef} sending={say.isPending || (models.length === 0 && blocked === null)} growing={growing} blocked={blocked ?? (blind ? t("chat.modelBlind", { model: blind.name }) : full ? t("chat.contextFullShort") : null)} told={blocked === null && (blind !== undefined || full)} note={limited && !blind ? t("chat.picturesNewest", { count: Math.max(...over), model: limited.name, most: limited.chat?.pictures }) : null} onSend={onSend} onStop={onStop} onEditLast={onEditLast}>
+      <Composer draft={draft} inputRef={inputRef} sending={say.isPending} early={models.length === 0 && blocked === null} growing={growing} blocked={blocked ?? (blind ? t("chat.modelBlind", { model: blind.name }) : full ? t("chat.contextFullShort") : null)} told={blocked === null && (blind !== undefined || full)} note={limited && !blind ? t("chat.picturesNewest", { count: Math.max(...over), model: limited.name, most: limited.chat?.pictures }) : null} onSend={onSend} onStop={onStop} onEditLast={onEditLast}>
         <ContextUse room={room} />
       </Composer>
     </>

@@ -1,6 +1,6 @@
 import { Box, IconButton, Tooltip, Typography } from "@mui/material";
 import { ArrowUp, Square, TriangleAlert, X } from "lucide-react";
-import { memo, type KeyboardEvent, type ReactNode, type RefObject } from "react";
+import { memo, useEffect, useRef, type KeyboardEvent, type ReactNode, type RefObject } from "react";
 import { useTranslation } from "react-i18next";
 
 import { useSaid } from "@/i18n/said";
@@ -15,6 +15,8 @@ interface Props {
   draft: Signal<Draft>;
   inputRef: RefObject<HTMLTextAreaElement | null>;
   sending: boolean;
+  /** The models are not known yet: what is sent meanwhile goes once they are. */
+  early: boolean;
   growing: boolean;
   /** Why nothing can be sent now, in words; null when it can. */
   blocked: string | null;
@@ -30,17 +32,28 @@ interface Props {
 }
 
 /** Where one writes: Enter sends, Shift Enter goes on; pictures are pasted, dropped, chosen or taken. */
-export function Composer({ draft, inputRef, sending, growing, blocked, told, note, onSend, onStop, onEditLast, children }: Props) {
+export function Composer({ draft, inputRef, sending, early, growing, blocked, told, note, onSend, onStop, onEditLast, children }: Props) {
   const { t } = useTranslation();
   const { text, pictures } = useSignal(draft);
   const broken = pictures.some((one) => one.problem !== null);
   const long = text.length > MOST_LETTERS && [...text].length > MOST_LETTERS;
-  const ready = (text.trim() !== "" || pictures.length > 0) && !broken && !sending && !growing && blocked === null && !long;
+  const good = (text.trim() !== "" || pictures.length > 0) && !broken && !sending && !growing && blocked === null && !long;
+  const ready = good && !early;
+  const eager = useRef(false);
+  useEffect(() => {
+    if (early || !eager.current) return;
+    eager.current = false;
+    if (ready) onSend();
+  }, [early, ready, onSend]);
+  const send = () => {
+    if (ready) onSend();
+    else eager.current = good;
+  };
   const onKey = (event: KeyboardEvent) => {
     // While letters are composed (Japanese, dead keys) Enter ends that. On a phone it begins a line: there is a button.
     if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing && !window.matchMedia(COARSE).matches) {
       event.preventDefault();
-      if (ready) onSend();
+      send();
     } else if (event.key === "ArrowUp" && text === "" && pictures.length === 0 && !growing) {
       event.preventDefault();
       onEditLast();
@@ -52,7 +65,7 @@ export function Composer({ draft, inputRef, sending, growing, blocked, told, not
       component="form"
       onSubmit={(event) => {
         event.preventDefault();
-        if (ready) onSend();
+        send();
       }}
       sx={{ border: 1, borderColor: "divider", borderRadius: "16px", bgcolor: "background.paper", boxShadow: "0 8px 28px -16px rgb(8 12 20 / 0.32)", transition: "border-color 140ms ease-out", "&:focus-within": { borderColor: "text.disabled" } }}
     >
@@ -65,7 +78,7 @@ export function Composer({ draft, inputRef, sending, growing, blocked, told, not
         inputRef={inputRef} minRows={1} maxRows={10}
         value={text}
         placeholder={t("chat.placeholder")}
-        onWrite={(words) => write(draft, words)}
+        onWrite={(words) => { eager.current = false; write(draft, words); }}
         onKeyDown={onKey}
         input={{ "aria-label": t("chat.message"), "aria-keyshortcuts": "Enter", enterKeyHint: "send" }}
         sx={{ px: 4, pt: 3, pb: 1, fontSize: 16, lineHeight: 1.55 }}
