@@ -47,7 +47,11 @@ def second(server: Server, second_folder: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def unloaded(server: Server) -> Iterator[None]:
+    """What a test began ends with it, also where it failed."""
     yield
+    under_way = {"status": ["queued", "running"], "limit": 200}
+    for job in server.client.get("/api/jobs", params=under_way).json()["items"]:
+        server.client.delete(f"/api/jobs/{job['id']}")
     for model in server.client.get("/api/models/").json()["items"]:
         server.client.post(f"/api/admin/models/{model['key']}/unload", json={"force": True})
         if model["pinned"] or model["load_options"]:
@@ -237,8 +241,8 @@ class TestWaiting:
         took = max(_seconds(job) for job in before)
         # The first one lasts while the others are asked about, however long that takes.
         jobs = [server.generate("a fox fake:step:60", steps=1)]
+        server.wait_for(jobs[0], "running")  # who comes before that may share its run
         jobs += [server.generate("a fox fake:step:0.5", steps=1) for _ in range(3)]
-        server.wait_for(jobs[0], "running")
         waiting = [server.client.get(f"/api/jobs/{job}").json()["waiting"] for job in jobs[1:]]
         assert [one["position"] for one in waiting] == [1, 2, 3]
         seconds = [one["seconds"] for one in waiting]
