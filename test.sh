@@ -114,11 +114,11 @@ run_part() {
       chat_environments
       connectors=$(environment connectors "$root/backend/requirements/connectors.txt") || exit 1
       export ATELIER_CONNECTORS_PYTHON=$connectors/bin/python
-      python_tests server "$python" "${by_file[@]}" --numprocesses 4 backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
+      python_tests server "$python" "${by_file[@]}" --numprocesses 5 backend/tests --ignore=backend/tests/engines --ignore=backend/tests/embedded \
         --ignore=backend/tests/faults --ignore=backend/tests/gpu --ignore=backend/tests/container \
         --ignore=backend/tests/chat_engines
       ;;
-    engines) engine_tests engines "${by_file[@]}" --numprocesses 2 backend/tests/engines backend/tests/embedded ;;
+    engines) engine_tests engines "${by_file[@]}" --numprocesses 3 backend/tests/engines backend/tests/embedded ;;
     chat)
       # Alone: engines that start take both cores, and spoil what others measure.
       chat_environments
@@ -149,7 +149,8 @@ run_part() {
       ;;
     faults)
       image_python >/dev/null
-      python_tests faults "$python" "${by_file[@]}" --numprocesses 3 backend/tests/faults --ignore=backend/tests/faults/test_memory_budget.py
+      # Test by test: a few of them take a third of the whole each, and hardly any share anything.
+      python_tests faults "$python" --dist load --maxschedchunk 1 --numprocesses 4 backend/tests/faults --ignore=backend/tests/faults/test_memory_budget.py
       ;;
     memory)
       # What a worker holds of its own is measured: nothing else may map the same libraries meanwhile.

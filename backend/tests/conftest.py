@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 
 import pytest
@@ -24,6 +25,13 @@ LONG = (
 
 LAST = "chat_engines/test_the_end.py"
 """It ends what the others of its folder ask."""
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end; to look through it for garbage time and again took a twelfth of all."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

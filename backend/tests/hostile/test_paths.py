@@ -91,14 +91,14 @@ def calls(target: Target) -> list[Operation]:
 
 
 def rounds(one: Operation, share: tuple[int, int]) -> Iterator[tuple[Hostile, bytes]]:
-    """Every payload once in every field, in all fields at a time; then a few in each field by itself. Calls that take
-    nothing but the same id share the payloads: this one gets `share` of them. Where a form needs a picture there is
-    one in the second round only: to decode it costs more than all the rest of the call."""
+    """Every payload once in every field, in all fields at a time; then a few in each field by itself, in the next field
+    others. Calls that take nothing but the same id share the payloads: this one gets `share` of them. Where a form
+    needs a picture there is one in the second round only: to decode it costs more than all the rest of the call."""
     fields = [place for place in text_fields(one) if place[1] not in COSTLY]
     for at in range(len(PAYLOADS) if fields else 0)[slice(share[0], None, share[1])]:
         yield {place: PAYLOADS[(at + 7 * index) % len(PAYLOADS)] for index, place in enumerate(fields)}, b""
-    for place in text_fields(one):
-        yield from (({place: payload}, PNG) for payload in FEW)
+    for turn, place in enumerate(text_fields(one), share[0]):
+        yield from (({place: payload}, PNG) for payload in FEW[turn % 3 :: 3])
 
 
 def shares(calls: list[Operation]) -> Iterator[tuple[Operation, tuple[int, int]]]:
