@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from atelier.config import BadSetting
 from atelier.dialects import Envelopes, dialect_of
 from atelier.hosts import SAFE_METHODS, Hosts, Refusal, guest_headers, preflight_headers, without_cookie
+from atelier.wire import taken_out
 
 log = structlog.get_logger("atelier.http")
 
@@ -83,6 +84,7 @@ class Front:
         if self._door is not None and scope["type"] == "http" and self._door.takes(scope):
             await self._door(scope, receive, send)
             return
+        taken_out(scope)
         guest = self._guest(scope)
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
@@ -154,56 +156,24 @@ class Front:
         guest: bytes | None,
     ) -> None:
         begun = time.perf_counter()
-        status, replaced = 500, False
         body = IncomingBody(scope, receive)
-
-        async def send_with_headers(message: Message) -> None:
-            nonlocal status, replaced
-            if replaced:
-                return
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                # The body limit below FastAPI does not say what the limit is; a route may have one of its own.
-                if status == 413 and Headers(raw=message["headers"])["content-type"].startswith("text/plain"):
-                    _, code, words, *rest = _TOO_LARGE
-                    words = words.format(most=scope[MAX_BODY_SIZE_SCOPE_KEY] / _MIB)
-                    await self._send_problem(scope, send_with_headers, request_id, status, code, words, *rest)
-                    replaced = True
-                    return
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                if guest:
-                    headers.raw.extend(guest_headers(guest))
-                if "cache-control" not in headers:
-                    # Built files carry their content's hash in their name; everything else is asked for again.
-                    is_built = status == 200 and scope["path"].startswith("/assets/")
-                    headers["cache-control"] = "public, max-age=31536000, immutable" if is_built else "no-cache"
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-                if status >= 400 and body.goes_on():
-                    headers["connection"] = "close"
-            elif status >= 400 and not message.get("more_body") and body.goes_on():
-                await send({**message, "more_body": True})
-                await body.linger()
-                message = {"type": "http.response.body"}
-            await send(message)
-
+        answer = _Answer(self, scope, body, send, request_id, guest)
         try:
             if refused is None and scope["path"] == LIVE_PATH and scope["method"] in SAFE_METHODS:
                 refused = _UPGRADE
-            if not refused and guest and (answer := self._preflight(scope, guest)):
-                await send({"type": "http.response.start", "status": 204, "headers": answer})
+            if not refused and guest and (allowed := self._preflight(scope, guest)):
+                await send({"type": "http.response.start", "status": 204, "headers": allowed})
                 await send({"type": "http.response.body", "body": b""})
-                status = 204
+                answer.status = 204
             elif refused:
-                await self._send_problem(scope, send_with_headers, request_id, *refused)
+                await self.send_problem(scope, answer.send, request_id, *refused)
             else:
                 app = self._packing() if _is_text(scope) else self.app
-                await app(scope, body.receive, send_with_headers)
+                await app(scope, body.receive, answer.send)
         finally:
             if not scope["path"].startswith(_QUIET):
                 took = round((time.perf_counter() - begun) * 1000, 1)
-                log.info("http.response", method=scope["method"], path=scope["path"], status=status, ms=took)
+                log.info("http.response", method=scope["method"], path=scope["path"], status=answer.status, ms=took)
 
     def _preflight(self, scope: Scope, guest: bytes) -> list[tuple[bytes, bytes]] | None:
         return preflight_headers(guest, scope["headers"]) if scope["method"] == "OPTIONS" else None
@@ -216,7 +186,7 @@ class Front:
             self._packed = GZipMiddleware(self.app, compresslevel=6)
         return self._packed
 
-    async def _send_problem(
+    async def send_problem(
         self,
         scope: Scope,
         send: Send,
@@ -254,6 +224,55 @@ def _is_text(scope: Scope) -> bool:
     pictures are, and what belongs to somebody must not tell by its length what stands in it."""
     path = scope["path"]
     return path.startswith("/assets/") and path.endswith((".js", ".css")) and b"range" not in dict(scope["headers"])
+
+
+class _Answer:
+    """One answer on its way out, with the headers that belong on each. (As a function inside of `_http` it would have
+    to know itself, for `send_problem`: a ring of objects that only the garbage collector finds.)"""
+
+    def __init__(
+        self, front: Front, scope: Scope, body: IncomingBody, send: Send, request_id: str, guest: bytes | None
+    ) -> None:
+        self._front, self._scope, self._body, self._send = front, scope, body, send
+        self._request_id, self._guest = request_id, guest
+        self.status = 500
+        self._replaced = False
+
+    async def send(self, message: Message) -> None:
+        if self._replaced:
+            return
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            # The body limit below FastAPI does not say what the limit is; a route may have one of its own.
+            if self.status == 413 and Headers(raw=message["headers"])["content-type"].startswith("text/plain"):
+                await self._say_the_limit()
+                return
+            self._add_headers(message)
+        elif self.status >= 400 and not message.get("more_body") and self._body.goes_on():
+            await self._send({**message, "more_body": True})
+            await self._body.linger()
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    async def _say_the_limit(self) -> None:
+        _, code, words, *rest = _TOO_LARGE
+        words = words.format(most=self._scope[MAX_BODY_SIZE_SCOPE_KEY] / _MIB)
+        await self._front.send_problem(self._scope, self.send, self._request_id, self.status, code, words, *rest)
+        self._replaced = True
+
+    def _add_headers(self, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
+        headers["x-request-id"] = self._request_id
+        if self._guest:
+            headers.raw.extend(guest_headers(self._guest))
+        if "cache-control" not in headers:
+            # Built files carry their content's hash in their name; everything else is asked for again.
+            is_built = self.status == 200 and self._scope["path"].startswith("/assets/")
+            headers["cache-control"] = "public, max-age=31536000, immutable" if is_built else "no-cache"
+        for name, value in SECURITY_HEADERS.items():
+            headers.setdefault(name, value)
+        if self.status >= 400 and self._body.goes_on():
+            headers["connection"] = "close"
 
 
 class IncomingBody:

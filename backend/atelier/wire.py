@@ -11,7 +11,7 @@ and the parser would drop the body.
 
 `send` of ASGI checks and copies each header and makes two calls of an answer. `scope["extensions"]["atelier.wire"]`
 takes an answer as it goes over the wire (`answer`, `begin`, `piece`, `end`); each says whether it was taken: False when
-the client is slow or going, then `send` is the way.
+the client is slow or going, then `send` is the way. Whoever handles a request calls `taken_out`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import asyncio
 from typing import Any
 
 import httptools
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 EXTENSION = "atelier.wire"
@@ -188,6 +189,13 @@ class _Sweep:
             if isinstance(connection, PatientProtocol) and connection.is_too_slow(now):
                 connection.transport.abort()
         self._next = self._loop.call_later(SWEEP_SECONDS, self._look) if self._connections else None
+
+
+def taken_out(scope: Scope) -> Wire | None:
+    """The way out that stands in `scope`, and no more after: it leads back to the scope, and such a ring of objects
+    stays until the garbage collector finds it, which took a twelfth of each request."""
+    extensions = scope.get("extensions")
+    return extensions.pop(EXTENSION, None) if extensions else None
 
 
 class Wire:

@@ -120,6 +120,7 @@ class ChatDoor:
         finally:
             if self._lines.is_wanted:
                 self._lines.add("http.response", visit.told_of())
+            visit.call = None  # which leads back to the visit
 
     async def _answer(self, visit: Visit, credential: bytes, length: int) -> None:
         serving, keys, caps = self._serving, self._keys, self._caps

@@ -22,7 +22,7 @@ from atelier.errors import AtelierError, TooManyJobs, Unauthorized
 from atelier.front import IncomingBody
 from atelier.hosts import guest_headers
 from atelier.said import Said
-from atelier.wire import EXTENSION, Wire
+from atelier.wire import Wire, taken_out
 
 if TYPE_CHECKING:
     from atelier.runtime.waiting import Waiting
@@ -71,8 +71,7 @@ class Visit:
         """The page of another site that asks, and may read the answer."""
         self.limits: tuple[int, int] | None = None
         self.call: Call | None = None
-        extensions = scope.get("extensions")
-        self._wire: Wire | None = extensions.get(EXTENSION) if extensions else None
+        self._wire: Wire | None = taken_out(scope)
 
     @property
     def hung_up(self) -> bool:
