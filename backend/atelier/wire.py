@@ -2,7 +2,7 @@
 
 uvicorn waits for the rest of a request as long as its client likes. Here the first lines of a request have ten seconds,
 its body has to come in at some rate, and a client that reads nothing of its answer for a minute is hung up on. One
-sweep over all connections looks, every second.
+sweep over all connections looks, every second; it also ends those that are idle.
 
 What uvicorn takes without measure has one here: a request's first lines and what comes after its body may have 64 KiB
 (431). Clients of HTTP/1.0 get no chunks. Who hangs up is noticed for every request that was sent ahead on its
@@ -42,6 +42,7 @@ class PatientProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.since: float | None = None  # the connection, or the first lines of a request, began
+        self.idle_since = 0.0
         self.body_since = self.stuck_since = 0.0
         self.taken = 0
         self.not_body = 0
@@ -65,7 +66,6 @@ class PatientProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self.taken += len(data)
         self.not_body += len(data)
-        self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
@@ -90,6 +90,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.idle_since = 0.0
         if self.since is None:
             self.since = self.loop.time()
 
@@ -111,8 +112,11 @@ class PatientProtocol(HttpToolsProtocol):
         else:
             self.scope["extensions"] = {EXTENSION: Wire(cycle)}  # type: ignore[typeddict-unknown-key]
         self.headers = []  # what stands after the body is no header of the request
-        self.cycles = [one for one in self.cycles if not one.response_complete]
-        self.cycles.append(cycle)
+        if len(self.cycles) == 1 and self.cycles[0].response_complete:
+            self.cycles[0] = cycle
+        else:
+            self.cycles = [one for one in self.cycles if not one.response_complete]
+            self.cycles.append(cycle)
 
     def _without_upgrade(self, method: bytes) -> bytes:
         lines = [b"%b: %b\r\n" % one for one in self.headers if one[0] not in _OF_UPGRADES]
@@ -129,6 +133,18 @@ class PatientProtocol(HttpToolsProtocol):
         if self.head is None:
             super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """As uvicorn's, but that the sweep ends idle connections: a timer of its own for each request, set and taken
+        back, costs more than all that it is for."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.idle_since = self.loop.time()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self.stuck_since = self.loop.time()
@@ -137,7 +153,14 @@ class PatientProtocol(HttpToolsProtocol):
         super().resume_writing()
         self.stuck_since = 0.0
 
-    def is_too_slow(self, now: float) -> bool:
+    def look(self, now: float) -> None:
+        """Hangs up on a client that is too slow, and on one that has asked nothing for a while."""
+        if self._is_too_slow(now):
+            self.transport.abort()
+        elif self.idle_since and now - self.idle_since > self.timeout_keep_alive:
+            self.timeout_keep_alive_handler()
+
+    def _is_too_slow(self, now: float) -> bool:
         if self.stuck_since and now - self.stuck_since > STUCK_SECONDS:
             return True
         if self.since is not None:
@@ -186,8 +209,8 @@ class _Sweep:
     def _look(self) -> None:
         now = self._loop.time()
         for connection in tuple(self._connections):
-            if isinstance(connection, PatientProtocol) and connection.is_too_slow(now):
-                connection.transport.abort()
+            if isinstance(connection, PatientProtocol):
+                connection.look(now)
         self._next = self._loop.call_later(SWEEP_SECONDS, self._look) if self._connections else None
 
 

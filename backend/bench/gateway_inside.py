@@ -15,6 +15,7 @@ from typing import Any
 import atelier.main
 from atelier import cli
 from atelier.chat.targets import Target, Targets
+from atelier.runtime.shared import SharedLeases
 from atelier.runtime.spec import WorkerSpec
 
 from bench.measuring import pin
@@ -26,16 +27,16 @@ class MockWorker:
     id, openai_socket, is_ending, loaded = "w-0000000000", SOCKET, False, None
     process = None
 
+    async def answers(self, _seconds: float) -> bool:
+        return True
 
-class TheMock:
-    """In place of `SharedLeases`: everybody has the mock at once."""
 
-    def __init__(self, _pool: Any) -> None:
-        self._worker = MockWorker()
+class MockPool:
+    """In place of the pool under `SharedLeases`: it lends the mock."""
 
     @contextlib.asynccontextmanager
-    async def use(self, _spec: WorkerSpec, *, priority: int = 0, waiting: Any = None) -> AsyncIterator[Any]:
-        yield self._worker
+    async def lease(self, _spec: WorkerSpec, **_more: Any) -> AsyncIterator[Any]:
+        yield MockWorker()
 
 
 async def find(targets: Targets, actor: Any, name: str) -> Target:
@@ -47,6 +48,6 @@ async def find(targets: Targets, actor: Any, name: str) -> Target:
 
 if __name__ == "__main__":
     pin(1)
-    atelier.main.SharedLeases = TheMock  # type: ignore[misc,assignment]
+    atelier.main.SharedLeases = lambda _pool: SharedLeases(MockPool())  # type: ignore[misc,assignment,arg-type]
     Targets.find = find  # type: ignore[method-assign]
     sys.exit(cli.main(["serve"]))

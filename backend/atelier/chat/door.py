@@ -22,7 +22,6 @@ from atelier.chat.keys import Keys
 from atelier.chat.order import Order
 from atelier.chat.serving import RESPONSES, ChatServing, TooLongAWait, whole
 from atelier.chat.visit import Visit, check_size
-from atelier.chat.watching import Call
 from atelier.errors import AtelierError, TooManyJobs, Unauthorized, Unavailable
 from atelier.front import REQUEST_ID
 from atelier.hosts import Hosts, Refusal, without_cookie
@@ -134,7 +133,7 @@ class ChatDoor:
             serving.meter.refuse("unauthorized")
             words = Said("This needs a valid API key.", "access.needs_key")
             raise Unauthorized(words, hint="Send it as `Authorization: Bearer …`.")
-        visit.call = Call(visit.receive, serving.watch.now())
+        visit.call = serving.watch.call(visit.receive)
         raw = None
         if 0 < length <= SMALL:
             # A client that is slow with a small body takes nobody's place while it comes in.

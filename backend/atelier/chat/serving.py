@@ -12,7 +12,6 @@ A model that is not loaded is loaded by the request. Whoever comes while a worke
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -24,12 +23,12 @@ from atelier.chat.responses import Responses
 from atelier.chat.screening import Screen
 from atelier.chat.targets import Targets
 from atelier.chat.upstream import AnswerTooLong, EngineGone, EngineSilent, Line, head_of
-from atelier.chat.watching import Call, Engine, Watch
+from atelier.chat.watching import Engine, Watch
 from atelier.errors import AtelierError, BadRequest, EnvironmentNotReady, Unavailable, WorkerDied
 from atelier.models.second_try import started
 from atelier.models.sizing import Need, Sizing
 from atelier.runtime.engines import ENGINES, EngineName
-from atelier.runtime.shared import SharedLeases
+from atelier.runtime.shared import SharedLeases, Use
 from atelier.runtime.waiting import Waiting
 from atelier.runtime.worker import Worker
 from atelier.said import Said
@@ -40,7 +39,7 @@ TRIES = 3
 """How often a request is sent to a worker that turns out to be gone before it said anything."""
 
 Tell = Callable[[Waiting], None]
-Lease = AbstractAsyncContextManager[Worker]
+Lent = tuple[Use, Worker, Engine]
 SetUp = Callable[[str, Tell | None], Awaitable[None]]
 """Waits until an engine's environment is there, telling how far it is; raises where it cannot be had."""
 
@@ -88,7 +87,7 @@ class ChatServing:
         """
         values = {**body, "stream": False}
         order = await self.order(actor, path, screening.encoded(values), values)
-        call = Call(None, self.watch.now())
+        call = self.watch.call()
         self.watch.begin(call)
         count = self.meter.begin(actor, order)
         status, raw = 500, b""
@@ -110,7 +109,7 @@ class ChatServing:
         Closing it ends the engine's work. Raises as `complete` before the first piece."""
         values = {**body, "stream": True}
         order = await self.order(actor, path, screening.encoded(values), values)
-        call = Call(None, self.watch.now())
+        call = self.watch.call()
         self.watch.begin(call)
         count = self.meter.begin(actor, order)
         status, tail, begun = 500, b"", False
@@ -188,29 +187,35 @@ class ChatServing:
         loaded. Raises AtelierError, in the block too when the engine ends or falls silent."""
         return Asked(self, order, priority, tell, ready)
 
-    async def lease(self, order: Order, priority: int, tell: Tell | None) -> tuple[Lease, Worker, Engine]:
-        """A share of a worker; the block `lease` is entered. An environment that lacks is set up first."""
+    def lease_now(self, order: Order, priority: int) -> Lent | None:
+        """A share of a worker that is there, without waiting; None where somebody has to."""
+        use = self._leases.use_now(order.target.need.spec, priority)
+        return self._lent(order, use, use.worker) if use is not None else None
+
+    async def lease(self, order: Order, priority: int, tell: Tell | None) -> Lent:
+        """A share of a worker. An environment that lacks is set up first."""
         need = order.target.need
         while True:
             try:
-                lease, worker = await started(
-                    self._sizing, need, partial(self._start, priority, tell), self._told(tell)
-                )
+                use, worker = await started(self._sizing, need, partial(self._start, priority, tell), self._told(tell))
             except EnvironmentNotReady:
                 try:
                     await self._set_up(ENGINES[EngineName(need.spec.engine)].environment, tell)
                 finally:
                     self.targets.forget()  # where it cannot be set up, the next request gets another engine
                 continue
-            engine = self.watch.engine(worker)
-            if not engine.noted:
-                engine.noted = True
-                self._sizing.note_load(need, worker)
-            return lease, worker, engine
+            return self._lent(order, use, worker)
 
-    async def _start(self, priority: int, tell: Tell | None, need: Need) -> tuple[Lease, Worker]:
-        lease = self._leases.use(need.spec, priority=priority, waiting=tell)
-        return lease, await lease.__aenter__()
+    def _lent(self, order: Order, use: Use, worker: Worker) -> Lent:
+        engine = self.watch.engine(worker)
+        if not engine.noted:
+            engine.noted = True
+            self._sizing.note_load(order.target.need, worker)
+        return use, worker, engine
+
+    async def _start(self, priority: int, tell: Tell | None, need: Need) -> tuple[Use, Worker]:
+        use = self._leases.use(need.spec, priority=priority, waiting=tell)
+        return use, await use.__aenter__()
 
     def _told(self, tell: Tell | None) -> Tell:
         """Of a second try: the estimate was raised, and who asks next is to know it."""
@@ -226,7 +231,7 @@ class ChatServing:
 class Asked:
     """`async with` for one request: a share of a worker, a connection to it, the head of its answer."""
 
-    __slots__ = ("_engine", "_lease", "_line", "_order", "_priority", "_ready", "_serving", "_tell", "_worker")
+    __slots__ = ("_engine", "_line", "_order", "_priority", "_ready", "_serving", "_tell", "_use", "_worker")
 
     def __init__(
         self,
@@ -243,18 +248,19 @@ class Asked:
         left = TRIES
         while True:
             left -= 1
-            lease, worker, engine = await self._serving.lease(self._order, self._priority, self._tell)
+            lent = self._serving.lease_now(self._order, self._priority)
+            use, worker, engine = lent or await self._serving.lease(self._order, self._priority, self._tell)
             try:
                 if self._ready is not None:
                     self._ready()
                 self._line = await _asked_on(engine, self._order)
-                self._lease, self._worker, self._engine = lease, worker, engine
+                self._use, self._worker, self._engine = use, worker, engine
                 return self._line
             except BaseException as error:
                 try:
                     lost = await worker.lost() if isinstance(error, EngineGone) else None
                 finally:
-                    await lease.__aexit__(None, None, None)
+                    use.leave()
                 if lost is not None:
                     if error.early and left:  # type: ignore[attr-defined]
                         continue
@@ -272,13 +278,13 @@ class Asked:
                 if isinstance(error, EngineSilent):
                     raise _silent() from None
         finally:
-            await self._lease.__aexit__(None, None, None)
+            self._use.leave()
 
 
 async def _asked_on(engine: Engine, order: Order) -> Line:
     """Sent, and its head received. A connection that was kept may have been hung up in that moment: once more then, on
     a new one."""
-    line = await engine.lines.open()
+    line = engine.lines.kept() or await engine.lines.open()
     while True:
         try:
             line.ask(order.head, order.body)
@@ -288,7 +294,7 @@ async def _asked_on(engine: Engine, order: Order) -> Line:
             engine.lines.give_back(line)
             if not (gone.early and line.used):
                 raise
-            line = await engine.lines.open(fresh=True)
+            line = await engine.lines.open()
         except BaseException:
             engine.lines.give_back(line)
             raise

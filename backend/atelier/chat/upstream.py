@@ -1,7 +1,7 @@
 """Connections to an engine's own OpenAI server, over its Unix socket.
 
     lines = Lines(socket_path)
-    line = await lines.open()
+    line = lines.kept() or await lines.open()
     line.ask(head_of(path), body)
     status = await line.head()          # or: status, answer = await line.whole(most)
     while piece := await line.read(): ...
@@ -15,6 +15,7 @@ and ends a line with `fail`.
 from __future__ import annotations
 
 import asyncio
+import functools
 from pathlib import Path
 
 import httptools
@@ -46,8 +47,13 @@ class AnswerTooLong(Exception):
 
 def head_of(path: str, length: int, method: str = "POST") -> bytes:
     """A request's first lines. Nothing of what the client sent is in it, but its body's length."""
+    return b"%b%d\r\n\r\n" % (_first_lines(path, method), length)
+
+
+@functools.lru_cache(maxsize=64)
+def _first_lines(path: str, method: str) -> bytes:
     kind = "host: engine\r\ncontent-type: application/json\r\n"
-    return f"{method} {path} HTTP/1.1\r\n{kind}content-length: {length}\r\n\r\n".encode()
+    return f"{method} {path} HTTP/1.1\r\n{kind}content-length: ".encode()
 
 
 class Line(asyncio.Protocol):
@@ -238,16 +244,20 @@ class Lines:
         self.heard = 0.0
         """When the last of those that were given back heard something."""
 
-    async def open(self, *, fresh: bool = False) -> Line:
-        """A connection to ask on. Raises EngineGone when nobody listens, EngineSilent when nobody answers."""
+    def kept(self) -> Line | None:
+        """A connection that was kept, to ask on again."""
         limit = self._loop.time() - IDLE_SECONDS
-        while self._idle and not fresh:
+        while self._idle:
             line, since = self._idle.pop()
             if since > limit and not line.is_closed:
                 line.used = True
                 self.busy.add(line)
                 return line
             line.close()
+        return None
+
+    async def open(self) -> Line:
+        """A new connection to ask on. Raises EngineGone when nobody listens, EngineSilent when nobody answers."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 line = await self._connected()

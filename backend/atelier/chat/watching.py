@@ -74,7 +74,7 @@ class Engine:
         line: Line | None = None
         try:
             async with asyncio.timeout(seconds):
-                line = await self.lines.open(fresh=True)
+                line = await self.lines.open()
                 self.lines.busy.discard(line)
                 line.ask(head_of("/health", 0, "GET"), b"")
                 status, _ = await line.whole(65536)
@@ -109,15 +109,14 @@ class Call:
 
     __slots__ = ("begun", "breath", "breathe", "gave_up", "hung_up", "patience", "receive", "task", "watcher")
 
-    def __init__(self, receive: Receive | None, begun: float, patience: float | None = None) -> None:
-        """`patience`: seconds until it gives up on waiting for its model (see `arrived`)."""
-        self.receive, self.begun = receive, begun
+    def __init__(self, receive: Receive | None, begun: float, task: asyncio.Task[Any] | None) -> None:
+        """`task` waits, and is cancelled where that is in vain."""
+        self.receive, self.begun, self.task = receive, begun, task
         self.breathe: Callable[[], Awaitable[None]] | None = None
         self.breath = begun + FIRST_BREATH_SECONDS
-        self.patience = patience
-        self.gave_up = False
-        self.task = asyncio.current_task()
-        self.hung_up = False
+        self.patience: float | None = None
+        """Seconds until it gives up on waiting for its model (see `arrived`)."""
+        self.gave_up = self.hung_up = False
         self.watcher: asyncio.Task[None] | None = None
 
     def arrived(self) -> None:
@@ -149,8 +148,10 @@ class Watch:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
-    def now(self) -> float:
-        return self._loop.time()
+    def call(self, receive: Receive | None = None) -> Call:
+        """One that waits in the current task, from now on."""
+        # With the loop named, nobody looks for it: that asks the system which process this is.
+        return Call(receive, self._loop.time(), asyncio.current_task(self._loop))
 
     def engine(self, worker: Worker) -> Engine:
         engine = self.engines.get(worker.id)

@@ -19,8 +19,7 @@ A worker that does not answer while it is used is ended. Its users see their con
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from atelier.errors import AtelierError, Unavailable
@@ -54,15 +53,18 @@ class SharedLeases:
         self._open: dict[str, _Share] = {}
         self._all: set[_Share] = set()
 
-    @contextlib.asynccontextmanager
-    async def use(self, spec: WorkerSpec, *, priority: int = 0, waiting: Tell | None = None) -> AsyncIterator[Worker]:
+    def use(self, spec: WorkerSpec, *, priority: int = 0, waiting: Tell | None = None) -> Use:
         """A worker for `spec`, together with whoever uses it too. Raises as `WorkerPool.lease`; `waiting` as there."""
-        share = self._joined(spec)
-        share.enter(priority, waiting)
-        try:
-            yield await share.worker()
-        finally:
-            share.leave(waiting)
+        return Use(self, spec, priority, waiting)
+
+    def use_now(self, spec: WorkerSpec, priority: int = 0) -> Use | None:
+        """The same, entered already, where a worker is there and may be joined; `Use.leave` ends it."""
+        share = self._open.get(spec.key)
+        if share is None or not share.has_worker or not share.takes_users:
+            return None
+        use = Use(self, spec, priority, None)
+        use.join(share)
+        return use
 
     def users(self, spec: WorkerSpec) -> int:
         """How many use this model now, or wait for it."""
@@ -75,7 +77,7 @@ class SharedLeases:
             share.task.cancel()
         await asyncio.gather(*(share.task for share in shares), return_exceptions=True)
 
-    def _joined(self, spec: WorkerSpec) -> _Share:
+    def joined(self, spec: WorkerSpec) -> _Share:
         share = self._open.get(spec.key)
         if share is None or not share.takes_users:
             share = self._open[spec.key] = _Share(self._pool, spec, self._pace, self._closed)
@@ -88,6 +90,43 @@ class SharedLeases:
             del self._open[share.spec.key]
 
 
+class Use:
+    """`async with` for one user of a share."""
+
+    __slots__ = ("_leases", "_priority", "_share", "_spec", "_waiting")
+
+    def __init__(self, leases: SharedLeases, spec: WorkerSpec, priority: int, waiting: Tell | None) -> None:
+        self._leases, self._spec, self._priority, self._waiting = leases, spec, priority, waiting
+        self._share: _Share | None = None
+
+    def join(self, share: _Share) -> None:
+        share.enter(self._priority, self._waiting)
+        self._share = share
+
+    def leave(self) -> None:
+        if self._share is not None:
+            self._share.leave(self._waiting)
+            self._share = None
+
+    @property
+    def worker(self) -> Worker:
+        """Of one that was entered."""
+        assert self._share is not None
+        return self._share.lent
+
+    async def __aenter__(self) -> Worker:
+        share = self._leases.joined(self._spec)
+        self.join(share)
+        try:
+            return await share.worker()
+        except BaseException:
+            self.leave()
+            raise
+
+    async def __aexit__(self, *_error: object) -> None:
+        self.leave()
+
+
 class _Share:
     """One lease and its users."""
 
@@ -96,12 +135,16 @@ class _Share:
         self.users = 0
         self._pool, self._pace, self._closed = pool, pace, closed
         self._priority: int | None = None
-        self._worker: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._worker: asyncio.Future[Worker] = self._loop.create_future()
         self._tellers: list[Tell] = []
         self._told: Waiting | None = None
         self._wanted = False
         self._draining = False
         self._over = False
+        self._lingers = False
+        """Whether the end of a while without users is waited for: who comes and goes meanwhile wakes nobody."""
+        self._left = 0.0
         self._changed = asyncio.Event()
         self.task = asyncio.create_task(self._live(), name=f"shared lease of {spec.model}")
 
@@ -112,6 +155,14 @@ class _Share:
         if self._over or self._draining:
             return False
         return not self._worker.done() or not self._worker.result().is_ending
+
+    @property
+    def has_worker(self) -> bool:
+        return self._worker.done()
+
+    @property
+    def lent(self) -> Worker:
+        return self._worker.result()
 
     def enter(self, priority: int, waiting: Tell | None) -> None:
         self.users += 1
@@ -124,17 +175,19 @@ class _Share:
         elif priority > self._priority:
             self._priority = priority
             self._pool.hurry(self.spec, priority)
-        self._changed.set()
 
     def leave(self, waiting: Tell | None) -> None:
         self.users -= 1
         if waiting in self._tellers:
             self._tellers.remove(waiting)
-        if not self.users:
+        if self.users:
+            return
+        self._left = self._loop.time()
+        if not self._worker.done():
+            self._over = True
+            self.task.cancel()
+        elif not self._lingers or self._wanted or self._draining or self._worker.result().is_ending:
             self._changed.set()
-            if not self._worker.done():
-                self._over = True
-                self.task.cancel()
 
     async def worker(self) -> Worker:
         if self._worker.done():
@@ -168,23 +221,25 @@ class _Share:
     async def _serve(self, worker: Worker) -> None:
         """Until nobody uses it any more: for a while, or at all when somebody else waits or the worker ends."""
         waited_since: float | None = None
-        loop = asyncio.get_running_loop()
+        clock = self._loop.time
         while True:
             self._changed.clear()
             if not self.users and (self._wanted or self._draining or worker.is_ending):
                 return
-            waited_since = (waited_since or loop.time()) if self._wanted else None
-            timeout = None if self.users else self._pace.linger
+            waited_since = (waited_since or clock()) if self._wanted else None
+            until = None if self.users else self._left + self._pace.linger
+            self._lingers = until is not None
             if waited_since is not None and not self._draining:
-                timeout = max(0.0, waited_since + self._pace.patience - loop.time())
+                until = waited_since + self._pace.patience
             try:
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout_at(until):
                     await self._changed.wait()
             except TimeoutError:
-                if self.users:
-                    self._draining = True
-                else:
+                now = clock()
+                if not self.users and now >= self._left + self._pace.linger:
                     return
+                if waited_since is not None and now >= waited_since + self._pace.patience:
+                    self._draining = True
 
     async def _watch(self, worker: Worker) -> None:
         """End a worker that hangs while somebody uses it. One whose server has died refuses at once: it has as long as

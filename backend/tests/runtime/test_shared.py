@@ -85,6 +85,24 @@ class TestUse:
         await until(lambda: worker.state is WorkerState.READY, 2.0)
         assert shared.users(spec) == 0
 
+    async def test_who_comes_and_goes_keeps_it_and_the_last_gives_it_back(self, studio: Studio, share: Make) -> None:
+        shared, spec = share(Pace(linger=0.4)), chat_spec(studio)
+        assert shared.use_now(spec) is None, "nobody has a worker yet"
+        async with shared.use(spec) as worker:
+            pass
+        for _ in range(8):  # twice as long as a lease lingers, never without a user for so long
+            await asyncio.sleep(0.1)
+            use = shared.use_now(spec)
+            assert use is not None and use.worker is worker and shared.users(spec) == 1
+            use.leave()
+        use.leave()
+        assert shared.users(spec) == 0, "who leaves twice has left once"
+        assert studio.states(worker.id).count("ready") == 1
+        left = time.monotonic()
+        await until(lambda: worker.state is WorkerState.READY, 2.0)
+        assert 0.3 < time.monotonic() - left < 1.5
+        assert shared.use_now(spec) is None
+
     async def test_who_joins_a_start_hears_what_it_waits_for(self, studio: Studio, share: Make) -> None:
         shared, spec = share(), chat_spec(studio, load_seconds=0.4)
         first: list[str] = []
