@@ -13,7 +13,6 @@ from atelier.access.actor import Actor
 from atelier.chat.targets import Target
 from atelier.errors import NotFound
 from atelier.runtime.abilities import ABILITIES
-from atelier.runtime.engines import EngineName
 from atelier.said import Said
 
 MOST_REMEMBERED = 10_000
@@ -32,7 +31,7 @@ class Responses:
 
     def note(self, actor: Actor, target: Target, begin: bytes) -> None:
         """`begin`: the first bytes of an answer, where its id stands."""
-        engine = ABILITIES.get(EngineName(target.spec.engine)) if target.spec.engine else None
+        engine = ABILITIES.get(target.spec.engine)
         if engine is None or not engine.remembers:
             return
         if found := _ID.search(begin):

@@ -16,7 +16,6 @@ import orjson
 from atelier.chat import picture_checks
 from atelier.errors import BadRequest
 from atelier.runtime.abilities import ABILITIES, OF_ANSWERS_KEPT, TOKENIZE
-from atelier.runtime.engines import EngineName
 from atelier.said import Said
 
 if TYPE_CHECKING:
@@ -419,7 +418,7 @@ _SIMPLE = frozenset(_PLAIN.split())
 
 def refuse_what_it_lacks(path: str, body: Body, target: Target) -> None:
     """Raises BadRequest for what the model's engine cannot do, before it is tried."""
-    able = ABILITIES.get(EngineName(target.spec.engine)) if target.spec.engine else None
+    able = ABILITIES.get(target.spec.engine)
     if able is None:
         return
     if path not in able.routes_of(target.task):

@@ -122,7 +122,7 @@ _VLLM = Abilities(
 )
 _ON_GPU = {"sleeps": True, "fp8_weights": True}
 
-ABILITIES: dict[EngineName, Abilities] = {
+ABILITIES: dict[str, Abilities] = {
     EngineName.VLLM_CHAT: Abilities(**{**vars(_VLLM), **_ON_GPU}),
     EngineName.VLLM_CPU_CHAT: _VLLM,
     EngineName.TRANSFORMERS_CHAT: Abilities(

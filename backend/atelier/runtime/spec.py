@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -63,7 +64,7 @@ class WorkerSpec:
     owner: str = ""
     host_bytes: int = 0
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         return repr((self.engine, self.model, str(self.model_path), self.options))
 
