@@ -18,7 +18,7 @@ export default defineConfig({
   testDir: "e2e",
   // Three files at a time, each with a server of its own: most of a test is waiting.
   workers: 3,
-  // Generous: these run on small and busy machines. A failure is a failure: nothing is tried twice.
+  // Generous: these run on small and busy machines. What fails is tried again by test.sh alone, which says so.
   timeout: 180_000,
   expect: { timeout: 60_000 },
   retries: 0,
