@@ -103,7 +103,8 @@ class PatientProtocol(HttpToolsProtocol):
             if method != b"CONNECT":
                 self.head = self._without_upgrade(method)
                 return
-        self.since, self.taken, self.not_body, self.body_since = None, 0, 0, 0.0
+        self.since, self.taken, self.not_body = None, 0, 0
+        self.body_since = self.idle_since = 0.0
         super().on_headers_complete()
         cycle = self.cycle
         if cycle.scope["http_version"] == "1.0":
@@ -127,6 +128,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self.not_body = 0
+        if self.idle_since:  # answered early; who still sends is not idle, and reads the answer after that
+            self.idle_since = self.loop.time()
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -164,6 +167,8 @@ class PatientProtocol(HttpToolsProtocol):
         if self.stuck_since and now - self.stuck_since > STUCK_SECONDS:
             return True
         if self.since is not None:
+            if self.flow.read_paused:  # what is missing may lie there, unread
+                self.since = now
             return now - self.since > HEAD_SECONDS
         cycle = self.cycle
         if cycle is None or not cycle.more_body or cycle.response_complete or self.flow.read_paused:

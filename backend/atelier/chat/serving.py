@@ -207,10 +207,14 @@ class ChatServing:
             return self._lent(order, use, worker)
 
     def _lent(self, order: Order, use: Use, worker: Worker) -> Lent:
-        engine = self.watch.engine(worker)
-        if not engine.noted:
-            engine.noted = True
-            self._sizing.note_load(order.target.need, worker)
+        try:
+            engine = self.watch.engine(worker)
+            if not engine.noted:
+                engine.noted = True
+                self._sizing.note_load(order.target.need, worker)
+        except BaseException:
+            use.leave()
+            raise
         return use, worker, engine
 
     async def _start(self, priority: int, tell: Tell | None, need: Need) -> tuple[Use, Worker]:
