@@ -1,18 +1,23 @@
-"""Ends a process and all that it started, and waits until nothing of it is left."""
+"""Ends a process and all that it started, and waits until nothing of it is left; then its sockets go."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
+
+from engines.protocol import OPENAI_SUFFIX, TEMPORARY_SUFFIX
 
 from atelier.runtime import processes
 
 log = logging.getLogger(__name__)
 
 KILL_SECONDS = 10.0
+FORGET_SECONDS = 5.0
 
 
 async def end_process(root: processes.Process, has_exited: Callable[[], bool], *, term_seconds: float) -> bool:
@@ -53,3 +58,19 @@ async def _until(condition: Callable[[], bool], seconds: float) -> None:
     while not condition() and time.monotonic() < deadline:
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, 0.05)
+
+
+async def forget_files(socket: Path) -> None:
+    """The sockets of a worker that has ended, and the folder of its server. Who was started in the very moment of the
+    end may still put something into that folder, so it is removed until it stays away."""
+    deadline = time.monotonic() + FORGET_SECONDS
+    while not await asyncio.to_thread(_is_forgotten, socket) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+
+
+def _is_forgotten(socket: Path) -> bool:
+    socket.unlink(missing_ok=True)
+    socket.with_suffix(OPENAI_SUFFIX).unlink(missing_ok=True)
+    folder = socket.with_suffix(TEMPORARY_SUFFIX)
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()

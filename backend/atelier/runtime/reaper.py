@@ -1,6 +1,6 @@
 """Ends what a server left behind, at two moments.
 
-* At start: `reap` kills processes of an earlier server on the same data folder and removes its sockets.
+* At start: `reap` kills processes of an earlier server on the same data folder and removes their sockets and folders.
 * At a sudden end: `Guard` is a small process of the server's that holds the read end of a pipe. When the server goes,
   however it goes, the pipe closes and the guard kills all that it started, also what hid in a session of its own.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -60,6 +61,8 @@ def reap(instance: str, sockets_dir: Path, *, patience: float = 5.0) -> list[int
         for socket in sockets_dir.glob(pattern):
             with contextlib.suppress(OSError):
                 socket.unlink()
+    for folder in sockets_dir.glob("*.tmp"):
+        shutil.rmtree(folder, ignore_errors=True)
     return list(killed)
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from atelier.clock import now
 from atelier.errors import WorkerStartFailed
 from atelier.runtime import exits, logtail, processes
 from atelier.runtime.client import TERMINAL, ConversationEnded, FellSilent, NotThere, SpokeNonsense, WorkerClient
-from atelier.runtime.ending import end_process
+from atelier.runtime.ending import end_process, forget_files
 from atelier.runtime.engines import EngineEntry
 from atelier.runtime.exits import ExitCause, WorkerLost
 from atelier.runtime.forkserver import Forkserver
@@ -472,9 +471,7 @@ class Worker:
             await self._end_process(self._process)
         await self._client.close()
         await self._openai.close()
-        self._socket_path.unlink(missing_ok=True)
-        self.openai_socket.unlink(missing_ok=True)
-        await asyncio.to_thread(shutil.rmtree, self._socket_path.with_suffix(protocol.TEMPORARY_SUFFIX), True)
+        await forget_files(self._socket_path)
         state = WorkerState.STOPPED if cause.code == "stopped" else WorkerState.FAILED
         self._become(state, message=None if cause.code == "stopped" else cause.message, idle_since=None)
         if not self._ready.done():

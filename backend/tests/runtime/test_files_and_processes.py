@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from atelier.config import BACKEND
 from atelier.runtime import logtail, processes, reaper
+from atelier.runtime.ending import forget_files
 from atelier.runtime.variables import engine_environment
 
 
@@ -181,3 +182,31 @@ def test_the_guard_runs_on_the_standard_library_alone() -> None:
     """It is started without site-packages: what a package imports on its way may not need any."""
     command = [sys.executable, "-S", "-c", "import atelier.runtime.reaper"]
     subprocess.run(command, env={"PYTHONPATH": str(BACKEND)}, check=True, timeout=30)
+
+
+async def test_what_a_server_still_puts_down_while_its_worker_is_forgotten_goes_too(folder: Path) -> None:
+    socket, put_down = folder / "w-1.sock", folder / "w-1.tmp"
+    for path in (socket, folder / "w-1.v1"):
+        path.touch()
+    put_down.mkdir()
+    writing = subprocess.Popen([sys.executable, "-c", _WRITES, str(put_down)], stdout=subprocess.PIPE)
+    assert writing.stdout is not None and writing.stdout.readline()
+    await forget_files(socket)
+    assert list(folder.iterdir()) == []
+    writing.wait()
+    assert list(folder.iterdir()) == []
+
+
+_WRITES = """
+import itertools, sys, time
+until = time.monotonic() + 0.5
+for number in itertools.count():
+    try:
+        open(f"{sys.argv[1]}/{number}", "w").close()
+    except FileNotFoundError:
+        break
+    if number == 100:
+        print("writes", flush=True)
+    if time.monotonic() > until:
+        break
+"""

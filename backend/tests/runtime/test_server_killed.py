@@ -63,9 +63,11 @@ async def test_the_next_server_ends_what_even_the_guard_left(folder: Path, open_
     await asyncio.sleep(0.3)
     stray = left("x" * 32)
     assert stray
+    (folder / "s" / "w-0000000000.tmp").mkdir()
+    (folder / "s" / "w-0000000000.tmp" / "put down").touch()
     killed = await asyncio.to_thread(reaper.reap, "x" * 32, folder / "s")
     assert set(stray) <= set(killed) and left("x" * 32) == []
-    assert list((folder / "s").glob("*.sock")) == []
+    assert [one for suffix in (".sock", ".v1", ".tmp") for one in (folder / "s").glob("*" + suffix)] == []
     for guard in guards:
         os.kill(guard, signal.SIGKILL)
 
