@@ -1,10 +1,11 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { addConversation } from "@/api/generated/sdk.gen";
 import { keys } from "@/api/keys";
 import { queryClient } from "@/app/services";
+import { MockAtelier } from "@/mocks/atelier";
 import { open } from "@/mocks/install";
 
 const user = userEvent.setup({ delay: null });
@@ -220,5 +221,49 @@ describe("Chat", () => {
     await ask("hello");
     await screen.findByText(/37 tokens/, {}, slow);
     expect([...atelier.chats.kept.values()][0]?.conversation).toMatchObject({ system_prompt: "Answer in one sentence.", parameters: { temperature: 0.2 } });
+  });
+
+  it("keeps what is entered before models and conversation are known for that conversation", async () => {
+    const atelier = await start();
+    await box();
+    const [a, b] = await Promise.all(["one", "other"].map(async (content) => (await addConversation({ body: { title: content, message: { content } } })).id));
+    await waitFor(() => expect([...atelier.chats.kept.values()].flatMap(({ messages }) => messages).every(({ state }) => state === "complete")).toBe(true), slow);
+    await queryClient.invalidateQueries({ queryKey: keys.chatLists });
+    const list = within(screen.getByRole("list", { name: "Conversations" }));
+    const visit = async (name: string) => user.click(await list.findByRole("link", { name }, slow));
+    const said = (id = "") => atelier.chats.kept.get(id)?.messages.filter(({ role }) => role === "user").map(({ content }) => content);
+    // Answers come when the gate opens.
+    let open = () => {};
+    const handle = MockAtelier.prototype.handle;
+    const late = vi.spyOn(MockAtelier.prototype, "handle").mockImplementation(async function (this: MockAtelier, request) {
+      if (request.method === "GET" && /\/api\/models\/$|conversations\/cnv_/.test(new URL(request.url).pathname)) await gate;
+      return handle.call(this, request);
+    });
+    let gate = Promise.resolve();
+    const shut = () => {
+      gate = new Promise((done) => (open = done));
+      queryClient.removeQueries({ queryKey: keys.chat(a ?? "") });
+      void queryClient.resetQueries({ queryKey: keys.models });
+    };
+    await visit("other");
+    await user.click(await box());
+    await user.paste("not finished");
+    shut();
+    await visit("one");
+    await ask("for one");
+    await visit("other");
+    open();
+    await waitFor(async () => expect(await box()).toHaveValue("not finished"), slow);
+    await waitFor(() => expect(screen.getByRole("button", { name: "Send" })).toBeEnabled(), slow);
+    expect([said(a), said(b)]).toEqual([["one"], ["other"]]);
+    shut();
+    await visit("one");
+    expect(await box()).toHaveValue("for one");
+    await user.click(await box());
+    await user.keyboard("{Enter}");
+    open();
+    await waitFor(() => expect(said(a)).toEqual(["one", "for one"]), slow);
+    expect(atelier.chats.kept.size).toBe(2);
+    late.mockRestore();
   });
 });

@@ -19,6 +19,8 @@ import { branchOf } from "./tree";
 
 interface Props {
   conversation: ConversationDetailOut | null;
+  /** The conversation of the address is on its way. */
+  opening: boolean;
   beside: ConversationDetailOut | null;
   /** Who answers, and who answers beside it. */
   asked: readonly ModelOut[];
@@ -38,7 +40,7 @@ interface Props {
 }
 
 /** Below the thread: what stands in the way, where one writes, and how full the context is. */
-export function AskPart({ conversation, beside, asked, models, draft, inputRef, say, growing, blocked, away, onDropOldest, onToEnd, onSend, onStop, onEditLast, onModel }: Props) {
+export function AskPart({ conversation, opening, beside, asked, models, draft, inputRef, say, growing, blocked, away, onDropOldest, onToEnd, onSend, onStop, onEditLast, onModel }: Props) {
   const { t, i18n } = useTranslation();
   const go = useNavigate();
   const written = useSignal(draft);
@@ -69,7 +71,7 @@ export function AskPart({ conversation, beside, asked, models, draft, inputRef, 
           {t(room.alone ? "chat.questionTooLong" : "chat.contextFull", { next: number(room.next), most: number(room.most ?? 0) })}
         </Obstacle>
       )}
-      <Composer draft={draft} inputRef={inputRef} sending={say.isPending} early={models.length === 0 && blocked === null} growing={growing} blocked={blocked ?? (blind ? t("chat.modelBlind", { model: blind.name }) : full ? t("chat.contextFullShort") : null)} told={blocked === null && (blind !== undefined || full)} note={limited && !blind ? t("chat.picturesNewest", { count: Math.max(...over), model: limited.name, most: limited.chat?.pictures }) : null} onSend={onSend} onStop={onStop} onEditLast={onEditLast}>
+      <Composer draft={draft} inputRef={inputRef} sending={say.isPending} early={(models.length === 0 || opening) && blocked === null} growing={growing} blocked={blocked ?? (blind ? t("chat.modelBlind", { model: blind.name }) : full ? t("chat.contextFullShort") : null)} told={blocked === null && (blind !== undefined || full)} note={limited && !blind ? t("chat.picturesNewest", { count: Math.max(...over), model: limited.name, most: limited.chat?.pictures }) : null} onSend={onSend} onStop={onStop} onEditLast={onEditLast}>
         <ContextUse room={room} />
       </Composer>
     </>

@@ -117,7 +117,7 @@ export function ChatPage() {
         </Box>
         {!missing && (
           <Box sx={{ position: "sticky", bottom: { xs: "calc(60px + env(safe-area-inset-bottom))", md: 0 }, zIndex: 4, width: 1, maxWidth: beside ? 880 : "76ch", fontSize: 16, mx: "auto", pb: { xs: 2, md: 4 }, background: "linear-gradient(to top, var(--a-palette-background-default) 78%, transparent)" }}>
-            <AskPart conversation={conversation} beside={beside} asked={[model, second].filter((one) => one !== undefined)} models={models.data ?? NONE} draft={draft} inputRef={input} say={say} onDropOldest={dropOldest} growing={growing.length > 0} blocked={blocked} away={away} onToEnd={goToEnd} onSend={send} onStop={stopNow} onEditLast={editLast} onModel={ask} />
+            <AskPart conversation={conversation} opening={id !== undefined && !conversation} beside={beside} asked={[model, second].filter((one) => one !== undefined)} models={models.data ?? NONE} draft={draft} inputRef={input} say={say} onDropOldest={dropOldest} growing={growing.length > 0} blocked={blocked} away={away} onToEnd={goToEnd} onSend={send} onStop={stopNow} onEditLast={editLast} onModel={ask} />
           </Box>
         )}
       </Box>

@@ -8,14 +8,14 @@ import { COARSE } from "@/lib/browser";
 import { useSignal, type Signal } from "@/lib/signal";
 import { Writing } from "@/ui/Writing";
 
-import { detach, MOST_LETTERS, MOST_PICTURES, write, type Draft } from "./drafts";
+import { detach, isSame, MOST_LETTERS, MOST_PICTURES, write, type Draft } from "./drafts";
 import { PictureButtons } from "./PictureButtons";
 
 interface Props {
   draft: Signal<Draft>;
   inputRef: RefObject<HTMLTextAreaElement | null>;
   sending: boolean;
-  /** The models are not known yet: what is sent meanwhile goes once they are. */
+  /** The models or the conversation are not known yet: what is sent meanwhile goes once they are. */
   early: boolean;
   growing: boolean;
   /** Why nothing can be sent now, in words; null when it can. */
@@ -39,15 +39,17 @@ export function Composer({ draft, inputRef, sending, early, growing, blocked, to
   const long = text.length > MOST_LETTERS && [...text].length > MOST_LETTERS;
   const good = (text.trim() !== "" || pictures.length > 0) && !broken && !sending && !growing && blocked === null && !long;
   const ready = good && !early;
-  const eager = useRef(false);
+  const meant = useRef<Draft | null>(null);
+  useEffect(() => () => void (meant.current = null), [draft]); // another conversation is another matter
   useEffect(() => {
-    if (early || !eager.current) return;
-    eager.current = false;
-    if (ready) onSend();
-  }, [early, ready, onSend]);
+    if (early || !meant.current) return;
+    const as = meant.current;
+    meant.current = null;
+    if (ready && isSame(as, draft.get())) onSend();
+  }, [draft, early, ready, onSend]);
   const send = () => {
     if (ready) onSend();
-    else eager.current = good;
+    else meant.current = good ? draft.get() : null;
   };
   const onKey = (event: KeyboardEvent) => {
     // While letters are composed (Japanese, dead keys) Enter ends that. On a phone it begins a line: there is a button.
@@ -78,7 +80,7 @@ export function Composer({ draft, inputRef, sending, early, growing, blocked, to
         inputRef={inputRef} minRows={1} maxRows={10}
         value={text}
         placeholder={t("chat.placeholder")}
-        onWrite={(words) => { eager.current = false; write(draft, words); }}
+        onWrite={(words) => write(draft, words)}
         onKeyDown={onKey}
         input={{ "aria-label": t("chat.message"), "aria-keyshortcuts": "Enter", enterKeyHint: "send" }}
         sx={{ px: 4, pt: 3, pb: 1, fontSize: 16, lineHeight: 1.55 }}

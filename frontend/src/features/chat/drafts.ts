@@ -70,6 +70,8 @@ function keep(key: string, text: string): void {
 }
 
 export const write = (draft: Signal<Draft>, text: string) => draft.set((now) => ({ ...now, text }));
+/** The same words and pictures, however far these have been sent meanwhile. */
+export const isSame = (one: Draft, other: Draft) => one.text === other.text && one.pictures.map(({ key }) => key).join() === other.pictures.map(({ key }) => key).join();
 export const detach = (draft: Signal<Draft>, key: string) => draft.set((now) => ({ ...now, pictures: now.pictures.filter((one) => one.key !== key) }));
 
 /** Takes away what has been said; what was written and attached meanwhile stays, or goes on in the conversation that has begun with it. */
