@@ -35,12 +35,14 @@ part() {
   return "$status"
 }
 
-# again NAME N_FAILED COMMAND…: whether few enough failed to try those once more, and passed then.
+# again NAME N_FAILED N_NAMED CLOSING COMMAND…: whether few enough failed, each a test that was named, to try those once
+# more, and all of them passed then. A part that was cut short names fewer.
 again() {
-  local name=$1
-  [ "$2" -gt 0 ] && [ "$2" -le "$most_again" ] || return 1
-  shift 2
+  local name=$1 failed=$2 named=$3 closing=$4
+  [ "$failed" -gt 0 ] && [ "$failed" -le "$most_again" ] && [ "$named" -eq "$failed" ] || return 1
+  shift 4
   part "$name-again" "$@" || return 1
+  [ "$(number_of "$name-again" passed "$closing")" -ge "$failed" ] || return 1
   mv "$results/$name.failed" "$results/$name.raced"
 }
 
@@ -64,7 +66,7 @@ python_tests() {
   # A run that ended badly without naming a failed test is a failure all the same.
   if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
     bad=1
-  elif again "$name" "$bad" "$@" --last-failed --numprocesses 0; then
+  elif [ $status -eq 1 ] && again "$name" "$bad" "$(grep -cE '^(FAILED|ERROR) [^ ]+::' "$results/$name.log")" "$closing" "$@" --last-failed --numprocesses 0; then
     again=$bad passed=$((passed + bad)) bad=0
   fi
   count "$passed" "$bad" "$(number_of "$name" skipped "$closing")" "$again"
@@ -117,7 +119,7 @@ browser_tests() {
   passed=$(number_of browser passed "$closing") bad=$(number_of browser failed "$closing")
   if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
     bad=1
-  elif again browser "$bad" npm --prefix frontend run --silent e2e -- --last-failed; then
+  elif again browser "$bad" "$bad" "$closing" npm --prefix frontend run --silent e2e -- --last-failed; then
     again=$bad passed=$((passed + bad)) bad=0
   fi
   count "$passed" "$bad" "$(number_of browser skipped "$closing")" "$again"
@@ -194,10 +196,18 @@ run_part() {
 }
 
 # The memory tests take one core, and those of the dashboard and the container map no library that they measure: these
-# three run beside each other. What they say is kept until all have ended.
+# three run beside each other, after all others. What they say is kept until all have ended.
 beside=' memory dashboard container '
+late=()
 for chosen in $parts; do
-  if [[ $beside == *" $chosen "* ]] && [ "$chosen" != "$parts" ]; then
+  if [[ $beside == *" $chosen "* ]]; then
+    late+=("$chosen")
+  else
+    run_part "$chosen"
+  fi
+done
+for chosen in "${late[@]}"; do
+  if [ "${#late[@]}" -gt 1 ]; then
     run_part "$chosen" > "$results/$chosen.said" 2>&1 &
     runs+=($!)
   else
