@@ -130,13 +130,22 @@ class Victim:
         return found[1].decode() if found else ""
 
     async def kill(self, *, also_worker: bool = False) -> None:
-        """SIGKILL the server, and with it or just before it its worker."""
+        """SIGKILL the server, and with it or just before it its worker. The death of one that goes first may be held
+        against its jobs; where one of those has a crash already, and a second would condemn it, the server goes first.
+        """
         assert self.pid is not None
         victims = [self.pid, *(self.workers() if also_worker else ())]
-        self.random.shuffle(victims)
+        if not self._has_crashed():
+            self.random.shuffle(victims)
         for pid in victims:
             proc.kill(pid)
         await self.died()
+
+    def _has_crashed(self) -> bool:
+        """Whether a job that has not ended was broken off before."""
+        broken_off = "SELECT count(*) FROM jobs WHERE crashes > 0 AND status IN ('queued', 'running')"
+        with self.rows() as db:
+            return bool(db.execute(broken_off).fetchone()[0])
 
     async def died(self, seconds: float = 20.0) -> int:
         """Wait for the server's end; its exit status. From here on nothing of it may be left after five seconds."""
