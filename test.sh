@@ -35,17 +35,6 @@ part() {
   return "$status"
 }
 
-# again NAME N_FAILED N_NAMED CLOSING COMMAND…: whether few enough failed, each a test that was named, to try those once
-# more, and all of them passed then. A part that was cut short names fewer.
-again() {
-  local name=$1 failed=$2 named=$3 closing=$4
-  [ "$failed" -gt 0 ] && [ "$failed" -le "$most_again" ] && [ "$named" -eq "$failed" ] || return 1
-  shift 4
-  part "$name-again" "$@" || return 1
-  [ "$(number_of "$name-again" passed "$closing")" -ge "$failed" ] || return 1
-  mv "$results/$name.failed" "$results/$name.raced"
-}
-
 # number_of NAME WORD [PATTERN]: "3 failed, 20 passed, 1 skipped" as pytest, vitest and playwright print it, taken from
 # those of the last lines that have the pattern.
 number_of() { tail -n 15 "$results/$1.log" | sed 's/\x1b\[[0-9;]*m//g' | grep -E "${3:-.}" | grep -oE "[0-9]+ $2" | tail -n 1 | grep -oE '^[0-9]+' || echo 0; }
@@ -54,22 +43,38 @@ number_of() { tail -n 15 "$results/$1.log" | sed 's/\x1b\[[0-9;]*m//g' | grep -E
 # of tests/conftest.py, so that no long file begins when the others end.
 by_file=(--dist loadfile --no-loadscope-reorder)
 
-# python_tests NAME PYTHON PATH…: one pytest run.
-python_tests() {
-  local name=$1 interpreter=$2 closing=' in [0-9.]+s' status passed bad again=0
-  shift 2
-  set -- "$interpreter" -m pytest -q --color=no --durations=8 -o "cache_dir=$results/$name.cache" "$@"
-  part "$name" "$@"
-  status=$?
+# again NAME N_FAILED CLOSING COMMAND…: whether few enough failed to try those once more, and all of them passed then.
+again() {
+  local name=$1 failed=$2 closing=$3
+  shift 3
+  [ "$failed" -le "$most_again" ] && part "$name-again" "$@" || return 1
+  [ "$(number_of "$name-again" passed "$closing")" -ge "$failed" ] || return 1
+  mv "$results/$name.failed" "$results/$name.raced"
+}
+
+# judge NAME STATUS CLOSING NAMED COMMAND…: count what a part's closing lines (with CLOSING) say. Where each failure is a
+# test that is named (on a line with NAMED; a part that was cut short names fewer), COMMAND may try those again.
+judge() {
+  local name=$1 status=$2 closing=$3 named=$4 passed bad again=0
+  shift 4
   passed=$(number_of "$name" passed "$closing")
   bad=$(($(number_of "$name" failed "$closing") + $(number_of "$name" error "$closing")))
   # A run that ended badly without naming a failed test is a failure all the same.
-  if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
+  if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
     bad=1
-  elif [ $status -eq 1 ] && again "$name" "$bad" "$(grep -cE '^(FAILED|ERROR) [^ ]+::' "$results/$name.log")" "$closing" "$@" --last-failed --numprocesses 0; then
+  elif [ "$status" -eq 1 ] && [ "$(grep -cE "$named" "$results/$name.log")" -eq "$bad" ] && again "$name" "$bad" "$closing" "$@"; then
     again=$bad passed=$((passed + bad)) bad=0
   fi
   count "$passed" "$bad" "$(number_of "$name" skipped "$closing")" "$again"
+}
+
+# python_tests NAME PYTHON PATH…: one pytest run.
+python_tests() {
+  local name=$1 interpreter=$2
+  shift 2
+  set -- "$interpreter" -m pytest -q --color=no --durations=8 -o "cache_dir=$results/$name.cache" "$@"
+  part "$name" "$@"
+  judge "$name" $? ' in [0-9.]+s' '^(FAILED|ERROR) [^ ]+::' "$@" --last-failed --numprocesses 0
 }
 
 # check NAME COMMAND…: a check that counts as one test.
@@ -113,16 +118,9 @@ engine_tests() {
 }
 
 browser_tests() {
-  local closing='^ +[0-9]+ (passed|failed|skipped|did not run)' status passed bad again=0
-  part browser npm --prefix frontend run --silent e2e
-  status=$?
-  passed=$(number_of browser passed "$closing") bad=$(number_of browser failed "$closing")
-  if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
-    bad=1
-  elif again browser "$bad" "$bad" "$closing" npm --prefix frontend run --silent e2e -- --last-failed; then
-    again=$bad passed=$((passed + bad)) bad=0
-  fi
-  count "$passed" "$bad" "$(number_of browser skipped "$closing")" "$again"
+  local run=(npm --prefix frontend run --silent e2e)
+  part browser "${run[@]}"
+  judge browser $? '^ +[0-9]+ (passed|failed|skipped|did not run)' '^ +[0-9]+\) .*\.spec\.ts:' "${run[@]}" -- --last-failed
 }
 
 # The headless shell is the same browser without windows of its own, which nobody sees here and which cost a tenth.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 
 import pytest
+from atelier import garbage
 
 LONG = (
     "contract/test_real_engine.py",
@@ -29,9 +29,7 @@ LAST = "chat_engines/test_the_end.py"
 
 def pytest_collection_finish() -> None:
     """What was collected stays until the end; to look through it for garbage time and again took a twelfth of all."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    garbage.settle()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -57,6 +57,7 @@ def reap(instance: str, sockets_dir: Path, *, patience: float = 5.0) -> list[int
         if time.monotonic() > deadline:
             break
         time.sleep(0.02)
+    # Named as in `engines.protocol`, which the guard cannot import: it runs without packages.
     for pattern in ("*.sock", "*.v1"):
         for socket in sockets_dir.glob(pattern):
             with contextlib.suppress(OSError):

@@ -154,7 +154,7 @@ class _Share:
     def takes_users(self) -> bool:
         if self._over or self._draining:
             return False
-        return not self._worker.done() or not self._worker.result().is_ending
+        return not self.has_worker or not self.lent.is_ending
 
     @property
     def has_worker(self) -> bool:
@@ -183,15 +183,15 @@ class _Share:
         if self.users:
             return
         self._left = self._loop.time()
-        if not self._worker.done():
+        if not self.has_worker:
             self._over = True
             self.task.cancel()
-        elif not self._lingers or self._wanted or self._draining or self._worker.result().is_ending:
+        elif not self._lingers or self._wanted or self._draining or self.lent.is_ending:
             self._changed.set()
 
     async def worker(self) -> Worker:
-        if self._worker.done():
-            return self._worker.result()
+        if self.has_worker:
+            return self.lent
         return await asyncio.shield(self._worker)
 
     # ── its life ──

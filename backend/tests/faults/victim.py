@@ -135,7 +135,7 @@ class Victim:
         """
         assert self.pid is not None
         victims = [self.pid, *(self.workers() if also_worker else ())]
-        if not self._has_crashed():
+        if also_worker and not self._has_crashed():
             self.random.shuffle(victims)
         for pid in victims:
             proc.kill(pid)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 from atelier import wire
+from in_thread import served
 
 KEPT = 1
 """Seconds; a sweep may come a second later."""
@@ -33,20 +32,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, port=0, log_config=None, http=wire.PatientProtocol, loop="uvloop", lifespan="off",
-            timeout_keep_alive=KEPT,
-        )
-    )  # fmt: skip
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.02)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    thread.join(20)
+    with served(app, lifespan="off", timeout_keep_alive=KEPT) as port:
+        yield port
 
 
 @pytest.fixture

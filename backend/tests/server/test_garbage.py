@@ -4,17 +4,14 @@ it took a twelfth of the time, and what lies about until then is memory that the
 from __future__ import annotations
 
 import gc
-import threading
-import time
 from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
-import uvicorn
 from atelier.config import read_settings
 from atelier.main import create_app
-from atelier.wire import PatientProtocol
 from chat_models import add_chat_model
+from in_thread import served
 from serving import Server
 
 REQUESTS = 200
@@ -28,18 +25,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
     with Server(folder / "data") as other:
         add_chat_model(other, folder)
     settings = read_settings({"DATA_DIR": str(folder / "data"), "ATELIER_FAKE_ENGINE": "1"})
-    config = uvicorn.Config(create_app(settings), port=0, log_config=None, http=PatientProtocol, loop="uvloop")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as one:
+    with served(create_app(settings)) as port, httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as one:
         yield one
-    server.should_exit = True
-    thread.join(20)
 
 
 ASKED: dict[str, Callable[[httpx2.Client], httpx2.Response]] = {
