@@ -192,7 +192,7 @@ class TestJobs:
             server.wait_for(job_id, "cancelled")
 
     def test_a_cancelled_job_can_be_tried_again(self, server: Server) -> None:
-        job_id = server.generate(steps=150)
+        job_id = server.generate("a red dragon fake:step:5")  # long enough to be stopped in time
         server.client.delete(f"/api/jobs/{job_id}")
         server.wait_for(job_id, "cancelled")
         assert server.client.post(f"/api/jobs/{job_id}/retry").status_code == 202
